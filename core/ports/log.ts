@@ -1,0 +1,114 @@
+/**
+ * The log: the ordered, durable, partitioned buffer between doors and landing. One event type is one stream.
+ *
+ * Contract, held by test/conformance/log.ts for every adapter:
+ * - `append` is durable when it resolves; a batch gets consecutive offsets and keeps its order; it is stored
+ *   whole or not at all. When it rejects with `log.append_unknown` it may be stored.
+ * - ingest time is set once, by the log, per batch, and never decreases within a partition.
+ * - `read` never passes the durable end and never returns a record twice; `next` is where to read on.
+ * - a producer (id, epoch, sequence) makes a repeated append harmless: it resolves with the first one's offsets.
+ */
+import type { ReadBatch, RecordBatch } from "../record.ts";
+
+export interface StreamOptions {
+  /** ≥ 1, fixed for the life of the stream. */
+  readonly partitions: number;
+  /** `delete`: retention by age and size. `compact`: the newest record of each key stays for ever. */
+  readonly cleanup: "delete" | "compact";
+  /** Age from which records may be removed, ms. Ignored for `compact`. */
+  readonly retentionMs: number;
+}
+
+export interface StreamInfo extends StreamOptions {
+  readonly name: string;
+  /** Identity of this incarnation of the stream: a deleted and recreated stream gets another. */
+  readonly topicId: string;
+}
+
+/** An idempotent producer's place. Sequences count batches per (producer, stream, partition) from 0. */
+export interface ProducerSequence {
+  readonly id: string;
+  readonly epoch: number;
+  readonly sequence: number;
+}
+
+export interface Appended {
+  /** Offset of the batch's first record. */
+  readonly baseOffset: number;
+  readonly ingestMs: number;
+  /** True where the log recognised a repeated append and stored nothing new. */
+  readonly isRepeat: boolean;
+}
+
+export interface PartitionBounds {
+  /** The oldest offset still readable (equals endOffset when nothing is). */
+  readonly startOffset: number;
+  /** The durable end: the offset that the next record will get. */
+  readonly endOffset: number;
+  /** No record appended from now on will have an ingest time below this, ms. */
+  readonly ingestFloorMs: number;
+}
+
+/** How many records were accepted, counted by the log itself, never derived from offsets. */
+export interface AcceptedCount {
+  readonly partition: number;
+  /** Start of the hour of acceptance, ms since 1970 UTC. */
+  readonly hourMs: number;
+  readonly count: number;
+}
+
+/** The lowest offset of a partition that a consumer still needs. */
+export interface Hold {
+  readonly stream: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface Log {
+  /** Identity of the log itself; a restored or other log has another. */
+  readonly id: string;
+
+  /** Creates a stream, or returns the one that exists with the same options. @throws declaration.conflict when they differ */
+  createStream(name: string, options: StreamOptions): Promise<StreamInfo>;
+  /** @returns undefined where no such stream exists */
+  stream(name: string): Promise<StreamInfo | undefined>;
+  listStreams(): Promise<readonly StreamInfo[]>;
+
+  /**
+   * Appends a batch to one partition; the bytes may be reused once it resolves.
+   * @throws log.stream_not_found, log.partition_not_found, log.overloaded, log.full, log.append_unknown, log.closed,
+   *   log.producer_fenced, log.producer_sequence
+   */
+  append(
+    stream: string,
+    partition: number,
+    batch: RecordBatch,
+    producer?: ProducerSequence,
+  ): Promise<Appended>;
+
+  /**
+   * Reads from `offset` on, at least one record when there is one, else about `maxBytes` of payload.
+   * The bytes stay valid for as long as the caller holds them.
+   * @throws log.offset_out_of_range when retention removed the offset or it lies beyond the end
+   */
+  read(stream: string, partition: number, offset: number, maxBytes: number): Promise<ReadBatch>;
+
+  bounds(stream: string, partition: number): Promise<PartitionBounds>;
+  /** The first offset whose record has an ingest time ≥ `ingestMs`; the end when none has. */
+  offsetAt(stream: string, partition: number, ingestMs: number): Promise<number>;
+  /** Per partition and hour of acceptance, everything ever accepted into the stream, also what retention removed. */
+  accepted(stream: string): Promise<readonly AcceptedCount[]>;
+
+  /** Declares what a consumer still needs; retention never passes it. Replaces the consumer's former holds; [] releases. */
+  hold(consumer: string, holds: readonly Hold[]): Promise<void>;
+  /** Removes what age, size and the holds allow. @returns bytes freed */
+  retain(): Promise<number>;
+
+  /** Counts up with every durable append; with `waitForAppend` a reader sleeps until there is something new. */
+  readonly appendCount: number;
+  /** Resolves when `appendCount` exceeds `seen`, or the signal is aborted. */
+  waitForAppend(seen: number, signal: AbortSignal): Promise<void>;
+
+  /** Makes accepted appends durable, refuses new ones with log.closed, releases the directory or connection. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+/** Errors over HTTP: RFC 9457 problem details, `application/problem+json`. */
+import { ERRORS, MuaraError, type ErrorCode } from "./errors.ts";
+
+export const PROBLEM_TYPE = "application/problem+json";
+
+export interface Problem {
+  /** Address of the code's entry in docs/ERRORS.md. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly [extension: string]: unknown;
+}
+
+/** Turns any error into a problem; what is no MuaraError becomes `internal` and keeps its text to itself. */
+export function toProblem(error: unknown): Problem {
+  const known =
+    error instanceof MuaraError ? error : new MuaraError("internal", "An unexpected error occurred.");
+  return {
+    ...known.details,
+    type: `/docs/ERRORS.md#${known.code}`,
+    title: titleOf(known.code),
+    status: known.status,
+    detail: known.message,
+    code: known.code,
+    hint: ERRORS[known.code].help,
+  };
+}
+
+/** A complete HTTP answer for an error, with `Retry-After` (seconds) where trying again makes sense. */
+export function problemResponse(error: unknown, retryAfterSeconds = 1): Response {
+  const problem = toProblem(error);
+  const headers = new Headers({ "content-type": PROBLEM_TYPE });
+  if (problem.status === 401) headers.set("www-authenticate", 'Bearer realm="muara"');
+  if (ERRORS[problem.code].retryable) headers.set("retry-after", String(retryAfterSeconds));
+  return new Response(JSON.stringify(problem), { status: problem.status, headers });
+}
+
+function titleOf(code: ErrorCode): string {
+  const words = code.replace(/[._]/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,98 @@
+/**
+ * Records as bytes. Between the door and the Parquet writer no object exists per event: a batch is one byte
+ * array and an index of word positions into it, which the kernel scans in place.
+ *
+ * A record has a payload (the event as published, byte for byte), a key (decides compaction; often none) and
+ * a header (UTF-8 JSON of what the door added: flow id, schema version). Records may share header bytes.
+ */
+import { assert } from "./assert.ts";
+
+/** Words per record in `RecordBatch.index`. */
+export const RECORD_WORDS = 6;
+export const PAYLOAD_AT = 0;
+export const PAYLOAD_LENGTH = 1;
+export const KEY_AT = 2;
+export const KEY_LENGTH = 3;
+export const HEADER_AT = 4;
+export const HEADER_LENGTH = 5;
+/** As a KEY_LENGTH: no key. As a PAYLOAD_LENGTH: a tombstone, which deletes its key from a compacted stream. */
+export const ABSENT = 0xffff_ffff;
+
+export interface RecordBatch {
+  readonly count: number;
+  /** Payloads, keys and headers, anywhere in it. */
+  readonly bytes: Uint8Array;
+  /** [count × RECORD_WORDS] positions in and lengths of parts of `bytes`. */
+  readonly index: Uint32Array;
+}
+
+/** Records of one partition as read back from a log, in offset order. */
+export interface ReadBatch extends RecordBatch {
+  readonly stream: string;
+  readonly partition: number;
+  /** [count] increasing; gaps are allowed (compaction, transaction markers). */
+  readonly offsets: Float64Array;
+  /** [count] ms since 1970 UTC, never decreasing. */
+  readonly ingestMs: Float64Array;
+  /** Where to read on. Beyond the last offset + 1 where the log holds offsets without records. */
+  readonly next: number;
+  /** The durable end when this was read: the offset that the next append will get. */
+  readonly endOffset: number;
+}
+
+const encoder = new TextEncoder();
+
+export interface RecordParts {
+  readonly payload: Uint8Array | null;
+  readonly key?: Uint8Array | string | null;
+  readonly header?: Uint8Array | string;
+}
+
+/** Packs records given one by one. For tests, declarations and other small batches, not for the hot path. */
+export function packRecords(records: readonly RecordParts[]): RecordBatch {
+  const chunks: Uint8Array[] = [];
+  const index = new Uint32Array(records.length * RECORD_WORDS);
+  let at = 0;
+  const place = (slot: number, part: Uint8Array | string | null | undefined): void => {
+    const chunk = typeof part === "string" ? encoder.encode(part) : part;
+    index[slot] = at;
+    index[slot + 1] = chunk ? chunk.length : ABSENT;
+    if (!chunk) return;
+    chunks.push(chunk);
+    at += chunk.length;
+  };
+  records.forEach((record, i) => {
+    place(i * RECORD_WORDS + PAYLOAD_AT, record.payload);
+    place(i * RECORD_WORDS + KEY_AT, record.key);
+    place(i * RECORD_WORDS + HEADER_AT, record.header ?? "");
+  });
+  const bytes = new Uint8Array(at);
+  let end = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, end);
+    end += chunk.length;
+  }
+  return { count: records.length, bytes, index };
+}
+
+/** The payload of record `i`, a view; null for a tombstone. */
+export function payloadOf(batch: RecordBatch, i: number): Uint8Array | null {
+  return part(batch, i, PAYLOAD_AT);
+}
+
+/** The key of record `i`, a view; null where it has none. */
+export function keyOf(batch: RecordBatch, i: number): Uint8Array | null {
+  return part(batch, i, KEY_AT);
+}
+
+/** The header of record `i`, a view; empty where it has none. */
+export function headerOf(batch: RecordBatch, i: number): Uint8Array {
+  return part(batch, i, HEADER_AT) ?? new Uint8Array(0);
+}
+
+function part(batch: RecordBatch, i: number, word: number): Uint8Array | null {
+  assert(i >= 0 && i < batch.count, `no record ${i} in a batch of ${batch.count}`);
+  const at = batch.index[i * RECORD_WORDS + word]!;
+  const length = batch.index[i * RECORD_WORDS + word + 1]!;
+  return length === ABSENT ? null : batch.bytes.subarray(at, at + length);
+}
