@@ -53,8 +53,8 @@ export function packRecords(records: readonly RecordParts[]): RecordBatch {
   const chunks: Uint8Array[] = [];
   const index = new Uint32Array(records.length * RECORD_WORDS);
   let at = 0;
-  const place = (slot: number, part: Uint8Array | string | null | undefined): void => {
-    const chunk = typeof part === "string" ? encoder.encode(part) : part;
+  const place = (slot: number, value: Uint8Array | string | null | undefined): void => {
+    const chunk = typeof value === "string" ? encoder.encode(value) : value;
     index[slot] = at;
     index[slot + 1] = chunk ? chunk.length : ABSENT;
     if (!chunk) return;
