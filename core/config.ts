@@ -1,0 +1,201 @@
+/**
+ * The whole configuration as one schema. Values come from defaults, then `muara.config.ts`, then `MUARA_*`
+ * environment variables, then flags. An unknown key is an error; every key says what it is and in which unit.
+ */
+import { z } from "zod";
+import { MuaraError } from "./errors.ts";
+
+const ms = (value: number) => z.int().nonnegative().default(value);
+const bytes = (value: number) => z.int().positive().default(value);
+const count = (value: number) => z.int().positive().default(value);
+
+const MIB = 1_048_576;
+const HOUR_MS = 3_600_000;
+
+export const configSchema = z.strictObject({
+  data: z.string().min(1).default(".muara").describe("folder of the embedded log, lake and state"),
+  log: z.string().optional().describe("address of the log; default file:DATA/log"),
+  lake: z.string().optional().describe("address of the lake; default file:DATA/lake"),
+  host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
+  port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
+  logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  limits: z
+    .strictObject({
+      eventBytes: bytes(999_000).describe("one event as published, bytes"),
+      bodyBytes: bytes(8 * MIB).describe("a request body after decompression, bytes"),
+      batchEvents: count(10_000).describe("events in one request"),
+      depth: count(64).describe("nesting of objects and arrays in one event"),
+      headerBytes: bytes(16_384).describe("all request headers together, bytes"),
+      requestMs: ms(30_000).describe("until a request must have arrived completely, ms"),
+      connections: count(1_000).describe("open connections"),
+    })
+    .prefault({}),
+  journal: z
+    .strictObject({
+      pendingBytes: bytes(64 * MIB).describe(
+        "appended but not yet durable; beyond it producers get 429, bytes",
+      ),
+      diskBytes: bytes(64 * 1_024 * MIB).describe(
+        "disk budget of the log; beyond it producers get 507, bytes",
+      ),
+      segmentBytes: bytes(128 * MIB).describe("size at which a journal segment is sealed, bytes"),
+      cacheBytes: bytes(64 * MIB).describe("newest records kept in memory for landing, bytes"),
+      retainEveryMs: ms(60_000).describe("interval of log retention, ms"),
+    })
+    .prefault({}),
+  land: z
+    .strictObject({
+      commitMs: ms(500).describe("a table commits at least this often while events arrive, ms"),
+      commitBytes: bytes(64 * MIB).describe("payload bytes at which a table commits at once"),
+      horizonHours: count(48).describe(
+        "ingest times at most this far apart are compared for duplicates, hours",
+      ),
+      generationHours: count(12).describe("ids are forgotten in steps of this, hours"),
+      disorderMs: ms(5_000).describe(
+        "how far a partition may deliver behind its newest event, event time ms",
+      ),
+      idleAfterMs: ms(60_000).describe(
+        "silence at the log's end after which a partition stops holding the watermark, ms",
+      ),
+      skewMs: ms(HOUR_MS).describe("an event further ahead of its ingest time never moves the watermark, ms"),
+      projectMs: ms(1_000).describe("interval of the projections books, dead_letters and duplicates, ms"),
+    })
+    .prefault({}),
+  query: z
+    .strictObject({
+      timeoutMs: ms(30_000).describe("a query is killed after this, ms"),
+      memoryBytes: bytes(1_024 * MIB).describe(
+        "resident memory of a query process; beyond it it is killed, bytes",
+      ),
+      rows: count(10_000).describe("rows in an answer unless the request asks for fewer or more"),
+      rowsMax: count(1_000_000).describe("rows that a request may ask for"),
+      sqlBytes: bytes(65_536).describe("length of the SQL text, bytes"),
+      concurrency: count(4).describe("queries at a time"),
+      warm: z.int().min(0).max(8).default(1).describe("query processes kept ready"),
+    })
+    .prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+/** What a configuration file declares: any subset of the keys. */
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** Types the object of a `muara.config.ts`. */
+export function defineConfig(config: ConfigInput): ConfigInput {
+  return config;
+}
+
+export type ConfigOrigin = "default" | "file" | "environment" | "flag";
+export interface ConfigEntry {
+  /** Path of the key, e.g. ["land", "commitMs"]. */
+  readonly path: readonly string[];
+  readonly value: unknown;
+  readonly origin: ConfigOrigin;
+  readonly variable: string;
+  readonly description: string;
+}
+
+export interface ConfigSources {
+  readonly file?: ConfigInput | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly flags?: ConfigInput | undefined;
+}
+
+/** Environment variables that belong to the command line, not to the configuration. */
+const COMMAND_VARIABLES = new Set(["MUARA_URL", "MUARA_TOKEN", "MUARA_CONFIG"]);
+
+/** Merges the sources and validates. @throws config.invalid naming the key, its source and the reason */
+export function resolveConfig(sources: ConfigSources): { config: Config; entries: readonly ConfigEntry[] } {
+  const keys = configKeys();
+  const merged: Record<string, unknown> = {};
+  const origins = new Map<string, ConfigOrigin>();
+  const layers: [ConfigOrigin, unknown][] = [
+    ["file", sources.file],
+    ["environment", fromEnvironment(sources.environment, keys)],
+    ["flag", sources.flags],
+  ];
+  for (const [origin, layer] of layers) mergeLayer(merged, layer, origin, origins, []);
+  const parsed = configSchema.safeParse(merged);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const path = issue.path.map(String);
+    const origin = origins.get(path.join(".")) ?? "file";
+    throw new MuaraError(
+      "config.invalid",
+      `${path.join(".") || "configuration"} (${origin}): ${issue.message}`,
+      {
+        details: { key: path.join("."), origin, variable: variableOf(path) },
+      },
+    );
+  }
+  const entries = keys.map(({ path, description }) => ({
+    path,
+    description,
+    value: path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], parsed.data),
+    origin: origins.get(path.join(".")) ?? ("default" as const),
+    variable: variableOf(path),
+  }));
+  return { config: parsed.data, entries };
+}
+
+/** `land.commitMs` ↔ `MUARA_LAND_COMMIT_MS`. */
+export function variableOf(path: readonly string[]): string {
+  return `MUARA_${path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join("_")}`;
+}
+
+function fromEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  keys: readonly { path: readonly string[] }[],
+): Record<string, unknown> {
+  const layer: Record<string, unknown> = {};
+  const known = new Map(keys.map(({ path }) => [variableOf(path), path]));
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith("MUARA_") || text === undefined || COMMAND_VARIABLES.has(variable)) continue;
+    const path = known.get(variable);
+    if (!path)
+      throw new MuaraError("config.invalid", `${variable} is not a configuration key`, {
+        details: { variable },
+      });
+    const node = path.length === 2 ? ((layer[path[0]!] ??= {}) as Record<string, unknown>) : layer;
+    node[path.at(-1)!] = /^-?\d+$/.test(text) ? Number(text) : text;
+  }
+  return layer;
+}
+
+function mergeLayer(
+  target: Record<string, unknown>,
+  layer: unknown,
+  origin: ConfigOrigin,
+  origins: Map<string, ConfigOrigin>,
+  path: readonly string[],
+): void {
+  for (const [key, value] of Object.entries(layer ?? {})) {
+    if (value === undefined) continue;
+    const here = [...path, key];
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      const child = (target[key] ??= {}) as Record<string, unknown>;
+      mergeLayer(child, value, origin, origins, here);
+    } else {
+      target[key] = value;
+      origins.set(here.join("."), origin);
+    }
+  }
+}
+
+/** Every key of the schema with its description, in declaration order. */
+function configKeys(): readonly { path: readonly string[]; description: string }[] {
+  interface Node {
+    readonly description?: string;
+    readonly properties?: Readonly<Record<string, Node>>;
+  }
+  const keys: { path: readonly string[]; description: string }[] = [];
+  const visit = (node: Node, path: readonly string[]): void => {
+    for (const [key, child] of Object.entries(node.properties ?? {})) {
+      if (child.properties) visit(child, [...path, key]);
+      else keys.push({ path: [...path, key], description: child.description ?? "" });
+    }
+  };
+  visit(z.toJSONSchema(configSchema, { io: "input" }) as Node, []);
+  return keys;
+}

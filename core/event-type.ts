@@ -1,0 +1,175 @@
+/**
+ * An event type: the declared contract of one kind of event (Nakadi's object, API 0.10). One event type is one
+ * log stream and one lake table. This file reads a declaration and answers what the parts need to know of it.
+ */
+import { z } from "zod";
+import { MuaraError } from "./errors.ts";
+
+/** Nakadi's grammar; it also makes every name a safe folder name. */
+export const EVENT_TYPE_NAME: RegExp = /^[a-zA-Z][-0-9a-zA-Z_]*(\.[0-9a-zA-Z][-0-9a-zA-Z_]*)*$/;
+export const EVENT_TYPE_NAME_LENGTH_MAX = 255;
+/** Names of Muara's own tables and streams, which no event type may take (compared ignoring case). */
+export const RESERVED_TABLES: readonly string[] = ["books", "dead_letters", "duplicates"];
+export const RESERVED_PREFIX = "muara.";
+
+/** Where an `undefined` event keeps its id and time: JSON pointers in these annotations. */
+export const ID_PATH_ANNOTATION = "muara/event-id-path";
+export const TIME_PATH_ANNOTATION = "muara/event-time-path";
+
+const name = z
+  .string()
+  .min(1)
+  .max(EVENT_TYPE_NAME_LENGTH_MAX)
+  .regex(EVENT_TYPE_NAME, "letters, digits, - and _ in parts joined by dots, starting with a letter");
+const attribute = z.object({ data_type: z.string().min(1), value: z.string().min(1) });
+const grants = z.object({
+  admins: z.array(attribute),
+  readers: z.array(attribute),
+  writers: z.array(attribute),
+});
+
+/** The declaration as clients send it and get it back. Unknown fields are dropped, as Nakadi does. */
+export const eventTypeSchema = z.object({
+  name,
+  owning_application: z.string().min(1).max(255),
+  category: z.enum(["undefined", "business", "data"]),
+  schema: z.object({
+    type: z.literal("json_schema"),
+    schema: z.string().max(1_048_576),
+    version: z.string().optional(),
+    created_at: z.string().optional(),
+  }),
+  enrichment_strategies: z.array(z.literal("metadata_enrichment")).max(1).optional(),
+  partition_strategy: z.enum(["random", "hash", "user_defined"]).default("random"),
+  partition_key_fields: z.array(z.string().min(1)).max(16).default([]),
+  compatibility_mode: z.enum(["compatible", "forward", "none"]).default("forward"),
+  cleanup_policy: z.literal("delete").default("delete"),
+  default_statistic: z
+    .object({
+      messages_per_minute: z.int().positive().optional(),
+      message_size: z.int().positive().optional(),
+      read_parallelism: z.int().min(1).max(64),
+      write_parallelism: z.int().min(1).max(64),
+    })
+    .optional(),
+  options: z.object({ retention_time: z.int().positive().optional() }).default({}),
+  ordering_key_fields: z.array(z.string()).optional(),
+  ordering_instance_ids: z.array(z.string()).optional(),
+  audience: z
+    .enum([
+      "component-internal",
+      "business-unit-internal",
+      "company-internal",
+      "external-partner",
+      "external-public",
+    ])
+    .optional(),
+  annotations: z.record(z.string(), z.string()).default({}),
+  labels: z.record(z.string(), z.string()).default({}),
+  authorization: grants.optional(),
+  created_at: z.string().optional(),
+  updated_at: z.string().optional(),
+});
+
+export type EventType = z.infer<typeof eventTypeSchema>;
+
+/** Any JSON Schema node, as far as Muara looks into it. */
+export interface JsonSchema {
+  readonly type?: string | readonly string[];
+  readonly format?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema | readonly JsonSchema[];
+  readonly required?: readonly string[];
+  readonly enum?: readonly unknown[];
+  readonly $ref?: string;
+  readonly description?: string;
+  readonly [keyword: string]: unknown;
+}
+
+/** Default retention in the log: two days, as Nakadi's. */
+export const RETENTION_MS_DEFAULT = 172_800_000;
+
+export function partitionCount(type: EventType): number {
+  const statistic = type.default_statistic;
+  return statistic ? Math.max(statistic.read_parallelism, statistic.write_parallelism) : 1;
+}
+
+/** The declared JSON Schema, parsed. @throws event_type.invalid where it is no JSON object */
+export function payloadSchema(type: EventType): JsonSchema {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(type.schema.schema);
+  } catch (cause) {
+    throw new MuaraError("event_type.invalid", "schema.schema is not JSON", {
+      details: { field: "schema.schema" },
+      cause,
+    });
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw new MuaraError("event_type.invalid", "schema.schema is not a JSON object", {
+      details: { field: "schema.schema" },
+    });
+  return parsed as JsonSchema;
+}
+
+/** Paths (object keys from the root) at which the scanner finds an event's envelope. */
+export interface EnvelopePaths {
+  /** Undefined: events of this type carry no id and are known by their place in the log. */
+  readonly id: readonly string[] | undefined;
+  /** Nakadi demands a UUID; other types take any non-empty string. */
+  readonly idMustBeUuid: boolean;
+  /** Undefined: the event time is the ingest time. */
+  readonly time: readonly string[] | undefined;
+  readonly eventType: readonly string[] | undefined;
+  readonly flowId: readonly string[] | undefined;
+  readonly partition: readonly string[] | undefined;
+  /** The object whose fields become columns: the event itself, or its `data`. */
+  readonly body: readonly string[];
+  /** Each field that decides the partition and becomes the event's key. */
+  readonly key: readonly (readonly string[])[];
+}
+
+export function envelopePaths(type: EventType): EnvelopePaths {
+  const body = type.category === "data" ? ["data"] : [];
+  const key = type.partition_key_fields.map((field) => [...body, ...field.split(".")]);
+  if (type.category === "undefined") {
+    return {
+      id: pointer(type.annotations[ID_PATH_ANNOTATION]),
+      idMustBeUuid: false,
+      time: pointer(type.annotations[TIME_PATH_ANNOTATION]),
+      eventType: undefined,
+      flowId: undefined,
+      partition: undefined,
+      body,
+      key,
+    };
+  }
+  return {
+    id: ["metadata", "eid"],
+    idMustBeUuid: true,
+    time: ["metadata", "occurred_at"],
+    eventType: ["metadata", "event_type"],
+    flowId: ["metadata", "flow_id"],
+    partition: ["metadata", "partition"],
+    body,
+    key,
+  };
+}
+
+/** Object keys of a JSON pointer (RFC 6901). */
+function pointer(text: string | undefined): string[] | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!text.startsWith("/"))
+    throw new MuaraError("event_type.invalid", `"${text}" is not a JSON pointer`, {
+      details: { field: "annotations" },
+    });
+  return text
+    .slice(1)
+    .split("/")
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** The alias under which SQL also knows a table: dots and dashes become `_`. */
+export function sqlAlias(tableName: string): string {
+  return tableName.replace(/[.-]/g, "_");
+}
