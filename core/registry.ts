@@ -1,0 +1,152 @@
+/**
+ * The registry: everything declared (event types, tokens, …) in one compacted stream of the log itself, replayed
+ * at start. A declaration has revisions 1, 2, 3 …; of several writers of one revision the first record by offset
+ * wins, so a conflict is found by reading back, without locks. Once revision n + 1 is durable, the records of
+ * revision n and of the losers get tombstones, and compaction removes them.
+ */
+import type { Clock } from "./clock.ts";
+import { MuaraError } from "./errors.ts";
+import type { Log } from "./ports/log.ts";
+import { packRecords, payloadOf } from "./record.ts";
+
+export const META_STREAM = "muara.meta";
+const READ_BYTES = 1_048_576;
+
+export type DeclarationKind = "event-type" | "token";
+
+export interface Declaration<Value = unknown> {
+  readonly kind: DeclarationKind;
+  readonly name: string;
+  /** 1 for the first; grows by one with each change. */
+  readonly revision: number;
+  readonly writer: string;
+  /** Wall clock of the writer, ms since 1970 UTC. */
+  readonly atMs: number;
+  /** null: removed. */
+  readonly value: Value | null;
+}
+
+const decoder = new TextDecoder();
+
+export class Registry {
+  readonly #log: Log;
+  readonly #writer: string;
+  readonly #clock: Clock;
+  readonly #newest = new Map<string, Declaration>();
+  #next = 0;
+  #reading: Promise<void> = Promise.resolve();
+  #changeCount = 0;
+
+  private constructor(log: Log, writer: string, clock: Clock) {
+    this.#log = log;
+    this.#writer = writer;
+    this.#clock = clock;
+  }
+
+  /** Replays what is declared. `writer` is unique per process. */
+  static async open(log: Log, writer: string, clock: Clock): Promise<Registry> {
+    await log.createStream(META_STREAM, { partitions: 1, cleanup: "compact", retentionMs: 0 });
+    const registry = new Registry(log, writer, clock);
+    await registry.refresh();
+    return registry;
+  }
+
+  /** Grows whenever any declaration changes; lets followers skip work. */
+  get changeCount(): number {
+    return this.#changeCount;
+  }
+
+  /** The newest revision. @returns undefined where nothing of that name is declared (any more) */
+  get<Value>(kind: DeclarationKind, name: string): Declaration<Value> | undefined {
+    const found = this.#newest.get(`${kind}/${name}`);
+    return found && found.value !== null ? (found as Declaration<Value>) : undefined;
+  }
+
+  /** What is declared of a kind, by name. */
+  list<Value>(kind: DeclarationKind): readonly Declaration<Value>[] {
+    const found = [...this.#newest.values()].filter((entry) => entry.kind === kind && entry.value !== null);
+    return (found as Declaration<Value>[]).sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * Declares a new revision (`value` null removes).
+   * @param revision the revision that the caller saw; 0 for none
+   * @throws declaration.conflict when another writer came first
+   */
+  async put<Value>(
+    kind: DeclarationKind,
+    name: string,
+    revision: number,
+    value: Value | null,
+  ): Promise<Declaration<Value>> {
+    const before = this.#newest.get(`${kind}/${name}`);
+    const seen = before ? (before.value === null && revision === 0 ? before.revision : revision) : revision;
+    if ((before?.revision ?? 0) !== seen) throw conflict(kind, name);
+    const declaration = {
+      kind,
+      name,
+      revision: seen + 1,
+      writer: this.#writer,
+      atMs: this.#clock.nowMs(),
+      value,
+    };
+    await this.#log.append(
+      META_STREAM,
+      0,
+      packRecords([
+        { key: keyOf(declaration), payload: new TextEncoder().encode(JSON.stringify(declaration)) },
+      ]),
+    );
+    await this.refresh();
+    const winner = this.#newest.get(`${kind}/${name}`);
+    const isOurs =
+      winner?.revision === declaration.revision &&
+      winner.writer === this.#writer &&
+      winner.atMs === declaration.atMs;
+    if (before && isOurs) await this.#bury(before);
+    if (isOurs) return winner as Declaration<Value>;
+    await this.#bury(declaration);
+    throw conflict(kind, name);
+  }
+
+  /** Reads what others declared meanwhile. */
+  refresh(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#readOn());
+    return this.#reading;
+  }
+
+  async #readOn(): Promise<void> {
+    for (;;) {
+      const { startOffset, endOffset } = await this.#log.bounds(META_STREAM, 0);
+      this.#next = Math.max(this.#next, startOffset);
+      if (this.#next >= endOffset) return;
+      const batch = await this.#log.read(META_STREAM, 0, this.#next, READ_BYTES);
+      for (let i = 0; i < batch.count; i++) {
+        const payload = payloadOf(batch, i);
+        if (payload) this.#apply(JSON.parse(decoder.decode(payload)) as Declaration);
+      }
+      this.#next = batch.next;
+    }
+  }
+
+  #apply(declaration: Declaration): void {
+    const id = `${declaration.kind}/${declaration.name}`;
+    if ((this.#newest.get(id)?.revision ?? 0) >= declaration.revision) return;
+    this.#newest.set(id, declaration);
+    this.#changeCount++;
+  }
+
+  async #bury(declaration: Declaration): Promise<void> {
+    await this.#log.append(META_STREAM, 0, packRecords([{ key: keyOf(declaration), payload: null }]));
+  }
+}
+
+function keyOf(declaration: Declaration): string {
+  return `${declaration.kind}/${declaration.name}/${declaration.revision}/${declaration.writer}`;
+}
+
+function conflict(kind: DeclarationKind, name: string): MuaraError {
+  return new MuaraError("declaration.conflict", `${kind} "${name}" was changed by somebody else.`, {
+    details: { kind, name },
+  });
+}

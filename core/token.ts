@@ -1,0 +1,93 @@
+/**
+ * Bearer tokens: `muara_<id>_<secret>`, the secret 256 random bits. Only its SHA-256 is stored, in the registry;
+ * the text is shown once. A hash without salt is enough, because the secret is not guessable.
+ */
+import type { Grant, Principal } from "./authorize.ts";
+import type { Clock } from "./clock.ts";
+import { MuaraError } from "./errors.ts";
+import type { Registry } from "./registry.ts";
+
+const TOKEN = /^muara_([0-9a-f]{12})_([0-9A-Za-z_-]{43})$/;
+const TOKEN_LENGTH_MAX = 256;
+const CACHE_ENTRIES_MAX = 1_000;
+
+/** What the registry keeps of a token, under its id. */
+export interface DeclaredToken {
+  readonly id: string;
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+  readonly description: string;
+  readonly grants: readonly Grant[];
+  readonly createdMs: number;
+  /** null: never. */
+  readonly expiresMs: number | null;
+}
+
+/** Creates a token. @returns its text, to be shown once, and what is stored */
+export async function createToken(
+  description: string,
+  grants: readonly Grant[],
+  createdMs: number,
+  expiresMs: number | null,
+): Promise<{ text: string; declared: DeclaredToken }> {
+  const id = hex(crypto.getRandomValues(new Uint8Array(6)));
+  const secret = base64Url(crypto.getRandomValues(new Uint8Array(32)));
+  const declared = { id, hash: await sha256(secret), description, grants, createdMs, expiresMs };
+  return { text: `muara_${id}_${secret}`, declared };
+}
+
+/** Turns an Authorization header into a principal, against the registry's tokens. */
+export class Authenticator {
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  /** Token text → the declaration that it matched; the hash is computed once per token, not per request. */
+  readonly #known = new Map<string, DeclaredToken>();
+
+  constructor(registry: Registry, clock: Clock) {
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  /** @throws auth.missing without a header, auth.invalid for a malformed, unknown, expired or revoked token */
+  async authenticate(authorization: string | null | undefined): Promise<Principal> {
+    if (!authorization) throw new MuaraError("auth.missing", "The request carries no token.");
+    const [scheme, text, ...rest] = authorization.length > TOKEN_LENGTH_MAX ? [] : authorization.split(" ");
+    const parts = scheme?.toLowerCase() === "bearer" && rest.length === 0 ? TOKEN.exec(text ?? "") : null;
+    if (!parts) throw new MuaraError("auth.invalid", "The Authorization header is not `Bearer muara_…`.");
+    const declared = this.#registry.get<DeclaredToken>("token", parts[1]!)?.value;
+    if (!declared || !(await this.#matches(text!, parts[2]!, declared)))
+      throw new MuaraError("auth.invalid", "The token is not known here.");
+    if (declared.expiresMs !== null && declared.expiresMs <= this.#clock.nowMs())
+      throw new MuaraError("auth.invalid", "The token has expired.");
+    return { id: `token:${declared.id}`, grants: declared.grants };
+  }
+
+  async #matches(text: string, secret: string, declared: DeclaredToken): Promise<boolean> {
+    if (this.#known.get(text) === declared) return true;
+    if (!equalInConstantTime(await sha256(secret), declared.hash)) return false;
+    if (this.#known.size >= CACHE_ENTRIES_MAX) this.#known.clear();
+    this.#known.set(text, declared);
+    return true;
+  }
+}
+
+async function sha256(text: string): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
+}
+
+function equalInConstantTime(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i % Math.max(1, b.length));
+  return difference === 0;
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function base64Url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replace(/=+$/, "");
+}
