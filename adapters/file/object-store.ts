@@ -1,0 +1,335 @@
+/**
+ * ObjectStore in a directory of one machine; several of its processes may share it.
+ *
+ * New names appear by `link(2)` of a synced temporary file: whole, and for one of many racers only. (`open("wx")`
+ * would show half a file, `rename` would let two win.) Then the directory is synced, because a name is not durable
+ * before. Temporary files and locks live in `ROOT/.store/`, on the same file system; dot names are never listed.
+ *
+ * Overwriting and deleting need "read, compare, replace" as one step, so they hold a lock file (path-lock.ts).
+ * A sync that failed is answered `unknown`: the name is visible but may not survive a power cut. Repeating the
+ * write meets the name, syncs the directory again and answers `refused` only after that succeeded.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  unlink,
+} from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
+import { checkStorePath, checkStorePrefix, isStorePath, joinStorePath } from "../../core/store-path.ts";
+import { hasErrno, withPathLock } from "./path-lock.ts";
+
+const OWN_FOLDER = ".store";
+const LEFTOVER_AGE_MS = 3_600_000; // longer than any write takes
+const ETAG_BY_CONTENT_BYTES_MAX = 1_048_576; // larger objects are told apart by inode, size and time
+const DURABLE_FOLDERS_MAX = 10_000;
+/** A `link` or `rename` that failed so has changed nothing. Not EIO: that may have. */
+const CERTAIN = [
+  "EISDIR",
+  "ENOTDIR",
+  "ENOTEMPTY",
+  "ENOSPC",
+  "EDQUOT",
+  "EROFS",
+  "EACCES",
+  "EPERM",
+  "EMLINK",
+] as const;
+
+export interface FileObjectStoreOptions {
+  /** Directory; created when absent. */
+  readonly root: string;
+  readonly clock?: Clock;
+}
+
+export function createFileObjectStore(options: FileObjectStoreOptions): ObjectStore {
+  const files = new Files(resolve(options.root), options.clock ?? systemClock);
+  return {
+    location: (path) => join(files.root, checkStorePrefix(path)),
+    put: (path, bytes) => files.put(path, bytes),
+    putIfAbsent: (path, bytes) => files.putIfAbsent(path, bytes),
+    putIfMatch: (path, bytes, etag) => files.putIfMatch(path, bytes, etag),
+    get: (path) => read(() => readFile(files.file(path))),
+    getRange: (path, at, length) => read(() => readRange(files.file(path), at, length)),
+    head: (path) => read(() => files.head(path)),
+    list: (prefix) => files.list(prefix),
+    delete: (path) => files.delete(path),
+  };
+}
+
+class Files {
+  readonly root: string;
+  readonly #clock: Clock;
+  /** Folders whose own name is known to be durable. */
+  readonly #durable = new Set<string>();
+  #isSwept = false;
+
+  constructor(root: string, clock: Clock) {
+    this.root = root;
+    this.#clock = clock;
+  }
+
+  file(path: string): string {
+    return join(this.root, checkStorePath(path));
+  }
+
+  async put(path: string, bytes: Uint8Array): Promise<void> {
+    const file = this.file(path);
+    await this.#withTemporary(file, bytes, async (temporary) => {
+      try {
+        if (!(await this.#link(temporary, file))) await this.#locked(path, () => rename(temporary, file));
+        await syncFolder(dirname(file));
+      } catch (error) {
+        throw unavailable(error);
+      }
+    });
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array): Promise<PutOutcome> {
+    const file = this.file(path);
+    return this.#withTemporary(file, bytes, async (temporary) => {
+      let isVisible = false;
+      try {
+        const etag = await etagOf(temporary);
+        isVisible = await this.#link(temporary, file);
+        if (isVisible) {
+          await syncFolder(dirname(file));
+          return { outcome: "done", etag };
+        }
+        if ((await lstat(file).catch(ignoreAbsence))?.isDirectory()) throw folderInTheWay(path);
+        await syncFolder(dirname(file)); // what refused us, perhaps our own earlier try, is durable from here on
+        return { outcome: "refused" };
+      } catch (error) {
+        return outcomeOf(error, isVisible);
+      }
+    });
+  }
+
+  async putIfMatch(path: string, bytes: Uint8Array, etag: string): Promise<PutOutcome> {
+    const file = this.file(path);
+    return this.#withTemporary(file, bytes, async (temporary) => {
+      let isVisible = false;
+      try {
+        const etagNew = await etagOf(temporary);
+        await this.#locked(path, async () => {
+          if ((await etagOf(file).catch(ignoreAbsence)) !== etag) return;
+          await rename(temporary, file);
+          isVisible = true;
+        });
+        if (!isVisible) return { outcome: "refused" };
+        await syncFolder(dirname(file));
+        return { outcome: "done", etag: etagNew };
+      } catch (error) {
+        return outcomeOf(error, isVisible);
+      }
+    });
+  }
+
+  async head(path: string): Promise<StoredObject & { etag: string }> {
+    const file = this.file(path);
+    const status = await stat(file);
+    if (status.isDirectory()) throw Object.assign(new Error("a folder is no object"), { code: "EISDIR" });
+    return { path, bytes: status.size, modifiedMs: Math.floor(status.mtimeMs), etag: await etagOf(file) };
+  }
+
+  async list(prefix: string): Promise<readonly StoredObject[]> {
+    const found: StoredObject[] = [];
+    const walk = async (folder: string): Promise<void> => {
+      const entries = await readdir(join(this.root, folder), { withFileTypes: true });
+      for (const entry of entries) {
+        const path = joinStorePath(folder, entry.name);
+        if (!isStorePath(path)) continue;
+        if (entry.isDirectory()) await walk(path).catch(ignoreAbsence);
+        else if (entry.isFile()) {
+          const status = await stat(join(this.root, path)).catch(ignoreAbsence);
+          if (status) found.push({ path, bytes: status.size, modifiedMs: Math.floor(status.mtimeMs) });
+        }
+      }
+    };
+    await read(() => walk(checkStorePrefix(prefix)));
+    return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async delete(path: string): Promise<void> {
+    const file = this.file(path);
+    if ((await read(() => lstat(file)))?.isFile() !== true) return;
+    try {
+      await this.#ownFolder();
+      await this.#locked(path, () => unlink(file).catch(ignoreAbsence));
+      await syncFolder(dirname(file));
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  /** Gives `work` a synced file with `bytes`, and the folder of `file`. @throws store.unavailable, nothing is visible then */
+  async #withTemporary<T>(
+    file: string,
+    bytes: Uint8Array,
+    work: (temporary: string) => Promise<T>,
+  ): Promise<T> {
+    const temporary = join(this.root, OWN_FOLDER, `${randomUUID()}.tmp`);
+    try {
+      try {
+        await this.#ownFolder();
+        await this.#durableFolder(dirname(file));
+        await writeSynced(temporary, bytes);
+      } catch (error) {
+        throw unavailable(error);
+      }
+      return await work(temporary);
+    } finally {
+      await unlink(temporary).catch(() => undefined); // renamed away, or left for the sweep
+    }
+  }
+
+  /** @returns false where the name is taken */
+  async #link(temporary: string, file: string): Promise<boolean> {
+    try {
+      await link(temporary, file);
+      return true;
+    } catch (error) {
+      if (hasErrno(error, "EEXIST")) return false;
+      if (!hasErrno(error, "ENOENT")) throw error;
+    }
+    this.#durable.clear(); // somebody removed an empty folder that we knew
+    await this.#durableFolder(dirname(file));
+    await link(temporary, file);
+    return true;
+  }
+
+  #locked<T>(path: string, work: () => Promise<T>): Promise<T> {
+    const name = createHash("sha256").update(path).digest("hex").slice(0, 32);
+    return withPathLock(join(this.root, OWN_FOLDER, `${name}.lock`), work, this.#clock);
+  }
+
+  async #ownFolder(): Promise<void> {
+    const folder = join(this.root, OWN_FOLDER);
+    await this.#durableFolder(folder);
+    if (this.#isSwept) return;
+    this.#isSwept = true;
+    for (const name of await readdir(folder)) {
+      if (!name.endsWith(".tmp")) continue;
+      const status = await stat(join(folder, name)).catch(ignoreAbsence);
+      if (status && status.mtimeMs < this.#clock.nowMs() - LEFTOVER_AGE_MS) {
+        await unlink(join(folder, name)).catch(ignoreAbsence);
+      }
+    }
+  }
+
+  /** Creates `folder` and its parents; returns when their names are durable, whoever created them. */
+  async #durableFolder(folder: string): Promise<void> {
+    if (this.#durable.has(folder)) return;
+    const isInside = folder.length > this.root.length;
+    if (isInside || !(await stat(folder).catch(ignoreAbsence))) {
+      await this.#durableFolder(dirname(folder));
+      await mkdir(folder).catch((error: unknown) => {
+        if (!hasErrno(error, "EEXIST")) throw error;
+      });
+      await syncFolder(dirname(folder));
+    }
+    if (this.#durable.size >= DURABLE_FOLDERS_MAX) this.#durable.clear();
+    this.#durable.add(folder);
+  }
+}
+
+/** Creates the file; returns when its bytes are durable. */
+async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(file, "wx");
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readRange(file: string, at: number, length: number): Promise<Uint8Array> {
+  const handle = await open(file, "r");
+  try {
+    const { size } = await handle.stat();
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, size - at)));
+    const count = await readFully(handle, bytes, at);
+    return bytes.subarray(0, count);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readFully(handle: FileHandle, bytes: Uint8Array, at: number): Promise<number> {
+  let count = 0;
+  while (count < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, count, bytes.length - count, at + count);
+    if (bytesRead === 0) break;
+    count += bytesRead;
+  }
+  return count;
+}
+
+/** By content where that is cheap; an inode number alone comes back as soon as its file is deleted. */
+async function etagOf(file: string): Promise<string> {
+  const status = await stat(file);
+  if (status.size > ETAG_BY_CONTENT_BYTES_MAX) {
+    return `${status.ino}-${status.size}-${Math.floor(status.mtimeMs)}`;
+  }
+  return createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex")
+    .slice(0, 32);
+}
+
+/** @returns undefined where there is no object @throws store.unavailable */
+async function read<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENOTDIR", "EISDIR")) return undefined;
+    throw unavailable(error);
+  }
+}
+
+function ignoreAbsence(error: unknown): undefined {
+  if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+  throw error;
+}
+
+function unavailable(error: unknown): unknown {
+  if (hasErrno(error, "EISDIR", "ENOTDIR", "ENOTEMPTY")) {
+    return new MuaraError("store.path", "a folder and an object would share a name", { cause: error });
+  }
+  if (!(error instanceof Error) || !("code" in error) || error instanceof MuaraError) return error;
+  return new MuaraError("store.unavailable", `the directory store failed: ${String(error.code)}`, {
+    cause: error,
+  });
+}
+
+function folderInTheWay(path: string): MuaraError {
+  return new MuaraError("store.path", "a folder of that name exists", { details: { path } });
+}
+
+/** @throws where it is certain that nothing became visible */
+function outcomeOf(error: unknown, isVisible: boolean): PutOutcome {
+  const isCertain =
+    hasCode(error, "store.path") || hasCode(error, "store.unavailable") || hasErrno(error, ...CERTAIN);
+  if (!isVisible && isCertain) throw unavailable(error);
+  return { outcome: "unknown", cause: error };
+}
