@@ -1,6 +1,6 @@
 /**
  * What every ObjectStore must do. Framework-free: run each case over a fresh, empty store.
- * A test file binds it: `for (const [name, run] of objectStoreCases) it(name, () => run(open))`.
+ * A test file binds it: `it.each(objectStoreCases)("%s", (_name, run) => run({ open }))`.
  */
 import assert from "node:assert/strict";
 import { hasCode } from "../../core/errors.ts";

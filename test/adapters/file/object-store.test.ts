@@ -16,9 +16,7 @@ afterEach(async () => {
 });
 
 describe("object store in a directory", () => {
-  for (const [name, run] of objectStoreCases) {
-    it(`${name}`, () =>
-      run({ open: async () => createFileObjectStore({ root: join(await freshFolder(), "deep", "lake") }) }),
-    );
-  }
+  it.each(objectStoreCases)("%s", (_name, run) =>
+    run({ open: async () => createFileObjectStore({ root: join(await freshFolder(), "deep", "lake") }) }),
+  );
 });

@@ -11,9 +11,7 @@ const storeWith = (faults: (MemoryFault | undefined)[]): ReturnType<typeof creat
   createMemoryObjectStore({ faults: () => faults.shift() });
 
 describe("object store in memory", () => {
-  for (const [name, run] of objectStoreCases) {
-    it(`${name}`, () => run({ open: async () => createMemoryObjectStore() }));
-  }
+  it.each(objectStoreCases)("%s", (_name, run) => run({ open: async () => createMemoryObjectStore() }));
 });
 
 describe("its faults", () => {
