@@ -1,0 +1,220 @@
+/**
+ * A table checkpoint: the whole state at one version as Parquet, so that a reader need not replay every commit
+ * (Delta's "classic" checkpoint; it has nothing to do with checkpoints of jobs). It is a cache: readers verify it
+ * and fall back to an older one or to the commits. It keeps every `txn` and the unexpired tombstones.
+ */
+import { createHash } from "node:crypto";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { type Compressors, parquetMetadata, parquetReadObjects } from "hyparquet";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { TableSnapshot } from "../../core/ports/table-log.ts";
+import { joinStorePath } from "../../core/store-path.ts";
+import { metadataFields, readAdd, readMetadata, readProtocol, readRemove, readTxn } from "./actions.ts";
+import { CHECKPOINT_SCHEMA } from "./checkpoint-schema.ts";
+import { commitFileName, parseCommit } from "./commit-file.ts";
+import {
+  corrupt,
+  type Fields,
+  integerField,
+  isFields,
+  optionalInteger,
+  optionalText,
+} from "./json-fields.ts";
+import { SortedMap } from "./sorted-map.ts";
+import { stateOf, TableState } from "./table-state.ts";
+
+const LAST_CHECKPOINT = "_last_checkpoint";
+const TIMESTAMP_KEY = "muara.timestampMs"; // commits' times are not in checkpoints, but time travel needs one
+const PARTS_MAX = 10_000;
+
+/** What `_last_checkpoint` says: a hint where to begin reading. */
+export interface CheckpointHint {
+  readonly version: number;
+  readonly parts: number | undefined;
+  /** Hex SHA-256 of the Parquet file, when Muara wrote it. */
+  readonly sha256: string | undefined;
+}
+
+export interface WrittenCheckpoint {
+  readonly version: number;
+  readonly actions: number;
+  readonly bytes: number;
+}
+
+export function logFolder(tablePath: string): string {
+  return joinStorePath(tablePath, "_delta_log");
+}
+
+/** Writes the checkpoint of `snapshot` and points readers to it. @throws store.unavailable */
+export async function writeCheckpoint(
+  store: ObjectStore,
+  tablePath: string,
+  snapshot: TableSnapshot,
+): Promise<WrittenCheckpoint> {
+  const state = stateOf(snapshot);
+  const rows = checkpointRows(state);
+  const bytes = new Uint8Array(
+    parquetWriteBuffer({
+      schema: [...CHECKPOINT_SCHEMA],
+      columnData: ["txn", "add", "remove", "metaData", "protocol"].map((name) => ({
+        name,
+        data: rows.map((row) => row[name]),
+      })),
+      rowGroupSize: 50_000,
+      kvMetadata: [{ key: TIMESTAMP_KEY, value: String(state.timestampMs) }],
+    }),
+  );
+  const folder = logFolder(tablePath);
+  await store.put(joinStorePath(folder, checkpointFileName(state.version)), bytes);
+  const hint = await readHint(store, tablePath);
+  if (hint === undefined || hint.version <= state.version) {
+    const pointer = {
+      version: state.version,
+      size: rows.length,
+      sizeInBytes: bytes.length,
+      numOfAddFiles: state.files.size,
+      muara: { sha256: sha256(bytes) },
+    };
+    await store.put(
+      joinStorePath(folder, LAST_CHECKPOINT),
+      new TextEncoder().encode(JSON.stringify(pointer)),
+    );
+  }
+  return { version: state.version, actions: rows.length, bytes: bytes.length };
+}
+
+/** @returns undefined where there is none, or none that can be read */
+export async function readHint(store: ObjectStore, tablePath: string): Promise<CheckpointHint | undefined> {
+  const bytes = await store.get(joinStorePath(logFolder(tablePath), LAST_CHECKPOINT));
+  if (bytes === undefined) return undefined;
+  try {
+    const fields: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (!isFields(fields)) return undefined;
+    const muara = fields["muara"];
+    return {
+      version: integerField(fields, "version"),
+      parts: optionalInteger(fields, "parts"),
+      sha256: isFields(muara) ? optionalText(muara, "sha256") : undefined,
+    };
+  } catch {
+    return undefined; // half-written by a foreign writer: a hint only, the listing tells as much
+  }
+}
+
+/** @throws table.corrupt when a part is missing or contradicts itself, table.unsupported, store.unavailable */
+export async function readCheckpoint(
+  store: ObjectStore,
+  tablePath: string,
+  hint: CheckpointHint,
+): Promise<TableState> {
+  let rows: readonly Fields[] = [];
+  let timestampMs: number | undefined;
+  for (const name of checkpointFileNames(hint)) {
+    const bytes = await store.get(joinStorePath(logFolder(tablePath), name));
+    if (bytes === undefined) throw corrupt(`the table checkpoint ${name} is missing`);
+    if (hint.sha256 !== undefined && hint.sha256 !== sha256(bytes)) throw corrupt(`${name} is damaged`);
+    const part = await readParquet(name, bytes);
+    rows = rows.concat(part.rows);
+    timestampMs ??= part.timestampMs;
+  }
+  timestampMs ??= await foreignTimestampMs(store, tablePath, hint);
+  return stateFromRows(hint.version, timestampMs, rows);
+}
+
+export function checkpointFileName(version: number): string {
+  return `${commitFileName(version).slice(0, -".json".length)}.checkpoint.parquet`;
+}
+
+/** The hint that a file name in the log's folder gives. */
+export function hintOfFileName(name: string): CheckpointHint | undefined {
+  const match = /^(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10}))?\.parquet$/.exec(name);
+  if (!match) return undefined;
+  const parts = match[2] === undefined ? undefined : Number(match[2]);
+  return { version: Number(match[1]), parts, sha256: undefined };
+}
+
+function checkpointFileNames({ version, parts }: CheckpointHint): readonly string[] {
+  if (parts === undefined) return [checkpointFileName(version)];
+  if (parts < 1 || parts > PARTS_MAX) throw corrupt("_last_checkpoint names an impossible number of parts");
+  const stem = checkpointFileName(version).slice(0, -".parquet".length);
+  return Array.from({ length: parts }, (_, part) => `${stem}.${ten(part + 1)}.${ten(parts)}.parquet`);
+}
+
+function ten(count: number): string {
+  return String(count).padStart(10, "0");
+}
+
+function checkpointRows(state: TableState): readonly Record<string, Fields>[] {
+  const rows: Record<string, Fields>[] = [];
+  if (state.protocol) rows.push({ protocol: { ...state.protocol } });
+  if (state.metadata) {
+    const createdTime = BigInt(state.metadata.createdTime);
+    rows.push({ metaData: { ...metadataFields(state.metadata), createdTime } });
+  }
+  for (const [appId, version] of state.txns) rows.push({ txn: { appId, version } });
+  for (const file of state.files.values()) {
+    const { path, partitionValues, stats, tags } = file;
+    const [size, modificationTime] = [BigInt(file.size), BigInt(file.modificationTime)];
+    rows.push({ add: { path, partitionValues, size, modificationTime, dataChange: false, stats, tags } });
+  }
+  for (const [path, deletionMs] of state.tombstones) {
+    rows.push({ remove: { path, deletionTimestamp: BigInt(deletionMs), dataChange: false } });
+  }
+  return rows;
+}
+
+async function readParquet(
+  name: string,
+  bytes: Uint8Array,
+): Promise<{ readonly rows: readonly Fields[]; readonly timestampMs: number | undefined }> {
+  const file = new Uint8Array(bytes).buffer;
+  try {
+    const marks = parquetMetadata(file).key_value_metadata ?? [];
+    const mark = marks.find(({ key }) => key === TIMESTAMP_KEY)?.value;
+    const rows: readonly Fields[] = await parquetReadObjects({ file, compressors: COMPRESSORS });
+    return { rows, timestampMs: mark === undefined ? undefined : Number(mark) };
+  } catch (error) {
+    throw corrupt(`${name} is no readable Parquet file`, error);
+  }
+}
+
+function stateFromRows(version: number, timestampMs: number, rows: readonly Fields[]): TableState {
+  const of = (kind: string): readonly Fields[] => rows.map((row) => row[kind]).filter(isFields);
+  const [protocol, metadata] = [of("protocol")[0], of("metaData")[0]];
+  if (!protocol || !metadata) throw corrupt("a table checkpoint lacks the protocol or the metadata");
+  const files = of("add").map((row) => ({ ...readAdd(row), dataChange: false }));
+  const txns = of("txn").map(readTxn);
+  const removes = of("remove").map(readRemove);
+  return new TableState({
+    version,
+    timestampMs,
+    protocol: readProtocol(protocol),
+    metadata: readMetadata(metadata),
+    files: SortedMap.from(files.map((file) => [file.path, file])),
+    txns: SortedMap.from(txns.map((txn) => [txn.appId, txn.version])),
+    tombstones: SortedMap.from(removes.map((remove) => [remove.path, remove.deletionTimestamp])),
+  });
+}
+
+/** Other writers' checkpoints name no time: that of their commit, while it exists, else the file's. */
+async function foreignTimestampMs(
+  store: ObjectStore,
+  tablePath: string,
+  hint: CheckpointHint,
+): Promise<number> {
+  const folder = logFolder(tablePath);
+  const commit = await store.get(joinStorePath(folder, commitFileName(hint.version)));
+  if (commit !== undefined) return parseCommit(hint.version, commit).timestampMs;
+  const head = await store.head(joinStorePath(folder, checkpointFileNames(hint)[0]!));
+  return head?.modifiedMs ?? 0;
+}
+
+const COMPRESSORS: Compressors = {
+  GZIP: (input) => new Uint8Array(gunzipSync(input)),
+  ZSTD: (input) => new Uint8Array(zstdDecompressSync(input)),
+};
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

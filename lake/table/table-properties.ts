@@ -1,0 +1,50 @@
+/** Properties of a Delta table that steer its log, with their defaults. */
+import type { TableMetadata } from "../../core/ports/table-log.ts";
+
+export const CHECKPOINT_INTERVAL = "delta.checkpointInterval";
+export const DELETED_FILE_RETENTION = "delta.deletedFileRetentionDuration";
+
+const CHECKPOINT_INTERVAL_DEFAULT = 100; // versions; measured: research on readers' open times
+const DELETED_FILE_RETENTION_MS_DEFAULT = 7 * 86_400_000; // Delta's own where the table says nothing
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  millisecond: 1,
+  second: 1000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 7 * 86_400_000,
+};
+
+/** What Muara gives every table that it creates. */
+export const DEFAULT_PROPERTIES: Readonly<Record<string, string>> = {
+  [CHECKPOINT_INTERVAL]: String(CHECKPOINT_INTERVAL_DEFAULT),
+  [DELETED_FILE_RETENTION]: "interval 2 hours",
+};
+
+/** A table checkpoint is written each so many versions. */
+export function checkpointInterval(metadata: TableMetadata | undefined): number {
+  const interval = Number(metadata?.configuration[CHECKPOINT_INTERVAL]);
+  return Number.isSafeInteger(interval) && interval > 0 ? interval : CHECKPOINT_INTERVAL_DEFAULT;
+}
+
+/** ms for which the log remembers a removed file. */
+export function tombstoneRetentionMs(metadata: TableMetadata | undefined): number {
+  const text = metadata?.configuration[DELETED_FILE_RETENTION];
+  return (text === undefined ? undefined : parseIntervalMs(text)) ?? DELETED_FILE_RETENTION_MS_DEFAULT;
+}
+
+/** `interval 1 day 2 hours` in ms. @returns undefined for anything else */
+export function parseIntervalMs(text: string): number | undefined {
+  const words = text.trim().toLowerCase().split(/\s+/);
+  if (words[0] === "interval") words.shift();
+  if (words.length === 0 || words.length % 2 !== 0) return undefined;
+  let totalMs = 0;
+  for (let at = 0; at < words.length; at += 2) {
+    const amount = words[at]!;
+    const unitMs = UNIT_MS[words[at + 1]!.replace(/s$/, "")];
+    if (!/^\d{1,9}$/.test(amount) || unitMs === undefined) return undefined;
+    totalMs += Number(amount) * unitMs;
+  }
+  return totalMs;
+}
