@@ -1,0 +1,128 @@
+/**
+ * The exact decoder: an event's JSON text to one row of typed columns and the text of `extra`, in one pass,
+ * without `JSON.parse` and without rounding (design §3; research/encoder.md lists what rounding readers do).
+ * A value is exact or the event is rejected. Two columns may hold less than the text, and then the text is
+ * kept in `extra`: a double with fewer digits, a timestamp with digits below the microsecond.
+ *
+ * Given: well-formed UTF-8 JSON objects without duplicate keys, as the kernel's scan has established.
+ */
+import { Buffer } from "node:buffer";
+import { assert } from "../../core/assert.ts";
+import type { ColumnPlan, PayloadColumn } from "../../core/columns.ts";
+import { type Field, FieldsReader, SectionReader } from "./nested.ts";
+import { IgnoringReader, IgnoringTimeReader, readerOf } from "./readers.ts";
+import { type RejectionCode, Scanner } from "./scanner.ts";
+import { ValueVector, type Vector } from "./vector.ts";
+
+/** Why an event has no row. */
+export interface Rejection {
+  readonly code: RejectionCode;
+  /** RFC 6901, from the event's root. */
+  readonly pointer: string;
+  /** For people; never contains the value. */
+  readonly detail: string;
+}
+
+export interface Decoder {
+  /** Rows decoded so far; the next row's slot. */
+  readonly rows: number;
+  /** By column name: payload columns, those beside the body, and `extra`. */
+  readonly vectors: ReadonlyMap<string, Vector>;
+  /** Decodes the event at `bytes[at, at + length)` into the next slot. A rejected one leaves no trace. */
+  add(bytes: Uint8Array, at: number, length: number): Rejection | undefined;
+  /** Forgets all rows; keeps the memory. */
+  reset(): void;
+}
+
+/** Fields of `metadata` that envelope columns hold. */
+const METADATA_COLUMNS: readonly string[] = ["eid", "event_type", "flow_id", "partition"];
+const CAPACITY_START = 1_024;
+
+export function compileDecoder(plan: ColumnPlan): Decoder {
+  return new CompiledDecoder(plan);
+}
+
+class CompiledDecoder implements Decoder {
+  readonly vectors = new Map<string, Vector>();
+  readonly #event: FieldsReader;
+  readonly #all: Vector[];
+  readonly #extra: ValueVector<string> = new ValueVector();
+  readonly #scanner = new Scanner();
+  #capacity = 0;
+  #rows = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #buffer: Buffer = Buffer.alloc(0);
+
+  constructor(plan: ColumnPlan) {
+    const [body] = plan.body;
+    const payload = this.#fields(plan.payload);
+    const fields = [...this.#fields(plan.beside), ...(body === undefined ? payload : [])];
+    if (body !== undefined) fields.push({ field: body, reader: new SectionReader(body, payload) });
+    if (plan.hasMetadata)
+      fields.push({ field: "metadata", reader: new SectionReader("metadata", metadataFields()) });
+    this.#event = new FieldsReader(fields);
+    this.vectors.set("extra", this.#extra);
+    this.#all = [...this.vectors.values()];
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  add(bytes: Uint8Array, at: number, length: number): Rejection | undefined {
+    if (this.#rows === this.#capacity) this.#grow();
+    const scanner = this.#scanner;
+    scanner.begin(this.#text(bytes, at, length));
+    const slot = this.#rows;
+    const start = scanner.skipSpace(0);
+    assert(scanner.text.charCodeAt(start) === 123, "the decoder was given something else than a JSON object");
+    if (this.#event.read(scanner, start, slot, undefined) < 0) {
+      for (const vector of this.#all) vector.clear(slot, slot + 1);
+      const rejection = { code: scanner.code, pointer: scanner.pointer, detail: scanner.detail };
+      scanner.end();
+      return rejection;
+    }
+    const extra = scanner.extra.text;
+    if (extra !== null) this.#extra.set(slot, extra);
+    scanner.end();
+    this.#rows++;
+    return undefined;
+  }
+
+  reset(): void {
+    for (const vector of this.#all) vector.clear(0, this.#rows);
+    this.#rows = 0;
+    this.#bytes = new Uint8Array(0);
+    this.#buffer = Buffer.alloc(0);
+  }
+
+  #fields(columns: readonly PayloadColumn[]): Field[] {
+    return columns.map(({ name, field, type }) => {
+      const reader = readerOf(type);
+      assert(reader.vector !== undefined && !this.vectors.has(name), `column ${name} cannot be read`);
+      this.vectors.set(name, reader.vector);
+      return { field, reader };
+    });
+  }
+
+  #text(bytes: Uint8Array, at: number, length: number): string {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    return this.#buffer.toString("utf8", at, at + length);
+  }
+
+  #grow(): void {
+    this.#capacity = Math.max(CAPACITY_START, this.#capacity * 2);
+    for (const vector of this.#all) vector.grow(this.#capacity);
+  }
+}
+
+function metadataFields(): Field[] {
+  const ignoring = new IgnoringReader();
+  return [
+    ...METADATA_COLUMNS.map((field) => ({ field, reader: ignoring })),
+    { field: "occurred_at", reader: new IgnoringTimeReader() },
+  ];
+}

@@ -1,0 +1,70 @@
+/**
+ * One Parquet file in memory from columns that are gathered row group by row group, on hyparquet-writer.
+ * Pages are compressed with zstd by the runtime. This is the plain writer that the kernel's encoder replaces
+ * and is compared with (design §5).
+ */
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type { Compressors, DecodedArray, Encoding } from "hyparquet";
+import { ByteWriter, ParquetWriter } from "hyparquet-writer";
+import { assert } from "../../core/assert.ts";
+import type { Column } from "../../core/columns.ts";
+import { deltaStats, isFlat } from "./delta-stats.ts";
+import { parquetSchemaOf } from "./parquet-schema.ts";
+
+/** DuckDB's own: what its parallel reader hands to a thread. */
+export const ROW_GROUP_ROWS = 122_880;
+const ZSTD_LEVEL = 3;
+/** Named so that readers which look for bugs of known writers find a version. */
+const CREATED_BY = "muara version 0.1.0";
+
+export interface EncodedFile {
+  readonly bytes: Uint8Array;
+  readonly rows: number;
+  /** Delta statistics, JSON text for `add.stats`. */
+  readonly stats: string;
+}
+
+/** Values of one column for a range of the file's rows. */
+export interface Chunk {
+  readonly data: DecodedArray;
+  /** Undefined: dictionary or plain, as the values suggest. */
+  readonly encoding?: Encoding;
+}
+
+export interface FileColumn extends Column {
+  gather(from: number, to: number): Chunk;
+}
+
+/** hyparquet's reading side of the same compression. */
+export const DECOMPRESSORS: Compressors = {
+  ZSTD: (input, outputLength) => zstdDecompressSync(input, { maxOutputLength: Math.max(outputLength, 1) }),
+};
+
+/** @param rows at least 1 */
+export function encodeFile(columns: readonly FileColumn[], rows: number): EncodedFile {
+  assert(rows > 0, "a data file needs at least one row");
+  const writer = new ByteWriter();
+  const file = new ParquetWriter({
+    writer,
+    schema: parquetSchemaOf(columns),
+    codec: "ZSTD",
+    compressors: { ZSTD: compress },
+    createdBy: CREATED_BY,
+  });
+  for (let from = 0; from < rows; from += ROW_GROUP_ROWS) {
+    const to = Math.min(from + ROW_GROUP_ROWS, rows);
+    const columnData = columns.map((column) => {
+      const { data, encoding } = column.gather(from, to);
+      return { name: column.name, data, statistics: isFlat(column), ...(encoding ? { encoding } : {}) };
+    });
+    const pending = file.write({ columnData, rowGroupSize: to - from });
+    assert(pending === undefined, "writing to memory does not wait");
+  }
+  const finished = file.finish();
+  assert(finished === undefined, "writing to memory does not wait");
+  return { bytes: writer.getBytes(), rows, stats: deltaStats(columns, rows, file.row_groups) };
+}
+
+function compress(input: Uint8Array): Uint8Array {
+  return zstdCompressSync(input, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
+}
