@@ -1,0 +1,176 @@
+/**
+ * What tables the lake has and what they are called in SQL: event types (folder = name), Muara's own ledger
+ * tables, and any other Delta folder in the lake's root. Snapshots are cached and only grow: each look reads the
+ * versions that came since the last one.
+ *
+ * SQL names ignore case, as DuckDB does even in quotes. A table is known by its own name and by its alias
+ * (dots and dashes become `_`), unless two tables would share the alias or another table bears it as its name.
+ */
+import type { Clock } from "../core/clock.ts";
+import { MuaraError } from "../core/errors.ts";
+import { RESERVED_TABLES, sqlAlias, type EventType } from "../core/event-type.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
+import type { Registry } from "../core/registry.ts";
+
+/** Other Delta folders are looked for at most this often: it lists the whole lake. */
+const FOREIGN_EVERY_MS = 30_000;
+const FIRST_COMMIT = /^([^/]+)\/_delta_log\/\d{20}\.(?:json|checkpoint\.parquet)$/;
+
+export type TableKind = "event_type" | "ledger" | "other";
+
+export interface CatalogTable {
+  readonly name: string;
+  readonly kind: TableKind;
+  /** undefined where another table has the same. */
+  readonly alias: string | undefined;
+  /** Only of kind `event_type`. */
+  readonly eventType: EventType | undefined;
+}
+
+export interface CatalogPorts {
+  readonly store: ObjectStore;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  /** The log of the table in folder `name`. */
+  readonly openTable: (name: string) => TableLog;
+  /** Delta schema (JSON text) and partition columns of an event type that nothing has landed of yet. */
+  readonly declaredSchema?: (type: EventType) => {
+    readonly schemaString: string;
+    readonly partitionColumns: readonly string[];
+  };
+}
+
+export interface Catalog {
+  /** Every table, by name. */
+  list(): Promise<readonly CatalogTable[]>;
+  /** The table that SQL calls `name` (own name or alias, ignoring case). */
+  find(name: string): Promise<CatalogTable | undefined>;
+  /** The newest snapshot; version -1 for a declared event type without commits. @throws table.not_found */
+  snapshot(name: string): Promise<TableSnapshot>;
+  log(name: string): TableLog;
+  /** Absolute path or address of a file of the table; without `path` of the table's folder. */
+  location(name: string, path?: string): string;
+  /** Schema and partition columns, declared ones where there is no commit. */
+  schema(table: CatalogTable, snapshot: TableSnapshot): TableSchema;
+}
+
+export interface TableSchema {
+  /** Delta schema, JSON text of a struct type. */
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+}
+
+interface OpenTable {
+  readonly log: TableLog;
+  snapshot: TableSnapshot | undefined;
+  refreshing: Promise<TableSnapshot> | undefined;
+}
+
+export function createCatalog(ports: CatalogPorts): Catalog {
+  const open = new Map<string, OpenTable>();
+  let foreign: readonly string[] = [];
+  let lookedAtMs = -Infinity;
+
+  const opened = (name: string): OpenTable => {
+    let table = open.get(name);
+    if (!table)
+      open.set(name, (table = { log: ports.openTable(name), snapshot: undefined, refreshing: undefined }));
+    return table;
+  };
+
+  const snapshot = (name: string): Promise<TableSnapshot> => {
+    const table = opened(name);
+    table.refreshing ??= refresh(table).finally(() => {
+      table.refreshing = undefined;
+    });
+    return table.refreshing;
+  };
+
+  const lookForForeign = async (): Promise<void> => {
+    const nowMs = ports.clock.monotonicMs();
+    if (nowMs - lookedAtMs < FOREIGN_EVERY_MS) return;
+    lookedAtMs = nowMs;
+    const folders = new Set<string>();
+    for (const object of await ports.store.list("")) {
+      const folder = FIRST_COMMIT.exec(object.path)?.[1];
+      if (folder !== undefined) folders.add(folder);
+    }
+    foreign = [...folders];
+  };
+
+  const list = async (): Promise<readonly CatalogTable[]> => {
+    await ports.registry.refresh();
+    const types = ports.registry.list<EventType>("event-type");
+    const ledgers = await existing(RESERVED_TABLES, snapshot);
+    await lookForForeign();
+    const known = new Set([...types.map((type) => type.name.toLowerCase()), ...RESERVED_TABLES]);
+    const others = foreign.filter((name) => !known.has(name.toLowerCase()));
+    return withAliases([
+      ...types.map((type) => ({
+        name: type.name,
+        kind: "event_type" as const,
+        eventType: type.value ?? undefined,
+      })),
+      ...ledgers.map((name) => ({ name, kind: "ledger" as const, eventType: undefined })),
+      ...others.map((name) => ({ name, kind: "other" as const, eventType: undefined })),
+    ]);
+  };
+
+  const find = async (name: string): Promise<CatalogTable | undefined> => {
+    const wanted = name.toLowerCase();
+    const tables = await list();
+    return (
+      tables.find((table) => table.name.toLowerCase() === wanted) ??
+      tables.find((table) => table.alias?.toLowerCase() === wanted)
+    );
+  };
+
+  const schema = (table: CatalogTable, pinned: TableSnapshot): TableSchema => {
+    if (pinned.metadata) return pinned.metadata;
+    if (table.eventType && ports.declaredSchema) return ports.declaredSchema(table.eventType);
+    throw new MuaraError("table.not_found", `The table "${table.name}" has no commit yet.`, {
+      details: { table: table.name },
+    });
+  };
+
+  return {
+    list,
+    find,
+    snapshot,
+    schema,
+    log: (name) => opened(name).log,
+    location: (name, path) =>
+      ports.store.location(path === undefined ? name : `${name}/${decodeURIComponent(path)}`),
+  };
+}
+
+async function refresh(table: OpenTable): Promise<TableSnapshot> {
+  table.snapshot = await table.log.snapshot(table.snapshot ? { from: table.snapshot } : {});
+  return table.snapshot;
+}
+
+async function existing(
+  names: readonly string[],
+  snapshot: (name: string) => Promise<TableSnapshot>,
+): Promise<readonly string[]> {
+  const versions = await Promise.all(names.map(async (name) => (await snapshot(name)).version));
+  return names.filter((_, i) => versions[i]! >= 0);
+}
+
+function withAliases(tables: readonly Omit<CatalogTable, "alias">[]): readonly CatalogTable[] {
+  const names = new Set(tables.map((table) => table.name.toLowerCase()));
+  const counts = new Map<string, number>();
+  for (const table of tables) {
+    const alias = sqlAlias(table.name).toLowerCase();
+    counts.set(alias, (counts.get(alias) ?? 0) + 1);
+  }
+  return tables
+    .map((table) => {
+      const alias = sqlAlias(table.name);
+      const isFree =
+        alias === table.name || (counts.get(alias.toLowerCase()) === 1 && !names.has(alias.toLowerCase()));
+      return { ...table, alias: isFree ? alias : undefined };
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,97 @@
+/**
+ * What the service and its query process say to each other, over the process's stdin and stdout: frames of
+ * [length: u32 little endian][kind: 1 byte][body]. Data frames carry bytes of the answer as they go to the client;
+ * all others carry JSON.
+ */
+import type { Judged } from "./gate.ts";
+import type { PinnedTable } from "./view.ts";
+
+export type QueryFormat = "json" | "ndjson" | "csv" | "parquet";
+
+/** Service → process, as "J" frames: first `judge`, then `run`. */
+export type Order =
+  | { readonly order: "judge"; readonly sql: string }
+  | {
+      readonly order: "run";
+      readonly sql: string;
+      readonly tables: readonly PinnedTable[];
+      readonly format: QueryFormat;
+      /** Rows in the answer at most. */
+      readonly rows: number;
+    };
+
+/** Process → service, as "J" frames. */
+export type Report =
+  | { readonly report: "ready" }
+  | { readonly report: "judged"; readonly judged: Judged }
+  | { readonly report: "columns"; readonly columns: readonly QueryColumn[] }
+  | { readonly report: "done"; readonly rows: number; readonly isTruncated: boolean }
+  | { readonly report: "failed"; readonly failure: Failure };
+
+export interface QueryColumn {
+  readonly name: string;
+  /** DuckDB's name of the type. */
+  readonly type: string;
+}
+
+export interface Failure {
+  readonly kind: "failed" | "memory";
+  readonly message: string;
+  /** Place in the SQL, in characters; null where unknown. */
+  readonly position: number | null;
+}
+
+export const FRAME_JSON = 0x4a;
+export const FRAME_DATA = 0x44;
+const HEADER_BYTES = 5;
+/** A frame beyond this is no frame: something else wrote to the pipe. */
+const FRAME_BYTES_MAX = 268_435_456;
+
+export interface Frame {
+  readonly kind: number;
+  readonly body: Buffer;
+}
+
+export function encodeFrame(kind: number, body: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
+  frame.writeUInt32LE(body.length, 0);
+  frame[4] = kind;
+  frame.set(body, HEADER_BYTES);
+  return frame;
+}
+
+export function encodeJson(value: Order | Report): Buffer {
+  return encodeFrame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
+}
+
+/** Cuts a byte stream into frames. */
+export class FrameReader {
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  /** @returns the frames that `chunk` completes @throws Error where the bytes are no frames */
+  push(chunk: Buffer): readonly Frame[] {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    const frames: Frame[] = [];
+    for (;;) {
+      if (this.#length < HEADER_BYTES) return frames;
+      const head = this.#join(HEADER_BYTES);
+      const bodyLength = head.readUInt32LE(0);
+      const kind = head[4]!;
+      if (bodyLength > FRAME_BYTES_MAX || (kind !== FRAME_JSON && kind !== FRAME_DATA))
+        throw new Error("the query process wrote something that is no frame");
+      if (this.#length < HEADER_BYTES + bodyLength) return frames;
+      const whole = this.#join(HEADER_BYTES + bodyLength);
+      frames.push({ kind, body: whole.subarray(HEADER_BYTES, HEADER_BYTES + bodyLength) });
+      this.#chunks = [whole.subarray(HEADER_BYTES + bodyLength)];
+      this.#length -= HEADER_BYTES + bodyLength;
+    }
+  }
+
+  /** The first chunk, grown to at least `length` bytes. */
+  #join(length: number): Buffer {
+    if (this.#chunks[0]!.length < length) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0]!;
+  }
+}

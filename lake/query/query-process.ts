@@ -1,0 +1,201 @@
+/**
+ * One query process from the outside: started, given orders, watched, killed. It is killed without asking, at its
+ * deadline, beyond its memory or when nobody waits any more: some of the engine's functions never look at a request
+ * to stop (measured), and nothing in the process is worth an orderly end.
+ */
+import { spawn as spawnProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
+import fs from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
+
+const WATCH_EVERY_MS = 20;
+const STDERR_BYTES_MAX = 4_096;
+/** Answer bytes that may wait for the client before the process is made to wait. */
+const WAITING_BYTES_MAX = 1_048_576;
+
+export type Spawn = (
+  command: string,
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: Record<string, never> },
+) => ChildProcessWithoutNullStreams;
+
+const systemSpawn: Spawn = (command, args, options) =>
+  spawnProcess(command, [...args], { ...options, stdio: ["pipe", "pipe", "pipe"], windowsHide: true });
+
+export interface QueryProcessOptions {
+  /** Existing folder for nothing else; removed with the process. */
+  readonly folder: string;
+  /** Resident memory of the whole process, bytes. */
+  readonly memoryBytes: number;
+  readonly threads: number;
+  readonly clock: Clock;
+  readonly spawn?: Spawn;
+}
+
+/** What came from the process, in order. */
+export type Arrival = Report | { readonly report: "data"; readonly bytes: Buffer };
+
+/** Of the memory limit, what the runtime and the engine's untracked allocations need. */
+const ENGINE_SHARE = 0.6;
+
+export class QueryProcess {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #options: QueryProcessOptions;
+  readonly #reader = new FrameReader();
+  readonly #arrivals: Arrival[] = [];
+  readonly #ended = new AbortController();
+  #waitingBytes = 0;
+  #wake: (() => void) | undefined;
+  /** Why it ended; the first reason counts. */
+  #reason: MuaraError | undefined;
+  #stderr = "";
+
+  constructor(options: QueryProcessOptions) {
+    this.#options = options;
+    const isSource = import.meta.url.endsWith(".ts");
+    const script = fileURLToPath(new URL(isSource ? "child.ts" : "child.js", import.meta.url));
+    const args = [script, String(Math.floor(options.memoryBytes * ENGINE_SHARE)), String(options.threads)];
+    const isDeno = "Deno" in globalThis;
+    this.#child = (options.spawn ?? systemSpawn)(
+      process.execPath,
+      isDeno ? ["run", "--quiet", "--allow-all", ...args] : args,
+      { cwd: options.folder, env: {} },
+    );
+    this.#child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
+    this.#child.stderr.on("data", (chunk: Buffer) => {
+      if (this.#stderr.length < STDERR_BYTES_MAX) this.#stderr += chunk.toString();
+    });
+    this.#child.stdin.on("error", (error) => this.kill(lost(String(error))));
+    this.#child.on("error", (error) => this.#end(lost(error.message)));
+    this.#child.on("close", (code, signal) => this.#end(this.#exitReason(code, signal)));
+  }
+
+  get isAlive(): boolean {
+    return !this.#ended.signal.aborted;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  send(order: Order): void {
+    this.#child.stdin.write(encodeJson(order));
+  }
+
+  /** The next thing that the process says. @throws the reason of its end when it has ended */
+  async next(): Promise<Arrival> {
+    while (this.#arrivals.length === 0) {
+      if (!this.isAlive) throw this.#reason!;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    const arrival = this.#arrivals.shift()!;
+    if (arrival.report === "data") this.#waitingBytes -= arrival.bytes.length;
+    if (this.#waitingBytes < WAITING_BYTES_MAX) this.#child.stdout.resume();
+    return arrival;
+  }
+
+  /** Kills it at the deadline, beyond its memory, and on abort. Call once, when its work begins. */
+  guard(timeoutMs: number, signal: AbortSignal): void {
+    const { clock, memoryBytes } = this.#options;
+    const ended = this.#ended.signal;
+    const abort = (): void =>
+      this.kill(new MuaraError("sql.timeout", "The query was cancelled.", { cause: signal.reason }));
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    ended.addEventListener("abort", () => signal.removeEventListener("abort", abort), { once: true });
+    void clock.sleep(timeoutMs, ended).then(() =>
+      this.kill(
+        new MuaraError("sql.timeout", `The query ran longer than its limit of ${timeoutMs} ms.`, {
+          details: { timeoutMs },
+        }),
+      ),
+    );
+    void this.#watchMemory(memoryBytes);
+  }
+
+  kill(reason: MuaraError): void {
+    if (!this.isAlive) return;
+    this.#reason ??= reason;
+    this.#child.kill("SIGKILL");
+    this.#child.stdout.resume();
+  }
+
+  /** Resolves when the process is gone. */
+  async gone(): Promise<void> {
+    if (!this.isAlive) return;
+    await new Promise<void>((resolve) =>
+      this.#ended.signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
+  }
+
+  async #watchMemory(memoryBytes: number): Promise<void> {
+    while (this.isAlive) {
+      const resident = residentBytes(this.pid);
+      if (resident === undefined) return; // no /proc here: the engine's own limit is what is left
+      if (resident > memoryBytes) {
+        const details = { memoryBytes };
+        this.kill(
+          new MuaraError("sql.memory", `The query used more than its ${memoryBytes} bytes of memory.`, {
+            details,
+          }),
+        );
+        return;
+      }
+      await this.#options.clock.sleep(WATCH_EVERY_MS, this.#ended.signal);
+    }
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#reader.push(chunk)) {
+        if (frame.kind === FRAME_DATA) {
+          this.#waitingBytes += frame.body.length;
+          this.#arrivals.push({ report: "data", bytes: frame.body });
+        } else this.#arrivals.push(JSON.parse(frame.body.toString()) as Report);
+      }
+    } catch (error) {
+      this.kill(lost(String(error)));
+    }
+    if (this.#waitingBytes >= WAITING_BYTES_MAX) this.#child.stdout.pause();
+    this.#wakeUp();
+  }
+
+  #exitReason(code: number | null, signal: NodeJS.Signals | null): MuaraError {
+    // The kernel kills with this signal what it ends for lack of memory.
+    if (signal === "SIGKILL")
+      return new MuaraError("sql.memory", "The query process was killed by the system.", { details: {} });
+    return lost(`exit ${code ?? signal}: ${this.#stderr.trim().slice(0, 500)}`);
+  }
+
+  #end(reason: MuaraError): void {
+    if (!this.isAlive) return;
+    this.#reason ??= reason;
+    this.#ended.abort();
+    fs.rm(this.#options.folder, { recursive: true, force: true }, () => {});
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+}
+
+/** @param cause for the log of the service, never for the client */
+function lost(cause: string): MuaraError {
+  return new MuaraError("sql.failed", "The query process ended unexpectedly.", { cause });
+}
+
+/** Resident memory by /proc. @returns undefined where there is none or the process has gone */
+function residentBytes(pid: number | undefined): number | undefined {
+  try {
+    const status = fs.readFileSync(`/proc/${pid}/status`, "latin1");
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
+  } catch {
+    return undefined;
+  }
+}

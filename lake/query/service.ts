@@ -1,0 +1,409 @@
+/**
+ * SQL over the lake. Every query runs in its own process over a pinned snapshot of each table: the process says which
+ * tables the SQL mentions, this side decides whether the asker may read them, and hands over exactly their files.
+ */
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { isAuthorized, type Principal } from "../../core/authorize.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Config } from "../../core/config.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { watermarkOf } from "../../core/landed.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { TableSnapshot } from "../../core/ports/table-log.ts";
+import type { Catalog, CatalogTable } from "../catalog.ts";
+import { nearestName } from "./functions.ts";
+import type { Judged, TableMention } from "./gate.ts";
+import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
+import { QueryProcess, type Arrival, type Spawn } from "./query-process.ts";
+import { pinSnapshot, type At } from "./time-travel.ts";
+import { quoteText, type PinnedTable } from "./view.ts";
+
+const THREADS_MAX = 4;
+const TIMEOUT_MS_MAX = 600_000;
+/** How long a query waits for a free slot before it is told to come back. */
+const SLOT_WAIT_MS = 2_000;
+const WAITING_PER_SLOT = 4;
+
+export type { QueryColumn, QueryFormat } from "./protocol.ts";
+export type { At } from "./time-travel.ts";
+
+export interface QueryRequest {
+  readonly sql: string;
+  /** A version or a time for every table of the query, or one per table name. */
+  readonly at?: At | undefined;
+  readonly limit?: number | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly principal: Principal;
+  readonly format: QueryFormat;
+}
+
+export interface QueryAnswer {
+  readonly columns: readonly QueryColumn[];
+  /** Version of every table that the query read. */
+  readonly versions: Readonly<Record<string, number>>;
+  /** Minimum of the tables' watermarks, ms since 1970 UTC; null where one has none or no table was read. */
+  readonly completeThroughMs: number | null;
+  /** The rows in the format asked for. Of `json`: the items of a list, without its brackets. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Known when the body has been read to its end. */
+  readonly end: { rows: number; isTruncated: boolean };
+}
+
+export interface QueryRows {
+  readonly columns: readonly QueryColumn[];
+  /** [row][column] as in the JSON answer. */
+  readonly rows: readonly (readonly unknown[])[];
+  readonly versions: Readonly<Record<string, number>>;
+  readonly completeThroughMs: number | null;
+  readonly isTruncated: boolean;
+}
+
+export interface QueryService {
+  /**
+   * Resolves when the first rows are there. The slot is free again when the body ends or `signal` is aborted.
+   * @throws sql.syntax, sql.refused, sql.failed, sql.timeout, sql.memory, sql.busy, sql.too_large, table.not_found,
+   *   table.version_not_found; the body may throw sql.failed, sql.timeout and sql.memory
+   */
+  run(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer>;
+  /** All rows at once, for Muara's own reads. */
+  rows(request: Omit<QueryRequest, "format">, signal: AbortSignal): Promise<QueryRows>;
+  /** Kills what runs and what waits. */
+  close(): Promise<void>;
+}
+
+export interface QueryServiceOptions {
+  readonly catalog: Catalog;
+  readonly options: Config["query"];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly spawn?: Spawn;
+}
+
+export function createQueryService(services: QueryServiceOptions): QueryService {
+  const pool = new ProcessPool(services);
+  const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
+    new Query(services, pool, request, signal).answer();
+  return {
+    run,
+    rows: async (request, signal) => {
+      const answer = await run({ ...request, format: "json" }, signal);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of answer.body) chunks.push(chunk);
+      const rows = JSON.parse(`[${Buffer.concat(chunks).toString()}]`) as unknown[][];
+      return { ...answer, rows, isTruncated: answer.end.isTruncated };
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** Processes that wait for work, each used once, and the number of those that may work at a time. */
+class ProcessPool {
+  readonly #services: QueryServiceOptions;
+  readonly #warm: Promise<QueryProcess>[] = [];
+  readonly #all = new Set<QueryProcess>();
+  readonly #queue: (() => void)[] = [];
+  #busy = 0;
+  #root: Promise<string> | undefined;
+  #isClosed = false;
+
+  constructor(services: QueryServiceOptions) {
+    this.#services = services;
+    this.#fill();
+  }
+
+  /** @throws sql.busy */
+  async take(): Promise<QueryProcess> {
+    await this.#slot();
+    try {
+      for (;;) {
+        const waiting = this.#warm.shift() ?? this.#start();
+        this.#fill();
+        const ready = await waiting;
+        if (!ready.isAlive) continue;
+        // The slot belongs to the process, so nobody can forget to give it back.
+        void ready.gone().then(() => this.#release());
+        return ready;
+      }
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  #release(): void {
+    this.#busy--;
+    this.#queue.shift()?.();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const closing = new MuaraError("log.closed", "The service is shutting down.");
+    for (const child of this.#all) child.kill(closing);
+    await Promise.all([...this.#all].map((child) => child.gone()));
+    await Promise.allSettled(this.#warm);
+    if (this.#root) await fs.rm(await this.#root, { recursive: true, force: true });
+  }
+
+  async #slot(): Promise<void> {
+    const { concurrency } = this.#services.options;
+    const busy = new MuaraError("sql.busy", `All ${concurrency} query slots are in use.`);
+    if (this.#busy >= concurrency) {
+      if (this.#queue.length >= concurrency * WAITING_PER_SLOT) throw busy;
+      const found = new AbortController();
+      const wake = (): void => found.abort();
+      this.#queue.push(wake);
+      await this.#services.clock.sleep(SLOT_WAIT_MS, found.signal);
+      if (!found.signal.aborted) {
+        this.#queue.splice(this.#queue.indexOf(wake), 1);
+        throw busy;
+      }
+    }
+    this.#busy++;
+  }
+
+  #fill(): void {
+    while (!this.#isClosed && this.#warm.length < this.#services.options.warm) {
+      const starting = this.#start();
+      // Whoever takes it sees the error; until then it must not end the run.
+      starting.catch((error: unknown) =>
+        this.#services.logger.warn("query process did not start", { error }),
+      );
+      this.#warm.push(starting);
+    }
+  }
+
+  async #start(): Promise<QueryProcess> {
+    this.#root ??= fs.mkdtemp(path.join(os.tmpdir(), "muara-query-"));
+    const folder = await fs.mkdtemp(path.join(await this.#root, "q-"));
+    const { options, clock, spawn } = this.#services;
+    if (this.#isClosed) throw new MuaraError("log.closed", "The service is shutting down.");
+    const child = new QueryProcess({
+      folder,
+      clock,
+      memoryBytes: options.memoryBytes,
+      threads: Math.min(THREADS_MAX, os.availableParallelism()),
+      ...(spawn ? { spawn } : {}),
+    });
+    this.#all.add(child);
+    void child.gone().then(() => this.#all.delete(child));
+    const first = await child.next();
+    if (first.report !== "ready") throw new MuaraError("sql.failed", "The query process did not start.");
+    return child;
+  }
+}
+
+interface Pinned {
+  readonly table: CatalogTable;
+  readonly snapshot: TableSnapshot;
+  readonly pinned: PinnedTable;
+}
+
+class Query {
+  readonly #services: QueryServiceOptions;
+  readonly #pool: ProcessPool;
+  readonly #request: QueryRequest;
+  readonly #signal: AbortSignal;
+
+  constructor(services: QueryServiceOptions, pool: ProcessPool, request: QueryRequest, signal: AbortSignal) {
+    this.#services = services;
+    this.#pool = pool;
+    this.#request = request;
+    this.#signal = signal;
+  }
+
+  async answer(): Promise<QueryAnswer> {
+    const { options, clock, logger } = this.#services;
+    const { sql } = this.#request;
+    if (Buffer.byteLength(sql) > options.sqlBytes)
+      throw new MuaraError("sql.too_large", `The SQL is longer than ${options.sqlBytes} bytes.`, {
+        details: { sqlBytes: options.sqlBytes },
+      });
+    const startMs = clock.monotonicMs();
+    const child = await this.#pool.take();
+    const release = (): void => child.kill(new MuaraError("sql.timeout", "The query is over."));
+    try {
+      child.guard(this.#timeoutMs(), this.#signal);
+      child.send({ order: "judge", sql });
+      const pins = await this.#judge(child);
+      const head = await this.#head(child);
+      const versions = Object.fromEntries(pins.map((pin) => [pin.table.name, pin.snapshot.version]));
+      const end = { rows: 0, isTruncated: false };
+      const done = (): void => {
+        release();
+        const { principal } = this.#request;
+        const ms = Math.round(clock.monotonicMs() - startMs);
+        logger.info("query", { principal: principal.id, versions, rows: end.rows, ms });
+      };
+      return {
+        columns: head.columns,
+        versions,
+        completeThroughMs: completeThrough(pins),
+        body: this.#body(child, head.arrivals, end, done),
+        end,
+      };
+    } catch (error) {
+      release();
+      if (error instanceof MuaraError && error.cause !== undefined)
+        logger.warn("query failed", { code: error.code, cause: error.cause });
+      throw error;
+    }
+  }
+
+  #timeoutMs(): number {
+    const { options } = this.#services;
+    return Math.min(this.#request.timeoutMs ?? options.timeoutMs, TIMEOUT_MS_MAX);
+  }
+
+  async #judge(child: QueryProcess): Promise<readonly Pinned[]> {
+    const { options } = this.#services;
+    const arrival = await child.next();
+    if (arrival.report === "failed") throw this.#failure(arrival.failure);
+    if (arrival.report !== "judged") throw new MuaraError("sql.failed", "The query process misbehaved.");
+    const { judged } = arrival;
+    if (judged.kind === "refused" || judged.kind === "syntax") throw this.#refusal(judged);
+    const rows = Math.min(this.#request.limit ?? options.rows, options.rowsMax);
+    const { format, sql } = this.#request;
+    if (judged.kind === "show_tables") {
+      child.send({ order: "run", sql: await this.#showTables(), tables: [], format, rows });
+      return [];
+    }
+    const pins = await this.#pin(judged.tables);
+    child.send({ order: "run", sql, tables: pins.map((pin) => pin.pinned), format, rows });
+    return pins;
+  }
+
+  /** Waits for the columns and the first rows, so that most errors can still become a proper answer. */
+  async #head(child: QueryProcess): Promise<{ columns: readonly QueryColumn[]; arrivals: Arrival[] }> {
+    const first = await child.next();
+    if (first.report === "failed") throw this.#failure(first.failure);
+    if (first.report !== "columns") throw new MuaraError("sql.failed", "The query process misbehaved.");
+    const second = await child.next();
+    if (second.report === "failed") throw this.#failure(second.failure);
+    return { columns: first.columns, arrivals: [second] };
+  }
+
+  async *#body(
+    child: QueryProcess,
+    arrivals: Arrival[],
+    end: { rows: number; isTruncated: boolean },
+    done: () => void,
+  ): AsyncGenerator<Uint8Array> {
+    try {
+      for (;;) {
+        const arrival = arrivals.shift() ?? (await child.next());
+        if (arrival.report === "data") yield arrival.bytes;
+        else if (arrival.report === "failed") throw this.#failure(arrival.failure);
+        else if (arrival.report === "done") {
+          end.rows = arrival.rows;
+          end.isTruncated = arrival.isTruncated;
+          return;
+        }
+      }
+    } finally {
+      done();
+    }
+  }
+
+  async #pin(mentions: readonly TableMention[]): Promise<readonly Pinned[]> {
+    const { catalog, clock } = this.#services;
+    const byName = new Map<string, { table: CatalogTable; names: string[] }>();
+    for (const mention of mentions) {
+      const table = await this.#readable(mention);
+      const known = byName.get(table.name);
+      if (known) known.names.push(mention.name);
+      else byName.set(table.name, { table, names: [mention.name] });
+    }
+    const pins: Pinned[] = [];
+    for (const { table, names } of byName.values()) {
+      const at = await pinSnapshot(catalog, table.name, this.#request.at, byName.size, clock.nowMs());
+      const { schemaString, partitionColumns } = catalog.schema(table, at.snapshot);
+      const files = [...at.snapshot.files.values()].map((file) => ({
+        path: localPath(catalog.location(table.name, file.path)),
+        partitionValues: file.partitionValues,
+      }));
+      const { snapshot, ingestedUntilMs } = at;
+      pins.push({
+        table,
+        snapshot,
+        pinned: { names, schemaString, partitionColumns, files, ingestedUntilMs },
+      });
+    }
+    return pins;
+  }
+
+  /** What one may not read does not exist: the same answer for both. */
+  async #readable(mention: TableMention): Promise<CatalogTable> {
+    const { catalog } = this.#services;
+    const { principal, sql } = this.#request;
+    const table = await catalog.find(mention.name);
+    if (table && mayRead(principal, table)) return table;
+    const names = (await catalog.list())
+      .filter((other) => mayRead(principal, other))
+      .map((other) => other.name);
+    const near = nearestName(
+      mention.name.toLowerCase(),
+      names.map((name) => name.toLowerCase()),
+    );
+    const similar = names.find((name) => name.toLowerCase() === near);
+    throw new MuaraError(
+      "table.not_found",
+      `There is no table "${mention.name}"${similar ? `. Did you mean "${similar}"?` : "."}`,
+      { details: { table: mention.name, ...place(sql, mention.position) } },
+    );
+  }
+
+  async #showTables(): Promise<string> {
+    const tables = (await this.#services.catalog.list()).filter((table) =>
+      mayRead(this.#request.principal, table),
+    );
+    const rows = tables.map((table) => `(${quoteText(table.name)}, ${quoteText(table.alias ?? table.name)})`);
+    if (rows.length === 0) return "SELECT '' AS name, '' AS alias WHERE false";
+    return `SELECT * FROM (VALUES ${rows.join(", ")}) AS tables(name, alias)`;
+  }
+
+  #refusal(judged: Judged & { kind: "refused" | "syntax" }): MuaraError {
+    const details = place(this.#request.sql, judged.position);
+    if (judged.kind === "syntax") return new MuaraError("sql.syntax", judged.reason, { details });
+    return new MuaraError("sql.refused", `Not allowed: ${judged.reason}.`, { details });
+  }
+
+  #failure(failure: Failure): MuaraError {
+    const details = place(this.#request.sql, failure.position);
+    return new MuaraError(failure.kind === "memory" ? "sql.memory" : "sql.failed", failure.message, {
+      details,
+    });
+  }
+}
+
+function mayRead(principal: Principal, table: CatalogTable): boolean {
+  return isAuthorized(principal, "read", { kind: "table", name: table.name });
+}
+
+/** Line and column count from 1, the position in characters from 0. */
+function place(sql: string, position: number | null): Record<string, unknown> {
+  if (position === null) return {};
+  const before = Array.from(sql).slice(0, position);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  const line = before.filter((character) => character === "\n").length + 1;
+  return { position, line, column: before.length - lineStart + 1 };
+}
+
+function completeThrough(pins: readonly Pinned[]): number | null {
+  if (pins.length === 0) return null;
+  let lowest = Infinity;
+  for (const pin of pins) {
+    const watermark = watermarkOf(pin.snapshot.txns);
+    if (watermark === undefined) return null;
+    lowest = Math.min(lowest, watermark);
+  }
+  return lowest;
+}
+
+/** The query process reads plain files and has no network. */
+function localPath(location: string): string {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location))
+    throw new MuaraError("table.unsupported", "SQL needs a lake in a local folder.");
+  return location;
+}

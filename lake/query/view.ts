@@ -1,0 +1,139 @@
+/**
+ * A pinned snapshot as a DuckDB view: exact files, explicit types.
+ *
+ * The types come from the Delta schema, never from the files: a column that an old file lacks is NULL, a table
+ * without files has its columns. Per combination of partition values one branch with constants, joined by UNION
+ * ALL: the engine drops whole branches by their constants, and `schema` makes it open no footer while planning
+ * (measured against union_by_name with 3,000 files: planning 25 times, a one-day count 7 times faster).
+ */
+import { MuaraError } from "../../core/errors.ts";
+
+/** What the query process needs to know of one table. JSON-ready. */
+export interface PinnedTable {
+  /** Names under which the SQL mentions it, as written. */
+  readonly names: readonly string[];
+  /** Delta schema, JSON text of a struct type. */
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+  readonly files: readonly PinnedFile[];
+  /** Rows with a later ingest time than this are hidden (time travel beyond the kept files), ms since 1970 UTC. */
+  readonly ingestedUntilMs: number | null;
+}
+
+export interface PinnedFile {
+  /** Absolute path. */
+  readonly path: string;
+  readonly partitionValues: Readonly<Record<string, string | null>>;
+}
+
+type DeltaType = string | DeltaStruct | DeltaArray | DeltaMap;
+export interface DeltaField {
+  readonly name: string;
+  readonly type: DeltaType;
+}
+interface DeltaStruct {
+  readonly type: "struct";
+  readonly fields: readonly DeltaField[];
+}
+interface DeltaArray {
+  readonly type: "array";
+  readonly elementType: DeltaType;
+}
+interface DeltaMap {
+  readonly type: "map";
+  readonly keyType: DeltaType;
+  readonly valueType: DeltaType;
+}
+
+const PRIMITIVES: Readonly<Record<string, string>> = {
+  string: "VARCHAR",
+  long: "BIGINT",
+  integer: "INTEGER",
+  short: "SMALLINT",
+  byte: "TINYINT",
+  float: "FLOAT",
+  double: "DOUBLE",
+  boolean: "BOOLEAN",
+  binary: "BLOB",
+  date: "DATE",
+  timestamp: "TIMESTAMP WITH TIME ZONE",
+  timestamp_ntz: "TIMESTAMP",
+};
+
+/** Columns of a Delta schema, in order, with the type that SQL shows. */
+export function sqlColumns(schemaString: string): readonly { name: string; type: string }[] {
+  const struct = JSON.parse(schemaString) as DeltaStruct;
+  return struct.fields.map((field) => ({ name: field.name, type: sqlType(field.type) }));
+}
+
+/** @throws table.unsupported for a type that Delta's reader version 1 does not have */
+function sqlType(type: DeltaType): string {
+  if (typeof type === "string") {
+    const decimal = /^decimal\((\d+),\s*(\d+)\)$/.exec(type);
+    const known = decimal ? `DECIMAL(${decimal[1]},${decimal[2]})` : PRIMITIVES[type];
+    if (known) return known;
+    throw new MuaraError("table.unsupported", `The table has a column of type ${type}.`);
+  }
+  if (type.type === "array") return `${sqlType(type.elementType)}[]`;
+  if (type.type === "map") return `MAP(${sqlType(type.keyType)}, ${sqlType(type.valueType)})`;
+  // The engine has no struct without fields; such an object's content is in `extra`.
+  if (type.fields.length === 0) return "VARCHAR";
+  return `STRUCT(${type.fields.map((field) => `${quoteName(field.name)} ${sqlType(field.type)}`).join(", ")})`;
+}
+
+/** One CREATE VIEW per name of the table. */
+export function viewStatements(table: PinnedTable): readonly string[] {
+  const body = viewBody(table);
+  const distinct = new Map(table.names.map((name) => [name.toLowerCase(), name]));
+  return [...distinct.values()].map((name) => `CREATE VIEW ${quoteName(name)} AS ${body}`);
+}
+
+function viewBody(table: PinnedTable): string {
+  const columns = sqlColumns(table.schemaString);
+  if (table.files.length === 0) {
+    const empty = columns.map((column) => `CAST(NULL AS ${column.type}) AS ${quoteName(column.name)}`);
+    return `SELECT ${empty.join(", ")} WHERE false`;
+  }
+  const stored = columns.filter((column) => !table.partitionColumns.includes(column.name));
+  const parts = stored.map((column) => {
+    const definition = `{name: ${quoteText(column.name)}, type: ${quoteText(column.type)}, default_value: NULL}`;
+    return `${quoteText(column.name)}: ${definition}`;
+  });
+  const schema = `MAP {${parts.join(", ")}}`;
+  const until =
+    table.ingestedUntilMs === null
+      ? ""
+      : ` WHERE ingest_time <= epoch_ms(${Math.floor(table.ingestedUntilMs)})::TIMESTAMP AT TIME ZONE 'UTC'`;
+  const branches = groupByPartition(table).map(([values, paths]) => {
+    const list = columns.map((column) =>
+      table.partitionColumns.includes(column.name)
+        ? `CAST(${values[column.name] == null ? "NULL" : quoteText(values[column.name]!)} AS ${column.type})` +
+          ` AS ${quoteName(column.name)}`
+        : quoteName(column.name),
+    );
+    const files = paths.map(quoteText).join(", ");
+    return `SELECT ${list.join(", ")} FROM read_parquet([${files}], schema = ${schema})${until}`;
+  });
+  return branches.join(" UNION ALL ");
+}
+
+function groupByPartition(
+  table: PinnedTable,
+): readonly (readonly [Readonly<Record<string, string | null>>, readonly string[]])[] {
+  const groups = new Map<string, [Readonly<Record<string, string | null>>, string[]]>();
+  for (const file of table.files) {
+    const key = JSON.stringify(table.partitionColumns.map((column) => file.partitionValues[column] ?? null));
+    const group = groups.get(key);
+    if (group) group[1].push(file.path);
+    else groups.set(key, [file.partitionValues, [file.path]]);
+  }
+  return [...groups.values()];
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
