@@ -32,6 +32,11 @@ const TABLE = {
     retryable: false,
     help: "Send JSON with Content-Type: application/json.",
   },
+  "request.not_acceptable": {
+    status: 406,
+    retryable: false,
+    help: "Ask for application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet.",
+  },
   "request.timeout": {
     status: 408,
     retryable: true,
@@ -287,6 +292,11 @@ const TABLE = {
   },
   "sql.busy": { status: 429, retryable: true, help: "All query slots are in use. Wait as Retry-After says." },
   // the process
+  "kernel.memory": {
+    status: 503,
+    retryable: true,
+    help: "The kernel's memory is full. Use smaller batches, fewer tables per process, or raise its limit.",
+  },
   "config.invalid": {
     status: 500,
     retryable: false,
