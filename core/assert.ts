@@ -13,3 +13,7 @@ export function assert(condition: boolean, message: string): asserts condition {
 export function unreachable(value: never): never {
   throw new AssertionError(`unexpected case: ${String(value)}`);
 }
+
+export function isAssertion(error: unknown): boolean {
+  return error instanceof AssertionError;
+}

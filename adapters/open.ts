@@ -1,0 +1,77 @@
+/** Addresses to adapters: the URL's scheme picks the system, and only the one picked is loaded. */
+import { MuaraError } from "../core/errors.ts";
+import type { Clock, Randomness } from "../core/clock.ts";
+import type { Config } from "../core/config.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Log } from "../core/ports/log.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
+
+export interface AdapterServices {
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+  /** Called once when the log can no longer promise durability; the process must end. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** @throws config.invalid for a scheme that no adapter serves */
+export async function openLog(
+  address: string,
+  journal: Config["journal"],
+  services: AdapterServices,
+): Promise<Log> {
+  const { scheme, rest } = split(address);
+  switch (scheme) {
+    case "file": {
+      const { openFileLog } = await import("./file/log.ts");
+      return openFileLog({
+        directory: rest,
+        segmentBytes: journal.segmentBytes,
+        pendingBytesMax: journal.pendingBytes,
+        diskBytesMax: journal.diskBytes,
+        cacheBytes: journal.cacheBytes,
+        ...services,
+      });
+    }
+    case "memory": {
+      const { createMemoryLog } = await import("./memory/log.ts");
+      return createMemoryLog(services);
+    }
+    default:
+      throw unknownScheme("log", scheme);
+  }
+}
+
+/** @throws config.invalid for a scheme that no adapter serves */
+export async function openObjectStore(address: string, services: AdapterServices): Promise<ObjectStore> {
+  const { scheme, rest } = split(address);
+  switch (scheme) {
+    case "file": {
+      const { createFileObjectStore } = await import("./file/object-store.ts");
+      return createFileObjectStore({ root: rest, ...services });
+    }
+    case "memory": {
+      const { createMemoryObjectStore } = await import("./memory/object-store.ts");
+      return createMemoryObjectStore(services);
+    }
+    default:
+      throw unknownScheme("lake", scheme);
+  }
+}
+
+function split(address: string): { scheme: string; rest: string } {
+  const at = address.indexOf(":");
+  return at < 2
+    ? { scheme: "file", rest: address }
+    : { scheme: address.slice(0, at), rest: address.slice(at + 1) };
+}
+
+function unknownScheme(key: string, scheme: string): MuaraError {
+  return new MuaraError(
+    "config.invalid",
+    `${key}: no adapter for "${scheme}:"; this release has file: and memory:`,
+    {
+      details: { key, scheme },
+    },
+  );
+}

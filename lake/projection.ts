@@ -1,0 +1,120 @@
+/**
+ * A projection: a table fed from other tables' commits, in order. It records which version of a source it has
+ * consumed in the same commit as the rows that came from it (`txn proj:<source table id>`, moved exactly
+ * from → to), so a crash between the two cannot exist and two owners cannot count anything twice.
+ */
+import type { Column } from "../core/columns.ts";
+import { INGEST_DATE } from "../core/columns.ts";
+import type { Clock, Randomness } from "../core/clock.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
+import { addFile, dataFilePath } from "./table/add-file.ts";
+import { writeRows } from "./parquet/rows.ts";
+
+export interface ProjectedRow {
+  /** ms since 1970 UTC; its day is the table partition. */
+  readonly ingestMs: number;
+  /** By column name; timestamps in µs. */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/** A source's commits from one version (exclusive) to another (inclusive), and the rows that they give. */
+export interface ProjectedStep {
+  readonly sourceId: string;
+  /** Last version consumed before; -1 for none. */
+  readonly from: number;
+  readonly to: number;
+  readonly rows: readonly ProjectedRow[];
+}
+
+export interface ProjectionPorts {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+export class Projection {
+  readonly name: string;
+  readonly #columns: readonly Column[];
+  readonly #log: TableLog;
+  readonly #ports: ProjectionPorts;
+  #snapshot: TableSnapshot;
+
+  constructor(
+    name: string,
+    columns: readonly Column[],
+    log: TableLog,
+    snapshot: TableSnapshot,
+    ports: ProjectionPorts,
+  ) {
+    this.name = name;
+    this.#columns = columns;
+    this.#log = log;
+    this.#snapshot = snapshot;
+    this.#ports = ports;
+  }
+
+  /** The last version of a source that is in this table; -1 for none. */
+  consumed(sourceId: string): number {
+    const version = this.#snapshot.txns.get(consumedTxn(sourceId));
+    return version === undefined ? -1 : Number(version);
+  }
+
+  async refresh(): Promise<void> {
+    this.#snapshot = await this.#log.snapshot({ from: this.#snapshot });
+  }
+
+  /**
+   * Writes the rows of several sources in one commit.
+   * @returns false where another owner came first; `consumed` then says what is left to do
+   */
+  async append(steps: readonly ProjectedStep[], signal: AbortSignal): Promise<boolean> {
+    const current = steps.every((step) => this.consumed(step.sourceId) === step.from);
+    if (!current) return false;
+    const add = await this.#writeFiles(steps.flatMap((step) => step.rows));
+    const outcome = await this.#log.commit({
+      base: this.#snapshot,
+      change: {
+        operation: "WRITE",
+        add,
+        remove: [],
+        txns: steps.map((step) => ({ appId: consumedTxn(step.sourceId), version: BigInt(step.to) })),
+        info: { kind: "projection" },
+      },
+      check: (winner) => (movesOneOf(winner, steps) ? "abandon" : "rebase"),
+      signal,
+    });
+    this.#snapshot = outcome.snapshot;
+    return outcome.outcome === "committed";
+  }
+
+  async #writeFiles(rows: readonly ProjectedRow[]): Promise<AddFile[]> {
+    const byDate = Map.groupBy(rows, (row) => new Date(row.ingestMs).toISOString().slice(0, 10));
+    const files: AddFile[] = [];
+    for (const [date, dated] of byDate) {
+      const encoded = writeRows(
+        this.#columns,
+        dated.map((row) => row.values),
+      );
+      const path = dataFilePath({ [INGEST_DATE]: date }, this.#ports.randomness.uuid());
+      await this.#ports.store.put(`${this.name}/${path}`, encoded.bytes);
+      const file = addFile({
+        path,
+        partitionValues: { [INGEST_DATE]: date },
+        bytes: encoded.bytes.length,
+        modifiedMs: this.#ports.clock.nowMs(),
+      });
+      files.push({ ...file, stats: encoded.stats });
+    }
+    return files;
+  }
+}
+
+function consumedTxn(sourceId: string): string {
+  return `proj:${sourceId}`;
+}
+
+function movesOneOf(winner: TableCommit, steps: readonly ProjectedStep[]): boolean {
+  const ours = new Set(steps.map((step) => consumedTxn(step.sourceId)));
+  return winner.metadata !== undefined || winner.txns.some((txn) => ours.has(txn.appId));
+}

@@ -1,0 +1,140 @@
+/**
+ * One landing commit: the rows' files, every partition's cursor and counters moved from → to, the watermark, and
+ * in commitInfo the ledger and the side file's name. Rows and cursors become visible together or not at all.
+ */
+import { hourOf, type LedgerLine } from "../../core/books.ts";
+import { partitionTxns, STEP_TXN, WATERMARK_TXN, type LandedPartition } from "../../core/landed.ts";
+import type { AddFile, TableChange, TableCommit, Txn, Verdict } from "../../core/ports/table-log.ts";
+import type { ReadBatch } from "../../core/record.ts";
+import { DUPLICATE, LANDED, type Judged } from "./judge.ts";
+import type { LandingState } from "./state.ts";
+
+export interface LandInfo {
+  readonly kind: "land" | "watermark";
+  /** The landing commit that this one follows; null for the first. */
+  readonly previous: string | null;
+  readonly ledger: readonly LedgerLine[];
+  /** Store path of the side file with dead letters and duplicates; null where there are none. */
+  readonly side: string | null;
+}
+
+/** @param after [partition] @param watermarkMs of the table once this is committed */
+export function landChange(
+  before: LandingState,
+  after: readonly LandedPartition[],
+  watermarkMs: number | undefined,
+  add: readonly AddFile[],
+  info: LandInfo,
+): TableChange {
+  const txns: Txn[] = [{ appId: STEP_TXN, version: before.step + 1n }];
+  after.forEach((partition, i) => txns.push(...partitionTxns(before.partitions[i]!, partition)));
+  if (watermarkMs !== undefined && watermarkMs !== before.watermarkMs)
+    txns.push({ appId: WATERMARK_TXN, version: BigInt(watermarkMs) });
+  return {
+    operation: info.kind === "land" ? "WRITE" : "WATERMARK",
+    add,
+    remove: [],
+    txns,
+    info: { ...info },
+  };
+}
+
+/**
+ * Judges a version that came in between: a pure rewrite of files (compaction) does not touch what landing decided
+ * on. Anything that moved landing's own counters, added or removed rows, or changed the schema does.
+ */
+export function judgeWinner(winner: TableCommit): Verdict {
+  if (
+    winner.metadata ||
+    winner.add.some((file) => file.dataChange) ||
+    winner.remove.some((file) => file.dataChange)
+  )
+    return "abandon";
+  return winner.txns.some((txn) => txn.appId.startsWith("muara:")) ? "abandon" : "rebase";
+}
+
+/** The ledger of one attempt: a line per partition and hour of acceptance, tiling [cursor, next) exactly. */
+export function ledgerOf(
+  before: readonly LandedPartition[],
+  next: readonly number[],
+  batches: readonly ReadBatch[],
+  judged: Judged,
+): LedgerLine[] {
+  interface Draft extends Omit<LedgerLine, "from" | "to"> {
+    from: number;
+    to: number;
+    landed: number;
+    duplicates: number;
+    dead: number;
+  }
+  const drafts: Draft[][] = before.map(() => []);
+  let row = 0;
+  for (const batch of batches) {
+    const lines = drafts[batch.partition]!;
+    for (let i = 0; i < batch.count; i++, row++) {
+      const hourMs = hourOf(batch.ingestMs[i]!);
+      let line = lines.at(-1);
+      if (!line || line.hourMs !== hourMs) {
+        const from = line ? line.to : before[batch.partition]!.cursor;
+        const { logId, topicId, partition } = before[batch.partition]!;
+        line = {
+          logId,
+          topicId,
+          partition,
+          hourMs,
+          from,
+          to: from,
+          landed: 0,
+          duplicates: 0,
+          dead: 0,
+          gap: 0,
+        };
+        lines.push(line);
+      }
+      line.to = batch.offsets[i]! + 1;
+      const fate = judged.fates[row]!;
+      if (fate === LANDED) line.landed++;
+      else if (fate === DUPLICATE) line.duplicates++;
+      else line.dead++;
+    }
+  }
+  drafts.forEach((lines, partition) => {
+    const { logId, topicId, cursor, ingestMs } = before[partition]!;
+    const end = next[partition]!;
+    if (lines.length > 0) lines.at(-1)!.to = end;
+    // Offsets without any record (compaction, transaction markers) still have to be accounted for.
+    else if (end > cursor)
+      lines.push({
+        logId,
+        topicId,
+        partition,
+        hourMs: hourOf(ingestMs ?? 0),
+        from: cursor,
+        to: end,
+        landed: 0,
+        duplicates: 0,
+        dead: 0,
+        gap: 0,
+      });
+  });
+  return drafts
+    .flat()
+    .map((line) => ({ ...line, gap: line.to - line.from - line.landed - line.duplicates - line.dead }));
+}
+
+/** Adds an attempt's ledger to the partitions' counters. */
+export function countLedger(partition: LandedPartition, lines: readonly LedgerLine[]): LandedPartition {
+  return lines
+    .filter((line) => line.partition === partition.partition)
+    .reduce(
+      (sum, line) => ({
+        ...sum,
+        cursor: line.to,
+        landed: sum.landed + line.landed,
+        duplicates: sum.duplicates + line.duplicates,
+        dead: sum.dead + line.dead,
+        gap: sum.gap + line.gap,
+      }),
+      partition,
+    );
+}

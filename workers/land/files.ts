@@ -1,0 +1,184 @@
+/** The files of one attempt: rows in (event time, partition, offset) order, one file per day of acceptance; side rows. */
+import {
+  ABSENT,
+  headerOf,
+  KEY_LENGTH,
+  keyOf,
+  payloadOf,
+  RECORD_WORDS,
+  type ReadBatch,
+} from "../../core/record.ts";
+import type { Clock, Randomness } from "../../core/clock.ts";
+import { INGEST_DATE } from "../../core/columns.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { AddFile } from "../../core/ports/table-log.ts";
+import type { EnvelopeColumns, EventEncoder } from "../../lake/parquet/writer.ts";
+import { sidePath, writeSideFile, type SideRow } from "../../lake/side-file.ts";
+import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
+import { DEAD, DUPLICATE, LANDED, type Judged } from "./judge.ts";
+import type { LandingState } from "./state.ts";
+
+const DAY_MS = 86_400_000;
+
+export interface FilePorts {
+  readonly store: ObjectStore;
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+const decoder = new TextDecoder();
+
+/** Writes what landed. @returns one `add` per day of acceptance; none when nothing landed */
+export async function writeDataFiles(
+  ports: FilePorts,
+  table: string,
+  encoder: EventEncoder,
+  batches: readonly ReadBatch[],
+  judged: Judged,
+  state: LandingState,
+): Promise<AddFile[]> {
+  if (encoder.rows === 0) return [];
+  const envelope = envelopeOf(encoder.rows, batches, judged, state.watermarkMs);
+  const files: AddFile[] = [];
+  for (const [day, rows] of rowsByDay(judged)) {
+    const ordered = ports.kernel.order(judged.timesUs, rows);
+    const encoded = encoder.write(
+      ordered.map((row) => judged.slots[row]!),
+      envelope,
+    );
+    const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
+    const path = dataFilePath({ [INGEST_DATE]: date }, ports.randomness.uuid());
+    await ports.store.put(`${table}/${path}`, encoded.bytes);
+    const file = addFile({
+      path,
+      partitionValues: { [INGEST_DATE]: date },
+      bytes: encoded.bytes.length,
+      modifiedMs: ports.clock.nowMs(),
+    });
+    files.push({ ...file, stats: encoded.stats });
+  }
+  return files;
+}
+
+/** Writes dead letters and duplicates. @returns the side file's store path; null when there are none */
+export async function writeSideRows(
+  ports: FilePorts,
+  table: string,
+  batches: readonly ReadBatch[],
+  judged: Judged,
+  state: LandingState,
+): Promise<string | null> {
+  const rows: SideRow[] = [];
+  eachRow(batches, (batch, i, row) => {
+    const fate = judged.fates[row]!;
+    if (fate !== LANDED) rows.push(sideRow(ports.kernel, batch, i, judged, row, state));
+  });
+  if (rows.length === 0) return null;
+  const path = sidePath(table, ports.randomness.uuid());
+  await writeSideFile(ports.store, path, rows);
+  return path;
+}
+
+function sideRow(
+  kernel: Kernel,
+  batch: ReadBatch,
+  i: number,
+  judged: Judged,
+  row: number,
+  state: LandingState,
+): SideRow {
+  const { logId, topicId } = state.partitions[batch.partition]!;
+  const payload = payloadOf(batch, i) ?? new Uint8Array(0);
+  const isDead = judged.fates[row] === DEAD;
+  const reason = judged.reasons.get(row);
+  const key = keyOf(batch, i);
+  return {
+    kind: judged.fates[row] === DUPLICATE ? "duplicate" : "dead",
+    event_id: judged.eventIds[row] ?? null,
+    log_id: logId,
+    topic_id: topicId,
+    log_partition: BigInt(batch.partition),
+    log_offset: BigInt(batch.offsets[i]!),
+    ingest_time: BigInt(judged.ingestMs[row]!) * 1_000n,
+    bytes_hash: kernel.hash64(payload),
+    reason: reason?.code ?? null,
+    pointer: reason?.pointer ?? null,
+    detail: reason?.detail ?? null,
+    payload: isDead ? payload : null,
+    header: isDead ? decoder.decode(headerOf(batch, i)) : null,
+    event_key: isDead && key ? decoder.decode(key) : null,
+  };
+}
+
+/** Days of acceptance and the rows that land in them, in (partition, offset) order. */
+function rowsByDay(judged: Judged): Map<number, Uint32Array> {
+  const counts = new Map<number, number>();
+  const dayOf = (row: number): number => Math.floor(judged.ingestMs[row]! / DAY_MS);
+  for (let row = 0; row < judged.fates.length; row++)
+    if (judged.fates[row] === LANDED) counts.set(dayOf(row), (counts.get(dayOf(row)) ?? 0) + 1);
+  const days = new Map([...counts].map(([day, count]) => [day, new Uint32Array(count)]));
+  const ends = new Map<number, number>();
+  for (let row = 0; row < judged.fates.length; row++) {
+    if (judged.fates[row] !== LANDED) continue;
+    const day = dayOf(row);
+    const end = ends.get(day) ?? 0;
+    days.get(day)![end] = row;
+    ends.set(day, end + 1);
+  }
+  return days;
+}
+
+function envelopeOf(
+  slots: number,
+  batches: readonly ReadBatch[],
+  judged: Judged,
+  watermarkMs: number | undefined,
+): EnvelopeColumns {
+  const eventIds = new Array<string>(slots);
+  const keys = new Array<string | null>(slots);
+  const flowIds = new Array<string | null>(slots);
+  const eventTimesUs = new BigInt64Array(slots);
+  const ingestMs = new Float64Array(slots);
+  const partitions = new Int32Array(slots);
+  const offsets = new Float64Array(slots);
+  const flowIdOf = flowIdReader();
+  eachRow(batches, (batch, i, row) => {
+    if (judged.fates[row] !== LANDED) return;
+    const slot = judged.slots[row]!;
+    eventIds[slot] = judged.eventIds[row]!;
+    keys[slot] =
+      batch.index[i * RECORD_WORDS + KEY_LENGTH] === ABSENT ? null : decoder.decode(keyOf(batch, i)!);
+    flowIds[slot] = judged.flowIds[row] ?? flowIdOf(batch, i);
+    eventTimesUs[slot] = judged.timesUs[row]!;
+    ingestMs[slot] = judged.ingestMs[row]!;
+    partitions[slot] = batch.partition;
+    offsets[slot] = batch.offsets[i]!;
+  });
+  const watermarkUs = watermarkMs === undefined ? null : BigInt(watermarkMs) * 1_000n;
+  return { eventIds, eventTimesUs, ingestMs, keys, partitions, offsets, flowIds, watermarkUs };
+}
+
+/** The flow id in a record's header. Records of one request share their header, so the last answer mostly fits. */
+function flowIdReader(): (batch: ReadBatch, i: number) => string | null {
+  let lastText = "";
+  let lastFlowId: string | null = null;
+  return (batch, i) => {
+    const text = decoder.decode(headerOf(batch, i));
+    if (text === lastText) return lastFlowId;
+    lastText = text;
+    const match = /"flow_id":("(?:[^"\\]|\\.)*")/.exec(text);
+    lastFlowId = match ? (JSON.parse(match[1]!) as string) : null;
+    return lastFlowId;
+  };
+}
+
+/** Visits every record with its row number. */
+export function eachRow(
+  batches: readonly ReadBatch[],
+  visit: (batch: ReadBatch, i: number, row: number) => void,
+): void {
+  let row = 0;
+  for (const batch of batches) for (let i = 0; i < batch.count; i++) visit(batch, i, row++);
+}

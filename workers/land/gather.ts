@@ -1,0 +1,51 @@
+/** Reads byte batches after the cursors, partition by partition, up to a byte budget shared fairly. */
+import type { LandedPartition } from "../../core/landed.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ReadBatch } from "../../core/record.ts";
+
+/** Bytes asked of the log at once; bounds what the kernel copies into its memory. */
+const READ_BYTES = 4 * 1_048_576;
+
+export interface Gathered {
+  /** In (partition, offset) order; batches without records are left out. */
+  readonly batches: readonly ReadBatch[];
+  /** Records in all batches. */
+  readonly count: number;
+  /** [partition] where the next attempt reads on. */
+  readonly next: readonly number[];
+  /** [partition] whether the log's end was reached. */
+  readonly isAtEnd: readonly boolean[];
+}
+
+/** @throws log.offset_out_of_range where retention removed a cursor's offset */
+export async function gather(
+  log: Log,
+  stream: string,
+  partitions: readonly LandedPartition[],
+  bytesMax: number,
+): Promise<Gathered> {
+  const batches: ReadBatch[] = [];
+  const next: number[] = [];
+  const isAtEnd: boolean[] = [];
+  let budget = bytesMax;
+  let count = 0;
+  for (const { partition, cursor } of partitions) {
+    // A backlog in one partition must not starve the others: each may take its share of what is left.
+    let share = Math.ceil(budget / (partitions.length - partition));
+    let offset = cursor;
+    let { endOffset } = await log.bounds(stream, partition);
+    while (offset < endOffset && share > 0) {
+      const batch = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
+      if (batch.count > 0) batches.push(batch);
+      if (batch.next <= offset) break;
+      offset = batch.next;
+      endOffset = batch.endOffset;
+      share -= batch.bytes.length;
+      budget -= batch.bytes.length;
+      count += batch.count;
+    }
+    next.push(offset);
+    isAtEnd.push(offset >= endOffset);
+  }
+  return { batches, count, next, isAtEnd };
+}
