@@ -59,7 +59,7 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
     put: (path, bytes) => files.put(path, bytes),
     putIfAbsent: (path, bytes) => files.putIfAbsent(path, bytes),
     putIfMatch: (path, bytes, etag) => files.putIfMatch(path, bytes, etag),
-    get: (path) => read(() => readFile(files.file(path))),
+    get: (path) => read(() => readWhole(files.file(path))),
     getRange: (path, at, length) => read(() => readRange(files.file(path), at, length)),
     head: (path) => read(() => files.head(path)),
     list: (prefix) => files.list(prefix),
@@ -181,15 +181,27 @@ class Files {
     const temporary = join(this.root, OWN_FOLDER, `${randomUUID()}.tmp`);
     try {
       try {
-        await this.#ownFolder();
-        await this.#durableFolder(dirname(file));
-        await writeSynced(temporary, bytes);
+        await this.#prepare(temporary, file, bytes);
       } catch (error) {
         throw unavailable(error);
       }
       return await work(temporary);
     } finally {
       await unlink(temporary).catch(() => undefined); // renamed away, or left for the sweep
+    }
+  }
+
+  async #prepare(temporary: string, file: string, bytes: Uint8Array): Promise<void> {
+    for (let isRepeated = false; ; isRepeated = true) {
+      try {
+        await this.#ownFolder();
+        await this.#durableFolder(dirname(file));
+        await writeSynced(temporary, bytes);
+        return;
+      } catch (error) {
+        if (isRepeated || !hasErrno(error, "ENOENT")) throw error;
+        this.#durable.clear(); // somebody removed a folder that we knew
+      }
     }
   }
 
@@ -261,6 +273,11 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+async function readWhole(file: string): Promise<Uint8Array> {
+  const { buffer, byteOffset, length } = await readFile(file);
+  return new Uint8Array(buffer, byteOffset, length); // a Buffer's slice would alias
 }
 
 async function readRange(file: string, at: number, length: number): Promise<Uint8Array> {

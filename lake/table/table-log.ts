@@ -10,7 +10,7 @@
  * The head is found by probing N+1 until it is absent, never by one listing. `_last_checkpoint` only says where to
  * begin.
  */
-import { assert } from "../../core/assert.ts";
+import { assert, AssertionError } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -74,7 +74,7 @@ class Committer {
     for (;;) {
       state.checkApplicable(change);
       const bytes = this.#format(state, commitId, change);
-      let next = await this.#settle(state.version + 1, commitId, bytes, signal);
+      let next = await this.#settle(readable(state.version + 1, bytes), bytes, signal);
       if (next.commitId === commitId) return this.#committed(state.apply(next), next);
       for (;;) {
         state = state.apply(next);
@@ -91,7 +91,7 @@ class Committer {
     const heading = {
       version: base.version + 1,
       commitId,
-      timestampMs: Math.max(base.timestampMs + 1, this.#clock.nowMs()),
+      timestampMs: Math.max(base.timestampMs + 1, Math.floor(this.#clock.nowMs())),
       isFirst: base.protocol === undefined,
       removedFiles: base.files,
     };
@@ -99,19 +99,15 @@ class Committer {
   }
 
   /**
-   * Puts `bytes` as `version` until it is known whose that version is.
+   * Puts `bytes`, which say `own`, until it is known whose that version is.
    * @returns the commit that has it, ours or not @throws table.commit_unknown when `signal` ends it before
    */
-  async #settle(
-    version: number,
-    commitId: string,
-    bytes: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<CommitFile> {
+  async #settle(own: CommitFile, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<CommitFile> {
+    const { version, commitId } = own;
     const path = joinStorePath(logFolder(this.#tablePath), commitFileName(version));
     for (let attempt = 0; ; attempt++) {
       const isSettled = await this.#put(path, bytes, attempt > 0);
-      if (isSettled === "done") return parseCommit(version, bytes);
+      if (isSettled === "done") return own;
       if (isSettled === "refused") {
         const found = await this.#readBack(version);
         if (found) return found;
@@ -164,6 +160,15 @@ class Committer {
       if (!(error instanceof MuaraError)) throw error;
       this.#logger.warn("table checkpoint failed", { version: snapshot.version, code: error.code, error });
     }
+  }
+}
+
+/** Our commit as everybody will read it. What cannot be read back must never be written. */
+function readable(version: number, bytes: Uint8Array): CommitFile {
+  try {
+    return parseCommit(version, bytes);
+  } catch (error) {
+    throw new AssertionError(`a change holds what a commit cannot: ${String(error)}`, { cause: error });
   }
 }
 
