@@ -1,0 +1,223 @@
+/**
+ * A scan plan: limits, and up to 32 paths of object keys whose values the scan reports. The paths form a tree
+ * of nodes; the scan holds the node of the object it is in, so a key costs one test of a bit when no path
+ * continues with it.
+ *
+ * Results are columns (one array per path and property), laid out anew for each scan; the plan holds their
+ * addresses, and the host reads them there: README.md has the layout.
+ */
+import { REGION_RESULTS, allocate, release, reserve } from "./memory";
+import { hashKey } from "./keys";
+import { isEqual } from "./text";
+
+export const FIELDS_MAX: u32 = 32;
+
+// The plan's head.
+const MAX_BYTES: usize = 0;
+const MAX_DEPTH: usize = 4;
+const FIELD_COUNT: usize = 8;
+const ROOT: usize = 12;
+const FRAMES: usize = 16;
+const VERDICTS: usize = 20;
+const ERRORS: usize = 24;
+const STARTS: usize = 28;
+const LENGTHS: usize = 32;
+const HEAD: usize = 48;
+
+// A field: one path and its columns.
+export const FIELD: usize = 48;
+export const KIND: usize = 0;
+export const OPTIONS: usize = 1;
+export const SCOPE: usize = 2;
+export const TYPES_COLUMN: usize = 4;
+export const FLAGS_COLUMN: usize = 8;
+export const STARTS_COLUMN: usize = 12;
+export const LENGTHS_COLUMN: usize = 16;
+export const JAVA_COLUMN: usize = 20;
+export const IDENTITIES_COLUMN: usize = 24;
+export const TIMES_COLUMN: usize = 28;
+const NEXT_FIELD: usize = 32;
+
+export const KIND_TEXT: u8 = 0;
+export const KIND_ID: u8 = 1;
+export const KIND_TIME: u8 = 2;
+export const OPTION_JAVA_HASH: u8 = 1;
+
+// A node: one key in the tree of paths.
+const NODE: usize = 40;
+const NODE_HASH: usize = 0;
+const NODE_KEY: usize = 8;
+const NODE_LENGTH: usize = 12;
+const FIRST_CHILD: usize = 16;
+const NEXT_SIBLING: usize = 20;
+const FIRST_FIELD: usize = 24;
+/** One bit per hash of a child's key: most keys of an event are on no path. */
+const CHILD_BITS: usize = 28;
+
+/** A frame of the scan's stack. */
+export const FRAME: usize = 16;
+
+export function maxBytes(plan: usize): u32 {
+  return load<u32>(plan, MAX_BYTES);
+}
+export function maxDepth(plan: usize): u32 {
+  return load<u32>(plan, MAX_DEPTH);
+}
+export function fieldCount(plan: usize): u32 {
+  return load<u32>(plan, FIELD_COUNT);
+}
+export function rootNode(plan: usize): usize {
+  return load<u32>(plan, ROOT);
+}
+export function framesOf(plan: usize): usize {
+  return load<u32>(plan, FRAMES);
+}
+export function verdictsOf(plan: usize): usize {
+  return load<u32>(plan, VERDICTS);
+}
+export function errorsOf(plan: usize): usize {
+  return load<u32>(plan, ERRORS);
+}
+export function startsOf(plan: usize): usize {
+  return load<u32>(plan, STARTS);
+}
+export function lengthsOf(plan: usize): usize {
+  return load<u32>(plan, LENGTHS);
+}
+export function fieldAt(plan: usize, i: u32): usize {
+  return plan + HEAD + <usize>i * FIELD;
+}
+/** The address of a field's column, given as one of the `_COLUMN`s. */
+export function columnOf(field: usize, column: usize): usize {
+  return load<u32>(field + column);
+}
+export function firstField(node: usize): usize {
+  return load<u32>(node, FIRST_FIELD);
+}
+export function nextField(field: usize): usize {
+  return load<u32>(field, NEXT_FIELD);
+}
+
+function childBit(hash: u64): u32 {
+  return (<u32>1) << (<u32>(hash ^ (hash >> 32)) & 31);
+}
+
+/** The node that a key leads to, or 0. */
+export function childOf(node: usize, hash: u64, key: usize, length: u32): usize {
+  if ((load<u32>(node, CHILD_BITS) & childBit(hash)) == 0) return 0;
+  let child: usize = load<u32>(node, FIRST_CHILD);
+  while (child) {
+    if (
+      load<u64>(child, NODE_HASH) == hash &&
+      load<u32>(child, NODE_LENGTH) == length &&
+      isEqual(load<u32>(child, NODE_KEY), key, length)
+    ) {
+      return child;
+    }
+    child = load<u32>(child, NEXT_SIBLING);
+  }
+  return 0;
+}
+
+/**
+ * Builds a plan from: u32 max bytes, max depth, paths; per path u8 kind, options, scope (1 + index of a path,
+ * or 0), keys; per key u16 length, UTF-8.
+ * @returns its address, 0 when there is no memory
+ */
+export function createPlan(from: usize, length: usize): usize {
+  const depth: u32 = load<u32>(from, 4);
+  const paths: u32 = load<u32>(from, 8);
+  // every key takes at least two bytes of the description, so this many nodes are enough
+  const nodesAt = HEAD + <usize>paths * FIELD;
+  const framesAt = (nodesAt + (1 + (length >> 1)) * NODE + 15) & ~15;
+  const textAt = framesAt + (<usize>depth + 2) * FRAME;
+  const plan = allocate(textAt + length + 32);
+  if (plan == 0) return 0;
+  memory.fill(plan, 0, textAt);
+  memory.copy(plan + textAt, from, length);
+  memory.fill(plan + textAt + length, 0, 32);
+  store<u32>(plan, load<u32>(from), MAX_BYTES);
+  store<u32>(plan, depth, MAX_DEPTH);
+  store<u32>(plan, paths, FIELD_COUNT);
+  store<u32>(plan, <u32>(plan + nodesAt), ROOT);
+  store<u32>(plan, <u32>(plan + framesAt), FRAMES);
+  let fresh = plan + nodesAt + NODE;
+  let at = plan + textAt + 12;
+  for (let i: u32 = 0; i < paths; i++) {
+    const field = fieldAt(plan, i);
+    store<u32>(field, load<u32>(at) & 0xffffff);
+    const keys: u32 = load<u8>(at, 3);
+    at += 4;
+    let node = rootNode(plan);
+    for (let k: u32 = 0; k < keys; k++) {
+      const size: u32 = load<u16>(at);
+      const hash = hashKey(at + 2, size);
+      let child = childOf(node, hash, at + 2, size);
+      if (child == 0) {
+        child = fresh;
+        fresh += NODE;
+        store<u64>(child, hash, NODE_HASH);
+        store<u32>(child, <u32>(at + 2), NODE_KEY);
+        store<u32>(child, size, NODE_LENGTH);
+        store<u32>(child, load<u32>(node, FIRST_CHILD), NEXT_SIBLING);
+        store<u32>(node, <u32>child, FIRST_CHILD);
+        store<u32>(node, load<u32>(node, CHILD_BITS) | childBit(hash), CHILD_BITS);
+      }
+      node = child;
+      at += 2 + size;
+    }
+    store<u32>(field, load<u32>(node, FIRST_FIELD), NEXT_FIELD);
+    store<u32>(node, <u32>field, FIRST_FIELD);
+  }
+  return plan;
+}
+
+export function destroyPlan(plan: usize): void {
+  release(plan);
+}
+
+function behind(at: usize, bytes: usize): usize {
+  return (at + bytes + 15) & ~15;
+}
+
+/**
+ * Lays out zeroed result columns for up to `count` records.
+ * @returns false when there is no memory
+ */
+export function layOut(plan: usize, count: usize): bool {
+  const fields = fieldCount(plan);
+  // an upper bound per record: verdict, three words; per field two bytes, three words, an identity and a time
+  const total: u64 = (<u64>count + 16) * (13 + <u64>fields * 38) + (<u64>fields * 8 + 8) * 16;
+  if (total > 0xfff00000) return false;
+  let at = reserve(REGION_RESULTS, <usize>total);
+  if (at == 0) return false;
+  const start = at;
+  store<u32>(plan, <u32>at, VERDICTS);
+  at = behind(at, count);
+  store<u32>(plan, <u32>at, ERRORS);
+  at = behind(at, count << 2);
+  store<u32>(plan, <u32>at, STARTS);
+  at = behind(at, count << 2);
+  store<u32>(plan, <u32>at, LENGTHS);
+  at = behind(at, count << 2);
+  for (let i: u32 = 0; i < fields; i++) {
+    const field = fieldAt(plan, i);
+    const kind: u8 = load<u8>(field, KIND);
+    store<u32>(field, <u32>at, TYPES_COLUMN);
+    at = behind(at, count);
+    store<u32>(field, <u32>at, FLAGS_COLUMN);
+    at = behind(at, count);
+    store<u32>(field, <u32>at, STARTS_COLUMN);
+    at = behind(at, count << 2);
+    store<u32>(field, <u32>at, LENGTHS_COLUMN);
+    at = behind(at, count << 2);
+    store<u32>(field, <u32>at, JAVA_COLUMN);
+    if (load<u8>(field, OPTIONS) & OPTION_JAVA_HASH) at = behind(at, count << 2);
+    store<u32>(field, <u32>at, IDENTITIES_COLUMN);
+    if (kind == KIND_ID) at = behind(at, count << 4);
+    store<u32>(field, <u32>at, TIMES_COLUMN);
+    if (kind == KIND_TIME) at = behind(at, count << 3);
+  }
+  memory.fill(start, 0, at - start);
+  return true;
+}
