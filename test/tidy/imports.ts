@@ -96,7 +96,7 @@ function judgeReference(path: string, reference: Reference, known: ReadonlySet<s
     return COMPUTED.includes(path) || isTestOrBench(path)
       ? undefined
       : `imports a computed path: only ${COMPUTED.join(", ")} may`;
-  if (!specifier.startsWith(".")) return judgePackage(path, specifier);
+  if (kind === "import" && !specifier.startsWith(".")) return judgePackage(path, specifier);
   const target = posix.join(posix.dirname(path), specifier);
   if (kind === "import" && !known.has(target) && layerOf(path) !== "core-as")
     return `imports "${specifier}", which does not exist (write the extension)`;
