@@ -1,0 +1,67 @@
+/**
+ * What consumers still need. The names are durable: after a start nothing is removed until every consumer known
+ * from before has declared its holds again, since a hold that is merely late must not cost data. The offsets are
+ * written when retention looks at them; the ones that count are those declared since the start.
+ */
+import { join } from "node:path";
+
+import type { Hold } from "../../core/ports/log.ts";
+import { type Disk, replaceFile } from "./disk.ts";
+
+const NAME = "holds.json";
+
+export class Holds {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #declared = new Map<string, readonly Hold[]>();
+  /** Consumers from before the start that have not spoken yet, with what they held. */
+  readonly #awaited: Map<string, readonly Hold[]>;
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(disk: Disk, path: string, awaited: Map<string, readonly Hold[]>) {
+    this.#disk = disk;
+    this.#path = path;
+    this.#awaited = awaited;
+  }
+
+  static async open(disk: Disk, directory: string): Promise<Holds> {
+    const path = join(directory, NAME);
+    const bytes = await disk.readFile(path);
+    const known: [string, readonly Hold[]][] = bytes ? JSON.parse(Buffer.from(bytes).toString()) : [];
+    return new Holds(disk, path, new Map(known));
+  }
+
+  /** Consumers that have not declared their holds since the start. */
+  get awaited(): readonly string[] {
+    return [...this.#awaited.keys()];
+  }
+
+  /** Resolves when the consumer's name is durable, or durably forgotten. */
+  async declare(consumer: string, holds: readonly Hold[]): Promise<void> {
+    const wasKnown = this.#declared.has(consumer) || this.#awaited.has(consumer);
+    this.#awaited.delete(consumer);
+    if (holds.length > 0) this.#declared.set(consumer, [...holds]);
+    else this.#declared.delete(consumer);
+    if (wasKnown !== holds.length > 0) await this.save();
+    else await this.#saving;
+  }
+
+  lowest(stream: string, partition: number): number {
+    let lowest = Infinity;
+    for (const holds of this.#declared.values())
+      for (const hold of holds)
+        if (hold.stream === stream && hold.partition === partition) lowest = Math.min(lowest, hold.offset);
+    return lowest;
+  }
+
+  save(): Promise<void> {
+    const next = this.#saving
+      .catch(() => {}) // its own caller was told
+      .then(() => {
+        const all = [...this.#awaited, ...this.#declared];
+        return replaceFile(this.#disk, this.#path, Buffer.from(JSON.stringify(all)));
+      });
+    this.#saving = next;
+    return next;
+  }
+}

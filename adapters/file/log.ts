@@ -1,0 +1,334 @@
+/**
+ * The log on disk: one journal for all streams, one sync per group of appends (journal.ts), sealed into segments
+ * (segment-set.ts), read back by index (log-read.ts). One process writes; a closed log may be read by many.
+ *
+ *   DIR/log.json       identity, written once          DIR/segment-N.log     groups from sequence N on
+ *   DIR/lock           who writes (lock.ts)             DIR/segment-N.index   tally and index of it, a cache
+ *   DIR/holds.json     consumers (holds.ts)             DIR/base.json         what removed segments left behind
+ *   DIR/owner.json     process id, for messages         DIR/compacted-N.log   records of compacted streams
+ */
+import { join } from "node:path";
+
+import { assert } from "../../core/assert.ts";
+import type { Clock, Randomness } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
+import type {
+  AcceptedCount,
+  Appended,
+  Hold,
+  Log,
+  PartitionBounds,
+  ProducerSequence,
+  StreamInfo,
+  StreamOptions,
+} from "../../core/ports/log.ts";
+import type { ReadBatch, RecordBatch } from "../../core/record.ts";
+import { type Disk, replaceFile, systemDisk } from "./disk.ts";
+import { Holds } from "./holds.ts";
+import { Journal } from "./journal.ts";
+import { checkUnlocked, type DirectoryLock, lockDirectory } from "./lock.ts";
+import { PARTITIONS_MAX } from "./log-index.ts";
+import { findIngest, readRecords, type ReadSource } from "./log-read.ts";
+import { retainSegments } from "./log-retention.ts";
+import { LogState } from "./log-state.ts";
+import { recover } from "./recovery.ts";
+import { SegmentSet } from "./segment-set.ts";
+import { TailCache } from "./tail-cache.ts";
+
+const MEGABYTE = 1 << 20;
+const HOUR_MS = 3_600_000;
+
+export interface FileLogLimits {
+  /** Size at which a segment is sealed, bytes. */
+  readonly segmentBytes: number;
+  /** Age at which a segment is sealed by retention however small it is, ms. */
+  readonly segmentAgeMs: number;
+  /** Accepted and not yet durable; beyond it appends are refused with log.overloaded, bytes. */
+  readonly pendingBytesMax: number;
+  /** Budget of the directory; beyond it appends are refused with log.full, bytes. Nothing is deleted for it. */
+  readonly diskBytesMax: number;
+  /** Size above which retention removes the oldest segments before their age, bytes. */
+  readonly retentionBytes: number;
+  /** Newest groups kept in memory for readers of the live tail, bytes. */
+  readonly cacheBytes: number;
+  /** Idle age after which a producer is forgotten, ms. */
+  readonly producerIdleMs: number;
+  /** How long tombstones of compacted streams stay readable, ms. */
+  readonly tombstoneMs: number;
+  /** Sealed segments kept open with their index in memory. */
+  readonly openSegmentsMax: number;
+}
+
+const DEFAULT_LIMITS: FileLogLimits = {
+  segmentBytes: 128 * MEGABYTE,
+  segmentAgeMs: HOUR_MS,
+  pendingBytesMax: 64 * MEGABYTE,
+  diskBytesMax: Infinity,
+  retentionBytes: Infinity,
+  cacheBytes: 64 * MEGABYTE,
+  producerIdleMs: 7 * 24 * HOUR_MS,
+  tombstoneMs: 24 * HOUR_MS,
+  openSegmentsMax: 16,
+};
+
+export interface FileLogOptions extends Partial<FileLogLimits> {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+  /** Opens a closed log without a lock and changes nothing; appends are refused with log.closed. */
+  readonly readOnly?: boolean;
+  /** Told once when the disk failed; the process should end, since this log accepts nothing any more. */
+  readonly onFatal?: (error: MuaraError) => void;
+  /** For tests. */
+  readonly disk?: Disk;
+}
+
+/** @throws log.locked, log.corrupt, log.identity */
+export async function openFileLog(options: FileLogOptions): Promise<Log> {
+  const { directory, disk = systemDisk, readOnly = false } = options;
+  if (!readOnly) await disk.makeDirectory(directory);
+  let lock: DirectoryLock | undefined;
+  if (readOnly) await checkUnlocked(disk, directory);
+  else lock = await lockDirectory(disk, directory);
+  try {
+    const id = await identify(options, disk);
+    const limits: FileLogLimits = { ...DEFAULT_LIMITS, ...options };
+    const { randomness, logger } = options;
+    const common = { disk, directory, logId: id, randomness, logger, openMax: limits.openSegmentsMax };
+    const state = new LogState();
+    const segments = new SegmentSet(common);
+    try {
+      await recover({ ...common, readOnly }, state, segments);
+    } catch (error) {
+      await segments.files.closeAll();
+      throw error;
+    }
+    const holds = await Holds.open(disk, directory);
+    return new FileLog({ ...options, id, disk, lock, limits, state, segments, holds });
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+/** Reads the log's identity, or gives it one. @throws log.identity */
+async function identify(
+  { directory, readOnly, clock, randomness }: FileLogOptions,
+  disk: Disk,
+): Promise<string> {
+  const path = join(directory, "log.json");
+  const bytes = await disk.readFile(path);
+  if (bytes) {
+    const known: { readonly id: string } = JSON.parse(Buffer.from(bytes).toString());
+    return known.id;
+  }
+  const names = await disk.list(directory);
+  if (readOnly || names.some((name) => name.startsWith("segment-") || name === "base.json"))
+    throw new MuaraError("log.identity", `${path} is missing`, { details: { file: path } });
+  const id = randomness.uuid();
+  await replaceFile(disk, path, Buffer.from(JSON.stringify({ id, format: 1, createdMs: clock.nowMs() })));
+  return id;
+}
+
+interface Parts extends FileLogOptions {
+  readonly id: string;
+  readonly disk: Disk;
+  readonly lock: DirectoryLock | undefined;
+  readonly limits: FileLogLimits;
+  readonly state: LogState;
+  readonly segments: SegmentSet;
+  readonly holds: Holds;
+}
+
+class FileLog implements Log {
+  readonly id: string;
+  readonly #parts: Parts;
+  readonly #journal: Journal;
+  readonly #source: ReadSource;
+  readonly #waiters = new Set<() => void>();
+  readonly #creating = new Map<string, Promise<StreamInfo>>();
+  #retaining: Promise<number> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    const { disk, clock, logger, state, segments, limits } = parts;
+    this.id = parts.id;
+    this.#parts = parts;
+    const cache = new TailCache(limits.cacheBytes);
+    this.#source = { disk, files: segments.files, cache };
+    this.#journal = new Journal({
+      disk,
+      clock,
+      logger,
+      state,
+      segments,
+      cache,
+      limits,
+      onAppended: () => this.#wake(),
+      onFatal: (error) => {
+        this.#wake();
+        parts.onFatal?.(error);
+      },
+    });
+  }
+
+  get appendCount(): number {
+    return this.#parts.state.appendCount;
+  }
+
+  async createStream(name: string, options: StreamOptions): Promise<StreamInfo> {
+    this.#checkWritable();
+    const { partitions, cleanup, retentionMs } = options;
+    assert(
+      Number.isInteger(partitions) && partitions > 0 && partitions <= PARTITIONS_MAX,
+      "1 to 65,536 partitions",
+    );
+    const existing = this.#parts.state.stream(name)?.info ?? (await this.#creating.get(name));
+    if (!existing) {
+      const created = this.#create(name, options);
+      this.#creating.set(name, created);
+      return created.finally(() => this.#creating.delete(name));
+    }
+    const isSame =
+      existing.partitions === partitions &&
+      existing.cleanup === cleanup &&
+      existing.retentionMs === retentionMs;
+    if (isSame) return existing;
+    throw new MuaraError("declaration.conflict", `stream ${name} exists with other options`, {
+      details: { stream: name },
+    });
+  }
+
+  async #create(name: string, { partitions, cleanup, retentionMs }: StreamOptions): Promise<StreamInfo> {
+    const { state, randomness } = this.#parts;
+    const topicId = randomness.uuid();
+    const number = state.nextStreamNumber();
+    await this.#journal.createStream({ number, name, topicId, partitions, cleanup, retentionMs });
+    return state.stream(name)!.info;
+  }
+
+  async stream(name: string): Promise<StreamInfo | undefined> {
+    this.#checkOpen();
+    return this.#parts.state.stream(name)?.info;
+  }
+
+  async listStreams(): Promise<readonly StreamInfo[]> {
+    this.#checkOpen();
+    return this.#parts.state.streams();
+  }
+
+  async append(
+    stream: string,
+    partition: number,
+    batch: RecordBatch,
+    producer?: ProducerSequence,
+  ): Promise<Appended> {
+    this.#checkWritable();
+    assert(batch.count > 0, "an append has at least one record");
+    return this.#journal.append(this.#parts.state.partition(stream, partition), batch, producer);
+  }
+
+  async read(stream: string, partition: number, offset: number, maxBytes: number): Promise<ReadBatch> {
+    this.#checkOpen();
+    return readRecords(this.#source, this.#parts.state.partition(stream, partition), offset, maxBytes);
+  }
+
+  async bounds(stream: string, partition: number): Promise<PartitionBounds> {
+    this.#checkOpen();
+    const { startOffset, endOffset } = this.#parts.state.partition(stream, partition);
+    return { startOffset, endOffset, ingestFloorMs: this.#journal.ingestFloorMs() };
+  }
+
+  async offsetAt(stream: string, partition: number, ingestMs: number): Promise<number> {
+    this.#checkOpen();
+    return findIngest(this.#source, this.#parts.state.partition(stream, partition), ingestMs);
+  }
+
+  async accepted(stream: string): Promise<readonly AcceptedCount[]> {
+    this.#checkOpen();
+    this.#parts.state.partition(stream, 0);
+    return this.#parts.state
+      .stream(stream)!
+      .partitions.flatMap(({ accepted, partition }) =>
+        [...accepted].sort(([a], [b]) => a - b).map(([hourMs, count]) => ({ partition, hourMs, count })),
+      );
+  }
+
+  async hold(consumer: string, holds: readonly Hold[]): Promise<void> {
+    this.#checkWritable();
+    for (const { stream, partition } of holds) this.#parts.state.partition(stream, partition);
+    await this.#parts.holds.declare(consumer, holds);
+  }
+
+  async retain(): Promise<number> {
+    this.#checkWritable();
+    this.#retaining ??= this.#retain().finally(() => (this.#retaining = undefined));
+    return this.#retaining;
+  }
+
+  #retain(): Promise<number> {
+    return retainSegments({
+      ...this.#parts,
+      ...this.#parts.limits,
+      logId: this.id,
+      source: this.#source,
+      roll: () => this.#journal.roll(),
+    });
+  }
+
+  waitForAppend(seen: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const isOver = signal.aborted || this.#closing || this.#journal.fatal;
+      if (isOver || this.appendCount > seen) return resolve();
+      const done = (): void => {
+        if (this.appendCount <= seen && !signal.aborted && !this.#closing && !this.#journal.fatal) return;
+        this.#waiters.delete(done);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#waiters.add(done);
+      signal.addEventListener("abort", done, { once: true });
+    });
+  }
+
+  #wake(): void {
+    for (const done of this.#waiters) done();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    this.#wake();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { segments, holds, state, lock, readOnly } = this.#parts;
+    await Promise.resolve(); // whoever called sees the log closing
+    try {
+      await this.#journal.drain();
+      await this.#retaining?.catch(() => {}); // its caller was told
+      await segments.sealingDone();
+      if (!readOnly && !this.#journal.fatal) {
+        segments.active.tally.lastIngestMs = state.lastIngestMs;
+        await segments.seal(segments.active);
+        await holds.save();
+      }
+    } finally {
+      await segments.files.closeAll();
+      lock?.release();
+    }
+  }
+
+  /** @throws log.closed, log.sync_failed */
+  #checkOpen(): void {
+    if (this.#journal.fatal) throw this.#journal.fatal;
+    if (this.#closing) throw new MuaraError("log.closed", "the log is closed");
+  }
+
+  #checkWritable(): void {
+    this.#checkOpen();
+    if (this.#parts.readOnly) throw new MuaraError("log.closed", "the log was opened read-only");
+  }
+}
