@@ -1,0 +1,82 @@
+/** What every route of the read side is given, and how it finds out who asks. */
+import type { Context } from "hono";
+import {
+  authorize,
+  EVERYTHING,
+  isAuthorized,
+  type Action,
+  type Principal,
+  type Resource,
+} from "../core/authorize.ts";
+import type { Clock } from "../core/clock.ts";
+import { MuaraError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Log } from "../core/ports/log.ts";
+import type { Registry } from "../core/registry.ts";
+import type { Authenticator } from "../core/token.ts";
+import type { Catalog, CatalogTable } from "../lake/catalog.ts";
+import type { QueryService } from "../lake/query/service.ts";
+
+export interface ApiPorts {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly catalog: Catalog;
+  readonly query: QueryService;
+  /** null: everybody may do everything (configuration `auth: none`, loopback only). */
+  readonly authenticator: Authenticator | null;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface ApiEnv {
+  Variables: { principal: Principal };
+}
+export type ApiContext = Context<ApiEnv>;
+
+/** Muara itself, reading its own tables for somebody whose rights are checked before and after. */
+export const SYSTEM: Principal = { id: "system", grants: [{ action: "read", kind: "table", name: "*" }] };
+export const NOBODY_IN_PARTICULAR: Principal = { id: "anonymous", grants: EVERYTHING };
+
+/** @throws auth.forbidden */
+export function demand(context: ApiContext, action: Action, resource: Resource): void {
+  authorize(context.get("principal"), action, resource);
+}
+
+export function mayRead(principal: Principal, tableName: string): boolean {
+  return isAuthorized(principal, "read", { kind: "table", name: tableName });
+}
+
+/** The tables that the asker may read; others do not exist for them. */
+export async function readableTables(
+  ports: ApiPorts,
+  principal: Principal,
+): Promise<readonly CatalogTable[]> {
+  return (await ports.catalog.list()).filter((table) => mayRead(principal, table.name));
+}
+
+/** @throws table.not_found also for a table that the asker may not read */
+export async function readableTable(
+  ports: ApiPorts,
+  principal: Principal,
+  name: string,
+): Promise<CatalogTable> {
+  const table = await ports.catalog.find(name);
+  if (table && mayRead(principal, table.name)) return table;
+  throw new MuaraError("table.not_found", `There is no table "${name}".`, { details: { table: name } });
+}
+
+/** @throws request.malformed naming the parameter */
+export function wholeNumber(context: ApiContext, name: string, fallback: number, max: number): number {
+  const text = context.req.query(name);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && value >= 1 && value <= max) return value;
+  throw new MuaraError("request.malformed", `${name} is a whole number from 1 to ${max}.`, {
+    details: { parameter: name },
+  });
+}
+
+/** ISO 8601 UTC; null where there is no time. */
+export function isoOrNull(ms: number | null | undefined): string | null {
+  return ms === null || ms === undefined || !Number.isFinite(ms) ? null : new Date(ms).toISOString();
+}

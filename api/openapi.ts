@@ -1,0 +1,234 @@
+/**
+ * The OpenAPI 3.1 document of the read side. Request bodies come from the schemas that the routes check with; the
+ * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
+ */
+import { z } from "zod";
+import { sqlRequestSchema } from "./routes/sql.ts";
+import { tokenRequestSchema } from "./routes/tokens.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const text = { type: "string" };
+const whole = { type: "integer" };
+const flag = { type: "boolean" };
+const time = { type: ["string", "null"], format: "date-time" };
+const wholeOrNull = { type: ["integer", "null"] };
+const textOrNull = { type: ["string", "null"] };
+
+export function openapiDocument(version: string): Json {
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Muara",
+      version,
+      description:
+        "The read side: SQL over the lake, tables, books, fates of events, dead letters and tokens. " +
+        "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
+    },
+    security: [{ bearer: [] }],
+    paths: PATHS,
+    components: {
+      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+      schemas: SCHEMAS,
+      responses: {
+        Problem: {
+          description: "RFC 9457 problem; `code` is stable and listed in docs/ERRORS.md.",
+          content: { "application/problem+json": { schema: reference("Problem") } },
+        },
+      },
+    },
+  };
+}
+
+const SCHEMAS: Json = {
+  Problem: object({ type: text, title: text, status: whole, detail: text, code: text, hint: text }),
+  SqlRequest: z.toJSONSchema(sqlRequestSchema, { io: "input" }),
+  SqlAnswer: object({
+    columns: list(object({ name: text, type: text })),
+    rows: {
+      ...list({ type: "array" }),
+      description: "64-bit integers and decimals are strings.",
+    },
+    complete_through: { ...time, description: "Lowest watermark of the tables read." },
+    versions: { type: "object", additionalProperties: whole },
+    truncated: { ...flag, description: "Whether the row limit cut the answer off." },
+  }),
+  Table: object({
+    name: text,
+    alias: textOrNull,
+    kind: { enum: ["event_type", "ledger", "other"] },
+    version: wholeOrNull,
+    rows: wholeOrNull,
+    files: whole,
+    bytes: whole,
+    committed_at: time,
+    freshness_ms: wholeOrNull,
+    watermark: time,
+  }),
+  Commit: object({
+    version: whole,
+    committed_at: time,
+    operation: text,
+    files_added: whole,
+    files_removed: whole,
+    rows_added: wholeOrNull,
+    bytes_added: whole,
+    watermark: time,
+    changes_schema: flag,
+  }),
+  Account: object({
+    event_type: text,
+    accepted: whole,
+    landed: whole,
+    duplicates: whole,
+    dead_letters: whole,
+    in_flight: whole,
+    balanced: flag,
+  }),
+  Fate: object({
+    fate: { enum: ["landed", "duplicate", "dead_letter", "waiting"] },
+    event_type: text,
+    partition: whole,
+    offset: whole,
+  }),
+  DeadLetter: object({
+    dead_letter_id: text,
+    event_type: text,
+    event_id: textOrNull,
+    reason: text,
+    pointer: textOrNull,
+    detail: text,
+    ingest_time: time,
+  }),
+  TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
+  Token: object({
+    id: text,
+    description: text,
+    grants: list({ type: "object" }),
+    created_at: time,
+    expires_at: time,
+  }),
+};
+
+const PATHS: Json = {
+  "/v1/sql": {
+    post: {
+      operationId: "sql",
+      summary: "Run one SELECT, VALUES, DESCRIBE, SUMMARIZE or SHOW TABLES",
+      requestBody: { required: true, content: json("SqlRequest") },
+      responses: {
+        "200": {
+          description: "The rows, in the form that Accept asks for.",
+          content: {
+            ...json("SqlAnswer"),
+            "application/x-ndjson": { schema: text },
+            "text/csv": { schema: text },
+            "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
+          },
+        },
+        default: problem(),
+      },
+    },
+  },
+  "/v1/tables": { get: read("listTables", "Tables that the token may read", listOf("Table")) },
+  "/v1/tables/{table}": {
+    get: read("showTable", "Schema, place, size and freshness of a table", reference("Table"), [
+      path("table"),
+    ]),
+  },
+  "/v1/tables/{table}/history": {
+    get: read("tableHistory", "Commits, newest first", listOf("Commit"), [
+      path("table"),
+      query("limit", whole),
+      query("before", whole),
+    ]),
+  },
+  "/v1/books": {
+    get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
+      query("by", { enum: ["event_type", "partition", "hour"] }),
+      query("event_type", text),
+    ]),
+  },
+  "/v1/events/{event_id}": {
+    get: read(
+      "traceEvent",
+      "Every fate of an event id",
+      object({ event_id: text, fates: list(reference("Fate")), complete: flag }),
+      [path("event_id"), query("event_type", text)],
+    ),
+  },
+  "/v1/dead-letters": {
+    get: read("listDeadLetters", "What could not land, newest first", listOf("DeadLetter"), [
+      query("event_type", text),
+      query("reason", text),
+      query("since", { type: "string", format: "date-time" }),
+      query("limit", whole),
+      query("cursor", text),
+    ]),
+  },
+  "/v1/dead-letters/{id}": {
+    get: read("showDeadLetter", "One dead letter with its bytes", reference("DeadLetter"), [path("id")]),
+  },
+  "/v1/tokens": {
+    get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
+    post: {
+      operationId: "createToken",
+      summary: "Create a token; its text is shown only in this answer",
+      requestBody: { required: true, content: json("TokenRequest") },
+      responses: { "201": { description: "The token.", content: json("Token") }, default: problem() },
+    },
+  },
+  "/v1/tokens/{id}": {
+    delete: {
+      operationId: "revokeToken",
+      summary: "Revoke a token",
+      parameters: [path("id")],
+      responses: { "204": { description: "It is revoked." }, default: problem() },
+    },
+  },
+  "/health/live": { get: open("live", "Whether the process answers") },
+  "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
+  "/openapi.json": { get: open("openapi", "This document") },
+};
+
+function read(operationId: string, summary: string, schema: Json, parameters: readonly Json[] = []): Json {
+  const content = { "application/json": { schema } };
+  const responses = { "200": { description: "Found.", content }, default: problem() };
+  return { operationId, summary, parameters, responses };
+}
+
+function open(operationId: string, summary: string): Json {
+  return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
+}
+
+function object(properties: Json): Json {
+  return { type: "object", properties };
+}
+
+function list(items: Json): Json {
+  return { type: "array", items };
+}
+
+function listOf(name: string): Json {
+  return object({ items: list(reference(name)) });
+}
+
+function reference(name: string): Json {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+function json(name: string): Json {
+  return { "application/json": { schema: reference(name) } };
+}
+
+function problem(): Json {
+  return { $ref: "#/components/responses/Problem" };
+}
+
+function path(name: string): Json {
+  return { name, in: "path", required: true, schema: text };
+}
+
+function query(name: string, schema: Json): Json {
+  return { name, in: "query", required: false, schema };
+}

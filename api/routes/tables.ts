@@ -1,0 +1,147 @@
+/** GET /v1/tables, /v1/tables/{t}, /v1/tables/{t}/history: what the lake holds and how fresh it is. */
+import type { Hono } from "hono";
+import { MuaraError, hasCode } from "../../core/errors.ts";
+import { watermarkOf, WATERMARK_TXN } from "../../core/landed.ts";
+import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
+import type { CatalogTable } from "../../lake/catalog.ts";
+import { sqlColumns } from "../../lake/query/view.ts";
+import { parseSchema } from "../../lake/table/delta-schema.ts";
+import {
+  isoOrNull,
+  readableTable,
+  readableTables,
+  wholeNumber,
+  type ApiEnv,
+  type ApiPorts,
+} from "../context.ts";
+
+const HISTORY_DEFAULT = 20;
+const HISTORY_MAX = 1_000;
+
+export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
+  app.get("/v1/tables", async (context) => {
+    const tables = await readableTables(ports, context.get("principal"));
+    const nowMs = ports.clock.nowMs();
+    const items = await Promise.all(
+      tables.map(async (table) => summary(table, await ports.catalog.snapshot(table.name), nowMs)),
+    );
+    return context.json({ items });
+  });
+
+  app.get("/v1/tables/:table", async (context) => {
+    const table = await readableTable(ports, context.get("principal"), context.req.param("table"));
+    const snapshot = await ports.catalog.snapshot(table.name);
+    const schema = ports.catalog.schema(table, snapshot);
+    const types = new Map(sqlColumns(schema.schemaString).map((column) => [column.name, column.type]));
+    return context.json({
+      ...summary(table, snapshot, ports.clock.nowMs()),
+      location: ports.catalog.location(table.name),
+      partition_columns: schema.partitionColumns,
+      columns: parseSchema(schema.schemaString).fields.map((field) => ({
+        name: field.name,
+        type: types.get(field.name),
+        delta_type: field.type,
+        nullable: field.nullable,
+        description: field.metadata["comment"] ?? null,
+      })),
+      retention: {
+        log_ms: table.eventType?.options.retention_time ?? null,
+        table: snapshot.metadata?.configuration ?? {},
+      },
+    });
+  });
+
+  app.get("/v1/tables/:table/history", async (context) => {
+    const table = await readableTable(ports, context.get("principal"), context.req.param("table"));
+    const limit = wholeNumber(context, "limit", HISTORY_DEFAULT, HISTORY_MAX);
+    const newest = (await ports.catalog.snapshot(table.name)).version;
+    const before = context.req.query("before");
+    const from = before === undefined ? newest : Math.min(newest, beforeVersion(before) - 1);
+    const items: unknown[] = [];
+    let version = from;
+    for (; version >= 0 && items.length < limit; version--) {
+      const commit = await readKept(ports, table.name, version);
+      if (!commit) return context.json({ items, next_before: null });
+      items.push(historyEntry(commit));
+    }
+    return context.json({ items, next_before: version >= 0 ? version + 1 : null });
+  });
+}
+
+function beforeVersion(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new MuaraError("request.malformed", "before is a version.", { details: { parameter: "before" } });
+}
+
+/** @returns undefined for a version whose commit was cleaned up */
+async function readKept(ports: ApiPorts, name: string, version: number): Promise<TableCommit | undefined> {
+  try {
+    return await ports.catalog.log(name).read(version);
+  } catch (error) {
+    if (hasCode(error, "table.version_not_found")) return undefined;
+    throw error;
+  }
+}
+
+function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): Record<string, unknown> {
+  const exists = snapshot.version >= 0;
+  const { files, bytes, rows } = totals(snapshot);
+  return {
+    name: table.name,
+    alias: table.alias ?? null,
+    kind: table.kind,
+    version: exists ? snapshot.version : null,
+    rows,
+    files,
+    bytes,
+    committed_at: exists ? isoOrNull(snapshot.timestampMs) : null,
+    freshness_ms: exists ? Math.max(0, nowMs - snapshot.timestampMs) : null,
+    watermark: isoOrNull(watermarkOf(snapshot.txns)),
+  };
+}
+
+interface Totals {
+  readonly files: number;
+  readonly bytes: number;
+  /** null where a file does not say. */
+  readonly rows: number | null;
+}
+/** Snapshots are immutable; adding up the statistics of thousands of files is done once for each. */
+const totalsOf = new WeakMap<TableSnapshot, Totals>();
+
+function totals(snapshot: TableSnapshot): Totals {
+  const known = totalsOf.get(snapshot);
+  if (known) return known;
+  let bytes = 0;
+  let rows: number | null = 0;
+  for (const file of snapshot.files.values()) {
+    bytes += file.size;
+    const count = rowsIn(file.stats);
+    rows = rows === null || count === undefined ? null : rows + count;
+  }
+  const added = { files: snapshot.files.size, bytes, rows };
+  totalsOf.set(snapshot, added);
+  return added;
+}
+
+function rowsIn(stats: string | undefined): number | undefined {
+  // `numRecords` of the statistics; the rest, which can be long, is not looked at.
+  const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
+  return match ? Number(match[1]) : undefined;
+}
+
+function historyEntry(commit: TableCommit): Record<string, unknown> {
+  const watermark = commit.txns.find((txn) => txn.appId === WATERMARK_TXN)?.version;
+  const counts = commit.add.map((file) => rowsIn(file.stats));
+  return {
+    version: commit.version,
+    committed_at: isoOrNull(commit.timestampMs),
+    operation: commit.operation,
+    files_added: commit.add.length,
+    files_removed: commit.remove.length,
+    rows_added: counts.includes(undefined) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0),
+    bytes_added: commit.add.reduce((sum, file) => sum + file.size, 0),
+    watermark: watermark === undefined ? null : isoOrNull(Number(watermark)),
+    changes_schema: commit.metadata !== undefined,
+  };
+}
