@@ -48,6 +48,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       commitMs: ms(500).describe("a table commits at least this often while events arrive, ms"),
       commitBytes: bytes(64 * MIB).describe("payload bytes at which a table commits at once"),
+      commitRows: count(25_000).describe(
+        "events in one commit; bounds memory and how long the door waits for it",
+      ),
       horizonHours: count(48).describe(
         "ingest times at most this far apart are compared for duplicates, hours",
       ),

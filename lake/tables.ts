@@ -1,9 +1,13 @@
 /** Creating Muara's own tables: event tables and projections, all partitioned by the UTC day of acceptance. */
 import type { Clock, Randomness } from "../core/clock.ts";
-import { INGEST_DATE, type Column } from "../core/columns.ts";
+import { INGEST_DATE, planColumns, type Column } from "../core/columns.ts";
+import type { EventType } from "../core/event-type.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import { deltaSchemaOf } from "./parquet/delta-type.ts";
 import { createTableChange } from "./table/create-table.ts";
+import { formatSchema, type DeltaStruct } from "./table/delta-schema.ts";
+
+const PARTITION_COLUMNS = [INGEST_DATE];
 
 export interface TablePorts {
   readonly clock: Clock;
@@ -20,16 +24,31 @@ export async function ensureTable(
 ): Promise<TableSnapshot> {
   const base = await log.snapshot();
   if (base.version >= 0) return base;
-  const ingestDate: Column = { name: INGEST_DATE, type: { kind: "date" }, nullable: true };
   const change = createTableChange({
     id: ports.randomness.uuid(),
     name,
-    schema: deltaSchemaOf([...columns, ingestDate]),
-    partitionColumns: [INGEST_DATE],
+    schema: tableSchema(columns),
+    partitionColumns: PARTITION_COLUMNS,
     configuration,
     createdTime: ports.clock.nowMs(),
     info: { kind: "create" },
   });
   const { snapshot } = await log.commit({ base, change, check: () => "abandon" });
   return snapshot;
+}
+
+/** What the table of an event type will look like, before anything landed. */
+export function declaredSchema(type: EventType): {
+  schemaString: string;
+  partitionColumns: readonly string[];
+} {
+  return {
+    schemaString: formatSchema(tableSchema(planColumns(type).columns)),
+    partitionColumns: PARTITION_COLUMNS,
+  };
+}
+
+function tableSchema(columns: readonly Column[]): DeltaStruct {
+  const ingestDate: Column = { name: INGEST_DATE, type: { kind: "date" }, nullable: true };
+  return deltaSchemaOf([...columns, ingestDate]);
 }

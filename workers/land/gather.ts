@@ -1,10 +1,10 @@
-/** Reads byte batches after the cursors, partition by partition, up to a byte budget shared fairly. */
+/** Reads byte batches after the cursors, partition by partition, up to a budget of bytes and rows shared fairly. */
 import type { LandedPartition } from "../../core/landed.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { ReadBatch } from "../../core/record.ts";
 
 /** Bytes asked of the log at once; bounds what the kernel copies into its memory. */
-const READ_BYTES = 4 * 1_048_576;
+const READ_BYTES = 1_048_576;
 
 export interface Gathered {
   /** In (partition, offset) order; batches without records are left out. */
@@ -23,6 +23,7 @@ export async function gather(
   stream: string,
   partitions: readonly LandedPartition[],
   bytesMax: number,
+  rowsMax: number,
 ): Promise<Gathered> {
   const batches: ReadBatch[] = [];
   const next: number[] = [];
@@ -32,9 +33,10 @@ export async function gather(
   for (const { partition, cursor } of partitions) {
     // A backlog in one partition must not starve the others: each may take its share of what is left.
     let share = Math.ceil(budget / (partitions.length - partition));
+    const countMax = count + Math.ceil((rowsMax - count) / (partitions.length - partition));
     let offset = cursor;
     let { endOffset } = await log.bounds(stream, partition);
-    while (offset < endOffset && share > 0) {
+    while (offset < endOffset && share > 0 && count < countMax) {
       const batch = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
       if (batch.count > 0) batches.push(batch);
       if (batch.next <= offset) break;

@@ -5,7 +5,6 @@
 import type { LandInfo } from "./change.ts";
 import { findFirstLandings, type FirstLandingPorts } from "./first-landing.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { assert } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Column } from "../../core/columns.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -28,6 +27,8 @@ import { ensureTable } from "../../lake/tables.ts";
 
 /** Commits of one source taken in one pass; bounds memory after a long pause. */
 const COMMITS_MAX = 200;
+/** Versions without rows for a projection are consumed together, once there are this many. */
+const EMPTY_VERSIONS_MAX = 100;
 
 export interface ProjectorPorts extends FirstLandingPorts {
   readonly registry: Registry;
@@ -48,12 +49,16 @@ interface Source {
 interface Target {
   readonly projection: Projection;
   readonly rowsOf: RowsOf;
+  /** By source: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
+  readonly looked: Map<string, number>;
 }
 
 export interface Projector {
   run(intervalMs: number, signal: AbortSignal): Promise<void>;
   /** One pass. @returns whether anything was written */
   pass(signal: AbortSignal): Promise<boolean>;
+  /** After `run`: books what landed last. */
+  drain(): Promise<void>;
 }
 
 export function createProjector(ports: ProjectorPorts): Projector {
@@ -63,7 +68,7 @@ export function createProjector(ports: ProjectorPorts): Projector {
   const openTarget = async (name: string, columns: readonly Column[], rowsOf: RowsOf): Promise<Target> => {
     const log = ports.openTable(name);
     const snapshot = await ensureTable(log, name, columns, {}, ports);
-    return { projection: new Projection(name, columns, log, snapshot, ports), rowsOf };
+    return { projection: new Projection(name, columns, log, snapshot, ports), rowsOf, looked: new Map() };
   };
 
   const sideRows = async (
@@ -115,15 +120,17 @@ export function createProjector(ports: ProjectorPorts): Projector {
     const sourceId = source.snapshot.metadata!.id;
     const from = target.projection.consumed(sourceId);
     const commits: TableCommit[] = [];
-    for (let version = from + 1; commits.length < COMMITS_MAX; version++) {
+    const lookedTo = Math.max(from, target.looked.get(sourceId) ?? -1);
+    for (let version = lookedTo + 1; commits.length < COMMITS_MAX; version++) {
       const commit = await source.log.read(version);
       if (!commit) break;
       commits.push(commit);
     }
-    const last = commits.at(-1);
-    if (!last) return undefined;
+    const to = commits.at(-1)?.version ?? lookedTo;
     const landings = commits.filter((commit) => (commit.info as { kind?: unknown }).kind === "land");
-    return { sourceId, from, to: last.version, rows: await target.rowsOf(source, landings) };
+    const rows = await target.rowsOf(source, landings);
+    target.looked.set(sourceId, to);
+    return rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX ? { sourceId, from, to, rows } : undefined;
   };
 
   const pass = async (signal: AbortSignal): Promise<boolean> => {
@@ -133,19 +140,24 @@ export function createProjector(ports: ProjectorPorts): Projector {
     for (const target of targets) {
       const steps: ProjectedStep[] = [];
       for (const source of sources.values()) {
-        assert(source.snapshot.metadata !== undefined, `${source.name} has a snapshot without metadata`);
         const step = await stepOf(source, target);
         if (step) steps.push(step);
       }
       if (steps.length === 0) continue;
       if (await target.projection.append(steps, signal)) wrote = true;
-      else await target.projection.refresh();
+      else {
+        await target.projection.refresh();
+        target.looked.clear();
+      }
     }
     return wrote;
   };
 
   return {
     pass,
+    drain: async () => {
+      await pass(new AbortController().signal);
+    },
     run: async (intervalMs, signal) => {
       while (!signal.aborted) {
         try {

@@ -42,6 +42,7 @@ export interface LandPorts {
 export interface LandOptions {
   readonly commitMs: number;
   readonly commitBytes: number;
+  readonly commitRows: number;
   readonly horizonMs: number;
   readonly generationMs: number;
   readonly disorderMs: number;
@@ -120,6 +121,7 @@ export class TableLanding {
       this.#stream.name,
       this.#state.partitions,
       this.#options.commitBytes,
+      this.#options.commitRows,
     );
     const isIdle = this.#idleFlags(gathered);
     const hasMoved = gathered.next.some((next, i) => next !== this.#state.partitions[i]!.cursor);

@@ -13,6 +13,8 @@ import { TableLanding, type LandOptions, type LandPorts } from "./table-landing.
 /** Tables landed at the same time in one round; bounds memory, not correctness. */
 const CONCURRENCY = 2;
 const RETRY_MS_MAX = 30_000;
+/** What a stop waits for a backlog; the rest lands after the next start. */
+const DRAIN_MS = 5_000;
 
 export interface LandWorkerPorts extends LandPorts {
   readonly registry: Registry;
@@ -36,7 +38,10 @@ interface Entry {
 }
 
 export interface LandWorker {
+  /** Lands in rounds until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
+  /** After `run`: lands what is in the log, as far as `DRAIN_MS` goes, and frees everything. */
+  drain(): Promise<void>;
   status(): readonly LandStatus[];
 }
 
@@ -94,6 +99,12 @@ export function createLandWorker(ports: LandWorkerPorts, options: LandOptions): 
     });
   };
 
+  const round = async (signal: AbortSignal): Promise<boolean> => {
+    await ports.registry.refresh();
+    adopt();
+    return eachOf([...entries.values()], CONCURRENCY, (entry) => land(entry, signal));
+  };
+
   return {
     status: () =>
       [...entries.values()].map(({ type, state, problem }) => ({ table: type.name, state, problem })),
@@ -101,14 +112,19 @@ export function createLandWorker(ports: LandWorkerPorts, options: LandOptions): 
       while (!signal.aborted) {
         const startedMs = ports.clock.monotonicMs();
         const seen = ports.log.appendCount;
-        adopt();
-        const hasBacklog = await eachOf([...entries.values()], CONCURRENCY, (entry) => land(entry, signal));
+        const hasBacklog = await round(signal);
         if (hasBacklog || signal.aborted) continue;
         // Wake for watermark and retries too, so the wait for new events is bounded.
         await waitForEvents(seen, signal);
         await ports.clock.sleep(startedMs + options.commitMs - ports.clock.monotonicMs(), signal);
       }
+    },
+    drain: async () => {
+      const endMs = ports.clock.monotonicMs() + DRAIN_MS;
+      const never = new AbortController().signal;
+      while ((await round(never)) && ports.clock.monotonicMs() < endMs);
       for (const entry of entries.values()) entry.landing?.discard();
+      entries.clear();
     },
   };
 
