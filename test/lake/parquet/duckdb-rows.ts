@@ -1,0 +1,70 @@
+/** Rows of Parquet bytes as DuckDB, a foreign reader, sees them. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBInstance,
+  DuckDBListValue,
+  DuckDBStructValue,
+  DuckDBTimestampTZValue,
+  type DuckDBValue,
+  DuckDBBlobValue,
+} from "@duckdb/node-api";
+import type { Plain } from "./reference.ts";
+
+export interface Seen {
+  /** Column name → SQL type. */
+  readonly types: ReadonlyMap<string, string>;
+  readonly rows: readonly ReadonlyMap<string, Plain>[];
+}
+
+export class DuckDBReader {
+  readonly #folder: string;
+  readonly #instance: DuckDBInstance;
+  #files = 0;
+
+  private constructor(folder: string, instance: DuckDBInstance) {
+    this.#folder = folder;
+    this.#instance = instance;
+  }
+
+  static async open(): Promise<DuckDBReader> {
+    const folder = await mkdtemp(join(tmpdir(), "muara-parquet-"));
+    return new DuckDBReader(folder, await DuckDBInstance.create(":memory:", { threads: "1" }));
+  }
+
+  async read(bytes: Uint8Array): Promise<Seen> {
+    const path = join(this.#folder, `${this.#files++}.parquet`);
+    await writeFile(path, bytes);
+    const connection = await this.#instance.connect();
+    try {
+      const reader = await connection.runAndReadAll(`SELECT * FROM read_parquet('${path}')`);
+      const names = reader.columnNames();
+      const types = new Map(names.map((name, i) => [name, reader.columnType(i).toString()]));
+      const rows = reader.getRows().map((row) => new Map(names.map((name, i) => [name, plain(row[i]!)])));
+      return { types, rows };
+    } finally {
+      connection.closeSync();
+      await rm(path);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#instance.closeSync();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function plain(value: DuckDBValue): Plain {
+  if (value instanceof DuckDBTimestampTZValue) return value.micros;
+  if (value instanceof DuckDBDateValue) return value.days;
+  if (value instanceof DuckDBDecimalValue) return value.value;
+  if (value instanceof DuckDBListValue) return value.items.map(plain);
+  if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString("hex");
+  if (value instanceof DuckDBStructValue)
+    return Object.fromEntries(Object.entries(value.entries).map(([name, inner]) => [name, plain(inner)]));
+  if (typeof value === "object" && value !== null) throw new Error(`no ${value.constructor.name} expected`);
+  return value;
+}
