@@ -2,7 +2,7 @@
  * Parquet of Muara's own small tables and side files, row by row; and columns of any of our files read back.
  * Not for the hot path: every value is an object here.
  */
-import { parquetMetadataAsync, parquetReadObjects, type ParquetParsers } from "hyparquet";
+import { parquetMetadataAsync, parquetRead, type ParquetParsers } from "hyparquet";
 import { assert, unreachable } from "../../core/assert.ts";
 import type { Column, ColumnType } from "../../core/columns.ts";
 import { DECOMPRESSORS, type EncodedFile, encodeFile, type FileColumn } from "./parquet-file.ts";
@@ -39,25 +39,25 @@ export async function readColumns(
 ): Promise<Record<string, unknown[]>> {
   const file = asyncBufferOf(bytes);
   const metadata = await parquetMetadataAsync(file);
-  const present = new Set(
-    metadata.row_groups[0]?.columns.map((chunk) => chunk.meta_data!.path_in_schema[0]!),
-  );
-  const columns = names.filter((name) => present.has(name));
-  const rows =
-    columns.length === 0
-      ? []
-      : await parquetReadObjects({
-          file,
-          metadata,
-          columns,
-          compressors: DECOMPRESSORS,
-          parsers: PARSERS,
-          utf8: false,
-        });
   const count = Number(metadata.num_rows);
-  return Object.fromEntries(
-    names.map((name) => [name, Array.from({ length: count }, (_, i) => rows[i]?.[name] ?? null)]),
-  );
+  const wanted = new Map(names.map((name) => [name, new Array<unknown>(count).fill(null)]));
+  const present = new Set(metadata.row_groups[0]?.columns.map((chunk) => chunk.meta_data?.path_in_schema[0]));
+  const columns = names.filter((name) => present.has(name));
+  if (columns.length > 0)
+    await parquetRead({
+      file,
+      metadata,
+      columns,
+      compressors: DECOMPRESSORS,
+      parsers: PARSERS,
+      utf8: false,
+      onChunk: ({ columnName, columnData, rowStart }) => {
+        const values = wanted.get(columnName);
+        assert(values !== undefined, `nobody asked for ${columnName}`);
+        for (let i = 0; i < columnData.length; i++) values[rowStart + i] = columnData[i] ?? null;
+      },
+    });
+  return Object.fromEntries(wanted);
 }
 
 /** Rows of a file with the given columns, values as in `readColumns`. */
@@ -65,11 +65,14 @@ export async function readRows(
   bytes: Uint8Array,
   columns: readonly Column[],
 ): Promise<Record<string, unknown>[]> {
-  const names = columns.map((column) => column.name);
-  const byName = await readColumns(bytes, names);
-  const count = names.length === 0 ? 0 : byName[names[0]!]!.length;
+  const values = await readColumns(
+    bytes,
+    columns.map((column) => column.name),
+  );
+  const entries = Object.entries(values);
+  const count = entries[0]?.[1].length ?? 0;
   return Array.from({ length: count }, (_, i) =>
-    Object.fromEntries(names.map((name) => [name, byName[name]![i]])),
+    Object.fromEntries(entries.map(([name, column]) => [name, column[i]])),
   );
 }
 
