@@ -44,9 +44,9 @@ export function errorsPage(): string {
     rows.push(`| \`${code}\` | ${status} | ${retryable ? "yes" : "no"} | ${help.replaceAll("|", "\\|")} |`);
     groups.set(group, rows);
   }
+  const header = "| code | status | retry | what to do |\n|---|---|---|---|";
   const sections = [...groups].map(
-    ([group, rows]) =>
-      `\n## ${GROUPS[group] ?? group}\n\n| code | status | retry | what to do |\n|---|---|---|---|\n${rows.join("\n")}\n`,
+    ([group, rows]) => `\n## ${GROUPS[group] ?? group}\n\n${header}\n${rows.join("\n")}\n`,
   );
   return INTRODUCTION + sections.join("");
 }

@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   root: ["core", "lake", "workers", "api", "adapters/*", "adapters/open"],
   bin: ["root"],
   config: ["core"],
-  docs: ["core"],
+  docs: ["core", "docs"],
   "core-as": ["core-as"],
 };
 

@@ -92,11 +92,26 @@ export const lockAgrees: Rule = (files) => {
       ? []
       : ["package-lock.json is not of this package.json"]),
     ...(lock.version === manifest.version ? [] : ["package-lock.json has another version than package.json"]),
+    ...missingOptionals(lock).map(
+      (name) => `package-lock.json lacks ${name}, npm ci would refuse it: run node .ci/complete-lock.js`,
+    ),
     ...Object.entries(lock.packages ?? {})
       .filter(([, entry]) => entry.resolved !== undefined)
       .map(([path]) => `package-lock.json: ${path} names the host that it came from`),
   ];
 };
+
+/** Optional packages of other platforms, which npm leaves out where its registry does not serve them. */
+function missingOptionals(lock: Lock): readonly string[] {
+  const packages = lock.packages ?? {};
+  return Object.entries(packages).flatMap(([path, { optionalDependencies }]) =>
+    Object.keys(optionalDependencies ?? {}).filter(
+      (name) =>
+        packages[`node_modules/${name}`] === undefined &&
+        packages[`${path}/node_modules/${name}`] === undefined,
+    ),
+  );
+}
 
 function sortedText(manifest: Manifest): string {
   return dependenciesOf(manifest).map(String).toSorted().join();

@@ -200,7 +200,7 @@ const PLANTS: readonly Plant[] = [
     ],
     says: ["core/a.ts:1", "core/b.ts:1", "core/b.ts:2", 'core/c.ts:1 "Topics"', 'core/c.ts:1 "msg"'],
     good: [
-      file("core/a.ts", 'const topicId = error.message; say("quarantine");\n'),
+      file("core/a.ts", 'const topicId = error.message; say("quarantine"); // `span_ctx`\n'),
       file("adapters/kafka/log.ts", "const topic = 1;\n"),
       file("docs/a.md", "quarantine"),
     ],
@@ -282,9 +282,13 @@ const PLANTS: readonly Plant[] = [
     rule: "the lock agrees and names no host",
     bad: [
       manifest({ zod: "4.0.0" }),
-      lock("0.9.0", { zod: "4.0.1" }, { resolved: "https://example.org/zod.tgz" }),
+      lock(
+        "0.9.0",
+        { zod: "4.0.1" },
+        { resolved: "https://example.org/zod.tgz", optionalDependencies: { mac: "1.0.0" } },
+      ),
     ],
-    says: ["not of this package.json", "another version", "node_modules/zod names the host"],
+    says: ["not of this package.json", "another version", "node_modules/zod names the host", "lacks mac"],
     good: [manifest({ zod: "4.0.0" }), lock("1.0.0", { zod: "4.0.0" })],
   },
 ];

@@ -1,7 +1,7 @@
 /**
  * Words and calls that are not used here, each with what to write instead. The words come from
  * `docs/GLOSSARY.md`; only those are banned that a careful writer would take by habit, and only in code and
- * comments: quoted text is what users, protocols and other systems say.
+ * comments: quoted text, in backquotes too, is what users, protocols and other systems say.
  */
 import {
   findAll,
@@ -66,7 +66,8 @@ export const glossary: Rule = (files) =>
 
 function bannedWords(file: SourceFile, searched: string): readonly string[] {
   const lines = file.text.split("\n");
-  return searched.split("\n").flatMap((line, i) =>
+  const withoutQuotes = searched.replaceAll(/`[^`\n]*`/g, (quoted) => " ".repeat(quoted.length));
+  return withoutQuotes.split("\n").flatMap((line, i) =>
     [...line.matchAll(PARTS)].flatMap(([part]) => {
       const lower = part.toLowerCase();
       const banned = WORDS.find(({ word }) => lower === word || lower === `${word}s`);
