@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 
-const SYSTEMS = [
+const SYSTEMS = new Set([
   "aix",
   "android",
   "darwin",
@@ -17,8 +17,18 @@ const SYSTEMS = [
   "openharmony",
   "sunos",
   "win32",
-];
-const PROCESSORS = ["arm", "arm64", "ia32", "loong64", "mips64el", "ppc64", "riscv64", "s390x", "x64"];
+]);
+const PROCESSORS = new Set([
+  "arm",
+  "arm64",
+  "ia32",
+  "loong64",
+  "mips64el",
+  "ppc64",
+  "riscv64",
+  "s390x",
+  "x64",
+]);
 const C_LIBRARIES = { gnu: "glibc", glibc: "glibc", gnueabihf: "glibc", musl: "musl", musleabihf: "musl" };
 
 const path = new URL("../package-lock.json", import.meta.url);
@@ -29,8 +39,8 @@ for (const parent of Object.values(lock.packages)) {
     const place = `node_modules/${name}`;
     if (lock.packages[place] !== undefined) continue;
     const words = name.split(/[/-]/);
-    const system = words.find((word) => SYSTEMS.includes(word));
-    const processor = words.find((word) => PROCESSORS.includes(word));
+    const system = words.find((word) => SYSTEMS.has(word));
+    const processor = words.find((word) => PROCESSORS.has(word));
     if (system === undefined || processor === undefined || !/^\d+\.\d+\.\d+/.test(version))
       throw new Error(`cannot tell the platform of ${name}@${version}: add it to package-lock.json by hand`);
     const library = words.map((word) => C_LIBRARIES[word]).find((word) => word !== undefined);
