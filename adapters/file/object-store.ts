@@ -222,7 +222,7 @@ class Files {
 
   #locked<T>(path: string, work: () => Promise<T>): Promise<T> {
     const name = createHash("sha256").update(path).digest("hex").slice(0, 32);
-    return withPathLock(join(this.root, OWN_FOLDER, `${name}.lock`), work, this.#clock);
+    return withPathLock(join(this.root, OWN_FOLDER, `${name}.lock`), work, { clock: this.#clock });
   }
 
   async #ownFolder(): Promise<void> {

@@ -25,6 +25,12 @@ interface Owner {
   readonly started: string; // kernel's start time of that pid: tells a reused pid apart
 }
 
+export interface PathLockOptions {
+  readonly clock?: Clock;
+  /** How long a living owner is waited for. */
+  readonly waitMsMax?: number;
+}
+
 /**
  * Runs `work` while holding the lock file `lockPath`, whose folder exists and is on one file system.
  * @throws store.unavailable when a living owner does not free it in time; `work` has not run then
@@ -32,10 +38,11 @@ interface Owner {
 export async function withPathLock<T>(
   lockPath: string,
   work: () => Promise<T>,
-  clock: Clock = systemClock,
+  options: PathLockOptions = {},
 ): Promise<T> {
+  const { clock = systemClock, waitMsMax = WAIT_MS_MAX } = options;
   const owner: Owner = { id: randomUUID(), ...(await self()) };
-  const deadlineMs = clock.monotonicMs() + WAIT_MS_MAX;
+  const deadlineMs = clock.monotonicMs() + waitMsMax;
   for (let waitMs = 1; !(await claim(lockPath, owner)); waitMs = Math.min(waitMs * 2, 50)) {
     const holder = await readOwner(lockPath);
     if (holder === undefined) continue; // freed meanwhile

@@ -1,0 +1,92 @@
+/**
+ * A Python environment for readers that are not ours (delta-rs, Polars). Made once under the git-ignored `.venv/`,
+ * named after a hash of the requirements, so that a new pin makes a new environment. Needs `python3` with `venv`
+ * and access to a package index; nothing is skipped where they lack, the test fails and says so.
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { access, mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { withPathLock } from "../../adapters/file/path-lock.ts";
+
+const run = promisify(execFile);
+
+const REQUIREMENTS = ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1"] as const;
+const FOLDER = fileURLToPath(new URL("../../.venv", import.meta.url));
+const INSTALL_MS_MAX = 600_000;
+const SCRIPT_MS_MAX = 120_000;
+/** Ends without tearing down native threads: Polars and PyArrow in one process abort there (measured). */
+const END = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n";
+
+export interface PythonEnvironment {
+  /** Path of the interpreter. */
+  readonly python: string;
+}
+
+let once: Promise<PythonEnvironment> | undefined;
+
+/** The environment with REQUIREMENTS; made when absent (a minute or two, once per machine). */
+export function pythonEnvironment(): Promise<PythonEnvironment> {
+  once ??= make();
+  return once;
+}
+
+/** Runs a script with arguments. @returns what it printed, parsed as JSON @throws with its stderr */
+export async function runPython(script: string, args: readonly string[] = []): Promise<unknown> {
+  const { python } = await pythonEnvironment();
+  try {
+    const { stdout } = await run(python, ["-c", script + END, ...args], {
+      timeout: SCRIPT_MS_MAX,
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    });
+    return JSON.parse(stdout);
+  } catch (error) {
+    throw new Error(`the Python script failed:\n${stderrOf(error)}`, { cause: error });
+  }
+}
+
+async function make(): Promise<PythonEnvironment> {
+  const key = createHash("sha256").update(REQUIREMENTS.join("\n")).digest("hex").slice(0, 12);
+  const folder = join(FOLDER, key);
+  const complete = join(folder, "complete");
+  const python = join(folder, "bin", "python");
+  const build = async (): Promise<void> => {
+    if (await exists(complete)) return; // another test process was faster
+    await rm(folder, { recursive: true, force: true });
+    await step("python3 -m venv", "python3", ["-m", "venv", folder]);
+    const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...REQUIREMENTS];
+    await step(`pip install ${REQUIREMENTS.join(" ")}`, python, install);
+    await writeFile(complete, REQUIREMENTS.join("\n"));
+  };
+  if (!(await exists(complete))) {
+    await mkdir(FOLDER, { recursive: true });
+    await withPathLock(join(FOLDER, `${key}.lock`), build, { waitMsMax: INSTALL_MS_MAX });
+  }
+  return { python };
+}
+
+async function step(title: string, command: string, args: readonly string[]): Promise<void> {
+  try {
+    await run(command, args, { timeout: INSTALL_MS_MAX });
+  } catch (error) {
+    const help =
+      "The tests with foreign readers need python3 with the venv module (Debian: python3-venv) and a package index.";
+    throw new Error(`${title} failed.\n${help}\n${stderrOf(error)}`, { cause: error });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function stderrOf(error: unknown): string {
+  const stderr = error instanceof Error && "stderr" in error ? String(error.stderr) : "";
+  return stderr.trim() === "" ? String(error) : stderr.trim();
+}
