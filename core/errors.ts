@@ -37,6 +37,11 @@ const TABLE = {
     retryable: false,
     help: "Ask for application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet.",
   },
+  "request.method": {
+    status: 405,
+    retryable: false,
+    help: "The address exists, but not for this method. The header Allow lists those that it knows.",
+  },
   "request.timeout": {
     status: 408,
     retryable: true,

@@ -73,6 +73,60 @@ export const eventTypeSchema = z.object({
 
 export type EventType = z.infer<typeof eventTypeSchema>;
 
+/** What each category's `enrichment_strategies` must be; filled in where it is left out. */
+const ENRICHMENT: Readonly<Record<EventType["category"], readonly "metadata_enrichment"[]>> = {
+  undefined: [],
+  business: ["metadata_enrichment"],
+  data: ["metadata_enrichment"],
+};
+
+/**
+ * Reads a declaration: the shape, the defaults and the rules between its fields. What the payload schema itself may
+ * say is checked where schemas are compiled, in workers/ingest.
+ * @throws event_type.invalid naming the field
+ */
+export function parseEventType(input: unknown): EventType {
+  const parsed = eventTypeSchema.safeParse(input);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw invalidEventType(issue.path.map(String).join(".") || "(body)", issue.message);
+  }
+  const type = parsed.data;
+  if (isReservedName(type.name))
+    throw invalidEventType("name", `"${type.name}" is reserved for Muara itself`);
+  const enrichment = ENRICHMENT[type.category];
+  if ((type.enrichment_strategies ?? enrichment).join() !== enrichment.join())
+    throw invalidEventType(
+      "enrichment_strategies",
+      `must be ${JSON.stringify(enrichment)} for category ${type.category}`,
+    );
+  if (type.partition_strategy === "hash" && type.partition_key_fields.length === 0)
+    throw invalidEventType("partition_key_fields", "must name a field for partition_strategy hash");
+  if (type.partition_strategy === "user_defined" && type.category === "undefined")
+    throw invalidEventType("partition_strategy", "user_defined needs metadata, which undefined events lack");
+  if (type.ordering_instance_ids?.length && !type.ordering_key_fields?.length)
+    throw invalidEventType("ordering_instance_ids", "needs ordering_key_fields");
+  for (const annotation of [ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION])
+    if (type.annotations[annotation] !== undefined && type.category !== "undefined")
+      throw invalidEventType(`annotations.${annotation}`, `is only for category undefined`);
+  envelopePaths(type);
+  return {
+    ...type,
+    enrichment_strategies: [...enrichment],
+    options: { ...type.options, retention_time: type.options.retention_time ?? RETENTION_MS_DEFAULT },
+  };
+}
+
+/** Names of Muara's own tables and streams, also by their alias and ignoring case. */
+export function isReservedName(eventTypeName: string): boolean {
+  const alias = sqlAlias(eventTypeName).toLowerCase();
+  return RESERVED_TABLES.includes(alias) || alias.startsWith(sqlAlias(RESERVED_PREFIX));
+}
+
+export function invalidEventType(field: string, reason: string): MuaraError {
+  return new MuaraError("event_type.invalid", `${field}: ${reason}`, { details: { field } });
+}
+
 /** Any JSON Schema node, as far as Muara looks into it. */
 export interface JsonSchema {
   readonly type?: string | readonly string[];

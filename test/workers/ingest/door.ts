@@ -1,0 +1,152 @@
+/** A door over a log in memory and the real kernel, and requests to it. */
+import { readFileSync } from "node:fs";
+import { createMemoryLog, type MemoryLogFaults } from "../../../adapters/memory/log.ts";
+import { EVERYTHING, type Grant } from "../../../core/authorize.ts";
+import { ManualClock, seededRandomness } from "../../../core/clock.ts";
+import { createKernel, type Kernel } from "../../../core/kernel.ts";
+import { createLogger } from "../../../core/logger.ts";
+import type { Log } from "../../../core/ports/log.ts";
+import { headerOf, keyOf, payloadOf } from "../../../core/record.ts";
+import { Registry } from "../../../core/registry.ts";
+import { Authenticator, createToken } from "../../../core/token.ts";
+import { createIngestApp, type IngestOptions } from "../../../workers/ingest/app.ts";
+
+export const NOW_MS: number = Date.parse("2026-03-01T12:00:00Z");
+export const LIMITS: IngestOptions["limits"] = {
+  eventBytes: 999_000,
+  bodyBytes: 8_388_608,
+  batchEvents: 10_000,
+  depth: 64,
+};
+
+const wasm = new WebAssembly.Module(readFileSync(new URL("../../../core-as/kernel.wasm", import.meta.url)));
+
+export interface StoredEvent {
+  readonly partition: number;
+  readonly offset: number;
+  readonly payload: string;
+  readonly bytes: Uint8Array;
+  readonly key: string | null;
+  readonly header: Record<string, unknown>;
+}
+
+export interface Door {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly kernel: Kernel;
+  readonly clock: ManualClock;
+  readonly faults: MemoryLogFaults;
+  /** Everything logged so far. */
+  readonly lines: string[];
+  readonly admin: string;
+  fetch(request: Request): Promise<Response>;
+  /** A token with these grants. */
+  token(grants: readonly Grant[], expiresMs?: number | null): Promise<string>;
+  declare(declared: Record<string, unknown>): Promise<Response>;
+  publish(name: string, body: BodyInit, headers?: Record<string, string>): Promise<Response>;
+  /** Everything stored of an event type, by partition and offset. */
+  stored(name: string): Promise<StoredEvent[]>;
+}
+
+export interface DoorOptions extends Partial<IngestOptions> {
+  readonly isOpen?: boolean;
+  readonly log?: Log;
+}
+
+export async function createDoor(options: DoorOptions = {}): Promise<Door> {
+  const clock = new ManualClock(NOW_MS);
+  const randomness = seededRandomness(7);
+  const faults: MemoryLogFaults = {};
+  const log = options.log ?? createMemoryLog({ clock, randomness, faults });
+  const registry = await Registry.open(log, "door", clock);
+  const kernel = createKernel(wasm, new Uint8Array(16).fill(5));
+  const lines: string[] = [];
+  const logger = createLogger(
+    (line) => lines.push(line),
+    "debug",
+    () => clock.nowMs(),
+  );
+  const authenticator = options.isOpen ? null : new Authenticator(registry, clock);
+  const app = createIngestApp(
+    { log, registry, kernel, authenticator, clock, randomness, logger },
+    { limits: LIMITS, ...options },
+  );
+  const token = async (grants: readonly Grant[], expiresMs: number | null = null): Promise<string> => {
+    const { text, declared } = await createToken("test", grants, NOW_MS, expiresMs);
+    await registry.put("token", declared.id, 0, declared);
+    return text;
+  };
+  const admin = await token(EVERYTHING);
+  const post = async (
+    path: string,
+    body: BodyInit,
+    headers: Record<string, string> = {},
+  ): Promise<Response> =>
+    app.fetch(
+      new Request(`http://muara.test${path}`, {
+        method: "POST",
+        body,
+        headers: { authorization: `Bearer ${admin}`, "content-type": "application/json", ...headers },
+        duplex: "half",
+      } as RequestInit),
+    );
+  return {
+    log,
+    registry,
+    kernel,
+    clock,
+    faults,
+    lines,
+    admin,
+    token,
+    fetch: async (request) => app.fetch(request),
+    declare: (declared) => post("/event-types", JSON.stringify(declared)),
+    publish: (name, body, headers) => post(`/event-types/${name}/events`, body, headers),
+    stored: (name) => storedEvents(log, name),
+  };
+}
+
+export async function storedEvents(log: Log, name: string): Promise<StoredEvent[]> {
+  const stream = await log.stream(name);
+  const events: StoredEvent[] = [];
+  const decoder = new TextDecoder();
+  for (let partition = 0; partition < (stream?.partitions ?? 0); partition++) {
+    const { endOffset } = await log.bounds(name, partition);
+    for (let next = 0; next < endOffset;) {
+      const batch = await log.read(name, partition, next, 16_777_216);
+      for (let i = 0; i < batch.count; i++) {
+        const bytes = payloadOf(batch, i)!;
+        const key = keyOf(batch, i);
+        events.push({
+          partition,
+          offset: batch.offsets[i]!,
+          payload: decoder.decode(bytes),
+          bytes,
+          key: key && decoder.decode(key),
+          header: JSON.parse(decoder.decode(headerOf(batch, i))),
+        });
+      }
+      next = batch.next;
+    }
+  }
+  return events;
+}
+
+/** A declaration of an event type that accepts any object. */
+export function declaration(name: string, more: Record<string, unknown> = {}): Record<string, unknown> {
+  const schema = more["schema"] ?? { type: "object" };
+  return {
+    owning_application: "shop",
+    category: "business",
+    ...more,
+    name,
+    schema: { type: "json_schema", schema: typeof schema === "string" ? schema : JSON.stringify(schema) },
+  };
+}
+
+let events = 0;
+/** A business event with an id of its own. */
+export function event(more: Record<string, unknown> = {}, metadata: Record<string, unknown> = {}): object {
+  const eid = `00000000-0000-4000-8000-${(++events).toString(16).padStart(12, "0")}`;
+  return { metadata: { eid, occurred_at: "2026-03-01T11:59:59.5Z", ...metadata }, ...more };
+}

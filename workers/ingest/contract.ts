@@ -1,0 +1,148 @@
+/**
+ * What the door needs to know of an event type for every request: compiled once per revision, kept for as long as
+ * the cache has room.
+ */
+import type { EventType, EnvelopePaths } from "../../core/event-type.ts";
+import { envelopePaths } from "../../core/event-type.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-scan.ts";
+import { partitionOrder } from "../../core/partition.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { Registry } from "../../core/registry.ts";
+import { ensureStream, findEventType } from "./declaration.ts";
+import { notFound } from "./event-types.ts";
+import { compilePayloadSchema, type PayloadCheck } from "./payload-schema.ts";
+
+const CONTRACTS_MAX = 500;
+
+/** Places in the scan plan; -1 where the category has no such field. */
+export interface FieldPlaces {
+  readonly id: number;
+  readonly time: number;
+  /** The object `metadata` itself and what may be in it, by name. */
+  readonly metadata: number;
+  readonly members: readonly (readonly [name: string, place: number])[];
+  readonly eventType: number;
+  readonly flowId: number;
+  readonly partition: number;
+  /** What may stand at the top of a data event, by name. */
+  readonly top: readonly (readonly [name: string, place: number])[];
+  readonly data: number;
+  readonly keys: readonly number[];
+}
+
+export interface Contract {
+  readonly type: EventType;
+  readonly revision: number;
+  readonly paths: EnvelopePaths;
+  readonly plan: ScanPlan;
+  readonly places: FieldPlaces;
+  /** null: any JSON object is a payload, so no event is parsed. */
+  readonly check: PayloadCheck | null;
+  readonly partitions: number;
+  readonly order: Uint32Array;
+  /** What `metadata.event_type` must say. */
+  readonly nameBytes: Uint8Array;
+}
+
+export interface ContractPorts {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly kernel: Kernel;
+}
+
+export class Contracts {
+  readonly #ports: ContractPorts;
+  readonly #limits: ScanLimits;
+  /** By event type name, the longest unused first. */
+  readonly #known = new Map<string, Contract>();
+
+  constructor(ports: ContractPorts, limits: ScanLimits) {
+    this.#ports = ports;
+    this.#limits = limits;
+  }
+
+  /**
+   * Calls `use` with the contract at its newest revision. The contract's plan may be destroyed as soon as another
+   * is asked for: what needs it runs before `use` first waits for anything.
+   * @throws event_type.not_found
+   */
+  async use<Result>(name: string, use: (contract: Contract) => Result): Promise<Awaited<Result>> {
+    const declared = (await findEventType(this.#ports.registry, name)) ?? notFound(name);
+    if (this.#known.get(name)?.revision !== declared.revision) {
+      const stream = await ensureStream(this.#ports.log, declared.value!);
+      this.#keep(name, this.#compile(declared.value!, declared.revision, stream.partitions));
+    }
+    const contract = this.#known.get(name)!;
+    this.#known.delete(name);
+    this.#known.set(name, contract);
+    return await use(contract);
+  }
+
+  #keep(name: string, contract: Contract): void {
+    this.#known.get(name)?.plan.destroy();
+    this.#known.delete(name);
+    this.#known.set(name, contract);
+    const oldest = this.#known.entries().next().value!;
+    if (this.#known.size > CONTRACTS_MAX) {
+      oldest[1].plan.destroy();
+      this.#known.delete(oldest[0]);
+    }
+  }
+
+  #compile(type: EventType, revision: number, partitions: number): Contract {
+    const paths = envelopePaths(type);
+    const { scanPaths, places } = layOut(type, paths);
+    return {
+      type,
+      revision,
+      paths,
+      places,
+      check: compilePayloadSchema(type),
+      plan: this.#ports.kernel.plan(scanPaths, this.#limits),
+      partitions,
+      order: partitionOrder(partitions),
+      nameBytes: new TextEncoder().encode(type.name),
+    };
+  }
+}
+
+function layOut(type: EventType, paths: EnvelopePaths): { scanPaths: ScanPath[]; places: FieldPlaces } {
+  const scanPaths: ScanPath[] = [];
+  const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"] = "text"): number =>
+    keys ? scanPaths.push({ keys, kind }) - 1 : -1;
+  const isNakadi = type.category !== "undefined";
+  const id = place(paths.id, "id");
+  const time = place(paths.time, "time");
+  const metadata = isNakadi ? place(["metadata"]) : -1;
+  const eventType = place(paths.eventType);
+  const flowId = place(paths.flowId);
+  const partition = place(paths.partition);
+  const members: [string, number][] = isNakadi
+    ? [
+        ["eid", id],
+        ["occurred_at", time],
+        ["event_type", eventType],
+        ["flow_id", flowId],
+        ["partition", partition],
+        ["parent_eids", place(["metadata", "parent_eids"])],
+        ["span_ctx", place(["metadata", "span_ctx"])],
+      ]
+    : [];
+  const isData = type.category === "data";
+  const top: [string, number][] = isData
+    ? [
+        ["metadata", metadata],
+        ...["data_op", "data_type", "data"].map((key): [string, number] => [key, place([key])]),
+      ]
+    : [];
+  const isHash = type.partition_strategy === "hash";
+  const keys = isHash
+    ? paths.key.map((path) => scanPaths.push({ keys: path, kind: "text", javaHash: true }) - 1)
+    : [];
+  const data = isData ? top[3]![1] : -1;
+  return {
+    scanPaths,
+    places: { id, time, metadata, members, eventType, flowId, partition, top, data, keys },
+  };
+}

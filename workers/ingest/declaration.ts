@@ -1,0 +1,130 @@
+/**
+ * Declaring event types: the checks, the revision in the registry, and the stream in the log. A crash between the
+ * last two heals, because whoever needs the stream creates it where it is missing.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { planColumns } from "../../core/columns.ts";
+import { MuaraError } from "../../core/errors.ts";
+import {
+  type EventType,
+  invalidEventType,
+  type JsonSchema,
+  parseEventType,
+  partitionCount,
+  payloadSchema,
+  RETENTION_MS_DEFAULT,
+} from "../../core/event-type.ts";
+import type { Log, StreamInfo } from "../../core/ports/log.ts";
+import type { Declaration, Registry } from "../../core/registry.ts";
+import { fieldSchema, isObject } from "./json-schema.ts";
+import { compilePayloadSchema } from "./payload-schema.ts";
+import { checkSchemaRules } from "./schema-rules.ts";
+
+export const KIND = "event-type";
+const FIRST_SCHEMA_VERSION = "1.0.0";
+
+export interface DeclarePorts {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Case-folded, so that names which differ only in case meet in one declaration. */
+export function declaredName(eventTypeName: string): string {
+  return eventTypeName.toLowerCase();
+}
+
+/** Reads and checks a declaration completely. @throws event_type.invalid naming the field */
+export function checkEventType(input: unknown): EventType {
+  const type = parseEventType(input);
+  const schema = payloadSchema(type);
+  checkSchemaRules(type, schema);
+  compilePayloadSchema(type);
+  planColumns(type);
+  for (const field of type.partition_key_fields)
+    checkField(type, schema, field, "partition_key_fields", true);
+  for (const list of ["ordering_key_fields", "ordering_instance_ids"] as const)
+    for (const field of type[list] ?? []) checkField(type, schema, field, list, false);
+  return type;
+}
+
+/**
+ * Declares a new event type and creates its stream.
+ * @throws event_type.invalid, event_type.exists (ignoring case)
+ */
+export async function declareEventType(ports: DeclarePorts, input: unknown): Promise<EventType> {
+  const checked = checkEventType(input);
+  const name = declaredName(checked.name);
+  const nowIso = new Date(ports.clock.nowMs()).toISOString();
+  const type: EventType = {
+    ...checked,
+    schema: { ...checked.schema, version: FIRST_SCHEMA_VERSION, created_at: nowIso },
+    created_at: nowIso,
+    updated_at: nowIso,
+  };
+  if (ports.registry.get(KIND, name)) throw exists(type.name);
+  try {
+    await ports.registry.put<EventType>(KIND, name, 0, type);
+  } catch (error) {
+    if (error instanceof MuaraError && error.code === "declaration.conflict") throw exists(type.name);
+    throw error;
+  }
+  await ensureStream(ports.log, type);
+  return type;
+}
+
+/** The stream of an event type. An existing one is taken as it is: its partitions are fixed for life. */
+export async function ensureStream(log: Log, type: EventType): Promise<StreamInfo> {
+  const existing = await log.stream(type.name);
+  if (existing) return existing;
+  return log.createStream(type.name, {
+    partitions: partitionCount(type),
+    cleanup: "delete",
+    retentionMs: type.options.retention_time ?? RETENTION_MS_DEFAULT,
+  });
+}
+
+/**
+ * The event type of exactly this name. One that this process does not know is looked for once more, since another
+ * process may have declared it.
+ */
+export async function findEventType(
+  registry: Registry,
+  name: string,
+): Promise<Declaration<EventType> | undefined> {
+  const known = (): Declaration<EventType> | undefined => {
+    const found = registry.get<EventType>(KIND, declaredName(name));
+    return found?.value?.name === name ? found : undefined;
+  };
+  const found = known();
+  if (found) return found;
+  await registry.refresh();
+  return known();
+}
+
+function checkField(
+  type: EventType,
+  schema: JsonSchema,
+  field: string,
+  list: string,
+  mustBeScalar: boolean,
+): void {
+  const path = field.split(".");
+  const isEnvelope = type.category === "business" && path[0] === "metadata" && path.length === 2;
+  const found = isEnvelope ? {} : fieldSchema(schema, path);
+  if (found === undefined || found === false)
+    throw invalidEventType(list, `the schema does not declare the field "${field}"`);
+  if (!mustBeScalar || !isObject(found)) return;
+  if (found.type === "object" || found.type === "array")
+    throw invalidEventType(list, `"${field}" is an ${found.type}; a key is a string, number or boolean`);
+}
+
+function exists(name: string): MuaraError {
+  return new MuaraError(
+    "event_type.exists",
+    `An event type named "${name}" (ignoring case) exists already.`,
+    {
+      details: { field: "name" },
+    },
+  );
+}

@@ -1,0 +1,278 @@
+/**
+ * Whether each event of a scanned body may be published: the kernel's verdict, then the envelope (Nakadi's rules for
+ * `metadata`), then the payload's schema. Works on the scan's columns; only what a schema constrains is parsed.
+ */
+import type { ErrorCode } from "../../core/errors.ts";
+import {
+  FLAG_MALFORMED,
+  FLAG_MISSING,
+  FLAG_UUID,
+  FLAG_WRONG_TYPE,
+  VALUE_ABSENT,
+  VALUE_ESCAPED_STRING,
+  VALUE_OBJECT,
+  VALUE_STRING,
+} from "../../core/kernel-abi.ts";
+import { type Scan, type ScanField, verdictCode } from "../../core/kernel-scan.ts";
+import type { Contract } from "./contract.ts";
+import type { Failures } from "./failures.ts";
+import { isObject } from "./json-schema.ts";
+import { isEqual, pointerAt, unknownMember } from "./members.ts";
+
+const NO_TIME = FLAG_MISSING | FLAG_WRONG_TYPE | FLAG_MALFORMED;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const DATA_OPERATIONS: ReadonlySet<string> = new Set(["C", "U", "D", "S"]);
+const POINTER_LENGTH_MAX = 300;
+
+const REASONS: Partial<Record<ErrorCode, string>> = {
+  "event.not_object": "is not an object",
+  "event.utf8": "is not valid UTF-8",
+  "event.surrogate": "has half of a surrogate pair",
+  "event.duplicate_key": "is there twice",
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One scan of events of one type, and what is found wrong with them. */
+export class Judge {
+  readonly #contract: Contract;
+  readonly #scan: Scan;
+  readonly #failures: Failures;
+
+  constructor(contract: Contract, scan: Scan, failures: Failures) {
+    this.#contract = contract;
+    this.#scan = scan;
+    this.#failures = failures;
+  }
+
+  run(): void {
+    this.#verdicts();
+    if (this.#contract.type.category === "undefined") this.#declaredPaths();
+    else this.#nakadiEnvelope();
+    if (this.#contract.type.category === "data") this.#dataChange();
+    if (this.#contract.check) this.#payloads();
+  }
+
+  #verdicts(): void {
+    const { verdicts, errorAt, starts, lengths, bytes, count } = this.#scan;
+    const { maxBytes, maxDepth } = this.#contract.plan.limits;
+    for (let item = 0; item < count; item++) {
+      if (verdicts[item] === 0) continue;
+      const code = verdictCode(verdicts[item]!);
+      if (code === "event.too_large") {
+        this.#fail(item, code, "#", `has ${lengths[item]} bytes, the limit is ${maxBytes}`);
+        continue;
+      }
+      const pointer = pointerAt(bytes, starts[item]!, starts[item]! + errorAt[item]!);
+      const reason = code === "event.too_deep" ? `is nested deeper than ${maxDepth}` : REASONS[code];
+      this.#fail(item, code, pointer, `${reason} (byte ${errorAt[item]} of the event)`);
+    }
+  }
+
+  /** Id and time of an undefined event, where annotations say that it has them. */
+  #declaredPaths(): void {
+    const { places, paths } = this.#contract;
+    if (paths.id) this.#ids(places.id, pointerOf(paths.id), false);
+    if (paths.time) this.#times(places.time, pointerOf(paths.time));
+  }
+
+  #nakadiEnvelope(): void {
+    const { places } = this.#contract;
+    const metadata = this.#scan.field(places.metadata);
+    for (let item = 0; item < this.#scan.count; item++) {
+      const type = metadata.types[item]!;
+      if (type === VALUE_OBJECT) continue;
+      const reason = type === VALUE_ABSENT ? "is missing" : "must be an object";
+      this.#fail(item, "event.schema", "#/metadata", reason);
+    }
+    this.#ids(places.id, "#/metadata/eid", true);
+    this.#times(places.time, "#/metadata/occurred_at");
+    this.#eventTypes();
+    this.#strings(places.flowId, "#/metadata/flow_id");
+    this.#strings(places.partition, "#/metadata/partition");
+    this.#rareMembers();
+    this.#onlyMembers(metadata, places.members, "#/metadata");
+  }
+
+  #ids(place: number, pointer: string, mustBeUuid: boolean): void {
+    const { flags } = this.#scan.field(place);
+    for (let item = 0; item < this.#scan.count; item++) {
+      const flag = flags[item]!;
+      if (mustBeUuid ? flag === FLAG_UUID : (flag & NO_TIME) === 0) continue;
+      if (flag & FLAG_MISSING) this.#fail(item, "event.id_missing", pointer, "is missing");
+      else
+        this.#fail(
+          item,
+          "event.id_malformed",
+          pointer,
+          mustBeUuid ? "must be a UUID" : "must be a string, not empty",
+        );
+    }
+  }
+
+  #times(place: number, pointer: string): void {
+    const { flags } = this.#scan.field(place);
+    for (let item = 0; item < this.#scan.count; item++) {
+      const flag = flags[item]!;
+      if ((flag & NO_TIME) === 0) continue;
+      if (flag & FLAG_MISSING) this.#fail(item, "event.time_missing", pointer, "is missing");
+      else this.#fail(item, "event.time_malformed", pointer, "must be an RFC 3339 time with a zone");
+    }
+  }
+
+  #eventTypes(): void {
+    const { places, nameBytes, type } = this.#contract;
+    const field = this.#scan.field(places.eventType);
+    const { bytes } = this.#scan;
+    for (let item = 0; item < this.#scan.count; item++) {
+      const kind = field.types[item]!;
+      if (kind === VALUE_ABSENT) continue;
+      const start = field.starts[item]!;
+      const isSame =
+        kind === VALUE_STRING
+          ? isEqual(bytes, start, start + field.lengths[item]!, nameBytes)
+          : kind === VALUE_ESCAPED_STRING && this.#scan.text(places.eventType, item) === type.name;
+      if (!isSame)
+        this.#fail(
+          item,
+          "event.type_mismatch",
+          "#/metadata/event_type",
+          `must be "${type.name}" or left out`,
+        );
+    }
+  }
+
+  #strings(place: number, pointer: string): void {
+    const { types } = this.#scan.field(place);
+    for (let item = 0; item < this.#scan.count; item++) {
+      if (types[item]! > VALUE_ESCAPED_STRING) this.#fail(item, "event.schema", pointer, "must be a string");
+    }
+  }
+
+  /** `parent_eids` and `span_ctx`: seldom there, so those that are get parsed. */
+  #rareMembers(): void {
+    for (const [name, place] of this.#contract.places.members) {
+      if (name !== "parent_eids" && name !== "span_ctx") continue;
+      const { types } = this.#scan.field(place);
+      for (let item = 0; item < this.#scan.count; item++) {
+        if (types[item] === VALUE_ABSENT || this.#failures.has(item)) continue;
+        const value = this.#parsed(place, item);
+        if (name === "parent_eids" ? isUuids(value) : isStrings(value)) continue;
+        const reason = name === "parent_eids" ? "must be a list of UUIDs" : "must be an object of strings";
+        this.#fail(item, "event.schema", `#/metadata/${name}`, reason);
+      }
+    }
+  }
+
+  #dataChange(): void {
+    const { places } = this.#contract;
+    const { starts, lengths, count } = this.#scan;
+    const data = this.#scan.field(places.data);
+    this.#onlyMembers({ starts, lengths }, places.top, "#");
+    this.#dataOperations();
+    const { types } = this.#scan.field(placeOf(places.top, "data_type"));
+    for (let item = 0; item < count; item++) {
+      const type = types[item]!;
+      if (type === VALUE_ABSENT) this.#fail(item, "event.schema", "#/data_type", "is missing");
+      else if (type > VALUE_ESCAPED_STRING)
+        this.#fail(item, "event.schema", "#/data_type", "must be a string");
+      if (data.types[item] === VALUE_OBJECT) continue;
+      const reason = data.types[item] === VALUE_ABSENT ? "is missing" : "must be an object";
+      this.#fail(item, "event.schema", "#/data", reason);
+    }
+  }
+
+  #dataOperations(): void {
+    const place = placeOf(this.#contract.places.top, "data_op");
+    const { types, starts, lengths } = this.#scan.field(place);
+    const { bytes, count } = this.#scan;
+    for (let item = 0; item < count; item++) {
+      const type = types[item]!;
+      const isOne =
+        type === VALUE_STRING
+          ? lengths[item] === 1 && DATA_OPERATIONS.has(String.fromCharCode(bytes[starts[item]!]!))
+          : type === VALUE_ESCAPED_STRING && DATA_OPERATIONS.has(this.#scan.text(place, item)!);
+      if (isOne) continue;
+      const reason = type === VALUE_ABSENT ? "is missing" : "must be one of C, U, D, S";
+      this.#fail(item, "event.schema", "#/data_op", reason);
+    }
+  }
+
+  /**
+   * Refuses unknown members. Where the known ones account for every byte of the object (braces, quotes, colons,
+   * commas and nothing else) there can be no other, and its bytes need no look.
+   */
+  #onlyMembers(
+    object: Pick<ScanField, "starts" | "lengths">,
+    members: readonly (readonly [name: string, place: number])[],
+    pointer: string,
+  ): void {
+    const fields = members.map(([, place]) => this.#scan.field(place));
+    const names = members.map(([name]) => encoder.encode(name));
+    const { bytes, count } = this.#scan;
+    for (let item = 0; item < count; item++) {
+      if (this.#failures.has(item)) continue;
+      let accounted = 1;
+      for (let m = 0; m < fields.length; m++) {
+        const type = fields[m]!.types[item]!;
+        if (type === VALUE_ABSENT) continue;
+        const quotes = type <= VALUE_ESCAPED_STRING ? 2 : 0;
+        accounted += fields[m]!.lengths[item]! + quotes + names[m]!.length + 4; // its quotes, colon and comma
+      }
+      const start = object.starts[item]!;
+      const length = object.lengths[item]!;
+      if (accounted === length) continue;
+      const unknown = unknownMember(bytes, start, start + length, names);
+      if (unknown === undefined) continue;
+      this.#fail(item, "event.schema", `${pointer}/${escapeStep(unknown)}`, "is not allowed here");
+    }
+  }
+
+  #payloads(): void {
+    const { starts, lengths, count } = this.#scan;
+    const { places, check } = this.#contract;
+    const data = places.data >= 0 ? this.#scan.field(places.data) : undefined;
+    const from = data?.starts ?? starts;
+    const size = data?.lengths ?? lengths;
+    const { bytes } = this.#scan;
+    for (let item = 0; item < count; item++) {
+      if (this.#failures.has(item)) continue;
+      const text = decoder.decode(bytes.subarray(from[item], from[item]! + size[item]!));
+      const violation = check!(JSON.parse(text));
+      if (violation) this.#fail(item, "event.schema", violation.pointer, violation.reason);
+    }
+  }
+
+  #parsed(place: number, item: number): unknown {
+    const { types, starts, lengths } = this.#scan.field(place);
+    if (types[item]! <= VALUE_ESCAPED_STRING) return this.#scan.text(place, item);
+    const start = starts[item]!;
+    return JSON.parse(decoder.decode(this.#scan.bytes.subarray(start, start + lengths[item]!)));
+  }
+
+  #fail(item: number, code: ErrorCode, pointer: string, reason: string): void {
+    const shown = pointer.length <= POINTER_LENGTH_MAX ? pointer : `${pointer.slice(0, POINTER_LENGTH_MAX)}…`;
+    this.#failures.add(item, "validating", code, shown, reason);
+  }
+}
+
+function isUuids(value: unknown): boolean {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "string" && UUID.test(entry));
+}
+
+function isStrings(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
+}
+
+function placeOf(members: readonly (readonly [name: string, place: number])[], name: string): number {
+  return members.find(([member]) => member === name)![1];
+}
+
+function pointerOf(path: readonly string[]): string {
+  return `#${path.map((key) => `/${escapeStep(key)}`).join("")}`;
+}
+
+function escapeStep(key: string): string {
+  return key.replaceAll("~", "~0").replaceAll("/", "~1");
+}

@@ -1,0 +1,170 @@
+/**
+ * An event type's JSON Schema, compiled to a check of one event. What Nakadi calls the effective schema: the
+ * declared one, plus the envelope's `metadata` where the event itself is the payload.
+ *
+ * Surprising rules: a schema that excludes nothing compiles to null, and its events are never parsed. Patterns run
+ * on a matcher of our own and `uniqueItems` on a set, since ajv's are quadratic or worse.
+ */
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import { fullFormats } from "ajv-formats/dist/formats.js";
+import { type EventType, type JsonSchema, payloadSchema } from "../../core/event-type.ts";
+import { isObject, mapSchemas } from "./json-schema.ts";
+import { Pattern } from "./pattern.ts";
+import { invalidSchema } from "./schema-rules.ts";
+
+/** Longer strings match no format; bounds the backtracking of their expressions. */
+const FORMAT_LENGTH_MAX = 65_536;
+const URL_LENGTH_MAX = 2_048;
+const TEXT_LENGTH_MAX = 300;
+
+const ANNOTATIONS: ReadonlySet<string> = new Set(
+  "$comment $id $schema id title description default examples readOnly writeOnly deprecated definitions $defs".split(
+    " ",
+  ),
+);
+
+export interface Violation {
+  /** JSON pointer (as a URI fragment) into the event. */
+  readonly pointer: string;
+  readonly reason: string;
+}
+
+export interface PayloadCheck {
+  /** @param value the event; of a data event its `data`. @returns the first violation */
+  (value: unknown): Violation | null;
+}
+
+/** @returns null where no JSON object can violate the schema. @throws event_type.invalid where it is no schema */
+export function compilePayloadSchema(type: EventType): PayloadCheck | null {
+  const schema = effectiveSchema(type);
+  if (isOpen(schema, true)) return null;
+  const validate = compile(schema);
+  const prefix = type.category === "data" ? "#/data" : "#";
+  return (value) => {
+    if (validate(value)) return null;
+    return violation(validate.errors![0]!, prefix);
+  };
+}
+
+/** The declared schema in draft-07 terms, with `metadata` allowed and the compatibility mode applied. */
+export function effectiveSchema(type: EventType): JsonSchema {
+  const isClosed = type.compatibility_mode === "compatible";
+  const schema = mapSchemas(payloadSchema(type), (node) => modernise(isClosed ? closed(node) : node));
+  if (type.category !== "business") return schema;
+  return { ...schema, properties: { ...schema.properties, metadata: {} } };
+}
+
+/** draft-04 to draft-07: ids say nothing here, and exclusive bounds were flags. */
+function modernise(node: JsonSchema): JsonSchema {
+  const { $schema: _schema, $id: _id, ...rest } = node;
+  const modern: Record<string, unknown> = rest;
+  if (typeof modern["id"] === "string") delete modern["id"];
+  for (const [flag, bound] of [
+    ["exclusiveMinimum", "minimum"],
+    ["exclusiveMaximum", "maximum"],
+  ] as const) {
+    if (typeof modern[flag] !== "boolean") continue;
+    if (modern[flag] && typeof modern[bound] === "number") {
+      modern[flag] = modern[bound];
+      delete modern[bound];
+    } else delete modern[flag];
+  }
+  return modern;
+}
+
+function closed(node: JsonSchema): JsonSchema {
+  if (isObject(node.properties) || node.type === "object") return { ...node, additionalProperties: false };
+  return Array.isArray(node.items) ? { ...node, additionalItems: false } : node;
+}
+
+function isOpen(node: unknown, isRoot: boolean): boolean {
+  if (node === true) return true;
+  if (!isObject(node)) return false;
+  return Object.entries(node).every(([key, value]) => {
+    if (ANNOTATIONS.has(key)) return true;
+    if (key === "type") return isRoot && value === "object";
+    if (key === "required") return Array.isArray(value) && value.length === 0;
+    if (key === "additionalProperties") return isOpen(value, false);
+    if (key === "properties")
+      return isObject(value) && Object.values(value).every((inner) => isOpen(inner, false));
+    return false;
+  });
+}
+
+let sharedAjv: Ajv | undefined;
+
+function compile(schema: JsonSchema): ValidateFunction {
+  const ajv = (sharedAjv ??= createAjv());
+  try {
+    return ajv.compile(schema);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalidSchema("#", `is no JSON Schema: ${cut(reason)}`);
+  } finally {
+    ajv.removeSchema(schema);
+  }
+}
+
+/** What ajv calls for `pattern` and `patternProperties`. */
+const linearExpressions = Object.assign((source: string): Pattern => new Pattern(source), {
+  code: "new Pattern",
+});
+
+function createAjv(): Ajv {
+  const ajv = new Ajv({
+    strict: false,
+    logger: false,
+    ownProperties: true,
+    multipleOfPrecision: 6,
+    inlineRefs: false,
+    code: { regExp: linearExpressions },
+  });
+  for (const [name, format] of Object.entries(fullFormats)) {
+    const test = stringTest(format);
+    ajv.addFormat(name, test ? (text: string) => text.length <= FORMAT_LENGTH_MAX && test(text) : format);
+  }
+  ajv.addFormat(
+    "url",
+    (text: string) => text.length <= URL_LENGTH_MAX && /^(https?|ftp):/.test(text) && URL.canParse(text),
+  );
+  ajv.removeKeyword("uniqueItems");
+  ajv.addKeyword({
+    keyword: "uniqueItems",
+    type: "array",
+    schemaType: "boolean",
+    validate: (isWanted: boolean, items: unknown[]) => !isWanted || areUnique(items),
+    error: { message: "must NOT have duplicate items" },
+  });
+  return ajv;
+}
+
+/** Formats that are expressions or functions on strings; dates, numbers and unchecked ones stay as they are. */
+function stringTest(format: unknown): ((text: string) => boolean) | undefined {
+  if (format instanceof RegExp) return (text) => format.test(text);
+  return typeof format === "function" ? (text) => format(text) === true : undefined;
+}
+
+function areUnique(items: readonly unknown[]): boolean {
+  return new Set(items.map(canonical)).size === items.length;
+}
+
+/** JSON text that is equal for equal values. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    isObject(inner) ? Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)) : inner,
+  );
+}
+
+function violation(error: ErrorObject, prefix: string): Violation {
+  const params = error.params as Record<string, unknown>;
+  const beyond = params["missingProperty"] ?? params["additionalProperty"] ?? params["propertyName"];
+  const step = typeof beyond === "string" ? `/${beyond.replaceAll("~", "~0").replaceAll("/", "~1")}` : "";
+  return {
+    pointer: cut(`${prefix}${error.instancePath}${step}`),
+    reason: cut(error.message ?? error.keyword),
+  };
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_LENGTH_MAX ? text : `${text.slice(0, TEXT_LENGTH_MAX)}…`;
+}

@@ -1,0 +1,134 @@
+/**
+ * Publishing (Nakadi's `POST /event-types/{name}/events`): one scan of the body, a verdict per event, one batch per
+ * partition. Acknowledged only when every append has resolved.
+ *
+ * From the scan to the batches nothing is awaited: the scan's columns live in the kernel's memory, which the next
+ * request's scan overwrites.
+ */
+import type { Principal } from "../../core/authorize.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { answerHeaders, jsonResponse } from "../../core/http.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import type { Scan } from "../../core/kernel-scan.ts";
+import type { Log } from "../../core/ports/log.ts";
+import { partialItems, rejectedItems } from "./answers.ts";
+import { assignPartitions } from "./assign.ts";
+import { buildBatches, type PartitionBatch, type RecordHeaders } from "./batches.ts";
+import type { Contract } from "./contract.ts";
+import { Failures } from "./failures.ts";
+import { Judge } from "./judge.ts";
+
+/**
+ * Keys the identities that `random` partitions by. Fixed, so that an event sent again, to whichever process, meets
+ * its twin.
+ */
+const PARTITION_SECRET = new Uint8Array(16);
+/** Most events are longer; a first scan for this many saves laying out columns for the most that are allowed. */
+const TYPICAL_EVENT_BYTES = 64;
+
+/** Refusals before anything was written. */
+const NOT_STORED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "log.overloaded",
+  "log.full",
+  "log.closed",
+  "log.stream_not_found",
+  "log.partition_not_found",
+]);
+
+const encoder = new TextEncoder();
+
+export interface PublishRequest {
+  readonly contract: Contract;
+  readonly body: Uint8Array;
+  readonly principal: Principal;
+  readonly flowId: string;
+  readonly maxEvents: number;
+  /** Partition for events without an id. */
+  readonly spare: number;
+}
+
+/**
+ * @throws request.malformed, batch.empty, batch.too_many; log.overloaded, log.full or log.closed where nothing was
+ *   written
+ */
+export async function publish(log: Log, kernel: Kernel, request: PublishRequest): Promise<Response> {
+  const { contract, flowId } = request;
+  const scan = scanBody(kernel, request);
+  const failures = new Failures();
+  new Judge(contract, scan, failures).run();
+  const assigned = assignPartitions(contract, scan, failures, request.spare);
+  if (failures.size > 0) return jsonResponse(rejectedItems(contract, scan, failures), 422, flowId);
+  const batches = buildBatches(contract, scan, assigned, recordHeaders(request));
+  const errors = await appendAll(log, contract.type.name, batches);
+  return settledResponse(contract, batches, errors, flowId);
+}
+
+/** A body of few bytes per event is scanned twice; all others once, with columns for no more events than fit. */
+function scanBody(kernel: Kernel, { contract, body, maxEvents }: PublishRequest): Scan {
+  const likely = Math.min(maxEvents, Math.ceil(body.length / TYPICAL_EVENT_BYTES) + 1);
+  let scan = scanItems(kernel, contract, body, likely);
+  if (scan.failure?.code === "batch.too_many" && likely < maxEvents)
+    scan = scanItems(kernel, contract, body, maxEvents);
+  if (scan.failure?.code === "batch.too_many")
+    throw new MuaraError("batch.too_many", `The request holds more than ${maxEvents} events.`, {
+      details: { limit: maxEvents },
+    });
+  if (scan.failure)
+    throw new MuaraError(
+      "request.malformed",
+      `The body is no JSON array: wrong at byte ${scan.failure.at}.`,
+      {
+        details: { at: scan.failure.at },
+      },
+    );
+  if (scan.count === 0) throw new MuaraError("batch.empty", "The request holds no event.");
+  return scan;
+}
+
+function scanItems(kernel: Kernel, contract: Contract, body: Uint8Array, maxItems: number): Scan {
+  return kernel.scanArray(contract.plan, body, PARTITION_SECRET, { maxItems, normaliseLineBreaks: true });
+}
+
+/** What the door adds to each record of a request. An event that names its own flow id keeps it. */
+function recordHeaders({ contract, principal, flowId }: PublishRequest): RecordHeaders {
+  const added = { schema_version: contract.type.schema.version, published_by: principal.id };
+  return {
+    withFlowId: encoder.encode(JSON.stringify({ flow_id: flowId, ...added })),
+    withoutFlowId: encoder.encode(JSON.stringify(added)),
+  };
+}
+
+/** @returns [batch] why it may not be stored; undefined where it is */
+async function appendAll(
+  log: Log,
+  stream: string,
+  batches: readonly PartitionBatch[],
+): Promise<(MuaraError | undefined)[]> {
+  const outcomes = await Promise.allSettled(
+    batches.map(({ partition, batch }) => log.append(stream, partition, batch)),
+  );
+  return outcomes.map((outcome) => {
+    if (outcome.status === "fulfilled") return undefined;
+    if (outcome.reason instanceof MuaraError) return outcome.reason;
+    throw outcome.reason;
+  });
+}
+
+/**
+ * 200 where all is stored, 207 where some is or may be. Where nothing is for sure, the reason as a problem: the
+ * producer may simply send the same again.
+ */
+function settledResponse(
+  contract: Contract,
+  batches: readonly PartitionBatch[],
+  errors: readonly (MuaraError | undefined)[],
+  flowId: string,
+): Response {
+  const failed = errors.filter((error) => error !== undefined);
+  if (failed.length === 0) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
+  const isNothingStored =
+    failed.length === errors.length && failed.every((error) => NOT_STORED.has(error.code));
+  if (isNothingStored) throw failed[0]!;
+  return jsonResponse(partialItems(contract, batches, errors), 207, flowId);
+}
