@@ -140,7 +140,7 @@ async function openDoor(base: Base): Promise<Fetch> {
   const { createIngestApp } = await import("./workers/ingest/app.ts");
   const app = createIngestApp(
     { ...base, clock: systemClock, randomness: systemRandomness },
-    base.config.limits,
+    { limits: base.config.limits },
   );
   return (request) => app.fetch(request);
 }
