@@ -102,7 +102,8 @@ function judgeReference(path: string, reference: Reference, known: ReadonlySet<s
     return `imports "${specifier}", which does not exist (write the extension)`;
   if (isTestOrBench(path)) return undefined;
   if (isTestOrBench(target)) return `imports ${target}: nothing imports tests or benches`;
-  if (kind === "url" && (target === "package.json" || /^core-as\/.*\.wasm$/.test(target))) return undefined;
+  if (kind === "url" && (/^package(-lock)?\.json$/.test(target) || /^core-as\/.*\.wasm$/.test(target)))
+    return undefined;
   const from = layerOf(path);
   const to = layerOf(target);
   const allowed = from.startsWith("adapters/") && from !== "adapters/open" ? ["core", from] : ALLOWED[from];

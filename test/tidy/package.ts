@@ -87,14 +87,17 @@ export const lockAgrees: Rule = (files) => {
   const manifest = manifestOf(files);
   const lock: Lock = JSON.parse(textOf(files, "package-lock.json"));
   const locked = lock.packages?.[""];
+  const missing = missingOptionals(lock);
   return [
     ...(locked && sortedText(locked) === sortedText(manifest)
       ? []
       : ["package-lock.json is not of this package.json"]),
     ...(lock.version === manifest.version ? [] : ["package-lock.json has another version than package.json"]),
-    ...missingOptionals(lock).map(
-      (name) => `package-lock.json lacks ${name}, npm ci would refuse it: run node .ci/complete-lock.js`,
-    ),
+    ...(missing.length === 0
+      ? []
+      : [
+          `package-lock.json lacks ${missing.join(", ")}; npm ci refuses it so: run node .ci/complete-lock.js`,
+        ]),
     ...Object.entries(lock.packages ?? {})
       .filter(([, entry]) => entry.resolved !== undefined)
       .map(([path]) => `package-lock.json: ${path} names the host that it came from`),

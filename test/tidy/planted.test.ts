@@ -382,6 +382,11 @@ describe("the split into code, comments and quotes", () => {
       "  get c(): number {",
       "    return 1;",
       "  }",
+      "  test.each([",
+      "    1,",
+      "  ])(name, () => {",
+      "    d();",
+      "  });",
       "  call(1, {",
       "    k: 2,",
       "  });",
@@ -391,6 +396,7 @@ describe("the split into code, comments and quotes", () => {
       [1, 14, 11],
       [11, 3, 3],
       [16, 3, 3],
+      [21, 3, 3],
     ]);
   });
 });

@@ -123,7 +123,11 @@ export function functionSpans(text: string): readonly FunctionSpan[] {
     if (!line.trimEnd().endsWith("{")) return;
     const indent = indentOf(line);
     let first = i; // a signature over several lines closes with `) {`: its name stands further up
-    while (first > 0 && (/^[)>\]]/.test(lines[first]!.trim()) || indentOf(lines[first]!) > indent)) first--;
+    while (
+      first > 0 &&
+      (/^(\)( =>| \{|:)|>\()/.test(lines[first]!.trim()) || indentOf(lines[first]!) > indent)
+    )
+      first--;
     const head = lines
       .slice(first, i + 1)
       .map((part) => part.trim())
