@@ -161,10 +161,13 @@ function indentOf(line: string): number {
   return line.trim() === "" ? Infinity : line.length - line.trimStart().length;
 }
 
+/** A group of tests holds tables of cases; nobody reads it as one function. */
+const GROUP_OF_TESTS = /^describe\b/;
+
 export const functionLengths: Rule = (files) =>
   files.filter(isCode).flatMap((file) =>
     functionSpans(file.text)
-      .filter((span) => span.ownLines > FUNCTION_LINES_MAX)
+      .filter((span) => span.ownLines > FUNCTION_LINES_MAX && !GROUP_OF_TESTS.test(span.head))
       .map(
         ({ line, ownLines, head }) =>
           `${file.path}:${line} has ${ownLines} lines of its own, at most ${FUNCTION_LINES_MAX}: ${head.slice(0, 60)}`,
