@@ -3,21 +3,26 @@
  * process. Everything below receives its ports from here.
  */
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import process from "node:process";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
+import { loadConfigFile } from "./api/cli/config-file.ts";
+import { main } from "./api/cli/main.ts";
+import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
+import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import type { Config } from "./core/config.ts";
+import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
-import type { Logger } from "./core/logger.ts";
+import { createLogger, type Logger } from "./core/logger.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { Registry } from "./core/registry.ts";
-import { Authenticator } from "./core/token.ts";
+import { Authenticator, createToken } from "./core/token.ts";
 
 export const VERSION = "0.1.0";
 export const WORKERS = ["ingest", "land", "api"] as const;
@@ -34,8 +39,10 @@ type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface Running {
   readonly url: string;
-  readonly registry: Registry;
-  readonly log: Log;
+  /** The administrator's token of this machine; undefined where authentication is off. */
+  readonly token: string | undefined;
+  /** Whether this start created the token. */
+  readonly isTokenNew: boolean;
   /** Refuses new requests, lands what was accepted, releases everything. */
   stop(): Promise<void>;
 }
@@ -71,6 +78,7 @@ export async function startWorkers(
   const background: Promise<unknown>[] = [];
   const closers: (() => Promise<unknown>)[] = [];
   try {
+    const token = await ensureToken(base);
     const door = workers.includes("ingest") ? await openDoor(base) : undefined;
     const reads = workers.includes("api") ? await openReads(base, closers) : undefined;
     const server = await listen(config, route(door, reads));
@@ -82,8 +90,8 @@ export async function startWorkers(
     const host = config.host.includes(":") ? `[${config.host}]` : config.host;
     return {
       url: `http://${host}:${port}`,
-      registry: base.registry,
-      log: base.log,
+      token: token?.text,
+      isTokenNew: token?.isNew ?? false,
       stop: async () => {
         for (const close of closers) await close();
         abort.abort();
@@ -136,6 +144,26 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
 }
 
+/**
+ * The administrator's token lies in DIR/token, readable by the owner of the folder only; the registry knows its
+ * hash. Where the file is missing a new one is made: whoever may write the folder owns the data anyway.
+ */
+async function ensureToken({
+  config,
+  registry,
+}: Base): Promise<{ text: string; isNew: boolean } | undefined> {
+  if (config.auth === "none") return undefined;
+  const path = join(resolve(config.data), "token");
+  const known = registry.list("token").length > 0;
+  const present = known ? await readFile(path, "utf8").catch(() => undefined) : undefined;
+  if (present) return { text: present.trim(), isNew: false };
+  const { text, declared } = await createToken("administrator", EVERYTHING, systemClock.nowMs(), null);
+  await registry.put("token", declared.id, 0, declared);
+  await mkdir(resolve(config.data), { recursive: true });
+  await writeFile(path, `${text}\n`, { mode: 0o600 });
+  return { text, isNew: true };
+}
+
 async function openDoor(base: Base): Promise<Fetch> {
   const { createIngestApp } = await import("./workers/ingest/app.ts");
   const app = createIngestApp(
@@ -165,10 +193,11 @@ async function openReads(base: Base, closers: (() => Promise<unknown>)[]): Promi
   return (request) => app.fetch(request);
 }
 
+const nothing: Fetch = () =>
+  problemResponse(new MuaraError("request.not_found", "This process does not serve that."));
+
 /** One origin: the door has the event types, the read side everything else. */
 function route(door: Fetch | undefined, reads: Fetch | undefined): Fetch {
-  const nothing: Fetch = () =>
-    problemResponse(new MuaraError("request.not_found", "This process does not serve that."));
   return (request) => {
     const path = new URL(request.url).pathname;
     const isDoor = path === "/health" || path === "/event-types" || path.startsWith("/event-types/");
@@ -242,4 +271,84 @@ function closeServer(server: ServerType): Promise<void> {
     const cut = (): void => void ("closeAllConnections" in server && server.closeAllConnections());
     setTimeout(cut, CLOSE_MS).unref();
   });
+}
+
+/** Defaults, then the file, then the environment, then the command line. @throws config.invalid */
+async function loadConfig(file: string | undefined, flags: ConfigInput): Promise<Config> {
+  const { config } = await loadConfigFile(file, process.cwd());
+  return resolveConfig({ file: config, environment: process.env, flags }).config;
+}
+
+/** Log lines go to stderr: stdout is for data. */
+function stderrLogger(level: Config["logLevel"]): Logger {
+  return createLogger(
+    (line) => process.stderr.write(`${line}\n`),
+    level,
+    () => systemClock.nowMs(),
+  );
+}
+
+/** Resolves at Ctrl-C (the command line's signal) or SIGTERM. */
+function stopOf(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    process.once("SIGTERM", () => done());
+    signal.addEventListener("abort", () => done(), { once: true });
+  });
+}
+
+/** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
+async function start(flags: StartFlags): Promise<number> {
+  const stopped = stopOf(flags.signal);
+  const { data, host, port } = flags;
+  const config = await loadConfig(flags.config, definedOnly({ data, host, port }));
+  const unknown = flags.workers.find((name) => !WORKERS.includes(name as WorkerName));
+  if (unknown)
+    throw new MuaraError("config.invalid", `no worker "${unknown}"; there are ${WORKERS.join(", ")}`);
+  const workers = flags.workers.length > 0 ? (flags.workers as WorkerName[]) : WORKERS;
+  const isQuiet = flags.mode === "dev" && !flags.isVerbose && config.logLevel === "info";
+  const running = await startWorkers(config, workers, stderrLogger(isQuiet ? "warn" : config.logLevel));
+  const folder = resolve(config.data);
+  const lines = [`ready on ${running.url} (data in ${folder})`];
+  if (running.isTokenNew)
+    lines.push(`administrator's token: ${running.token!} (also in ${join(folder, "token")})`);
+  process.stderr.write(`${lines.join("\n")}\n`);
+  await stopped;
+  await running.stop();
+  return 0;
+}
+
+/** `muara demo`: everything in one process, with the seeded shop as a source. */
+async function demo(flags: DemoFlags): Promise<number> {
+  const { runDemo } = await import("./workers/demo/command.ts");
+  const config = await loadConfig(undefined, definedOnly({ data: flags.data, port: flags.port }));
+  const statePath = join(resolve(config.data), "state", "demo.json");
+  if (flags.isFresh) await rm(resolve(config.data), { recursive: true, force: true });
+  return runDemo(
+    {
+      clock: systemClock,
+      stdout: (text) => void process.stdout.write(text),
+      stderr: (text) => void process.stderr.write(text),
+      isTerminal: process.stderr.isTTY,
+      stopped: stopOf(flags.signal),
+      serve: () => startWorkers(config, WORKERS, stderrLogger("error")),
+      load: async () => JSON.parse(await readFile(statePath, "utf8").catch(() => "null")) ?? undefined,
+      save: async (state) => {
+        await mkdir(join(resolve(config.data), "state"), { recursive: true });
+        await writeFile(statePath, JSON.stringify(state));
+      },
+    },
+    { ...flags, data: config.data },
+  );
+}
+
+/** Leaves out what was not given, so that it does not hide an earlier source. */
+function definedOnly(flags: {
+  [key in "data" | "host" | "port"]?: string | number | undefined;
+}): ConfigInput {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+}
+
+/** @param argv arguments after the program's name @returns the exit code */
+export function run(argv: readonly string[]): Promise<number> {
+  return main(argv, { version: VERSION, start, demo });
 }
