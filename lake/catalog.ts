@@ -108,7 +108,8 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     const others = foreign.filter((name) => !known.has(name.toLowerCase()));
     return withAliases([
       ...types.map((type) => ({
-        name: type.name,
+        // The registry knows it in lower case; the table bears the name as declared.
+        name: type.value!.name,
         kind: "event_type" as const,
         eventType: type.value ?? undefined,
       })),
