@@ -190,7 +190,7 @@ async function waitingFates(
             event_type: table.name,
             partition,
             offset: batch.offsets[i]!,
-            ingest_time: isoOrNull(batch.ingestMs[i]!),
+            ingest_time: isoOrNull(batch.ingestMs[i]),
           });
         }
         offset = batch.next;
@@ -210,7 +210,7 @@ function bearsId(payload: Uint8Array, eventId: string, table: CatalogTable): boo
   if (!path) return false;
   try {
     const event: unknown = JSON.parse(bytes.toString());
-    const id = path.reduce<unknown>((node, key) => (node as Record<string, unknown> | null)?.[key], event);
+    const id = path.reduce<unknown>((node, key) => memberOf(node, key), event);
     return typeof id === "string" && wanted.includes(id);
   } catch {
     return false; // not JSON: it will be a dead letter without an id
@@ -225,4 +225,10 @@ function spellings(eventId: string): readonly string[] {
 
 function numberOrNull(value: unknown): number | null {
   return value === null ? null : Number(value);
+}
+
+function memberOf(node: unknown, key: string): unknown {
+  return typeof node === "object" && node !== null
+    ? (node as Readonly<Record<string, unknown>>)[key]
+    : undefined;
 }

@@ -1,0 +1,73 @@
+/**
+ * Exit codes and the texts of failures: what went wrong, why, and the next command. 0 done, 1 failed, 2 usage,
+ * 3 not found, 4 not allowed, 5 conflict, 6 a check did not hold, 7 unreachable or timed out (retry is sensible),
+ * 130 interrupted.
+ */
+import { MuaraError } from "../../core/errors.ts";
+import { visible } from "./output.ts";
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  notAllowed: 4,
+  conflict: 5,
+  checkFailed: 6,
+  unreachable: 7,
+  interrupted: 130,
+} as const;
+
+/** A failure with its exit code. `hint` is the next thing to do, a command where there is one. */
+export class CliFailure extends Error {
+  readonly exitCode: number;
+  readonly hint: string | undefined;
+
+  constructor(exitCode: number, message: string, hint?: string) {
+    super(message);
+    this.exitCode = exitCode;
+    this.hint = hint;
+  }
+}
+
+const BY_STATUS: Readonly<Record<number, number>> = {
+  401: EXIT.notAllowed,
+  403: EXIT.notAllowed,
+  404: EXIT.notFound,
+  408: EXIT.unreachable,
+  409: EXIT.conflict,
+  429: EXIT.unreachable,
+  503: EXIT.unreachable,
+  507: EXIT.unreachable,
+};
+
+export function exitCodeOfStatus(status: number): number {
+  return BY_STATUS[status] ?? EXIT.failed;
+}
+
+/** @returns lines for stderr and the exit code */
+export function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
+  if (error instanceof CliFailure) {
+    const hint = error.hint ? `\n  ${visible(error.hint)}` : "";
+    return { text: `muara: ${visibleLines(error.message)}${hint}\n`, exitCode: error.exitCode };
+  }
+  if (error instanceof MuaraError) {
+    const text = `muara: ${visibleLines(error.message)} (${error.code})\n  ${hintOf(error)}\n`;
+    return { text, exitCode: exitCodeOfStatus(error.status) };
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return {
+    text: `muara: an unexpected error, which is a bug in Muara\n${visibleLines(text)}\n`,
+    exitCode: EXIT.failed,
+  };
+}
+
+function hintOf(error: MuaraError): string {
+  const variable = error.details["variable"];
+  const explained = error.code === "config.invalid" ? "See `muara config docs`." : "See docs/ERRORS.md.";
+  return typeof variable === "string" ? `${explained} Environment variable: ${variable}` : explained;
+}
+
+function visibleLines(text: string): string {
+  return text.split("\n").map(visible).join("\n");
+}

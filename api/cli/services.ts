@@ -1,0 +1,61 @@
+/** What the command line is given: the parts of the program that it cannot know, and the outside world. */
+import type { Clock } from "../../core/clock.ts";
+
+export interface StartFlags {
+  /** Names of workers; empty: all of them. */
+  readonly workers: readonly string[];
+  readonly data: string | undefined;
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  /** Path of a configuration file. */
+  readonly config: string | undefined;
+  /** `dev` may create a token and prints where to look; `start` is for supervisors. */
+  readonly mode: "dev" | "start";
+  readonly isVerbose: boolean;
+  /** Aborted by Ctrl-C or SIGTERM: end in order. */
+  readonly signal: AbortSignal;
+}
+
+export interface DemoFlags {
+  readonly data: string | undefined;
+  readonly port: number | undefined;
+  readonly seed: number;
+  /** Orders per minute of live traffic. */
+  readonly rate: number;
+  /** Begin with an empty folder. */
+  readonly isFresh: boolean;
+  /** undefined: until Ctrl-C. */
+  readonly exitAfterMs: number | undefined;
+  readonly opensBrowser: boolean;
+  /** `json` prints one object with the outcome on stdout. */
+  readonly output: OutputFormat;
+  /** Aborted by Ctrl-C or SIGTERM: end in order. */
+  readonly signal: AbortSignal;
+}
+
+export type OutputFormat = "table" | "json" | "jsonl" | "csv" | "parquet";
+
+export interface Writer {
+  write(text: string | Uint8Array): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+export interface CliServices {
+  readonly version: string;
+  /** Runs until it is stopped. @returns the exit code */
+  readonly start: (flags: StartFlags) => Promise<number>;
+  readonly demo: (flags: DemoFlags) => Promise<number>;
+  readonly io: CliIo;
+}
+
+export interface CliIo {
+  readonly stdout: Writer;
+  readonly stderr: Writer;
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean | undefined };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly fetch: typeof fetch;
+  readonly clock: Clock;
+  /** Aborted by Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,88 @@
+/** `muara sql [QUERY]`: one statement over the lake, from the argument, a file or stdin. */
+import type { Command } from "commander";
+import { duration, inputChunks, wholeNumber, type AddCommand, type Session } from "./command.ts";
+import { CliFailure, EXIT } from "./exit.ts";
+import { printRows } from "./output.ts";
+
+export interface SqlAnswer {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly complete_through: string | null;
+  readonly versions: Readonly<Record<string, number>>;
+  readonly truncated: boolean;
+}
+
+const STREAMED: Readonly<Record<string, string>> = {
+  jsonl: "application/x-ndjson",
+  csv: "text/csv",
+  parquet: "application/vnd.apache.parquet",
+};
+const NUMBER = /^(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\b.*)$/;
+
+export const addSql: AddCommand = (program, run) => {
+  program
+    .command("sql")
+    .description("query the lake: SELECT, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES")
+    .argument("[query]", "the SQL; without it -f FILE or stdin")
+    .option("-f, --file <file>", "read the SQL from a file (- for stdin)")
+    .option("--at <point>", "a version (one table) or a time (ISO 8601), for time travel")
+    .option("--limit <rows>", "rows at most")
+    .option("--timeout <duration>", "give up after e.g. 2m")
+    .action(run(runSql));
+};
+
+async function runSql(session: Session, command: Command): Promise<void> {
+  const options = command.opts<Record<string, string | undefined>>();
+  const { at, limit, timeout } = options;
+  const body = {
+    sql: await readSql(session, command.args[0], options["file"]),
+    ...(at === undefined ? {} : { at }),
+    ...(limit === undefined ? {} : { limit: wholeNumber("--limit", limit, 1, 1_000_000_000) }),
+    ...(timeout === undefined ? {} : { timeout_ms: Math.ceil(duration("--timeout", timeout)) }),
+  };
+  const { output } = session.flags;
+  const accept = STREAMED[output];
+  if (accept) return await stream(session, body, accept);
+  const answer = await session.client.send<SqlAnswer>("POST", "/v1/sql", body);
+  const fields = answer.columns.map(({ name, type }) => ({ name, isNumber: NUMBER.test(type) }));
+  printRows(session.io.stdout, output, fields, answer.rows);
+  if (answer.truncated) session.say(`only the first ${answer.rows.length} rows; ask for more with --limit`);
+  if (session.flags.isVerbose)
+    session.say(
+      `versions ${JSON.stringify(answer.versions)}, complete through ${answer.complete_through ?? "unknown"}`,
+    );
+}
+
+async function readSql(
+  session: Session,
+  query: string | undefined,
+  file: string | undefined,
+): Promise<string> {
+  if (query !== undefined && file === undefined) return query;
+  if (query !== undefined)
+    throw new CliFailure(EXIT.usage, "give the SQL as an argument or with -f, not both.");
+  if (file === undefined && session.io.stdin.isTTY)
+    throw new CliFailure(EXIT.usage, "no SQL given.", 'Try: muara sql "SHOW TABLES"');
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of inputChunks(session.io, file)) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** As it comes: the server writes the format, nothing is held back here. */
+async function stream(session: Session, body: unknown, accept: string): Promise<void> {
+  const { stdout } = session.io;
+  if (session.flags.output === "parquet" && stdout.isTTY)
+    throw new CliFailure(
+      EXIT.usage,
+      "Parquet is not for the terminal.",
+      "Redirect it: muara sql … -o parquet > rows.parquet",
+    );
+  const response = await session.client.fetch("POST", "/v1/sql", JSON.stringify(body), { accept });
+  if (!response.body) return;
+  try {
+    for await (const chunk of response.body) stdout.write(chunk);
+  } catch (error) {
+    if (session.io.signal.aborted) throw error;
+    throw new CliFailure(EXIT.failed, "the answer broke off; the query was stopped at one of its limits.");
+  }
+}

@@ -1,0 +1,33 @@
+/** `muara dev` and `muara start [workers…]`: run Muara in this process. */
+import type { Command } from "commander";
+import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
+
+export const addStart: AddCommand = (program, run) => {
+  add(program, run, "dev", "run everything in this process, for one machine; creates a token at first start");
+  add(program, run, "start", "run the named workers (all of them unless named)");
+};
+
+function add(program: Command, run: RunAction, mode: "dev" | "start", description: string): void {
+  program
+    .command(mode)
+    .description(description)
+    .argument("[workers...]", "ingest, land, api")
+    .option("--port <number>", "TCP port (MUARA_PORT; default 8080)")
+    .option("--host <address>", "address to listen on (MUARA_HOST; default 127.0.0.1)")
+    .option("--config <file>", "configuration file (MUARA_CONFIG; default muara.config.ts)")
+    .action(
+      run(async ({ services, flags }, command) => {
+        const options = command.optsWithGlobals<Record<string, string | undefined>>();
+        return await services.start({
+          workers: command.args,
+          mode,
+          data: options["data"],
+          host: options["host"],
+          port: options["port"] === undefined ? undefined : wholeNumber("--port", options["port"], 0, 65_535),
+          config: options["config"] ?? services.io.environment["MUARA_CONFIG"],
+          isVerbose: flags.isVerbose,
+          signal: services.io.signal,
+        });
+      }),
+    );
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/**
+ * The command `muara`. Plain JavaScript that any Node understands: it checks the version, and where the Node that
+ * runs it is too old it hands over to the one that package.json pins (`npm install` put it into node_modules).
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+const beside = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+/** `^22.22.0 || >=24.12.0`, as package.json says. */
+function isSupported(version) {
+  const [major, minor] = version.split(".").map(Number);
+  return (major === 22 && minor >= 22) || (major === 24 && minor >= 12) || major > 24;
+}
+
+function handOver(node) {
+  const args = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const env = { ...process.env, MUARA_HANDED_OVER: "1" };
+  const child = spawn(node, args, { stdio: "inherit", env });
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`muara: cannot start ${node}: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on("close", (code, signal) => {
+    if (!signal) process.exit(code);
+    for (const own of SIGNALS) process.removeAllListeners(own);
+    process.kill(process.pid, signal);
+  });
+}
+
+function run() {
+  const compiled = new URL("dist/muara.js", import.meta.url);
+  const program = existsSync(fileURLToPath(compiled)) ? compiled : new URL("muara.ts", import.meta.url);
+  return import(program.href)
+    .then((muara) => muara.run(process.argv.slice(2)))
+    .then((exitCode) => (process.exitCode = exitCode));
+}
+
+const pinned = beside(process.platform === "win32" ? "node_modules/.bin/node.cmd" : "node_modules/.bin/node");
+if ("Deno" in globalThis || isSupported(process.versions.node)) {
+  delete process.env.MUARA_HANDED_OVER;
+  run().catch((error) => {
+    process.stderr.write(`muara: ${error && error.stack ? error.stack : error}\n`);
+    process.exitCode = 1;
+  });
+} else if (!process.env.MUARA_HANDED_OVER && existsSync(pinned)) {
+  handOver(pinned);
+} else {
+  process.stderr.write(
+    `muara needs Node ^22.22.0 or >=24.12.0; this is ${process.versions.node} (${process.execPath}).\n` +
+      `Run "npm install" here, which brings the right one, or install a newer Node: https://nodejs.org/en/download\n`,
+  );
+  process.exitCode = 1;
+}
