@@ -82,7 +82,8 @@ function asyncBufferOf(bytes: Uint8Array): {
 } {
   return {
     byteLength: bytes.length,
-    slice: (from, to = bytes.length) => bytes.slice(from, to).buffer,
+    // A copy by constructor: `slice` of a Buffer would be a view into its pool.
+    slice: (from, to = bytes.length) => new Uint8Array(bytes.subarray(from, to)).buffer,
   };
 }
 

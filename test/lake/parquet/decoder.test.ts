@@ -225,7 +225,7 @@ describe("what the schema does not know", () => {
   });
 
   test("keys without end, as in a map, are all kept", () => {
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 6_000; i++) {
       const { values } = order.decode(`{"key-${i}":${i},"id":"${i}"}`);
       expect(values).toStrictEqual({ id: String(i), extra: `{"key-${i}":${i}}` });
     }

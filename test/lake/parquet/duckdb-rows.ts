@@ -1,5 +1,5 @@
 /** Rows of Parquet bytes as DuckDB, a foreign reader, sees them. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -35,19 +35,36 @@ export class DuckDBReader {
     return new DuckDBReader(folder, await DuckDBInstance.create(":memory:", { threads: "1" }));
   }
 
-  async read(bytes: Uint8Array): Promise<Seen> {
+  /** @param select SQL over the file, which it names `events` */
+  async read(bytes: Uint8Array, select = "SELECT * FROM events"): Promise<Seen> {
     const path = join(this.#folder, `${this.#files++}.parquet`);
     await writeFile(path, bytes);
+    try {
+      return await this.#query(`WITH events AS (FROM read_parquet('${path}')) ${select}`);
+    } finally {
+      await rm(path);
+    }
+  }
+
+  /** Parquet as DuckDB writes it. */
+  async write(select: string, options: string): Promise<Uint8Array> {
+    const path = join(this.#folder, `${this.#files++}.parquet`);
+    await this.#query(`COPY (${select}) TO '${path}' (FORMAT parquet, ${options})`);
+    const bytes = await readFile(path);
+    await rm(path);
+    return bytes;
+  }
+
+  async #query(sql: string): Promise<Seen> {
     const connection = await this.#instance.connect();
     try {
-      const reader = await connection.runAndReadAll(`SELECT * FROM read_parquet('${path}')`);
+      const reader = await connection.runAndReadAll(sql);
       const names = reader.columnNames();
       const types = new Map(names.map((name, i) => [name, reader.columnType(i).toString()]));
       const rows = reader.getRows().map((row) => new Map(names.map((name, i) => [name, plain(row[i]!)])));
       return { types, rows };
     } finally {
       connection.closeSync();
-      await rm(path);
     }
   }
 

@@ -3,8 +3,9 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ColumnType, planColumns } from "../../../core/columns.ts";
 import { readRows } from "../../../lake/parquet/rows.ts";
-import { createEventEncoder, type EnvelopeColumns } from "../../../lake/parquet/writer.ts";
+import { createEventEncoder } from "../../../lake/parquet/writer.ts";
 import { DuckDBReader, type Seen } from "./duckdb-rows.ts";
+import { envelopeFor } from "./envelope-for.ts";
 import {
   as,
   expectedFields,
@@ -49,19 +50,6 @@ function expectation(fields: readonly (readonly [string, Shape])[], document: st
     if (error instanceof Rejected) return error;
     throw error;
   }
-}
-
-function envelopeFor(count: number): EnvelopeColumns {
-  return {
-    eventIds: Array.from({ length: count }, (_, i) => `id-${i}`),
-    eventTimesUs: BigInt64Array.from({ length: count }, (_, i) => BigInt(i) - 5n),
-    ingestMs: Float64Array.from({ length: count }, (_, i) => 1_700_000_000_000 + i),
-    keys: Array.from({ length: count }, (_, i) => (i % 2 === 0 ? null : `key-${i}`)),
-    partitions: new Int32Array(count).fill(3),
-    offsets: Float64Array.from({ length: count }, (_, i) => 2 ** 31 - 2 + i),
-    flowIds: Array.from({ length: count }, () => null),
-    watermarkUs: null,
-  };
 }
 
 /** Writes the documents and compares every step with the reference. */
