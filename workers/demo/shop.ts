@@ -94,7 +94,7 @@ export class Shop {
 /** Share of the mean order rate at a time: quiet nights, busy evenings, busier Sundays. */
 export function rhythm(timeMs: number): number {
   const hour = (timeMs % (24 * HOUR_MS)) / HOUR_MS;
-  const daily = 1 + 0.7 * Math.sin(((hour - 13.5) / 24) * 2 * Math.PI);
+  const daily = 1 + 0.5 * Math.sin(((hour - 13.5) / 24) * 2 * Math.PI);
   const isSunday = new Date(timeMs).getUTCDay() === 0;
   return Math.max(0.1, daily) * (isSunday ? 1.35 : 1);
 }

@@ -10,7 +10,7 @@ import { Shop } from "./shop.ts";
 import { Traffic, type TrafficRequest } from "./traffic.ts";
 
 const HISTORY_MS = 48 * 3_600_000;
-const HISTORY_STEP_MS = 20 * 60_000;
+const HISTORY_STEP_MS = 60 * 60_000;
 const LIVE_STEP_MS = 1_000;
 /** Share of the live order rate in the replayed history, so that two days take seconds. */
 const HISTORY_SHARE = 0.1;
@@ -82,7 +82,12 @@ export function createDemo(ports: DemoPorts, options: DemoOptions): DemoWorker {
 
   const advance = async (untilMs: number, signal: AbortSignal): Promise<void> => {
     assert(shop !== undefined && traffic !== undefined, "prepare comes before run");
-    for (const request of traffic.requests(shop.until(untilMs))) await publish(request, signal);
+    // Teams publish side by side; each team's own requests keep their order.
+    const byType = Map.groupBy(traffic.requests(shop.until(untilMs)), (request) => request.type);
+    const teams = [...byType.values()].map(async (requests) => {
+      for (const request of requests) await publish(request, signal);
+    });
+    await Promise.all(teams);
     if (!signal.aborted) await ports.save({ seed: options.seed, sentUntilMs: untilMs });
   };
 
