@@ -214,7 +214,7 @@ export function envelopePaths(type: EventType): EnvelopePaths {
 function pointer(text: string | undefined): string[] | undefined {
   if (text === undefined || text === "") return undefined;
   if (!text.startsWith("/"))
-    throw new MuaraError("event_type.invalid", `"${text}" is not a JSON pointer`, {
+    throw new MuaraError("event_type.invalid", `annotations: "${text}" is not a JSON pointer`, {
       details: { field: "annotations" },
     });
   return text

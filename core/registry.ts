@@ -35,6 +35,7 @@ export class Registry {
   readonly #newest = new Map<string, Declaration>();
   #next = 0;
   #reading: Promise<void> = Promise.resolve();
+  #changing: Promise<unknown> = Promise.resolve();
   #changeCount = 0;
 
   private constructor(log: Log, writer: string, clock: Clock) {
@@ -73,7 +74,20 @@ export class Registry {
    * @param revision the revision that the caller saw; 0 for none
    * @throws declaration.conflict when another writer came first
    */
-  async put<Value>(
+  put<Value>(
+    kind: DeclarationKind,
+    name: string,
+    revision: number,
+    value: Value | null,
+  ): Promise<Declaration<Value>> {
+    // One after the other: two of one writer for the same revision would share a key, so compaction would keep
+    // the one that lost.
+    const change = this.#changing.then(() => this.#put(kind, name, revision, value));
+    this.#changing = change.catch(() => undefined);
+    return change;
+  }
+
+  async #put<Value>(
     kind: DeclarationKind,
     name: string,
     revision: number,
@@ -111,7 +125,8 @@ export class Registry {
 
   /** Reads what others declared meanwhile. */
   refresh(): Promise<void> {
-    this.#reading = this.#reading.then(() => this.#readOn());
+    // A read that failed is no reason for the next one to fail.
+    this.#reading = this.#reading.catch(() => undefined).then(() => this.#readOn());
     return this.#reading;
   }
 

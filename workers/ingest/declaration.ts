@@ -40,7 +40,7 @@ export function checkEventType(input: unknown): EventType {
   const schema = payloadSchema(type);
   checkSchemaRules(type, schema);
   compilePayloadSchema(type);
-  planColumns(type);
+  checkColumns(type);
   for (const field of type.partition_key_fields)
     checkField(type, schema, field, "partition_key_fields", true);
   for (const list of ["ordering_key_fields", "ordering_instance_ids"] as const)
@@ -100,6 +100,16 @@ export async function findEventType(
   if (found) return found;
   await registry.refresh();
   return known();
+}
+
+/** The lake must be able to hold it. */
+function checkColumns(type: EventType): void {
+  try {
+    planColumns(type);
+  } catch (error) {
+    if (!(error instanceof MuaraError)) throw error;
+    throw new MuaraError(error.code, `schema.schema: ${error.message}`, { details: error.details });
+  }
 }
 
 function checkField(
