@@ -181,13 +181,16 @@ export class Journal {
   #enqueue(item: Item): void {
     this.#queue.push(item);
     this.#pendingBytes += item.size;
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
     await Promise.resolve(); // appends of the same turn join the first group
     while (this.#queue.length > 0) {
-      if (this.#fatal) return this.#rejectQueue(this.#fatal);
+      if (this.#fatal) {
+        this.#rejectQueue(this.#fatal);
+        break;
+      }
       const first = this.#queue[0]!;
       if (first.kind === "roll") {
         this.#queue.shift();
@@ -200,6 +203,8 @@ export class Journal {
       this.#inFlight = undefined;
       this.#pendingBytes -= group.size;
     }
+    // In the same turn as the last look at the queue: whoever comes next must find that nobody runs.
+    this.#running = undefined;
   }
 
   /** Takes from the queue what goes into the next group and decides its offsets and ingest time. */
