@@ -6,7 +6,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
@@ -35,9 +35,9 @@ function handOver(node) {
 }
 
 function run() {
-  const compiled = new URL("dist/muara.js", import.meta.url);
-  const program = existsSync(fileURLToPath(compiled)) ? compiled : new URL("muara.ts", import.meta.url);
-  return import(program.href)
+  const compiled = beside("dist/muara.js");
+  const program = existsSync(compiled) ? compiled : beside("muara.ts");
+  return import(pathToFileURL(program).href)
     .then((muara) => muara.run(process.argv.slice(2)))
     .then((exitCode) => (process.exitCode = exitCode));
 }

@@ -37,18 +37,17 @@ export const addDoctor: AddCommand = (program, run) => {
 
 async function runtime({ services }: Session): Promise<Check> {
   const name = "Deno" in globalThis ? "Deno" : "Node";
-  const result = `muara ${services.version}, ${name} ${process.versions.node}, ${process.platform} ${process.arch}, ${os.availableParallelism()} CPUs, ${gigabytes(os.totalmem())} memory`;
+  const machine = `${process.platform} ${process.arch}, ${os.availableParallelism()} CPUs`;
+  const versions = `muara ${services.version}, ${name} ${process.versions.node}`;
+  const result = `${versions}, ${machine}, ${gigabytes(os.totalmem())} memory`;
   return { check: "versions", state: "ok", result };
 }
 
-/** Whether the engine's native part is installed, without loading it. */
 async function engine(): Promise<Check> {
-  try {
-    const found = import.meta.resolve("@duckdb/node-api");
-    return { check: "query engine", state: "ok", result: found.includes("node-api") ? "installed" : found };
-  } catch {
-    return { check: "query engine", state: "failed", result: "@duckdb/node-api is missing; run npm install" };
-  }
+  const { isEngineInstalled } = await import("../../lake/query/engine.ts");
+  const check = "query engine";
+  if (isEngineInstalled()) return { check, state: "ok", result: "installed" };
+  return { check, state: "failed", result: "@duckdb/node-api is missing; run npm install" };
 }
 
 async function folder(data: string): Promise<Check> {

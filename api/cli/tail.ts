@@ -148,9 +148,11 @@ class Tail {
   ): Promise<SqlAnswer["rows"]> {
     const parts = origins.map(
       (origin, i) =>
-        `SELECT ${i} AS origin, ${origin.select} FROM ${quoteName(origin.table)} WHERE ${origin.condition}${more(origin)}`,
+        `SELECT ${i} AS origin, ${origin.select} FROM ${quoteName(origin.table)} ` +
+        `WHERE ${origin.condition}${more(origin)}`,
     );
-    const sql = `${parts.join(" UNION ALL ")} ORDER BY ingest_time DESC, log_partition DESC, log_offset DESC LIMIT ${limit}`;
+    const order = "ORDER BY ingest_time DESC, log_partition DESC, log_offset DESC";
+    const sql = `${parts.join(" UNION ALL ")} ${order} LIMIT ${limit}`;
     const answer = await this.#session.client.send<SqlAnswer>("POST", "/v1/sql", { sql, limit });
     return answer.rows.toReversed();
   }

@@ -7,7 +7,8 @@
  * what raises chosen texts (error), engine internals (__internal_*, create_sort_key) and the pg_* imitations.
  */
 
-const OPERATORS = `! !__postfix !~~ !~~* % & && * ** + - -> ->> / // <-> << <=> <@ >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~`;
+const OPERATORS = `! !__postfix !~~ !~~* % & && * ** + - -> ->> / // <-> << <=> <@ >> @ @> ^ ^@
+  | || ~ ~~ ~~* ~~~`;
 
 const MATH = `abs acos acosh add asin asinh atan atan2 atanh bit_count cbrt ceil ceiling cos cosh cot degrees divide even
   exp factorial fdiv floor fmod gamma gcd greatest greatest_common_divisor isfinite isinf isnan lcm least

@@ -6,6 +6,26 @@
  * nothing: DuckDB calls `FROM enable_logging(…)` a SELECT. Settings of the engine come after this as a second layer.
  */
 import { FUNCTIONS, nearestName, TABLE_FUNCTIONS } from "./functions.ts";
+import {
+  asList,
+  asTree,
+  data,
+  each,
+  expression,
+  EXPRESSIONS,
+  never,
+  OPERATOR_TYPES,
+  QUERIES,
+  query,
+  Refusal,
+  RELATIONS,
+  statement,
+  type Fields,
+  type Rules,
+  type Scope,
+  type Tree,
+  type Walker,
+} from "./gate-rules.ts";
 
 /** What the statement asks for. Table names are as written, once each, ignoring case. */
 export type Judged =
@@ -19,215 +39,6 @@ export interface TableMention {
   /** Place of the first mention in the SQL text, in characters; null where the engine does not say. */
   readonly position: number | null;
 }
-
-class Refusal extends Error {
-  readonly position: number | null;
-  constructor(reason: string, position: number | null) {
-    super(reason);
-    this.position = position;
-  }
-}
-
-type Tree = Readonly<Record<string, unknown>>;
-/** Names of the CTEs that are visible, lower case; the engine prefers them to tables. */
-type Scope = ReadonlySet<string>;
-type Visit = (gate: Gate, value: unknown, scope: Scope) => void;
-
-/** A leaf: text, number, flag or constant data. It cannot name anything that is looked up. */
-const data: Visit = () => {};
-const expression: Visit = (gate, value, scope) => gate.expression(asTree(value), scope);
-const relation: Visit = (gate, value, scope) => gate.relation(asTree(value), scope);
-const query: Visit = (gate, value, scope) => gate.query(asTree(value), scope);
-const statement: Visit = (gate, value, scope) => gate.query(asTree(asTree(value)["node"]), scope);
-const modifier: Visit = (gate, value, scope) => gate.keys(asTree(value), MODIFIERS, "type", scope);
-const never = (what: string): Visit => {
-  return (_gate, _value, _scope) => {
-    throw new Refusal(what, null);
-  };
-};
-const each = (visit: Visit): Visit => {
-  return (gate, value, scope) => {
-    for (const item of asList(value)) visit(gate, item, scope);
-  };
-};
-/** An object whose keys are all known. */
-const shape = (keys: Readonly<Record<string, Visit>>): Visit => {
-  return (gate, value, scope) => gate.fields(asTree(value), keys, scope);
-};
-
-const SELECT_PARTS = {
-  type: data,
-  select_list: each(expression),
-  from_table: relation,
-  where_clause: expression,
-  group_expressions: each(expression),
-  group_sets: data,
-  aggregate_handling: data,
-  having: expression,
-  sample: data,
-  qualify: expression,
-  modifiers: each(modifier),
-  cte_map: data, // visited first, by `query`
-};
-
-const QUERIES: Readonly<Record<string, Readonly<Record<string, Visit>>>> = {
-  SELECT_NODE: SELECT_PARTS,
-  SET_OPERATION_NODE: {
-    type: data,
-    setop_type: data,
-    setop_all: data,
-    left: query,
-    right: query,
-    children: each(query),
-    modifiers: each(modifier),
-    cte_map: data,
-  },
-  RECURSIVE_CTE_NODE: {
-    type: data,
-    cte_name: data,
-    union_all: data,
-    left: query,
-    right: query,
-    aliases: data,
-    key_targets: each(expression),
-    modifiers: each(modifier),
-    cte_map: data,
-  },
-};
-
-const ORDER = { type: data, null_order: data, expression };
-const ORDERS = each(shape(ORDER));
-const MODIFIERS: Readonly<Record<string, Readonly<Record<string, Visit>>>> = {
-  ORDER_MODIFIER: { type: data, orders: ORDERS },
-  LIMIT_MODIFIER: { type: data, limit: expression, offset: expression },
-  LIMIT_PERCENT_MODIFIER: { type: data, limit: expression, offset: expression },
-  DISTINCT_MODIFIER: { type: data, distinct_on_targets: each(expression) },
-};
-
-const COMMON = { class: data, type: data, query_location: data, alias: data };
-const CHILDREN = { ...COMMON, children: each(expression) };
-const EXPRESSIONS: Readonly<Record<string, Readonly<Record<string, Visit>>>> = {
-  BETWEEN: { ...COMMON, input: expression, lower: expression, upper: expression },
-  CASE: {
-    ...COMMON,
-    case_checks: each(shape({ when_expr: expression, then_expr: expression })),
-    else_expr: expression,
-  },
-  CAST: { ...COMMON, child: expression, cast_type: data, try_cast: data },
-  COLLATE: { ...COMMON, child: expression, collation: data },
-  COLUMN_REF: { ...COMMON, column_names: data },
-  COMPARISON: { ...COMMON, left: expression, right: expression },
-  CONJUNCTION: CHILDREN,
-  CONSTANT: { ...COMMON, value: data },
-  FUNCTION: {
-    ...CHILDREN,
-    function_name: (gate, value) => gate.functionName(String(value)),
-    schema: data, // also the receiver of a method call: a.upper()
-    catalog: data,
-    filter: expression,
-    order_bys: modifier,
-    distinct: data,
-    is_operator: data,
-    export_state: data,
-  },
-  LAMBDA: { ...COMMON, lhs: expression, expr: expression },
-  OPERATOR: CHILDREN,
-  POSITIONAL_REFERENCE: { ...COMMON, index: data },
-  STAR: {
-    ...COMMON,
-    relation_name: data,
-    exclude_list: data,
-    qualified_exclude_list: data,
-    rename_list: data,
-    replace_list: each(shape({ key: data, value: expression })),
-    columns: data,
-    expr: expression,
-  },
-  SUBQUERY: {
-    ...COMMON,
-    subquery_type: data,
-    subquery: statement,
-    comparison_type: data,
-    child: expression,
-  },
-  WINDOW: {
-    ...CHILDREN,
-    function_name: (gate, value) => gate.functionName(String(value)),
-    schema: data,
-    catalog: data,
-    partitions: each(expression),
-    orders: ORDERS,
-    arg_orders: ORDERS,
-    start: data,
-    end: data,
-    start_expr: expression,
-    end_expr: expression,
-    offset_expr: expression,
-    default_expr: expression,
-    filter_expr: expression,
-    ignore_nulls: data,
-    exclude_clause: data,
-    distinct: data,
-  },
-};
-
-const OPERATOR_TYPES = new Set(
-  `OPERATOR_UNPACK ARRAY_EXTRACT ARRAY_SLICE STRUCT_EXTRACT ARRAY_CONSTRUCTOR ARROW OPERATOR_NOT COMPARE_IN
-  COMPARE_NOT_IN OPERATOR_IS_NOT_NULL OPERATOR_IS_NULL OPERATOR_COALESCE OPERATOR_NULLIF OPERATOR_TRY
-  GROUPING_FUNCTION`.split(/\s+/),
-);
-
-const REF = { type: data, query_location: data, alias: data, column_name_alias: data, sample: data };
-const RELATIONS: Readonly<Record<string, Readonly<Record<string, Visit>>>> = {
-  EMPTY: REF,
-  BASE_TABLE: {
-    ...REF,
-    table_name: data, // judged by `relation`
-    schema_name: data,
-    catalog_name: data,
-    at_clause: never("AT inside the SQL; give the version or time as `at` beside it (--at)"),
-  },
-  EXPRESSION_LIST: { ...REF, values: each(each(expression)) },
-  JOIN: {
-    ...REF,
-    left: relation,
-    right: relation,
-    condition: expression,
-    join_type: data,
-    ref_type: data,
-    delim_flipped: data,
-    using_columns: data,
-  },
-  SUBQUERY: { ...REF, subquery: statement },
-  TABLE_FUNCTION: {
-    ...REF,
-    function: (gate, value, scope) => gate.tableFunction(asTree(value), scope),
-    with_ordinality: data,
-  },
-  SHOW_REF: {
-    ...REF,
-    table_name: (_gate, value) => {
-      throw new Refusal(`SHOW ${String(value)}; SHOW TABLES, DESCRIBE and SUMMARIZE are allowed`, null);
-    },
-    query,
-    show_type: data,
-  },
-  PIVOT: {
-    ...REF,
-    source: relation,
-    aggregates: each(expression),
-    pivots: each(
-      shape({
-        pivot_expressions: each(expression),
-        unpivot_names: data,
-        entries: each(shape({ values: data, alias: data, star_expr: expression })),
-      }),
-    ),
-    groups: data,
-    include_nulls: data,
-    unpivot_names: data,
-  },
-};
 
 /** @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered */
 export function judge(serialized: string): Judged {
@@ -248,7 +59,7 @@ export function judge(serialized: string): Judged {
   }
 }
 
-class Gate {
+class Gate implements Walker {
   readonly #tables = new Map<string, TableMention>();
   /** Place of the nearest node above that has one; for refusals. */
   #position: number | null = null;
@@ -293,18 +104,13 @@ class Gate {
   }
 
   /** Visits a node by the rules that its own `tag` selects. */
-  keys(
-    node: Tree,
-    rules: Readonly<Record<string, Readonly<Record<string, Visit>>>>,
-    tag: string,
-    scope: Scope,
-  ): void {
+  keys(node: Tree, rules: Rules, tag: string, scope: Scope): void {
     const name = String(node[tag]);
     if (!Object.hasOwn(rules, name)) this.#refuse(`the construct ${name}`);
     this.fields(node, rules[name]!, scope);
   }
 
-  fields(node: Tree, visits: Readonly<Record<string, Visit>>, scope: Scope): void {
+  fields(node: Tree, visits: Fields, scope: Scope): void {
     for (const [key, value] of Object.entries(node)) {
       const visit = Object.hasOwn(visits, key) ? visits[key] : undefined;
       if (!visit) this.#refuse(`the clause ${key}`);
@@ -375,15 +181,4 @@ function isShowTables(only: Tree): boolean {
       ["type", "select_list", "from_table", "aggregate_handling"].includes(key),
     )
   );
-}
-
-function asTree(value: unknown): Tree {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new Refusal("a construct of unknown form", null);
-  return value as Tree;
-}
-
-function asList(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Refusal("a construct of unknown form", null);
-  return value as readonly unknown[];
 }

@@ -2,29 +2,20 @@
  * SQL over the lake. Every query runs in its own process over a pinned snapshot of each table: the process says which
  * tables the SQL mentions, this side decides whether the asker may read them, and hands over exactly their files.
  */
-import fs from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
 import { isAuthorized, type Principal } from "../../core/authorize.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
-import type { Logger } from "../../core/logger.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog, CatalogTable } from "../catalog.ts";
 import { nearestName } from "./functions.ts";
 import type { Judged, TableMention } from "./gate.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
-import { QueryProcess, type Arrival, type Spawn } from "./query-process.ts";
+import { ProcessPool, type PoolOptions } from "./process-pool.ts";
+import type { Arrival, QueryProcess } from "./query-process.ts";
 import { pinSnapshot, type At } from "./time-travel.ts";
 import { quoteText, type PinnedTable } from "./view.ts";
 
-const THREADS_MAX = 4;
 const TIMEOUT_MS_MAX = 600_000;
-/** How long a query waits for a free slot before it is told to come back. */
-const SLOT_WAIT_MS = 2_000;
-const WAITING_PER_SLOT = 4;
 
 export type { QueryColumn, QueryFormat } from "./protocol.ts";
 export type { At } from "./time-travel.ts";
@@ -73,12 +64,8 @@ export interface QueryService {
   close(): Promise<void>;
 }
 
-export interface QueryServiceOptions {
+export interface QueryServiceOptions extends PoolOptions {
   readonly catalog: Catalog;
-  readonly options: Config["query"];
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly spawn?: Spawn;
 }
 
 export function createQueryService(services: QueryServiceOptions): QueryService {
@@ -96,102 +83,6 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
     },
     close: () => pool.close(),
   };
-}
-
-/** Processes that wait for work, each used once, and the number of those that may work at a time. */
-class ProcessPool {
-  readonly #services: QueryServiceOptions;
-  readonly #warm: Promise<QueryProcess>[] = [];
-  readonly #all = new Set<QueryProcess>();
-  readonly #queue: (() => void)[] = [];
-  #busy = 0;
-  #root: Promise<string> | undefined;
-  #isClosed = false;
-
-  constructor(services: QueryServiceOptions) {
-    this.#services = services;
-    this.#fill();
-  }
-
-  /** @throws sql.busy */
-  async take(): Promise<QueryProcess> {
-    await this.#slot();
-    try {
-      for (;;) {
-        const waiting = this.#warm.shift() ?? this.#start();
-        this.#fill();
-        const ready = await waiting;
-        if (!ready.isAlive) continue;
-        // The slot belongs to the process, so nobody can forget to give it back.
-        void ready.gone().then(() => this.#release());
-        return ready;
-      }
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
-  }
-
-  #release(): void {
-    this.#busy--;
-    this.#queue.shift()?.();
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    const closing = new MuaraError("log.closed", "The service is shutting down.");
-    for (const child of this.#all) child.kill(closing);
-    await Promise.all([...this.#all].map((child) => child.gone()));
-    await Promise.allSettled(this.#warm);
-    if (this.#root) await fs.rm(await this.#root, { recursive: true, force: true });
-  }
-
-  async #slot(): Promise<void> {
-    const { concurrency } = this.#services.options;
-    const busy = new MuaraError("sql.busy", `All ${concurrency} query slots are in use.`);
-    if (this.#busy >= concurrency) {
-      if (this.#queue.length >= concurrency * WAITING_PER_SLOT) throw busy;
-      const found = new AbortController();
-      const wake = (): void => found.abort();
-      this.#queue.push(wake);
-      await this.#services.clock.sleep(SLOT_WAIT_MS, found.signal);
-      if (!found.signal.aborted) {
-        this.#queue.splice(this.#queue.indexOf(wake), 1);
-        throw busy;
-      }
-    }
-    this.#busy++;
-  }
-
-  #fill(): void {
-    while (!this.#isClosed && this.#warm.length < this.#services.options.warm) {
-      const starting = this.#start();
-      // Whoever takes it sees the error; until then it must not end the run.
-      starting.catch((error: unknown) =>
-        this.#services.logger.warn("query process did not start", { error }),
-      );
-      this.#warm.push(starting);
-    }
-  }
-
-  async #start(): Promise<QueryProcess> {
-    this.#root ??= fs.mkdtemp(path.join(os.tmpdir(), "muara-query-"));
-    const folder = await fs.mkdtemp(path.join(await this.#root, "q-"));
-    const { options, clock, spawn } = this.#services;
-    if (this.#isClosed) throw new MuaraError("log.closed", "The service is shutting down.");
-    const child = new QueryProcess({
-      folder,
-      clock,
-      memoryBytes: options.memoryBytes,
-      threads: Math.min(THREADS_MAX, os.availableParallelism()),
-      ...(spawn ? { spawn } : {}),
-    });
-    this.#all.add(child);
-    void child.gone().then(() => this.#all.delete(child));
-    const first = await child.next();
-    if (first.report !== "ready") throw new MuaraError("sql.failed", "The query process did not start.");
-    return child;
-  }
 }
 
 interface Pinned {
@@ -219,6 +110,12 @@ class Query {
     if (Buffer.byteLength(sql) > options.sqlBytes)
       throw new MuaraError("sql.too_large", `The SQL is longer than ${options.sqlBytes} bytes.`, {
         details: { sqlBytes: options.sqlBytes },
+      });
+    // The engine reads C strings: what follows the zero would be run by nobody, or by somebody else.
+    if (sql.includes("\0")) throw new MuaraError("sql.syntax", "The SQL has a zero character in it.");
+    if ((this.#request.limit ?? 0) > options.rowsMax)
+      throw new MuaraError("request.malformed", `limit is at most ${options.rowsMax} rows.`, {
+        details: { pointer: "/limit", rowsMax: options.rowsMax },
       });
     const startMs = clock.monotonicMs();
     const child = await this.#pool.take();
