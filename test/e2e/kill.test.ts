@@ -27,7 +27,9 @@ interface Balance {
 }
 
 async function booksOf(muara: MuaraProcess, type: string): Promise<Balance> {
-  const body = (await (await muara.fetch("/v1/books")).json()) as { items: (Balance & { event_type: string })[] };
+  const body = (await (await muara.fetch("/v1/books")).json()) as {
+    items: (Balance & { event_type: string })[];
+  };
   return body.items.find((item) => item.event_type === type)!;
 }
 
@@ -65,7 +67,9 @@ test("kill -9 three times during a load of 20,000 events", { timeout: 120_000 },
 
   for (let at = 0; at < EVENTS; at += BATCH) {
     const ids = Array.from({ length: BATCH }, () =>
-      sent.length > 0 && chance.fraction() < RESENDS ? sent[Math.floor(chance.fraction() * sent.length)]! : chance.uuid(),
+      sent.length > 0 && chance.fraction() < RESENDS
+        ? sent[Math.floor(chance.fraction() * sent.length)]!
+        : chance.uuid(),
     );
     sent.push(...ids);
     const isKill = kills.length > 0 && at / EVENTS >= kills[0]!;
@@ -81,12 +85,17 @@ test("kill -9 three times during a load of 20,000 events", { timeout: 120_000 },
     if (isKill) muara = await startMuara(folder.path);
     // The probe is a batch of its own, so that the time to the first acknowledgement is measured at every kill.
     const probe = [chance.uuid()];
-    while (!(await publish(isDone && isKill ? probe : ids))) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!(await publish(isDone && isKill ? probe : ids)))
+      await new Promise((resolve) => setTimeout(resolve, 20));
     if (isDone && isKill) sent.push(...probe);
     if (isKill) restartsMs.push(performance.now() - startedMs);
   }
 
-  await eventually("everything landed", 30_000, async () => (await booksOf(muara, "order.created")).in_flight === 0);
+  await eventually(
+    "everything landed",
+    30_000,
+    async () => (await booksOf(muara, "order.created")).in_flight === 0,
+  );
   const books = await booksOf(muara, "order.created");
   expect(books.balanced).toBe(true);
   const unique = new Set(sent);
@@ -96,13 +105,18 @@ test("kill -9 three times during a load of 20,000 events", { timeout: 120_000 },
   )) as [[string, string]];
   expect(Number(rows)).toBe(unique.size);
   expect(Number(distinct)).toBe(unique.size);
-  const landed = new Set((await muara.sql(`select event_id from "order.created"`)).map(([id]) => id as string));
-  for (const id of acknowledged.keys()) expect(landed.has(id), `acknowledged ${id} is in the lake`).toBe(true);
+  const landed = new Set(
+    (await muara.sql(`select event_id from "order.created"`)).map(([id]) => id as string),
+  );
+  for (const id of acknowledged.keys())
+    expect(landed.has(id), `acknowledged ${id} is in the lake`).toBe(true);
   // Duplicates: every acknowledgement beyond the first, and of uncertain sends those that were stored after all.
   const repeats = [...acknowledged.values()].reduce((sum, count) => sum + count - 1, 0);
   expect(books.duplicates).toBeGreaterThanOrEqual(repeats);
   expect(books.duplicates).toBeLessThanOrEqual(repeats + uncertain.size);
-  console.log(`restart to first acknowledgement, ms: ${restartsMs.map(Math.round).join(", ")}; ${JSON.stringify(books)}`);
+  console.log(
+    `restart to first acknowledgement, ms: ${restartsMs.map(Math.round).join(", ")}; ${JSON.stringify(books)}`,
+  );
   expect(restartsMs.length).toBeGreaterThan(0);
   for (const ms of restartsMs) expect(ms).toBeLessThanOrEqual(RESTART_MS_MAX);
   expect(await muara.stop()).toBe(0);
@@ -126,7 +140,10 @@ function orderType(): Record<string, unknown> {
     default_statistic: { messages_per_minute: 1, message_size: 1, read_parallelism: 3, write_parallelism: 3 },
     schema: {
       type: "json_schema",
-      schema: JSON.stringify({ type: "object", properties: { order_number: { type: "string" }, total: { type: "number" } } }),
+      schema: JSON.stringify({
+        type: "object",
+        properties: { order_number: { type: "string" }, total: { type: "number" } },
+      }),
     },
   };
 }

@@ -28,13 +28,18 @@ beforeAll(async () => {
       const sale = {
         id: chance.uuid(),
         // 18 digits, four of them behind the point: no double holds them.
-        cents: BigInt(Math.floor(chance.fraction() * 9e8)) * 1_000_000_000n + BigInt(Math.floor(chance.fraction() * 1e9)),
+        cents:
+          BigInt(Math.floor(chance.fraction() * 9e8)) * 1_000_000_000n +
+          BigInt(Math.floor(chance.fraction() * 1e9)),
         quantity: BigInt(Math.floor(chance.fraction() * 1e6)) * 9_007_199_254_740n + 1n,
       };
       published.push(sale);
       return eventOf(sale);
     });
-    const answer = await muara.fetch("/event-types/shop.sale/events", { method: "POST", body: `[${batch.join(",")}]` });
+    const answer = await muara.fetch("/event-types/shop.sale/events", {
+      method: "POST",
+      body: `[${batch.join(",")}]`,
+    });
     expect(answer.status, await answer.text()).toBe(200);
   }
   await eventually("everything landed", 20_000, async () => {
@@ -48,26 +53,34 @@ afterAll(async () => {
   await folder.remove();
 });
 
-test("delta-rs and Polars open the folder by path and agree on counts, sums and digits", { timeout: 120_000 }, async () => {
-  const path = join(folder.path, "lake", "shop.sale");
-  const deltaRs = (await runPython(SCRIPT_DELTA_RS, [path])) as Summary;
-  const polars = (await runPython(SCRIPT_POLARS, [path])) as Summary;
-  const amount = decimalText(published.reduce((sum, sale) => sum + sale.cents, 0n));
-  const quantity = published.reduce((sum, sale) => sum + sale.quantity, 0n).toString();
-  const [[rows, ourAmount, ourQuantity]] = (await muara.sql(
-    `SELECT count(*), sum(amount), sum(quantity) FROM "shop.sale"`,
-  )) as [[string, string, string]];
-  expect([Number(rows), ourAmount, ourQuantity]).toEqual([EVENTS, amount, quantity]);
-  for (const foreign of [deltaRs, polars]) {
-    expect(foreign).toEqual({ rows: EVENTS, ids: EVENTS, amount, quantity, extras: [expectedExtra()] });
-  }
-});
+test(
+  "delta-rs and Polars open the folder by path and agree on counts, sums and digits",
+  { timeout: 120_000 },
+  async () => {
+    const path = join(folder.path, "lake", "shop.sale");
+    const deltaRs = (await runPython(SCRIPT_DELTA_RS, [path])) as Summary;
+    const polars = (await runPython(SCRIPT_POLARS, [path])) as Summary;
+    const amount = decimalText(published.reduce((sum, sale) => sum + sale.cents, 0n));
+    const quantity = published.reduce((sum, sale) => sum + sale.quantity, 0n).toString();
+    const [[rows, ourAmount, ourQuantity]] = (await muara.sql(
+      `SELECT count(*), sum(amount), sum(quantity) FROM "shop.sale"`,
+    )) as [[string, string, string]];
+    expect([Number(rows), ourAmount, ourQuantity]).toEqual([EVENTS, amount, quantity]);
+    for (const foreign of [deltaRs, polars]) {
+      expect(foreign).toEqual({ rows: EVENTS, ids: EVENTS, amount, quantity, extras: [expectedExtra()] });
+    }
+  },
+);
 
 test("each value comes back exactly", async () => {
   const rows = (await muara.sql(`SELECT event_id, amount, quantity, extra FROM "shop.sale"`)) as string[][];
   const byId = new Map(rows.map((row) => [row[0], row]));
   for (const sale of published)
-    expect(byId.get(sale.id)?.slice(1)).toEqual([decimalText(sale.cents), sale.quantity.toString(), expectedExtra()]);
+    expect(byId.get(sale.id)?.slice(1)).toEqual([
+      decimalText(sale.cents),
+      sale.quantity.toString(),
+      expectedExtra(),
+    ]);
 });
 
 interface Summary {
@@ -114,7 +127,11 @@ function decimalText(units: bigint): string {
 
 function saleType(): Record<string, unknown> {
   const place = { type: "object", properties: { city: { type: "string" } } };
-  const properties = { amount: { type: "number", format: "decimal(24,4)" }, quantity: { type: "integer" }, place };
+  const properties = {
+    amount: { type: "number", format: "decimal(24,4)" },
+    quantity: { type: "integer" },
+    place,
+  };
   return {
     name: "shop.sale",
     owning_application: "test",

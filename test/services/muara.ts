@@ -30,7 +30,10 @@ export async function temporaryFolder(name: string): Promise<{ path: string; rem
 }
 
 /** Starts `muara start` on a free port over `data`, and waits until it is ready. */
-export async function startMuara(data: string, environment: Record<string, string> = {}): Promise<MuaraProcess> {
+export async function startMuara(
+  data: string,
+  environment: Record<string, string> = {},
+): Promise<MuaraProcess> {
   const startedMs = performance.now();
   const child = spawn(process.execPath, [join(ROOT, "muara.js"), "start", "--data", data, "--port", "0"], {
     cwd: ROOT,
@@ -53,7 +56,10 @@ export async function startMuara(data: string, environment: Record<string, strin
     log: () => errors,
     fetch: request,
     sql: async (query) => {
-      const response = await request("/v1/sql", { method: "POST", body: JSON.stringify({ sql: query, limit: 100_000 }) });
+      const response = await request("/v1/sql", {
+        method: "POST",
+        body: JSON.stringify({ sql: query, limit: 100_000 }),
+      });
       const text = await response.text();
       if (response.status !== 200) throw new Error(`SQL answered ${response.status}: ${text}\n${query}`);
       return (JSON.parse(text) as { rows: unknown[][] }).rows;
@@ -100,7 +106,11 @@ function addressOf(child: ChildProcess, errors: () => string): Promise<string> {
 }
 
 /** Polls until `check` is true. */
-export async function eventually(what: string, deadlineMs: number, check: () => Promise<boolean>): Promise<void> {
+export async function eventually(
+  what: string,
+  deadlineMs: number,
+  check: () => Promise<boolean>,
+): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!(await check())) {
     if (performance.now() > endMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);

@@ -1,0 +1,52 @@
+/**
+ * What the tests need beside Node and npm. `npm test` asks in its first second and names what is missing and what
+ * installs it; `npm run setup` installs it (Debian's packages, asking nothing); `npm test` itself never does.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+
+interface Need {
+  readonly what: string;
+  readonly for: string;
+  readonly isThere: () => boolean;
+  readonly packages: readonly string[];
+}
+
+const NEEDS: readonly Need[] = [
+  {
+    what: "python3 with venv and pip",
+    for: "foreign readers of the lake: delta-rs and Polars",
+    isThere: () => runs("python3", ["-c", "import venv, ensurepip"]),
+    packages: ["python3", "python3-venv", "python3-pip"],
+  },
+  {
+    what: "git",
+    for: "the rules of the house, which look at tracked files",
+    isThere: () => runs("git", ["--version"]),
+    packages: ["git"],
+  },
+];
+
+/** vitest's global set-up. @throws with every missing thing at once */
+export function setup(): void {
+  const missing = NEEDS.filter((need) => !need.isThere());
+  if (missing.length === 0) return;
+  const lines = missing.map((need) => `  ${need.what}: ${need.for} (Debian: ${need.packages.join(", ")})`);
+  throw new Error(
+    `This machine lacks what the tests need:\n${lines.join("\n")}\n"npm run setup" installs it on Debian.`,
+  );
+}
+
+function install(): void {
+  const missing = NEEDS.filter((need) => !need.isThere());
+  for (const need of NEEDS) console.log(`${missing.includes(need) ? "missing" : "present"}  ${need.what}`);
+  if (missing.length === 0) return;
+  execFileSync("apt-get", ["update"], { stdio: "inherit" });
+  const packages = missing.flatMap((need) => need.packages);
+  execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { stdio: "inherit" });
+}
+
+function runs(command: string, args: readonly string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+if (process.argv[1] === import.meta.filename) install();
