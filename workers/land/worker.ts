@@ -68,6 +68,8 @@ export function createLandWorker(ports: LandWorkerPorts, options: LandOptions): 
   const land = async (entry: Entry, signal: AbortSignal): Promise<boolean> => {
     if (entry.state === "stopped" || entry.retryAtMs > ports.clock.monotonicMs()) return false;
     try {
+      // A type is declared a moment before its stream exists; a door that died in between creates it later.
+      if (!entry.landing && !(await ports.log.stream(entry.type.name))) return false;
       entry.landing ??= await TableLanding.open(ports, options, entry.type);
       const { hasBacklog } = await entry.landing.step(signal);
       entry.state = "landing";
