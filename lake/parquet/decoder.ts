@@ -6,7 +6,7 @@
  *
  * Given: well-formed UTF-8 JSON objects without duplicate keys, as the kernel's scan has established.
  */
-import { Buffer } from "node:buffer";
+import { Buffer, isAscii } from "node:buffer";
 import { assert } from "../../core/assert.ts";
 import type { ColumnPlan, PayloadColumn } from "../../core/columns.ts";
 import { type Field, FieldsReader, SectionReader } from "./nested.ts";
@@ -28,7 +28,10 @@ export interface Decoder {
   readonly rows: number;
   /** By column name: payload columns, those beside the body, and `extra`. */
   readonly vectors: ReadonlyMap<string, Vector>;
-  /** Decodes the event at `bytes[at, at + length)` into the next slot. A rejected one leaves no trace. */
+  /**
+   * Decodes the event at `bytes[at, at + length)` into the next slot. A rejected one leaves no trace.
+   * @param bytes not to be changed before `reset`: they are read ahead
+   */
   add(bytes: Uint8Array, at: number, length: number): Rejection | undefined;
   /** Forgets all rows; keeps the memory. */
   reset(): void;
@@ -37,6 +40,11 @@ export interface Decoder {
 /** Fields of `metadata` that envelope columns hold. */
 const METADATA_COLUMNS: readonly string[] = ["eid", "event_type", "flow_id", "partition"];
 const CAPACITY_START = 1_024;
+/**
+ * Bytes made text at a time. Strings in columns are slices of such a window, which the garbage collector never
+ * copies, as it would a text per event.
+ */
+const WINDOW_BYTES = 524_288;
 
 export function compileDecoder(plan: ColumnPlan): Decoder {
   return new CompiledDecoder(plan);
@@ -52,6 +60,8 @@ class CompiledDecoder implements Decoder {
   #rows = 0;
   #bytes: Uint8Array = new Uint8Array(0);
   #buffer: Buffer = Buffer.alloc(0);
+  /** Bytes [from, to) are the scanner's window, as Latin-1, so that places in bytes are places in text. */
+  #window = { from: 0, to: 0, isAscii: true };
 
   constructor(plan: ColumnPlan) {
     const [body] = plan.body;
@@ -72,19 +82,18 @@ class CompiledDecoder implements Decoder {
   add(bytes: Uint8Array, at: number, length: number): Rejection | undefined {
     if (this.#rows === this.#capacity) this.#grow();
     const scanner = this.#scanner;
-    scanner.begin(this.#text(bytes, at, length));
     const slot = this.#rows;
-    const start = scanner.skipSpace(0);
+    scanner.begin();
+    const start = scanner.skipSpace(this.#turnTo(bytes, at, length));
     assert(scanner.text.charCodeAt(start) === 123, "the decoder was given something else than a JSON object");
-    if (this.#event.read(scanner, start, slot, undefined) < 0) {
+    const end = this.#event.read(scanner, start, slot, undefined);
+    if (end < 0) {
       for (const vector of this.#all) vector.clear(slot, slot + 1);
-      const rejection = { code: scanner.code, pointer: scanner.pointer, detail: scanner.detail };
-      scanner.end();
-      return rejection;
+      return { code: scanner.code, pointer: scanner.pointer, detail: scanner.detail };
     }
+    assert(end - start <= length, "the decoder was given malformed JSON");
     const extra = scanner.extra.text;
     if (extra !== null) this.#extra.set(slot, extra);
-    scanner.end();
     this.#rows++;
     return undefined;
   }
@@ -92,8 +101,8 @@ class CompiledDecoder implements Decoder {
   reset(): void {
     for (const vector of this.#all) vector.clear(0, this.#rows);
     this.#rows = 0;
-    this.#bytes = new Uint8Array(0);
-    this.#buffer = Buffer.alloc(0);
+    this.#read(new Uint8Array(0));
+    this.#scanner.release();
   }
 
   #fields(columns: readonly PayloadColumn[]): Field[] {
@@ -105,12 +114,36 @@ class CompiledDecoder implements Decoder {
     });
   }
 
-  #text(bytes: Uint8Array, at: number, length: number): string {
-    if (bytes !== this.#bytes) {
-      this.#bytes = bytes;
-      this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  /** Gives the scanner the event's text. @returns where in it the event begins */
+  #turnTo(bytes: Uint8Array, at: number, length: number): number {
+    if (bytes !== this.#bytes) this.#read(bytes);
+    const scanner = this.#scanner;
+    if (at < this.#window.from || at + length > this.#window.to) this.#moveWindow(at, length);
+    const window = this.#window;
+    if (!window.isAscii && !isAscii(this.#buffer.subarray(at, at + length))) {
+      scanner.turnToEvent(this.#buffer.toString("utf8", at, at + length));
+      return 0;
     }
-    return this.#buffer.toString("utf8", at, at + length);
+    scanner.turnToWindow();
+    const start = at - window.from;
+    const { text } = scanner;
+    const isUnchanged =
+      text.charCodeAt(start + length - 1) === bytes[at + length - 1] &&
+      text.charCodeAt(start + (length >> 1)) === bytes[at + (length >> 1)];
+    assert(isUnchanged, "bytes given to the decoder were changed before it was reset");
+    return start;
+  }
+
+  #read(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#window = { from: 0, to: 0, isAscii: true };
+  }
+
+  #moveWindow(at: number, length: number): void {
+    const to = Math.min(at + Math.max(length, WINDOW_BYTES), this.#buffer.length);
+    this.#scanner.setWindow(this.#buffer.toString("latin1", at, to));
+    this.#window = { from: at, to, isAscii: isAscii(this.#buffer.subarray(at, to)) };
   }
 
   #grow(): void {

@@ -47,7 +47,11 @@ export class Scanner {
   pointer = "";
 
   readonly #time: ParsedTime = { seconds: 0, micros: 0, isCut: false };
-  #hasEscapes = false;
+  /** The first backslash at or behind the place last asked for. */
+  #escape = -1;
+  #window = "";
+  #windowEscape = -1;
+  #isInWindow = true;
   // Of the number just passed:
   #mantissa = 0;
   #digits = 0;
@@ -55,17 +59,39 @@ export class Scanner {
   #isNegative = false;
   #isPlain = true;
 
-  begin(text: string): void {
+  /** Text of several events, read from left to right by `turnToWindow`, with events alone in between. */
+  setWindow(text: string): void {
+    this.#window = text;
+    this.#windowEscape = -1;
     this.text = text;
-    this.#hasEscapes = text.includes("\\");
+    this.#escape = -1;
+    this.#isInWindow = true;
+  }
+
+  turnToWindow(): void {
+    if (this.#isInWindow) return;
+    this.#isInWindow = true;
+    this.text = this.#window;
+    this.#escape = this.#windowEscape;
+  }
+
+  turnToEvent(text: string): void {
+    if (this.#isInWindow) this.#windowEscape = this.#escape;
+    this.#isInWindow = false;
+    this.text = text;
+    this.#escape = -1;
+  }
+
+  /** The next event, somewhere in `text`. */
+  begin(): void {
     this.isCut = false;
     this.pointer = "";
     this.extra.begin();
   }
 
-  /** Lets go of the last event. */
-  end(): void {
-    this.text = "";
+  /** Lets go of all text. */
+  release(): void {
+    this.setWindow("");
     this.string = "";
     this.result = null;
   }
@@ -90,9 +116,8 @@ export class Scanner {
   }
 
   endOfString(i: number): number {
-    if (this.#hasEscapes) return endOfString(this.text, i);
     const quote = this.text.indexOf('"', i);
-    return quote < 0 ? this.text.length : quote;
+    return quote < this.#escapeFrom(i) && quote >= 0 ? quote : endOfString(this.text, i);
   }
 
   endOfValue(i: number): number {
@@ -101,9 +126,16 @@ export class Scanner {
 
   /** What the string inside `text[from, to)` says. */
   unescape(from: number, to: number): string {
-    if (!this.#hasEscapes) return this.text.slice(from, to);
-    const escape = this.text.indexOf("\\", from);
-    return escape < 0 || escape >= to ? this.text.slice(from, to) : unescapeString(this.text, from, to);
+    return this.#escapeFrom(from) < to ? unescapeString(this.text, from, to) : this.text.slice(from, to);
+  }
+
+  /** Asked from left to right, it passes over the text once, however many strings there are. */
+  #escapeFrom(i: number): number {
+    if (this.#escape < i) {
+      const found = this.text.indexOf("\\", i);
+      this.#escape = found < 0 ? this.text.length : found;
+    }
+    return this.#escape;
   }
 
   /** Into `string`. */
@@ -156,7 +188,8 @@ export class Scanner {
       return this.fail("event.value_out_of_range", "the number does not fit a 64-bit float");
     this.double = value;
     const isShort = this.#digits <= DIGITS_EXACT && Math.abs(value) > DOUBLE_NORMAL;
-    this.isCut = !isShort && !sameDecimal(token, String(value));
+    const shortest = String(value);
+    this.isCut = !isShort && token !== shortest && !sameDecimal(token, shortest);
     return end;
   }
 
@@ -184,7 +217,7 @@ export class Scanner {
     const end = this.endOfString(i + 1);
     const time = this.#time;
     let outcome = parseTime(this.text, i + 1, end, time);
-    if (outcome === TIME_MALFORMED && this.#hasEscapes) {
+    if (outcome === TIME_MALFORMED) {
       const said = this.unescape(i + 1, end);
       outcome = parseTime(said, 0, said.length, time);
     }

@@ -29,6 +29,7 @@ export interface EnvelopeColumns {
 export interface EventEncoder {
   /**
    * Decodes the event at `bytes[at, at + length)` into row slot `rows`.
+   * @param bytes not to be changed before `reset`: they are read ahead
    * @returns why it has no row; then no slot was taken
    */
   add(bytes: Uint8Array, at: number, length: number): Rejection | undefined;
