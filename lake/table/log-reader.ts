@@ -92,7 +92,8 @@ export class LogReader {
       if (state) return this.#advance(state, limit);
     }
     const listed = await this.#listVersions();
-    for (const checkpoint of listed.checkpoints.filter((one) => one.version <= limit)) {
+    const others = listed.checkpoints.filter((one) => one.version <= limit && one.version !== hint?.version);
+    for (const checkpoint of others) {
       const state = await this.#tryCheckpoint(checkpoint);
       if (state) return this.#whole(await this.#advance(state, limit), limit, listed.newest);
     }

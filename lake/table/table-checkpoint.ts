@@ -1,7 +1,10 @@
 /**
  * A table checkpoint: the whole state at one version as Parquet, so that a reader need not replay every commit
- * (Delta's "classic" checkpoint; it has nothing to do with checkpoints of jobs). It is a cache: readers verify it
- * and fall back to an older one or to the commits. It keeps every `txn` and the unexpired tombstones.
+ * (Delta's "classic" checkpoint; it has nothing to do with checkpoints of jobs). It keeps every `txn` and the
+ * unexpired tombstones.
+ *
+ * It is a cache. Parquet readers accept many a flipped bit without complaint, so ours carries a digest of the state
+ * that it stands for; whoever reads it compares, and falls back to an older one or to the commits.
  */
 import { createHash } from "node:crypto";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
@@ -13,27 +16,19 @@ import { joinStorePath } from "../../core/store-path.ts";
 import { metadataFields, readAdd, readMetadata, readProtocol, readRemove, readTxn } from "./actions.ts";
 import { CHECKPOINT_SCHEMA } from "./checkpoint-schema.ts";
 import { commitFileName, parseCommit } from "./commit-file.ts";
-import {
-  corrupt,
-  type Fields,
-  integerField,
-  isFields,
-  optionalInteger,
-  optionalText,
-} from "./json-fields.ts";
+import { corrupt, type Fields, integerField, isFields, optionalInteger } from "./json-fields.ts";
 import { SortedMap } from "./sorted-map.ts";
 import { stateOf, TableState } from "./table-state.ts";
 
 const LAST_CHECKPOINT = "_last_checkpoint";
 const TIMESTAMP_KEY = "muara.timestampMs"; // commits' times are not in checkpoints, but time travel needs one
+const DIGEST_KEY = "muara.sha256";
 const PARTS_MAX = 10_000;
 
 /** What `_last_checkpoint` says: a hint where to begin reading. */
 export interface CheckpointHint {
   readonly version: number;
   readonly parts: number | undefined;
-  /** Hex SHA-256 of the Parquet file, when Muara wrote it. */
-  readonly sha256: string | undefined;
 }
 
 export interface WrittenCheckpoint {
@@ -62,7 +57,10 @@ export async function writeCheckpoint(
         data: rows.map((row) => row[name]),
       })),
       rowGroupSize: 50_000,
-      kvMetadata: [{ key: TIMESTAMP_KEY, value: String(state.timestampMs) }],
+      kvMetadata: [
+        { key: TIMESTAMP_KEY, value: String(state.timestampMs) },
+        { key: DIGEST_KEY, value: digestOf(state) },
+      ],
     }),
   );
   const folder = logFolder(tablePath);
@@ -74,7 +72,6 @@ export async function writeCheckpoint(
       size: rows.length,
       sizeInBytes: bytes.length,
       numOfAddFiles: state.files.size,
-      muara: { sha256: sha256(bytes) },
     };
     await store.put(
       joinStorePath(folder, LAST_CHECKPOINT),
@@ -91,12 +88,7 @@ export async function readHint(store: ObjectStore, tablePath: string): Promise<C
   try {
     const fields: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (!isFields(fields)) return undefined;
-    const muara = fields["muara"];
-    return {
-      version: integerField(fields, "version"),
-      parts: optionalInteger(fields, "parts"),
-      sha256: isFields(muara) ? optionalText(muara, "sha256") : undefined,
-    };
+    return { version: integerField(fields, "version"), parts: optionalInteger(fields, "parts") };
   } catch {
     return undefined; // half-written by a foreign writer: a hint only, the listing tells as much
   }
@@ -109,17 +101,20 @@ export async function readCheckpoint(
   hint: CheckpointHint,
 ): Promise<TableState> {
   let rows: readonly Fields[] = [];
-  let timestampMs: number | undefined;
+  let marks: ReadonlyMap<string, string | undefined> = new Map();
   for (const name of checkpointFileNames(hint)) {
     const bytes = await store.get(joinStorePath(logFolder(tablePath), name));
     if (bytes === undefined) throw corrupt(`the table checkpoint ${name} is missing`);
-    if (hint.sha256 !== undefined && hint.sha256 !== sha256(bytes)) throw corrupt(`${name} is damaged`);
     const part = await readParquet(name, bytes);
     rows = rows.concat(part.rows);
-    timestampMs ??= part.timestampMs;
+    marks = part.marks;
   }
-  timestampMs ??= await foreignTimestampMs(store, tablePath, hint);
-  return stateFromRows(hint.version, timestampMs, rows);
+  const mark = marks.get(TIMESTAMP_KEY);
+  const timestampMs = mark === undefined ? await foreignTimestampMs(store, tablePath, hint) : Number(mark);
+  const state = stateFromRows(hint.version, timestampMs, rows);
+  const digest = marks.get(DIGEST_KEY);
+  if (digest !== undefined && digest !== digestOf(state)) throw corrupt("a table checkpoint is damaged");
+  return state;
 }
 
 export function checkpointFileName(version: number): string {
@@ -131,7 +126,7 @@ export function hintOfFileName(name: string): CheckpointHint | undefined {
   const match = /^(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10}))?\.parquet$/.exec(name);
   if (!match) return undefined;
   const parts = match[2] === undefined ? undefined : Number(match[2]);
-  return { version: Number(match[1]), parts, sha256: undefined };
+  return { version: Number(match[1]), parts };
 }
 
 function checkpointFileNames({ version, parts }: CheckpointHint): readonly string[] {
@@ -167,13 +162,12 @@ function checkpointRows(state: TableState): readonly Record<string, Fields>[] {
 async function readParquet(
   name: string,
   bytes: Uint8Array,
-): Promise<{ readonly rows: readonly Fields[]; readonly timestampMs: number | undefined }> {
+): Promise<{ readonly rows: readonly Fields[]; readonly marks: ReadonlyMap<string, string | undefined> }> {
   const file = new Uint8Array(bytes).buffer;
   try {
-    const marks = parquetMetadata(file).key_value_metadata ?? [];
-    const mark = marks.find(({ key }) => key === TIMESTAMP_KEY)?.value;
+    const pairs = parquetMetadata(file).key_value_metadata ?? [];
     const rows: readonly Fields[] = await parquetReadObjects({ file, compressors: COMPRESSORS });
-    return { rows, timestampMs: mark === undefined ? undefined : Number(mark) };
+    return { rows, marks: new Map(pairs.map(({ key, value }) => [key, value])) };
   } catch (error) {
     throw corrupt(`${name} is no readable Parquet file`, error);
   }
@@ -215,6 +209,15 @@ const COMPRESSORS: Compressors = {
   ZSTD: (input) => new Uint8Array(zstdDecompressSync(input)),
 };
 
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+/** Hex SHA-256 of everything that a state consists of. */
+function digestOf(state: TableState): string {
+  const hash = createHash("sha256");
+  const add = (...values: readonly unknown[]): void => void hash.update(`${JSON.stringify(values)}\n`);
+  add(state.version, state.timestampMs, state.protocol, state.metadata);
+  for (const [appId, version] of state.txns) add("txn", appId, version.toString());
+  for (const { path, partitionValues, size, modificationTime, stats, tags } of state.files.values()) {
+    add("add", path, partitionValues, size, modificationTime, stats, tags);
+  }
+  for (const [path, deletionMs] of state.tombstones) add("remove", path, deletionMs);
+  return hash.digest("hex");
 }

@@ -143,6 +143,14 @@ export const tableLogCases: readonly TableLogCase[] = [
         assert.match(String(actions[0]!["commitInfo"]!["engineInfo"]), /^muara\/\d/);
         assert.equal(actions[0]!["commitInfo"]!["isBlindAppend"], version === 1);
       }
+      const removed: unknown = JSON.parse(
+        new TextDecoder().decode(await store.get(logPath(TABLE, 2))).split("\n")[1]!,
+      );
+      const { path, deletionTimestamp, dataChange } = removal("a");
+      const partitionValues = { ingest_date: "2026-01-01" };
+      assert.deepEqual(removed, {
+        remove: { path, deletionTimestamp, dataChange, extendedFileMetadata: true, partitionValues, size: 1 },
+      });
       assert.deepEqual(kinds, [
         ["commitInfo", "protocol", "metaData"],
         ["commitInfo", "add", "add"],
@@ -324,7 +332,7 @@ export const tableLogCases: readonly TableLogCase[] = [
         assertSameState(summarize(await logOver(store).snapshot()), states.at(-1), `seed ${seed}`);
         const checkpoint = `${TABLE}/_delta_log/00000000000000000042.checkpoint.parquet`;
         assert.ok(await store.get(checkpoint), "a checkpoint was written at version 42");
-        for (let version = 0; version < 35; version++) await store.delete(logPath(TABLE, version));
+        for (let version = 0; version <= 35; version++) await store.delete(logPath(TABLE, version));
         for (const version of [35, 36, 41, 42, 45]) {
           assertSameState(
             summarize(await logOver(store).snapshot({ version })),
@@ -332,7 +340,7 @@ export const tableLogCases: readonly TableLogCase[] = [
             `seed ${seed}`,
           );
         }
-        await rejectsWith("table.version_not_found", () => logOver(store).read(34));
+        await rejectsWith("table.version_not_found", () => logOver(store).read(35));
         await rejectsWith("table.version_not_found", () => logOver(store).snapshot({ version: 34 }));
         await store.delete(checkpoint);
         assertSameState(summarize(await logOver(store).snapshot()), states.at(-1), "an older checkpoint");
@@ -348,10 +356,13 @@ export const tableLogCases: readonly TableLogCase[] = [
       const hint = `${TABLE}/_delta_log/_last_checkpoint`;
       const checkpoint = `${TABLE}/_delta_log/00000000000000000020.checkpoint.parquet`;
       const [hintBytes, bytes] = [(await store.get(hint))!, (await store.get(checkpoint))!];
-      const flipped = bytes.slice();
-      flipped[bytes.length >> 1]! ^= 1;
+      const flipped = Array.from({ length: 25 }, (_, part) => {
+        const copy = bytes.slice();
+        copy[Math.floor((bytes.length * (part + 0.5)) / 25)]! ^= 1;
+        return [checkpoint, copy] as const;
+      });
       const damages: readonly (readonly [string, Uint8Array])[] = [
-        [checkpoint, flipped],
+        ...flipped,
         [checkpoint, bytes.subarray(0, bytes.length >> 1)],
         [checkpoint, new Uint8Array(0)],
         [hint, new TextEncoder().encode("{")],
@@ -368,6 +379,8 @@ export const tableLogCases: readonly TableLogCase[] = [
       assertSameState(summarize(await logOver(store).snapshot()), expected);
       await store.delete(hint);
       assertSameState(summarize(await logOver(store).snapshot()), expected);
+      await store.delete(logPath(TABLE, 12)); // between the older checkpoint and the head
+      await rejectsWith("table.corrupt", () => logOver(store).snapshot());
     },
   ],
   [
@@ -426,6 +439,21 @@ export const tableLogCases: readonly TableLogCase[] = [
           log.commit({ base, change: change(["a"]), check: rebase }),
         );
       }
+    },
+  ],
+  [
+    "times of foreign commits that are missing or go back still grow",
+    async (harness) => {
+      const store = await harness.open();
+      const log = logOver(store);
+      const base = await created(log);
+      const foreign = ['{"commitInfo":{"timestamp":5}}', '{"txn":{"appId":"a","version":1}}'];
+      for (const [index, line] of foreign.entries()) {
+        await store.put(logPath(TABLE, index + 1), new TextEncoder().encode(line));
+      }
+      const head = await log.snapshot();
+      assert.deepEqual([head.version, head.timestampMs], [2, base.timestampMs + 2]);
+      assert.equal((await log.snapshot({ from: base })).timestampMs, head.timestampMs);
     },
   ],
   [

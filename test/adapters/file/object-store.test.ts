@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { link, mkdtemp, readdir, rm, symlink, unlink, utimes, writeFile } from "node:fs/promises";
+import { link, mkdtemp, readdir, readFile, rm, symlink, unlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -92,6 +92,14 @@ describe("several processes in one directory", () => {
   });
 });
 
+/** The content of a lock file whose owner is dead: this process, had it started at another time. */
+async function deadOwner(root: string, id: string): Promise<string> {
+  const path = join(root, `mine-${id}.lock`);
+  const mine = await withPathLock(path, () => readFile(path, "utf8"));
+  const [, host, boot, pid] = mine.split("\n");
+  return [id, host, boot, pid, "1"].join("\n");
+}
+
 describe("the lock file", () => {
   it("outlives nobody: many waiters break the lock of a killed process, one after another", async () => {
     const root = await freshFolder();
@@ -120,6 +128,42 @@ describe("the lock file", () => {
     await writeFile(join(root, "x.lock"), "");
     assert.equal(await withPathLock(join(root, "x.lock"), async () => 5), 5);
     assert.deepEqual(await readdir(root), []);
+  });
+
+  it("is broken once per death: 40 deaths, 12 waiters each, never two inside", async () => {
+    const root = await freshFolder();
+    const lock = join(root, "x.lock");
+    for (let death = 0; death < 40; death++) {
+      await writeFile(lock, await deadOwner(root, `death-${death}`));
+      let inside = 0;
+      const waiter = async (): Promise<void> => {
+        assert.equal(++inside, 1, "two hold the lock");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        inside--;
+      };
+      await Promise.all(Array.from({ length: 12 }, () => withPathLock(lock, waiter)));
+    }
+    assert.deepEqual(await readdir(root), []);
+  });
+
+  it("is broken also when those who were breaking it died", async () => {
+    const root = await freshFolder();
+    const lock = join(root, "x.lock");
+    await writeFile(lock, await deadOwner(root, "first"));
+    await writeFile(`${lock}.first.1`, await deadOwner(root, "second"));
+    await writeFile(`${lock}.first.2`, await deadOwner(root, "third"));
+    assert.equal(await withPathLock(lock, async () => 5, { waitMsMax: 200 }), 5);
+    assert.deepEqual(await readdir(root), []);
+  });
+
+  it("of an owner on another machine is waited for, then left alone", async () => {
+    const root = await freshFolder();
+    const lock = join(root, "x.lock");
+    const elsewhere = (await deadOwner(root, "far")).replace(/\n.*\n/, "\nanother host\n");
+    await writeFile(lock, elsewhere);
+    const waiting = withPathLock(lock, async () => 5, { waitMsMax: 50 });
+    await assert.rejects(waiting, (error) => hasCode(error, "store.unavailable"));
+    assert.deepEqual(await readdir(root), ["x.lock"]);
   });
 
   it("is freed when the work fails", async () => {

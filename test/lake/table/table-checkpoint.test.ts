@@ -67,9 +67,26 @@ describe("table checkpoint", () => {
     assert.deepEqual([...stateOf(await logOver(store).snapshot()).tombstones.keys()], ["a", "b"]);
     clock.advance(HOUR_MS);
     await commit(change(["d"]));
+    assert.deepEqual([...stateOf(base).tombstones.keys()], ["a", "b"], "only where a checkpoint is due");
     await commit(change(["e"]));
     assert.equal(base.version, 6);
     for (const snapshot of [base, await logOver(store, clock).snapshot()]) {
+      assert.deepEqual([...stateOf(snapshot).tombstones.keys()], ["b"]);
+    }
+  });
+
+  it("a path that was added again is live, and no tombstone", async () => {
+    const store = createMemoryObjectStore();
+    const log = logOver(store);
+    let base = await log.snapshot();
+    const changes = [creation({ "delta.checkpointInterval": "3" }), change(["a", "b"])];
+    changes.push(change([], { remove: [removal("a", Date.now()), removal("b", Date.now())] }), change(["a"]));
+    for (const wanted of changes) {
+      base = await committed(log.commit({ base, change: wanted, check: () => "abandon" }));
+    }
+    for (let version = 0; version < 3; version++) await store.delete(logPath(TABLE, version));
+    for (const snapshot of [base, await logOver(store).snapshot()]) {
+      assert.deepEqual([...snapshot.files.keys()], ["a"]);
       assert.deepEqual([...stateOf(snapshot).tombstones.keys()], ["b"]);
     }
   });
