@@ -148,10 +148,10 @@ function areUnique(items: readonly unknown[]): boolean {
   return new Set(items.map(canonical)).size === items.length;
 }
 
-/** JSON text that is equal for equal values. */
+/** JSON text that is equal for equal values only; of an object, its sorted members. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) =>
-    isObject(inner) ? Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)) : inner,
+    isObject(inner) ? { "": Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)) } : inner,
   );
 }
 

@@ -198,6 +198,12 @@ const BAD: readonly [string, string, Record<string, unknown>, RegExp?][] = [
     schema({ definitions: { ...doubling, a20: {} }, allOf: [{ $ref: "#/definitions/a0" }] }),
     /more than/,
   ],
+  [
+    "2,001 values",
+    "schema.schema",
+    schema({ properties: { a: { enum: Array.from({ length: 2_001 }, (_, i) => i) } } }),
+    /2000 values/,
+  ],
   ["asynchronous validation", "schema.schema", schema({ $async: true }), /\$async/],
   [
     "a pattern with lookahead",
