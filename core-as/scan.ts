@@ -246,8 +246,11 @@ function scanValue(from: usize): usize {
     if (state == AFTER && c == 44) {
       at++;
       target = 0;
-      state = object ? KEY : VALUE;
-      continue;
+      state = VALUE;
+      if (object == 0) continue;
+      state = KEY;
+      c = load<u8>(at);
+      if (c != 34) continue;
     }
     if (state >= KEY && state != AFTER && c == 34) {
       at = scanKey(at, object, node);
@@ -367,7 +370,7 @@ export function scanRecords(
   return DONE;
 }
 
-/** How many items the last `scanArray` found, and where a BROKEN body breaks. */
+/** How many items the last `scanArray` found; where a BROKEN body breaks or the item is that is TOO_MANY. */
 export let itemCount: usize = 0;
 export let bodyBrokenAt: usize = 0;
 
@@ -403,7 +406,10 @@ export function scanArray(
   if (load<u8>(at) == 93) return endBody(bytes, at + 1);
   let row: usize = 0;
   while (true) {
-    if (row == maxItems) return TOO_MANY;
+    if (row == maxItems) {
+      breakBody(bytes, at);
+      return TOO_MANY;
+    }
     const text = at;
     textTop = 0;
     beginRecord();

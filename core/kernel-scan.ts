@@ -57,10 +57,12 @@ export interface ScanField {
   readonly flags: Uint8Array;
 }
 
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 export interface ScanFailure {
   /** `event.not_json`, or `batch.too_many`. */
   readonly code: ErrorCode;
-  /** Where in the body. */
+  /** Where in the body; of too many items, where the first one too many starts. */
   readonly at: number;
 }
 
@@ -156,7 +158,7 @@ export class Scan {
     const type = field.types[record]!;
     if (type === VALUE_ABSENT) return null;
     const start = field.starts[record]!;
-    const raw = new TextDecoder().decode(this.bytes.subarray(start, start + field.lengths[record]!));
+    const raw = decoder.decode(this.bytes.subarray(start, start + field.lengths[record]!));
     return type === VALUE_ESCAPED_STRING ? String(JSON.parse(`"${raw}"`)) : raw;
   }
 
@@ -230,7 +232,7 @@ export function scanArray(
   if (status === SCAN_OUT_OF_MEMORY) throw memory.exhausted();
   let failure: ScanFailure | null = null;
   if (status === SCAN_BROKEN) failure = { code: "event.not_json", at: exports.brokenPosition() >>> 0 };
-  else if (status === SCAN_TOO_MANY) failure = { code: "batch.too_many", at: 0 };
+  else if (status === SCAN_TOO_MANY) failure = { code: "batch.too_many", at: exports.brokenPosition() >>> 0 };
   else assert(status === SCAN_DONE, `unexpected status ${status}`);
   const count = failure ? 0 : exports.itemsFound();
   return new Scan(memory, plan, { at: input, length: body.length }, count, failure);

@@ -117,6 +117,7 @@ export class IdentitySet {
 
   /** Forgets generations that end before `slowestIngestMs` less the horizon. */
   expire(slowestIngestMs: number): void {
+    assert(Number.isFinite(slowestIngestMs), "an ingest time is a number of ms");
     this.#memory.exports.expire(this.#open(), slowestIngestMs);
   }
 
