@@ -28,8 +28,8 @@ export class Dice {
   }
 }
 
-const CHARACTERS = Array.from(
-  'abcXYZ019 _-"\\/\b\f\n\r\t\u0000\u001f\u007f\u0080\u00e9\u00df\u00f1\u07ff\u0800\u4e2d\ufffd\uffff\u{1f680}\u{10000}\u{10ffff}',
+const CHARACTERS = Array.from('abcXYZ019 _-"\\/\b\f\n\r\t\u0000\u001f\u007f\u0080').concat(
+  Array.from("\u00e9\u00df\u00f1\u07ff\u0800\u4e2d\ufffd\uffff\u{1f680}\u{10000}\u{10ffff}"),
 );
 const NUMBERS = [
   "0",
