@@ -124,8 +124,8 @@ class CompiledDecoder implements Decoder {
       scanner.turnToEvent(this.#buffer.toString("utf8", at, at + length));
       return 0;
     }
-    scanner.turnToWindow();
     const start = at - window.from;
+    scanner.turnToWindow(start);
     const { text } = scanner;
     const isUnchanged =
       text.charCodeAt(start + length - 1) === bytes[at + length - 1] &&

@@ -37,7 +37,6 @@ export class Extra {
     if (this.#opened > this.#depth) {
       this.#text += "}";
       this.#opened = this.#depth;
-      this.#needsComma = true;
     }
   }
 

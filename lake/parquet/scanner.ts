@@ -51,6 +51,8 @@ export class Scanner {
   #escape = -1;
   #window = "";
   #windowEscape = -1;
+  /** Where the last event of the window began. */
+  #windowAt = 0;
   #isInWindow = true;
   // Of the number just passed:
   #mantissa = 0;
@@ -59,20 +61,25 @@ export class Scanner {
   #isNegative = false;
   #isPlain = true;
 
-  /** Text of several events, read from left to right by `turnToWindow`, with events alone in between. */
+  /** Text of several events, best read from left to right, with events alone in between. */
   setWindow(text: string): void {
     this.#window = text;
     this.#windowEscape = -1;
+    this.#windowAt = 0;
     this.text = text;
     this.#escape = -1;
     this.#isInWindow = true;
   }
 
-  turnToWindow(): void {
-    if (this.#isInWindow) return;
-    this.#isInWindow = true;
-    this.text = this.#window;
-    this.#escape = this.#windowEscape;
+  /** @param at where the event begins; one before the last costs a new search for backslashes */
+  turnToWindow(at: number): void {
+    if (!this.#isInWindow) {
+      this.#isInWindow = true;
+      this.text = this.#window;
+      this.#escape = this.#windowEscape;
+    }
+    if (at < this.#windowAt) this.#escape = -1;
+    this.#windowAt = at;
   }
 
   turnToEvent(text: string): void {

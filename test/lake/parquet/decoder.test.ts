@@ -1,6 +1,10 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { planColumns } from "../../../core/columns.ts";
 import type { JsonSchema } from "../../../core/event-type.ts";
+import { compileDecoder } from "../../../lake/parquet/decoder.ts";
 import { decodeValue, OneByOne } from "./decode-one.ts";
+import { eventTypeOf } from "./shapes.ts";
 
 const INTEGER: JsonSchema = { type: "integer" };
 const NUMBER: JsonSchema = { type: "number" };
@@ -313,6 +317,53 @@ describe("a rejected event", () => {
     expect(one.decode("{}")).toStrictEqual({ values: {} });
     expect(one.decode(`{${full},"last":1}`).values).toHaveProperty("last", 1n);
     expect(one.decode("{}")).toStrictEqual({ values: {} });
+  });
+});
+
+describe("bytes that hold several events", () => {
+  const plan = planColumns(eventTypeOf({ type: "object", properties: { s: STRING } }));
+  const said = ["plain", 'with "escapes" \\ \n', "äöü", '日本 "\\', "", "x".repeat(3_000), "a\tb"];
+  const events = said.map((s) => Buffer.from(JSON.stringify({ s })));
+  const bytes = Buffer.concat(events);
+  const places = events.map((_, i) => events.slice(0, i).reduce((sum, { length }) => sum + length, 0));
+
+  test("are read in any order, again and again", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: said.length - 1 }), { minLength: 1, maxLength: 20 }), (order) => {
+        const decoder = compileDecoder(plan);
+        for (const i of order) expect(decoder.add(bytes, places[i]!, events[i]!.length)).toBeUndefined();
+        const values = decoder.vectors.get("s")!.gather(Uint32Array.from(order.keys()), 0, order.length);
+        expect(values).toEqual(order.map((i) => said[i]));
+      }),
+    );
+  });
+
+  test("are read beyond one window of text, and from other bytes in between", () => {
+    const many = Buffer.concat(Array.from({ length: 400 }, () => bytes));
+    const decoder = compileDecoder(plan);
+    for (let round = 0; round < 400; round++)
+      events.forEach(({ length }, i) => {
+        decoder.add(many, round * bytes.length + places[i]!, length);
+        if (round % 100 === 0) decoder.add(bytes, places[i]!, length);
+      });
+    const values = decoder.vectors.get("s")!.gather(
+      Uint32Array.from({ length: decoder.rows }, (_, i) => i),
+      0,
+      decoder.rows,
+    );
+    const expected = Array.from({ length: 400 }, (_, round) =>
+      said.flatMap((s) => (round % 100 === 0 ? [s, s] : [s])),
+    );
+    expect(values).toEqual(expected.flat());
+    expect(many.length).toBeGreaterThan(1_000_000);
+  });
+
+  test("must not change before the decoder is reset", () => {
+    const decoder = compileDecoder(plan);
+    const changing = Buffer.from('{"s":"a"} {"s":"b"} ');
+    decoder.add(changing, 0, 9);
+    changing.write('{} {"s":"c"}  ', 10);
+    expect(() => decoder.add(changing, 13, 9)).toThrow("changed before it was reset");
   });
 });
 

@@ -105,10 +105,28 @@ describe("a file", () => {
     }
   });
 
+  test.each([
+    ["beyond 31 bits", [2n ** 31n, 2n ** 32n - 1n]],
+    ["of 32 bits", [-(2n ** 31n), -1n, 0n, 2n ** 31n - 1n]],
+    ["below 32 bits", [-(2n ** 31n) - 1n, -(2n ** 32n), -(2n ** 53n) - 1n]],
+  ])("holds integers %s", async (_name, integers) => {
+    const encoder = encoderOf({ n: { type: "integer" } });
+    for (const integer of integers) add(encoder, `{"n":${integer}}`);
+    const file = encoder.write(upTo(integers.length), envelopeFor(integers.length));
+    const { rows } = await duckdb.read(file.bytes);
+    expect(rows.map((row) => row.get("n"))).toEqual(integers);
+  });
+
   test("is cut into row groups, compressed by zstd", async () => {
     const count = ROW_GROUP_ROWS + 1_000;
     const encoder = encoderOf({ n: { type: "integer" }, s: { type: "string" } });
-    for (let i = 0; i < count; i++) add(encoder, `{"n":${i * 3},"s":"${i % 7}"}`);
+    const events = Array.from({ length: count }, (_, i) => `{"n":${i * 3},"s":"${i % 7}"}`);
+    const bytes = Buffer.from(events.join("\n"));
+    let at = 0;
+    for (const { length } of events) {
+      encoder.add(bytes, at, length);
+      at += length + 1;
+    }
     const file = encoder.write(upTo(count), envelopeFor(count));
     const { row_groups: groups, created_by: by } = metadataOf(file);
     expect(groups.map((group) => Number(group.num_rows))).toEqual([ROW_GROUP_ROWS, 1_000]);
