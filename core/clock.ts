@@ -91,9 +91,11 @@ export function seededRandomness(seed: number): Randomness {
   return {
     fraction: () => word() / 4_294_967_296,
     uuid: () => {
-      const hex = [word(), word(), word(), word()].map((part) => part.toString(16).padStart(8, "0")).join("");
+      const words = [word(), word(), word(), word()];
+      const hex = words.map((part) => part.toString(16).padStart(8, "0")).join("");
       const variant = ((Number.parseInt(hex[16]!, 16) & 3) | 8).toString(16);
-      return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
+      const [first, second, third] = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(13, 16)];
+      return `${first}-${second}-4${third}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`;
     },
   };
 }

@@ -68,7 +68,10 @@ export interface Log {
   /** Identity of the log itself; a restored or other log has another. */
   readonly id: string;
 
-  /** Creates a stream, or returns the one that exists with the same options. @throws declaration.conflict when they differ */
+  /**
+   * Creates a stream, or returns the one that exists with the same options.
+   * @throws declaration.conflict when the options differ
+   */
   createStream(name: string, options: StreamOptions): Promise<StreamInfo>;
   /** @returns undefined where no such stream exists */
   stream(name: string): Promise<StreamInfo | undefined>;
@@ -99,7 +102,10 @@ export interface Log {
   /** Per partition and hour of acceptance, everything ever accepted into the stream, also what retention removed. */
   accepted(stream: string): Promise<readonly AcceptedCount[]>;
 
-  /** Declares what a consumer still needs; retention never passes it. Replaces the consumer's former holds; [] releases. */
+  /**
+   * Declares what a consumer still needs; retention never passes it. Replaces the consumer's former holds, [] releases
+   * them.
+   */
   hold(consumer: string, holds: readonly Hold[]): Promise<void>;
   /** Removes what age, size and the holds allow. @returns bytes freed */
   retain(): Promise<number>;

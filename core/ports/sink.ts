@@ -1,4 +1,7 @@
-/** A consumer of rows outside of Muara. It keeps (job, step) in the same transaction as the rows, or is idempotent by id. */
+/**
+ * A consumer of rows outside of Muara. It keeps (job, step) in the same transaction as the rows, or is idempotent by
+ * id.
+ */
 export interface SinkStep {
   /** Moves exactly from → to; anything else is refused by the sink. */
   readonly from: bigint;

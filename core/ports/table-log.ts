@@ -95,6 +95,10 @@ export interface TableLog {
   }): Promise<TableSnapshot>;
   /** @throws table.commit_unknown when the signal ends the settling of an unknown outcome */
   commit(request: CommitRequest): Promise<CommitOutcome>;
-  /** One version as committed. @returns undefined where it does not exist (yet) @throws table.version_not_found when cleaned up */
+  /**
+   * One version as committed.
+   * @returns undefined where it does not exist (yet)
+   * @throws table.version_not_found when it was cleaned up
+   */
   read(version: number): Promise<TableCommit | undefined>;
 }

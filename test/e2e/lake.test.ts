@@ -96,14 +96,16 @@ import sys, json
 from deltalake import DeltaTable
 import pyarrow.compute as pc
 t = DeltaTable(sys.argv[1]).to_pyarrow_table()
-print(json.dumps({"rows": t.num_rows, "ids": len(pc.unique(t["event_id"])), "amount": format(sum(v.as_py() for v in t["amount"]), "f"),
+amount = format(sum(v.as_py() for v in t["amount"]), "f")
+print(json.dumps({"rows": t.num_rows, "ids": len(pc.unique(t["event_id"])), "amount": amount,
   "quantity": str(sum(v.as_py() for v in t["quantity"])), "extras": pc.unique(t["extra"]).to_pylist()}))
 `;
 const SCRIPT_POLARS = `
 import sys, json
 import polars as pl
 t = pl.scan_delta(sys.argv[1]).collect()
-print(json.dumps({"rows": t.height, "ids": t["event_id"].n_unique(), "amount": format(sum(t["amount"].to_list()), "f"),
+amount = format(sum(t["amount"].to_list()), "f")
+print(json.dumps({"rows": t.height, "ids": t["event_id"].n_unique(), "amount": amount,
   "quantity": str(sum(t["quantity"].to_list())), "extras": t["extra"].unique().to_list()}))
 `;
 

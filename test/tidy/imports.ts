@@ -37,7 +37,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Files that may import a path computed at run time: an adapter by scheme, the configuration, the bin's target. */
-const COMPUTED: readonly string[] = ["adapters/open.ts", "muara.ts", "muara.js"];
+const COMPUTED: readonly string[] = ["adapters/open.ts", "api/cli/config-file.ts", "muara.ts", "muara.js"];
 
 export interface Reference {
   readonly line: number;
