@@ -172,7 +172,10 @@ class Files {
     }
   }
 
-  /** Gives `work` a synced file with `bytes`, and the folder of `file`. @throws store.unavailable, nothing is visible then */
+  /**
+   * Gives `work` a synced file with `bytes`, and the folder of `file`.
+   * @throws store.unavailable before `work` has begun: nothing is visible then
+   */
   async #withTemporary<T>(
     file: string,
     bytes: Uint8Array,

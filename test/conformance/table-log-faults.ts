@@ -16,7 +16,7 @@ import type {
   TableSnapshot,
   Verdict,
 } from "../../core/ports/table-log.ts";
-import { change, creation, TABLE } from "./table-log.ts";
+import { change, creation, TABLE } from "./table-changes.ts";
 import { actionsOf, assertSameState, replay, summarize } from "./table-model.ts";
 
 const COUNTER = "muara:land";

@@ -222,12 +222,15 @@ describe.each(fixtures)("%s", (name, fixture) => {
 import sys, json, datetime as dt, polars as pl
 from deltalake import DeltaTable
 day = dt.date(2026, 1, 2)
-frame = pl.scan_delta(sys.argv[1])
-a = frame.filter((pl.col("ingest_date") == day) & (pl.col("n") >= 88)).select(pl.len(), pl.col("n").sum()).collect().row(0)
-b = frame.filter(pl.col("n") >= 102).select(pl.len(), pl.col("n").sum()).collect().row(0)
+def facts(condition):
+    rows = pl.scan_delta(sys.argv[1]).filter(condition)
+    return list(rows.select(pl.len(), pl.col("n").sum()).collect().row(0))
+a = facts((pl.col("ingest_date") == day) & (pl.col("n") >= 88))
+b = facts(pl.col("n") >= 102)
 import pyarrow.dataset as ds
-t = DeltaTable(sys.argv[1]).to_pyarrow_dataset().to_table(filter=(ds.field("ingest_date") == day) & (ds.field("n") >= 88))
-print(json.dumps([list(a), list(b), [t.num_rows, sum(t["n"].to_pylist())]]))`;
+condition = (ds.field("ingest_date") == day) & (ds.field("n") >= 88)
+t = DeltaTable(sys.argv[1]).to_pyarrow_dataset().to_table(filter=condition)
+print(json.dumps([a, b, [t.num_rows, sum(t["n"].to_pylist())]]))`;
     const live = expected(fixture(), 6);
     const onDay = facts(live.filter((row) => row.ingest_date === "2026-01-02" && Number(row.n) >= 88));
     const late = facts(live.filter((row) => Number(row.n) >= 102));
@@ -274,7 +277,8 @@ import sys, json, pyarrow as pa, datetime as dt
 from deltalake import DeltaTable, write_deltalake, CommitProperties, Transaction
 t = DeltaTable(sys.argv[1])
 rows = t.to_pyarrow_table().slice(0, 3)
-write_deltalake(t, rows, mode="append", commit_properties=CommitProperties(app_transactions=[Transaction("foreign", 9007199254740993)]))
+properties = CommitProperties(app_transactions=[Transaction("foreign", 9007199254740993)])
+write_deltalake(t, rows, mode="append", commit_properties=properties)
 t.update_incremental()
 t.delete("n >= 110")
 t.create_checkpoint()
@@ -301,7 +305,11 @@ print(json.dumps({"version": t.version(), "files": sorted(f.split(sys.argv[1] + 
       check: () => "abandon",
     });
     assert.equal(outcome.outcome, "committed");
-    const seen = `import sys, json; from deltalake import DeltaTable; t = DeltaTable(sys.argv[1]); print(json.dumps([t.version(), t.transaction_version("ours")]))`;
+    const seen = `
+import sys, json
+from deltalake import DeltaTable
+t = DeltaTable(sys.argv[1])
+print(json.dumps([t.version(), t.transaction_version("ours")]))`;
     assert.deepEqual(await runPython(seen, [store.location(table)]), [9, 1]);
   });
 });

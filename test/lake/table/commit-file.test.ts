@@ -5,7 +5,7 @@ import { describe, it } from "vitest";
 import { AssertionError } from "../../../core/assert.ts";
 import type { AddFile } from "../../../core/ports/table-log.ts";
 import { commitFileName, ENGINE_INFO, formatCommit, parseCommit } from "../../../lake/table/commit-file.ts";
-import { change, removal } from "../../conformance/table-log.ts";
+import { change, removal } from "../../conformance/table-changes.ts";
 
 const heading = {
   version: 3,
@@ -67,8 +67,9 @@ describe("commit file", () => {
   it("reads what other writers leave out or add", () => {
     const lines = [
       '{"protocol":{"minReaderVersion":1,"minWriterVersion":2,"readerFeatures":null}}',
-      '{"metaData":{"id":"x","format":{"provider":"parquet","options":{}},"schemaString":"{}","partitionColumns":[],"configuration":{}}}',
-      '{"add":{"path":"a%20b","partitionValues":{"d":null},"size":1,"modificationTime":2,"dataChange":true,"stats":null,"tags":null,"baseRowId":5}}',
+      '{"metaData":{"id":"x","format":{"provider":"parquet"},"schemaString":"{}","partitionColumns":[]}}',
+      '{"add":{"path":"a%20b","partitionValues":{"d":null},"size":1,"modificationTime":2,"dataChange":true,' +
+        '"stats":null,"tags":null,"baseRowId":5}}',
       '{"remove":{"path":"c","dataChange":true}}',
       '{"cdc":{"path":"_change_data/x"}}',
       "",

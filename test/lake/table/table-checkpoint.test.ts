@@ -16,7 +16,7 @@ import {
   randomHistory,
   removal,
   TABLE,
-} from "../../conformance/table-log.ts";
+} from "../../conformance/table-changes.ts";
 import { logPath } from "../../conformance/table-model.ts";
 
 const HOUR_MS = 3_600_000;

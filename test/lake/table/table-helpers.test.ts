@@ -152,7 +152,7 @@ describe("data files", () => {
         (error) => hasCode(error, "store.path"),
         path,
       );
-    for (const path of ["/etc/passwd", "file:///etc/passwd", "s3://other/x", "C:/x"]) {
+    for (const path of ["/x", "file:x/y", "s3://other/x", "C:/x"]) {
       assert.throws(
         () => storePathOf("t", path),
         (error) => hasCode(error, "table.unsupported"),
@@ -169,7 +169,8 @@ describe("data files", () => {
     });
     assert.equal(
       stats,
-      '{"numRecords":2,"minValues":{"n":-9223372036854775808,"s":{"t":"a\\""}},"maxValues":{"n":9223372036854775807,"b":true,"f":0.1},"nullCount":{}}',
+      '{"numRecords":2,"minValues":{"n":-9223372036854775808,"s":{"t":"a\\""}},' +
+        '"maxValues":{"n":9223372036854775807,"b":true,"f":0.1},"nullCount":{}}',
     );
     const file = addFile({ path: "p", partitionValues: {}, bytes: 5, modifiedMs: 7 });
     assert.deepEqual(file, {

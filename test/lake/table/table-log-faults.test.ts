@@ -9,9 +9,9 @@ import {
   type OpenTableLog,
   runFaultyHistory,
 } from "../../conformance/table-log-faults.ts";
-import { TABLE } from "../../conformance/table-log.ts";
+import { TABLE } from "../../conformance/table-changes.ts";
 
-const HISTORIES = 800;
+const HISTORIES = 600;
 
 const noCounts = (): HistoryCounts => ({ committed: 0, abandoned: 0, unknown: 0, faults: 0 });
 const open: OpenTableLog = (store, options) =>
