@@ -139,11 +139,18 @@ async function invite(
     parcels_to_ship: 1,
     total: 19.95,
   };
+  const query =
+    "SELECT country, count(*) AS orders, sum(total) AS revenue FROM ORDER_CREATED GROUP BY country ORDER BY orders DESC";
+  const curl = [
+    "curl -sS -w '%{http_code}\\n'",
+    `-H "Authorization: Bearer $(cat ${options.data}/token)" -H 'Content-Type: application/json'`,
+    `-d '[${JSON.stringify(event)}]'`,
+    `${server.url}/event-types/ORDER_CREATED/events`,
+  ];
   const commands = [
     `${muara} tail ORDER_CREATED -n 5`,
-    `${muara} sql 'SELECT country, count(*) AS orders, sum(total) AS revenue FROM ORDER_CREATED GROUP BY country ORDER BY orders DESC'`,
-    `curl -sS -w '%{http_code}\\n' -H "Authorization: Bearer $(cat ${options.data}/token)" -H 'Content-Type: application/json' ` +
-      `-d '[${JSON.stringify(event)}]' ${server.url}/event-types/ORDER_CREATED/events`,
+    `${muara} sql '${query}'`,
+    curl.join(" "),
     `${muara} trace ${eventId}`,
     `${muara} books`,
   ];
@@ -155,7 +162,8 @@ async function invite(
 }
 
 function tallyText(tally: DemoTally): string {
-  return `${number(tally.sent)} events sent: ${number(tally.accepted)} accepted, ${number(tally.rejected)} refused at the door`;
+  const { sent, accepted, rejected } = tally;
+  return `${number(sent)} events sent: ${number(accepted)} accepted, ${number(rejected)} refused at the door`;
 }
 
 function booksText(books: Books): string {
