@@ -3,13 +3,15 @@ import {
   REGION_ARGUMENTS,
   REGION_INPUT,
   reserve as reserveRegion,
+  release,
   setMemoryLimit,
   usedBytes,
 } from "./memory";
 import { seedKeys } from "./keys";
 import { hashHigh, hashLow, sipHash } from "./siphash";
 import { identify } from "./identity";
-import { createPlan, destroyPlan } from "./plan";
+import { createPlan } from "./plan";
+import { destroyShapes } from "./shapes";
 import { bodyBrokenAt, itemCount, scanArray, scanRecords } from "./scan";
 import { hasNewest, newest, order } from "./order";
 import {
@@ -34,7 +36,7 @@ export function version(): u32 {
 }
 
 export { setMemoryLimit, usedBytes };
-export { createPlan, destroyPlan, scanRecords, scanArray };
+export { createPlan, scanRecords, scanArray };
 export { order, newest };
 export {
   createSet,
@@ -49,6 +51,11 @@ export {
   undoTentative,
   expire,
 };
+
+export function destroyPlan(plan: usize): void {
+  destroyShapes(plan);
+  release(plan);
+}
 
 /** At least `bytes` bytes for what is scanned. */
 export function reserveInput(bytes: usize): usize {

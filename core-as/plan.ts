@@ -6,7 +6,7 @@
  * Results are columns (one array per path and property), laid out anew for each scan; the plan holds their
  * addresses, and the host reads them there: README.md has the layout.
  */
-import { REGION_RESULTS, allocate, release, reserve } from "./memory";
+import { REGION_RESULTS, allocate, reserve } from "./memory";
 import { hashKey } from "./keys";
 import { isEqual } from "./text";
 
@@ -22,7 +22,11 @@ const VERDICTS: usize = 20;
 const ERRORS: usize = 24;
 const STARTS: usize = 28;
 const LENGTHS: usize = 32;
-const HEAD: usize = 48;
+const SHAPES: usize = 36;
+const LAST_SHAPE: usize = 40;
+const SHAPE_COUNT: usize = 44;
+const MISSED: usize = 48;
+const HEAD: usize = 64;
 
 // A field: one path and its columns.
 export const FIELD: usize = 48;
@@ -55,7 +59,7 @@ const FIRST_FIELD: usize = 24;
 const CHILD_BITS: usize = 28;
 
 /** A frame of the scan's stack. */
-export const FRAME: usize = 16;
+export const FRAME: usize = 32;
 
 export function maxBytes(plan: usize): u32 {
   return load<u32>(plan, MAX_BYTES);
@@ -83,6 +87,32 @@ export function startsOf(plan: usize): usize {
 }
 export function lengthsOf(plan: usize): usize {
   return load<u32>(plan, LENGTHS);
+}
+/** What stands for a record among the shapes (shapes.ts). */
+export function shapesOf(plan: usize): usize {
+  return load<u32>(plan, SHAPES);
+}
+export function setShapes(plan: usize, shapes: usize): void {
+  store<u32>(plan, <u32>shapes, SHAPES);
+}
+export function lastShape(plan: usize): usize {
+  return load<u32>(plan, LAST_SHAPE);
+}
+export function setLastShape(plan: usize, shape: usize): void {
+  store<u32>(plan, <u32>shape, LAST_SHAPE);
+}
+export function shapeCount(plan: usize): u32 {
+  return load<u32>(plan, SHAPE_COUNT);
+}
+export function setShapeCount(plan: usize, count: u32): void {
+  store<u32>(plan, count, SHAPE_COUNT);
+}
+/** Objects that had no shape since the shapes were last forgotten. */
+export function missedShapes(plan: usize): u32 {
+  return load<u32>(plan, MISSED);
+}
+export function setMissedShapes(plan: usize, count: u32): void {
+  store<u32>(plan, count, MISSED);
 }
 export function fieldAt(plan: usize, i: u32): usize {
   return plan + HEAD + <usize>i * FIELD;
@@ -170,10 +200,6 @@ export function createPlan(from: usize, length: usize): usize {
     store<u32>(node, <u32>field, FIRST_FIELD);
   }
   return plan;
-}
-
-export function destroyPlan(plan: usize): void {
-  release(plan);
 }
 
 function behind(at: usize, bytes: usize): usize {

@@ -38,8 +38,8 @@ import {
   unescape,
 } from "./text";
 import {
-  KEY_NEW,
   KEY_NO_MEMORY,
+  KEY_REPEATED,
   addKey,
   beginKeys,
   firstBytes,
@@ -76,6 +76,19 @@ import {
   finishFields,
 } from "./fields";
 
+import {
+  beginShapes,
+  follower,
+  innerShape,
+  isRepeated,
+  itemsShape,
+  learn,
+  leave,
+  predicted,
+  spanOf,
+  targetOf,
+} from "./shapes";
+
 // What the scan expects next.
 const VALUE: i32 = 0;
 const FIRST_ITEM: i32 = 1;
@@ -88,8 +101,11 @@ const OUTER_OBJECT: usize = 0;
 const OUTER_NODE: usize = 4;
 const OWN_NODE: usize = 8;
 const OWN_START: usize = 12;
+const OUTER_SHAPE: usize = 16;
 
+let plan: usize = 0;
 let root: usize = 0;
+let shapes: usize = 0;
 let frames: usize = 0;
 let depthLimit: u32 = 0;
 /** The end of the text, where a 0 stands. */
@@ -97,15 +113,21 @@ let textEnd: usize = 0;
 /** Unescaped keys of the record: [textStart, textTop). */
 let textTop: usize = 0;
 
-// What `scanKey` found.
+// What `scanKey` found: the node of the path that the key continues, and the shape after it.
 let keyNode: usize = 0;
+let keyShape: usize = 0;
 
-/**
- * Scans a key from its opening quote to behind its colon. Finds repeated keys, and the node of the path that
- * it continues (`keyNode`).
- */
-function scanKey(at: usize, object: u32, node: usize): usize {
+/** Scans a key from its opening quote to behind its colon, and finds repeated keys. */
+function scanKey(at: usize, object: u32, node: usize, shape: usize): usize {
   const start = at + 1;
+  if (shape) {
+    const next = predicted(shape, start);
+    if (next) {
+      keyShape = next;
+      keyNode = targetOf(next);
+      return start + spanOf(next);
+    }
+  }
   const bytes = v128.load(start);
   const special = specialBits(bytes);
   let length: u32 = <u32>ctz(special | 0x10000);
@@ -127,20 +149,48 @@ function scanKey(at: usize, object: u32, node: usize): usize {
     }
     hash = hashKey(key, length);
   }
-  if (verdict == OK) {
-    const answer = addKey(hash, object, key, length);
-    if (answer != KEY_NEW) {
-      if (answer == KEY_NO_MEMORY) return exhausted();
-      note(DUPLICATE_KEY, at);
-    }
-  }
-  keyNode = node ? childOf(node, hash, key, length) : 0;
+  if (!enterKey(at, object, node, shape, hash, key, length, key == start)) return exhausted();
   let colon = end + 1;
   if (load<u8>(colon) != 58) {
     colon = skipSpace(colon);
     if (load<u8>(colon) != 58) return broken(colon);
   }
   return colon + 1;
+}
+
+/** Finds out what follows from a key that was not the predicted one. @returns false when there is no memory */
+function enterKey(
+  at: usize,
+  object: u32,
+  node: usize,
+  shape: usize,
+  hash: u64,
+  key: usize,
+  length: u32,
+  isPlain: bool,
+): bool {
+  keyShape = 0;
+  if (shape) {
+    keyShape = follower(shape, hash, key, length);
+    if (keyShape) {
+      keyNode = targetOf(keyShape);
+      return true;
+    }
+  }
+  keyNode = node ? childOf(node, hash, key, length) : 0;
+  if (verdict != OK) return true;
+  if (shape) {
+    if (isRepeated(shape, hash, key, length)) {
+      note(DUPLICATE_KEY, at);
+      return true;
+    }
+    if (isPlain) keyShape = learn(plan, shape, keyNode, hash, key, length);
+    if (keyShape) return true;
+    if (!leave(plan, shape, object)) return false;
+  }
+  const answer = addKey(hash, object, key, length);
+  if (answer == KEY_REPEATED) note(DUPLICATE_KEY, at);
+  return answer != KEY_NO_MEMORY;
 }
 
 /** Checks the syntax of a container that is nested too deeply for anything else. One bit per level. */
@@ -208,8 +258,7 @@ function scanLeaf(at: usize, c: u32, target: usize): usize {
     start++;
     end = skipString(start);
     if (end == 0) return 0;
-    type = hasEscapes ? TYPE_ESCAPED : TYPE_STRING;
-    if (target) capture(target, type, start, end - start);
+    if (target) capture(target, hasEscapes ? TYPE_ESCAPED : TYPE_STRING, start, end - start);
     return end + 1;
   }
   if (c == 123 || c == 91) {
@@ -235,6 +284,7 @@ function scanValue(from: usize): usize {
   let object: u32 = 0; // the number of the object that the scan is in; 0 in an array
   let node: usize = 0; // where that object is in the tree of paths; 0 when it is on none
   let target: usize = root; // the node of the value that comes
+  let shape: usize = shapes; // in an object, of its keys so far; in an array, what stands for its items
   let state = VALUE;
   if (load<u8>(at) != 123) note(NOT_OBJECT, at);
   while (true) {
@@ -253,9 +303,10 @@ function scanValue(from: usize): usize {
       if (c != 34) continue;
     }
     if (state >= KEY && state != AFTER && c == 34) {
-      at = scanKey(at, object, node);
+      at = scanKey(at, object, node, shape);
       if (at == 0) return 0;
       target = keyNode;
+      shape = keyShape;
       state = VALUE;
       continue;
     }
@@ -266,7 +317,8 @@ function scanValue(from: usize): usize {
         state = AFTER;
         continue;
       }
-      openFrame(depth, object, node, target, at);
+      openFrame(depth, object, node, target, at, shape);
+      shape = c == 123 ? innerShape(plan, shape) : itemsShape(plan, shape);
       depth++;
       at++;
       object = c == 123 ? nextObject() : 0;
@@ -288,27 +340,31 @@ function scanValue(from: usize): usize {
     if (depth == 0) return at;
     object = load<u32>(frame, OUTER_OBJECT);
     node = load<u32>(frame, OUTER_NODE);
+    shape = load<u32>(frame, OUTER_SHAPE);
     state = AFTER;
   }
 }
 
-function openFrame(depth: u32, object: u32, node: usize, target: usize, start: usize): void {
+function openFrame(depth: u32, object: u32, node: usize, target: usize, start: usize, shape: usize): void {
   const frame = frames + <usize>depth * FRAME;
   store<u32>(frame, object, OUTER_OBJECT);
   store<u32>(frame, <u32>node, OUTER_NODE);
   store<u32>(frame, <u32>target, OWN_NODE);
   store<u32>(frame, <u32>start, OWN_START);
+  store<u32>(frame, <u32>shape, OUTER_SHAPE);
 }
 
-function begin(plan: usize, bytes: usize, secret: usize, replacesLineBreaks: bool): void {
+function begin(scanPlan: usize, bytes: usize, secret: usize, replacesLineBreaks: bool): void {
+  plan = scanPlan;
   root = rootNode(plan);
+  shapes = beginShapes(plan);
   frames = framesOf(plan);
   depthLimit = maxDepth(plan);
   setReplaceLineBreaks(replacesLineBreaks);
   beginFields(plan, bytes, secret);
 }
 
-function conclude(plan: usize, row: usize, code: u8, at: usize): void {
+function conclude(row: usize, code: u8, at: usize): void {
   store<u8>(verdictsOf(plan) + row, code);
   store<u32>(errorsOf(plan) + (row << 2), <u32>at);
 }
@@ -318,7 +374,7 @@ function conclude(plan: usize, row: usize, code: u8, at: usize): void {
  * @param index per record `stride` bytes that begin with u32 start, u32 length; length 2^32 - 1 is no payload
  */
 export function scanRecords(
-  plan: usize,
+  scanPlan: usize,
   secret: usize,
   bytes: usize,
   length: usize,
@@ -327,8 +383,8 @@ export function scanRecords(
   count: usize,
   replacesLineBreaks: bool,
 ): i32 {
-  if (!layOut(plan, count)) return OUT_OF_MEMORY;
-  begin(plan, bytes, secret, replacesLineBreaks);
+  if (!layOut(scanPlan, count)) return OUT_OF_MEMORY;
+  begin(scanPlan, bytes, secret, replacesLineBreaks);
   const limit = maxBytes(plan);
   const starts = startsOf(plan);
   const lengths = lengthsOf(plan);
@@ -341,7 +397,7 @@ export function scanRecords(
     store<u32>(lengths + (row << 2), size);
     beginRow(row);
     if (size > limit || size == 0) {
-      conclude(plan, row, size ? TOO_LARGE : NOT_JSON, size ? <usize>limit : 0);
+      conclude(row, size ? TOO_LARGE : NOT_JSON, size ? <usize>limit : 0);
       abandonFields();
       continue;
     }
@@ -361,10 +417,10 @@ export function scanRecords(
     store<u8>(textEnd, kept);
     if (isExhausted) return OUT_OF_MEMORY;
     if (end == 0) {
-      conclude(plan, row, NOT_JSON, brokenAt - text);
+      conclude(row, NOT_JSON, brokenAt - text);
       abandonFields();
     } else if (verdict != OK) {
-      conclude(plan, row, verdict, verdictAt - text);
+      conclude(row, verdict, verdictAt - text);
     }
   }
   return DONE;
@@ -384,7 +440,7 @@ function breakBody(bytes: usize, at: usize): i32 {
  * error anywhere breaks the whole body, any other error only its item.
  */
 export function scanArray(
-  plan: usize,
+  scanPlan: usize,
   secret: usize,
   bytes: usize,
   length: usize,
@@ -393,8 +449,8 @@ export function scanArray(
 ): i32 {
   itemCount = 0;
   const capacity = min<usize>(maxItems, (length >> 1) + 1);
-  if (!layOut(plan, capacity)) return OUT_OF_MEMORY;
-  begin(plan, bytes, secret, replacesLineBreaks);
+  if (!layOut(scanPlan, capacity)) return OUT_OF_MEMORY;
+  begin(scanPlan, bytes, secret, replacesLineBreaks);
   textEnd = bytes + length;
   store<u8>(textEnd, 0);
   const limit = maxBytes(plan);
@@ -420,8 +476,8 @@ export function scanArray(
     if (!finishFields()) return OUT_OF_MEMORY;
     store<u32>(starts + (row << 2), <u32>(text - bytes));
     store<u32>(lengths + (row << 2), <u32>(at - text));
-    if (at - text > limit) conclude(plan, row, TOO_LARGE, limit);
-    else if (verdict != OK) conclude(plan, row, verdict, verdictAt - text);
+    if (at - text > limit) conclude(row, TOO_LARGE, limit);
+    else if (verdict != OK) conclude(row, verdict, verdictAt - text);
     row++;
     itemCount = row;
     at = skipSpace(at);
