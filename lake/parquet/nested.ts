@@ -104,6 +104,11 @@ export class FieldsReader {
   #find(scanner: Scanner, i: number): Entry {
     const end = scanner.endOfString(i + 1);
     const raw = scanner.text.slice(i, end + 1);
+    // Remembering anything else would spoil the events that follow.
+    assert(
+      raw.length >= 2 && raw.startsWith('"') && raw.endsWith('"'),
+      "the decoder was given malformed JSON",
+    );
     const known = this.#entries.get(raw);
     if (known) return known;
     const name = unescapeString(raw, 1, raw.length - 1);

@@ -358,6 +358,15 @@ describe("bytes that hold several events", () => {
     expect(many.length).toBeGreaterThan(1_000_000);
   });
 
+  test("malformed text is a bug, and does not spoil what follows", () => {
+    const decoder = compileDecoder(plan);
+    const read = (text: string): unknown => decoder.add(Buffer.from(text), 0, text.length);
+    for (const text of ['{"s', "{s:1}", '{"s" 1}', '{"s":"a" "b":1}', '{"s":"a"', "[]", '{"":{"']) {
+      expect(() => read(text)).toThrow("the decoder was given");
+      expect(read('{"s":"a","b":1}')).toBeUndefined();
+    }
+  });
+
   test("must not change before the decoder is reset", () => {
     const decoder = compileDecoder(plan);
     const changing = Buffer.from('{"s":"a"} {"s":"b"} ');

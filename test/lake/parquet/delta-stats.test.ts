@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
+import type { RowGroup } from "hyparquet";
 import { describe, expect, test } from "vitest";
 import type { Column, ColumnType } from "../../../core/columns.ts";
-import { decimalText } from "../../../lake/parquet/delta-stats.ts";
+import { decimalText, deltaStats } from "../../../lake/parquet/delta-stats.ts";
 import { writeRows } from "../../../lake/parquet/rows.ts";
 
 interface Stats {
@@ -123,6 +124,42 @@ describe("bounds enclose every value", () => {
     };
     const { stats } = writeRows([column], [{ v: 12345678901234567890123n }, { v: -5n }]);
     expect(stats).toContain('"minValues":{"v":-0.005},"maxValues":{"v":12345678901234567890.123}');
+  });
+});
+
+function group(min: string, max: string, nulls: bigint): RowGroup {
+  return {
+    columns: [
+      {
+        file_offset: 0n,
+        meta_data: {
+          type: "BYTE_ARRAY",
+          encodings: ["PLAIN"],
+          path_in_schema: ["v"],
+          codec: "ZSTD",
+          num_values: 1n,
+          total_uncompressed_size: 1n,
+          total_compressed_size: 1n,
+          data_page_offset: 0n,
+          statistics: { min_value: min, max_value: max, null_count: nulls },
+        },
+      },
+    ],
+    total_byte_size: 1n,
+    num_rows: 1n,
+  };
+}
+
+test("row groups are taken together, strings by code point", () => {
+  const column: Column = { name: "v", type: { kind: "string" }, nullable: true };
+  const stats: Stats = JSON.parse(
+    deltaStats([column], 9, [group("\u{10000}", "\u{10000}", 2n), group("\uffff", "\uffff", 3n)]),
+  );
+  expect(stats).toEqual({
+    numRecords: 9,
+    minValues: { v: "\uffff" },
+    maxValues: { v: "\u{10000}" },
+    nullCount: { v: 5 },
   });
 });
 

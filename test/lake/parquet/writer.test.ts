@@ -1,6 +1,6 @@
 import { parquetMetadata } from "hyparquet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { planColumns } from "../../../core/columns.ts";
+import { COLUMN_DEPTH_MAX, planColumns } from "../../../core/columns.ts";
 import type { JsonSchema } from "../../../core/event-type.ts";
 import { ROW_GROUP_ROWS } from "../../../lake/parquet/parquet-file.ts";
 import { createEventEncoder, type EncodedFile, type EventEncoder } from "../../../lake/parquet/writer.ts";
@@ -152,6 +152,25 @@ describe("a file", () => {
       nullCount: { n: 0, event_key: Math.ceil(count / 2) },
     });
   }, 30_000);
+
+  test("nests as deep as columns may", async () => {
+    const nested = (levels: number): JsonSchema =>
+      levels === 0
+        ? { type: "integer" }
+        : levels % 2 === 0
+          ? { type: "array", items: nested(levels - 1) }
+          : { type: "object", properties: { a: nested(levels - 1) } };
+    const encoder = encoderOf({ v: nested(COLUMN_DEPTH_MAX) });
+    const halves = COLUMN_DEPTH_MAX / 2;
+    add(encoder, `{"v":${'[{"a":'.repeat(halves)}7${"},null]".repeat(halves)}}`);
+    const file = encoder.write(upTo(1), envelopeFor(1));
+    const path = "[1]['a']".repeat(halves);
+    const { types, rows } = await duckdb.read(
+      file.bytes,
+      `SELECT v${path} AS n, v[2] AS nothing FROM events`,
+    );
+    expect([types.get("n"), rows[0]!.get("n"), rows[0]!.get("nothing")]).toEqual(["BIGINT", 7n, null]);
+  });
 
   test("a field named __proto__ inside a struct is read by SQL", async () => {
     const properties = Object.fromEntries([
