@@ -17,6 +17,8 @@ export class Holds {
   /** Consumers from before the start that have not spoken yet, with what they held. */
   readonly #awaited: Map<string, readonly Hold[]>;
   #saving: Promise<void> = Promise.resolve();
+  /** A name came or went since the file was written. */
+  #isDirty = false;
 
   private constructor(disk: Disk, path: string, awaited: Map<string, readonly Hold[]>) {
     this.#disk = disk;
@@ -39,11 +41,11 @@ export class Holds {
   /** Resolves when the consumer's name is durable, or durably forgotten. */
   async declare(consumer: string, holds: readonly Hold[]): Promise<void> {
     const wasKnown = this.#declared.has(consumer) || this.#awaited.has(consumer);
+    if (wasKnown !== holds.length > 0) this.#isDirty = true;
     this.#awaited.delete(consumer);
     if (holds.length > 0) this.#declared.set(consumer, [...holds]);
     else this.#declared.delete(consumer);
-    if (wasKnown !== holds.length > 0) await this.save();
-    else await this.#saving;
+    await (this.#isDirty ? this.save() : this.#saving);
   }
 
   lowest(stream: string, partition: number): number {
@@ -58,8 +60,13 @@ export class Holds {
     const next = this.#saving
       .catch(() => {}) // its own caller was told
       .then(() => {
+        this.#isDirty = false;
         const all = [...this.#awaited, ...this.#declared];
         return replaceFile(this.#disk, this.#path, Buffer.from(JSON.stringify(all)));
+      })
+      .catch((error: unknown) => {
+        this.#isDirty = true;
+        throw error;
       });
     this.#saving = next;
     return next;

@@ -24,7 +24,7 @@ export async function lockDirectory(disk: Disk, directory: string): Promise<Dire
   const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(join(directory, "lock"));
   try {
-    database.exec(`PRAGMA busy_timeout = ${LOOK_MS}; BEGIN EXCLUSIVE`);
+    database.exec(`PRAGMA busy_timeout = ${LOOK_MS}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`);
   } catch (error) {
     database.close();
     throw await lockedError(disk, directory, error);

@@ -2,16 +2,17 @@
  * The log on disk: one journal for all streams, one sync per group of appends (journal.ts), sealed into segments
  * (segment-set.ts), read back by index (log-read.ts). One process writes; a closed log may be read by many.
  *
- *   DIR/log.json       identity, written once          DIR/segment-N.log     groups from sequence N on
- *   DIR/lock           who writes (lock.ts)             DIR/segment-N.index   tally and index of it, a cache
- *   DIR/holds.json     consumers (holds.ts)             DIR/base.json         what removed segments left behind
- *   DIR/owner.json     process id, for messages         DIR/compacted-N.log   records of compacted streams
+ *   DIR/log.json     identity, written once         DIR/segment-N.log     groups from sequence N on
+ *   DIR/lock         who writes (lock.ts)           DIR/segment-N.index   tally and index of it, a cache
+ *   DIR/owner.json   process id, for messages       DIR/base.json         what removed segments left behind
+ *   DIR/holds.json   consumers (holds.ts)           DIR/compacted-N.log   records of compacted streams
+ *   DIR/reserve      room for retention on a full disk
  */
 import { join } from "node:path";
 
 import { assert } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type {
   AcceptedCount,
@@ -24,7 +25,7 @@ import type {
   StreamOptions,
 } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
-import { type Disk, replaceFile, systemDisk } from "./disk.ts";
+import { type Disk, isDiskFull, replaceFile, systemDisk } from "./disk.ts";
 import { Holds } from "./holds.ts";
 import { Journal } from "./journal.ts";
 import { checkUnlocked, type DirectoryLock, lockDirectory } from "./lock.ts";
@@ -38,6 +39,8 @@ import { TailCache } from "./tail-cache.ts";
 
 const MEGABYTE = 1 << 20;
 const HOUR_MS = 3_600_000;
+const RESERVE = "reserve";
+const RESERVE_BYTES = MEGABYTE;
 
 export interface FileLogLimits {
   /** Size at which a segment is sealed, bytes. */
@@ -106,6 +109,7 @@ export async function openFileLog(options: FileLogOptions): Promise<Log> {
       throw error;
     }
     const holds = await Holds.open(disk, directory);
+    if (!readOnly) await keepReserve({ disk, directory, logger });
     return new FileLog({ ...options, id, disk, lock, limits, state, segments, holds });
   } catch (error) {
     lock?.release();
@@ -124,12 +128,34 @@ async function identify(
     const known: { readonly id: string } = JSON.parse(Buffer.from(bytes).toString());
     return known.id;
   }
-  const names = await disk.list(directory);
+  const names = readOnly ? [] : await disk.list(directory);
   if (readOnly || names.some((name) => name.startsWith("segment-") || name === "base.json"))
     throw new MuaraError("log.identity", `${path} is missing`, { details: { file: path } });
   const id = randomness.uuid();
   await replaceFile(disk, path, Buffer.from(JSON.stringify({ id, format: 1, createdMs: clock.nowMs() })));
   return id;
+}
+
+/** Room for retention to work on a disk that is full. */
+async function keepReserve({
+  disk,
+  directory,
+  logger,
+}: Pick<Parts, "disk" | "directory" | "logger">): Promise<void> {
+  const path = join(directory, RESERVE);
+  try {
+    if ((await disk.size(path)) !== RESERVE_BYTES)
+      await replaceFile(disk, path, new Uint8Array(RESERVE_BYTES));
+  } catch (error) {
+    logger.warn("no room is kept for retention", { cause: String(error) });
+  }
+}
+
+/** @throws log.full, log.sync_failed, or what it was given */
+function rethrowDiskError(error: unknown): never {
+  if (error instanceof MuaraError || !(error instanceof Error && "code" in error)) throw error;
+  const code = isDiskFull(error) ? "log.full" : "log.sync_failed";
+  throw new MuaraError(code, `the disk failed: ${error.message}`, { cause: error });
 }
 
 interface Parts extends FileLogOptions {
@@ -259,7 +285,7 @@ class FileLog implements Log {
   async hold(consumer: string, holds: readonly Hold[]): Promise<void> {
     this.#checkWritable();
     for (const { stream, partition } of holds) this.#parts.state.partition(stream, partition);
-    await this.#parts.holds.declare(consumer, holds);
+    await this.#parts.holds.declare(consumer, holds).catch(rethrowDiskError);
   }
 
   async retain(): Promise<number> {
@@ -268,14 +294,26 @@ class FileLog implements Log {
     return this.#retaining;
   }
 
-  #retain(): Promise<number> {
-    return retainSegments({
+  async #retain(): Promise<number> {
+    const { disk, directory } = this.#parts;
+    const options = {
       ...this.#parts,
       ...this.#parts.limits,
       logId: this.id,
       source: this.#source,
       roll: () => this.#journal.roll(),
-    });
+    };
+    try {
+      return await retainSegments(options).catch(async (error: unknown) => {
+        if (!isDiskFull(error) && !hasCode(error, "log.full")) throw error;
+        await disk.remove(join(directory, RESERVE)); // removing segments takes some room first
+        return retainSegments(options);
+      });
+    } catch (error) {
+      return rethrowDiskError(error);
+    } finally {
+      await keepReserve(this.#parts);
+    }
   }
 
   waitForAppend(seen: number, signal: AbortSignal): Promise<void> {
@@ -304,7 +342,7 @@ class FileLog implements Log {
   }
 
   async #close(): Promise<void> {
-    const { segments, holds, state, lock, readOnly } = this.#parts;
+    const { segments, holds, state, lock, readOnly, logger } = this.#parts;
     await Promise.resolve(); // whoever called sees the log closing
     try {
       await this.#journal.drain();
@@ -313,7 +351,9 @@ class FileLog implements Log {
       if (!readOnly && !this.#journal.fatal) {
         segments.active.tally.lastIngestMs = state.lastIngestMs;
         await segments.seal(segments.active);
-        await holds.save();
+        await holds.save().catch((error: unknown) => {
+          logger.warn("the holds were not written", { cause: String(error) }); // their names were before
+        });
       }
     } finally {
       await segments.files.closeAll();
