@@ -7,7 +7,7 @@
  * `muara:watermark`                          the table's watermark, ms since 1970 UTC
  * `muara:land:<log>:<topic>:<partition>`     cursor: the next offset to land; suffixes of it are below
  */
-import { assert } from "./assert.ts";
+import { MuaraError } from "./errors.ts";
 import type { Txn } from "./ports/table-log.ts";
 
 export const STEP_TXN = "muara:land";
@@ -85,7 +85,7 @@ export function partitionTxns(before: LandedPartition, after: LandedPartition): 
   return txns;
 }
 
-/** Every partition that a table was ever landed from. */
+/** Every partition that a table was ever landed from. @throws table.unsupported */
 export function landedPartitions(txns: ReadonlyMap<string, bigint>): LandedPartition[] {
   const found = new Map<string, LandedPartition>();
   for (const [appId, version] of txns) {
@@ -111,9 +111,16 @@ function withValue(partition: LandedPartition, suffix: string | undefined, versi
       return { ...partition, isIdle: version === 1n };
     case "witness":
       return { ...partition, witness: version };
-    default:
-      assert(SUFFIXES.includes(suffix as Suffix), `unknown landing counter ${suffix}`);
+    case "landed":
+    case "duplicates":
+    case "dead":
+    case "gap":
       return { ...partition, [suffix!]: Number(version) };
+    default:
+      // A later Muara has landed here; what its counter means for this one nobody knows.
+      throw new MuaraError("table.unsupported", `the table has a landing counter "${suffix}"`, {
+        details: { counter: suffix },
+      });
   }
 }
 

@@ -8,7 +8,7 @@ import { INGEST_DATE } from "../core/columns.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
-import { addFile, dataFilePath } from "./table/add-file.ts";
+import { addFile, dataFilePath, storePathOf } from "./table/add-file.ts";
 import { writeRows } from "./parquet/rows.ts";
 
 export interface ProjectedRow {
@@ -85,7 +85,10 @@ export class Projection {
       signal,
     });
     this.#snapshot = outcome.snapshot;
-    return outcome.outcome === "committed";
+    if (outcome.outcome === "committed") return true;
+    // Proven refused: no version names these files.
+    for (const file of add) await this.#ports.store.delete(storePathOf(this.name, file.path));
+    return false;
   }
 
   async #writeFiles(rows: readonly ProjectedRow[]): Promise<AddFile[]> {

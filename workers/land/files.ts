@@ -1,6 +1,9 @@
 /** The files of one attempt: rows in (event time, partition, offset) order, one file per day of acceptance; side rows. */
+import { Buffer } from "node:buffer";
 import {
   ABSENT,
+  HEADER_AT,
+  HEADER_LENGTH,
   headerOf,
   KEY_LENGTH,
   keyOf,
@@ -27,6 +30,10 @@ export interface FilePorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
 }
+
+/** The JSON string behind `"flow_id":` in a header. */
+// oxlint-disable-next-line no-control-regex -- JSON strings have none
+const FLOW_ID = /"flow_id":("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")/;
 
 const decoder = new TextDecoder();
 
@@ -92,7 +99,7 @@ function sideRow(
   const { logId, topicId } = state.partitions[batch.partition]!;
   const payload = payloadOf(batch, i) ?? new Uint8Array(0);
   const isDead = judged.fates[row] === DEAD;
-  const reason = judged.reasons.get(row);
+  const reason = isDead ? judged.reasons.get(row) : undefined;
   const key = keyOf(batch, i);
   return {
     kind: judged.fates[row] === DUPLICATE ? "duplicate" : "dead",
@@ -113,21 +120,21 @@ function sideRow(
 }
 
 /** Days of acceptance and the rows that land in them, in (partition, offset) order. */
-function rowsByDay(judged: Judged): Map<number, Uint32Array> {
-  const counts = new Map<number, number>();
-  const dayOf = (row: number): number => Math.floor(judged.ingestMs[row]! / DAY_MS);
-  for (let row = 0; row < judged.fates.length; row++)
-    if (judged.fates[row] === LANDED) counts.set(dayOf(row), (counts.get(dayOf(row)) ?? 0) + 1);
-  const days = new Map([...counts].map(([day, count]) => [day, new Uint32Array(count)]));
-  const ends = new Map<number, number>();
-  for (let row = 0; row < judged.fates.length; row++) {
-    if (judged.fates[row] !== LANDED) continue;
-    const day = dayOf(row);
-    const end = ends.get(day) ?? 0;
-    days.get(day)![end] = row;
-    ends.set(day, end + 1);
+function rowsByDay({ fates, ingestMs }: Judged): Map<number, Uint32Array> {
+  const days = new Map<number, { readonly rows: Uint32Array; count: number }>();
+  let day = Number.NaN;
+  let of: { readonly rows: Uint32Array; count: number } | undefined;
+  for (let row = 0; row < fates.length; row++) {
+    if (fates[row] !== LANDED) continue;
+    const rowDay = Math.floor(ingestMs[row]! / DAY_MS);
+    if (!of || rowDay !== day) {
+      day = rowDay;
+      of = days.get(day) ?? { rows: new Uint32Array(fates.length), count: 0 };
+      days.set(day, of);
+    }
+    of.rows[of.count++] = row;
   }
-  return days;
+  return new Map([...days].map(([number, { rows, count }]) => [number, rows.subarray(0, count)]));
 }
 
 function envelopeOf(
@@ -160,15 +167,18 @@ function envelopeOf(
   return { eventIds, eventTimesUs, ingestMs, keys, partitions, offsets, flowIds, watermarkUs };
 }
 
-/** The flow id in a record's header. Records of one request share their header, so the last answer mostly fits. */
+/** The flow id in a record's header. Records of one request have the same header, so the last answer mostly fits. */
 function flowIdReader(): (batch: ReadBatch, i: number) => string | null {
-  let lastText = "";
+  let last: Buffer = Buffer.alloc(0);
   let lastFlowId: string | null = null;
   return (batch, i) => {
-    const text = decoder.decode(headerOf(batch, i));
-    if (text === lastText) return lastFlowId;
-    lastText = text;
-    const match = /"flow_id":("(?:[^"\\]|\\.)*")/.exec(text);
+    const { index, bytes } = batch;
+    const at = index[i * RECORD_WORDS + HEADER_AT]!;
+    const length = index[i * RECORD_WORDS + HEADER_LENGTH]!;
+    if (length === ABSENT || length === 0) return null;
+    if (length === last.length && last.compare(bytes, at, at + length) === 0) return lastFlowId;
+    last = Buffer.from(bytes.buffer, bytes.byteOffset + at, length);
+    const match = FLOW_ID.exec(last.toString());
     lastFlowId = match ? (JSON.parse(match[1]!) as string) : null;
     return lastFlowId;
   };

@@ -1,7 +1,11 @@
-/** Reads byte batches after the cursors, partition by partition, up to a budget of bytes and rows shared fairly. */
+/**
+ * Reads byte batches after the cursors, partition by partition, up to a budget of bytes and rows shared fairly. The
+ * rows are a hard bound: a batch of tiny records is cut, its rest is read again by the next attempt.
+ */
 import type { LandedPartition } from "../../core/landed.ts";
 import type { Log } from "../../core/ports/log.ts";
-import type { ReadBatch } from "../../core/record.ts";
+import { RECORD_WORDS, type ReadBatch } from "../../core/record.ts";
+import { checkBounds } from "./state.ts";
 
 /** Bytes asked of the log at once; bounds what the kernel copies into its memory. */
 const READ_BYTES = 1_048_576;
@@ -15,9 +19,11 @@ export interface Gathered {
   readonly next: readonly number[];
   /** [partition] whether the log's end was reached. */
   readonly isAtEnd: readonly boolean[];
+  /** Nothing accepted from now on has an ingest time below this, ms since 1970 UTC. */
+  readonly ingestFloorMs: number;
 }
 
-/** @throws log.offset_out_of_range where retention removed a cursor's offset */
+/** @throws log.offset_out_of_range where retention removed a cursor's offset, log.identity where the log ends before it */
 export async function gather(
   log: Log,
   stream: string,
@@ -28,6 +34,7 @@ export async function gather(
   const batches: ReadBatch[] = [];
   const next: number[] = [];
   const isAtEnd: boolean[] = [];
+  let ingestFloorMs = Infinity;
   let budget = bytesMax;
   let count = 0;
   for (const { partition, cursor } of partitions) {
@@ -35,9 +42,13 @@ export async function gather(
     let share = Math.ceil(budget / (partitions.length - partition));
     const countMax = count + Math.ceil((rowsMax - count) / (partitions.length - partition));
     let offset = cursor;
-    let { endOffset } = await log.bounds(stream, partition);
+    const bounds = await log.bounds(stream, partition);
+    checkBounds(stream, partition, cursor, bounds);
+    ingestFloorMs = Math.min(ingestFloorMs, bounds.ingestFloorMs);
+    let { endOffset } = bounds;
     while (offset < endOffset && share > 0 && count < countMax) {
-      const batch = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
+      const read = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
+      const batch = firstOf(read, countMax - count);
       if (batch.count > 0) batches.push(batch);
       if (batch.next <= offset) break;
       offset = batch.next;
@@ -49,5 +60,17 @@ export async function gather(
     next.push(offset);
     isAtEnd.push(offset >= endOffset);
   }
-  return { batches, count, next, isAtEnd };
+  return { batches, count, next, isAtEnd, ingestFloorMs };
+}
+
+function firstOf(batch: ReadBatch, count: number): ReadBatch {
+  if (batch.count <= count) return batch;
+  return {
+    ...batch,
+    count,
+    index: batch.index.subarray(0, count * RECORD_WORDS),
+    offsets: batch.offsets.subarray(0, count),
+    ingestMs: batch.ingestMs.subarray(0, count),
+    next: batch.offsets[count]!,
+  };
 }

@@ -76,11 +76,16 @@ async function insertFile(
       details: { path },
     });
   const columns = await readColumns(bytes, ["event_id", "ingest_time"]);
-  const texts = columns["event_id"] as readonly string[];
-  const ingestMs = Float64Array.from(columns["ingest_time"] as readonly bigint[], (us) =>
-    Number(us / 1_000n),
-  );
-  ids.insert(texts.length, ports.kernel.identities(texts, secret), ingestMs);
+  const times = columns["ingest_time"] as readonly (bigint | null)[];
+  const texts: string[] = [];
+  const ingestMs: number[] = [];
+  columns["event_id"]!.forEach((id, i) => {
+    const time = times[i] ?? null;
+    if (typeof id !== "string" || time === null) return; // a foreign row, which no event can repeat
+    texts.push(id);
+    ingestMs.push(Number(time / 1_000n));
+  });
+  ids.insert(texts.length, ports.kernel.identities(texts, secret), Float64Array.from(ingestMs));
 }
 
 /** Whether a file can hold a row accepted at or after `fromMs`: its day ends later. */

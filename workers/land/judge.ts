@@ -3,13 +3,23 @@
  *
  * The order matters and is part of the protocol: a record whose id is already in the table is a duplicate, good or
  * bad; only what really lands enters the id set. Whether a value fits its column is known only after decoding, so
- * rejected rows are taken back: the tentative ids are undone, the rows marked, and the ids admitted again, until
- * nothing new is rejected. A corrected resend behind a bad event of the same id therefore lands.
+ * rejected rows are taken back: the tentative ids are undone, the rows marked, and the ids admitted again. A
+ * corrected resend behind a bad event of the same id therefore lands.
  */
+import { Buffer } from "node:buffer";
 import type { Clock } from "../../core/clock.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { envelopePaths, type EnvelopePaths, type EventType } from "../../core/event-type.ts";
-import { FLAG_MALFORMED, FLAG_MISSING, FLAG_UUID, FLAG_WRONG_TYPE } from "../../core/kernel-abi.ts";
+import {
+  FLAG_MALFORMED,
+  FLAG_MISSING,
+  FLAG_UUID,
+  FLAG_WRONG_TYPE,
+  VALUE_ABSENT,
+  VALUE_ESCAPED_STRING,
+  VALUE_NULL,
+  VALUE_STRING,
+} from "../../core/kernel-abi.ts";
 import type { ScanPath, ScanPlan } from "../../core/kernel-plan.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import { ADMIT_DUPLICATE, type IdentitySet } from "../../core/kernel-set.ts";
@@ -82,7 +92,7 @@ export class Judge {
   readonly #kernel: Kernel;
   readonly #clock: Clock;
   readonly #options: JudgeOptions;
-  readonly #type: EventType;
+  readonly #nameBytes: Uint8Array;
   readonly #secret: Uint8Array;
   readonly #encoder: EventEncoder;
   readonly #paths: EnvelopePaths;
@@ -105,7 +115,7 @@ export class Judge {
     this.#kernel = services.kernel;
     this.#clock = services.clock;
     this.#options = options;
-    this.#type = type;
+    this.#nameBytes = new TextEncoder().encode(type.name);
     this.#secret = secret;
     this.#encoder = encoder;
     this.#paths = envelopePaths(type);
@@ -121,6 +131,11 @@ export class Judge {
     this.#plan = this.#kernel.plan(paths, { maxBytes: options.eventBytes, maxDepth: options.depth });
   }
 
+  /** Frees the scan plan. */
+  discard(): void {
+    this.#plan.destroy();
+  }
+
   /** @param partitions [partition] the state before the attempt. Leaves the landing ids tentative in `ids`. */
   async decide(
     batches: readonly ReadBatch[],
@@ -131,32 +146,39 @@ export class Judge {
     const slots = new Int32Array(rows.count).fill(-1);
     for (;;) {
       const fates = this.#admit(rows, ids);
-      const isClean = await this.#decode(batches, rows, fates, slots);
-      if (isClean) return { ...rows, fates, slots };
+      const rejected = await this.#decode(batches, rows, slots, (row) => fates[row] === LANDED);
+      if (rejected.length === 0) return { ...rows, fates, slots };
       ids.undo();
+      if (this.#places.id < 0) continue;
+      // What was taken for their duplicates may land now. Decoding it first makes the next round the last one,
+      // however often a bad event was resent.
+      const orphaned = new Set(rejected.map((row) => rows.identities[row * 2]!));
+      await this.#decode(batches, rows, slots, (row) => orphaned.has(rows.identities[row * 2]!));
     }
   }
 
   /** @returns [partition] undefined where the attempt read nothing of it */
   newest(batches: readonly ReadBatch[], judged: Judged): (Seen | undefined)[] {
     const seen: (Seen | undefined)[] = [];
-    let row = 0;
+    let first = 0;
     for (const batch of batches) {
-      const landed: number[] = [];
-      for (let i = 0; i < batch.count; i++) if (judged.fates[row + i] === LANDED) landed.push(row + i);
+      const end = first + batch.count;
+      const landed = new Uint32Array(batch.count);
+      let count = 0;
+      for (let i = 0; i < batch.count; i++) if (judged.fates[first + i] === LANDED) landed[count++] = i;
       const newest = this.#kernel.newest(
-        judged.timesUs,
-        judged.ingestMs,
-        Uint32Array.from(landed),
+        judged.timesUs.subarray(first, end),
+        judged.ingestMs.subarray(first, end),
+        landed.subarray(0, count),
         this.#options.skewMs,
       );
-      row += batch.count;
       const before = seen[batch.partition]?.newestUs;
       seen[batch.partition] = {
         newestUs: newest === null || (before !== undefined && before > newest) ? before : newest,
-        ingestMs: judged.ingestMs[row - 1]!,
+        ingestMs: judged.ingestMs[end - 1]!,
         witness: this.#kernel.hash64(payloadOf(batch, batch.count - 1) ?? new Uint8Array(0)),
       };
+      first = end;
     }
     return seen;
   }
@@ -201,12 +223,12 @@ export class Judge {
     }
     if (id >= 0) rows.identities.set(scan.identities(id), first * 2);
     this.#checkEnvelope(scan, rows, first);
-    const timesUs = time >= 0 ? scan.timesUs(time) : undefined;
-    for (let i = 0; i < batch.count; i++) {
-      const row = first + i;
-      rows.timesUs[row] = timesUs && !rows.bad[row] ? timesUs[i]! : BigInt(rows.ingestMs[row]!) * 1_000n;
-      rows.eventIds[row] =
-        id >= 0 ? null : `${partition.logId}/${partition.topicId}/${batch.partition}/${batch.offsets[i]!}`;
+    if (time >= 0) rows.timesUs.set(scan.timesUs(time), first);
+    for (let row = first; row < first + batch.count; row++)
+      if (time < 0 || rows.bad[row]) rows.timesUs[row] = BigInt(rows.ingestMs[row]!) * 1_000n;
+    if (id < 0) {
+      const place = `${partition.logId}/${partition.topicId}/${batch.partition}/`;
+      for (let i = 0; i < batch.count; i++) rows.eventIds[first + i] = place + batch.offsets[i]!;
     }
     this.#copyTexts(scan, rows, first);
   }
@@ -226,10 +248,10 @@ export class Judge {
         this.#paths.time!,
       );
     if (eventType < 0) return;
-    const { types } = scan.field(eventType);
+    const texts = new TextReader(scan, eventType);
     for (let i = 0; i < scan.count; i++) {
       // Absent is fine: the door adds it, other producers need not.
-      if (types[i] === 0 || rows.bad[first + i] || scan.text(eventType, i) === this.#type.name) continue;
+      if (rows.bad[first + i] || texts.isAbsent(i) || texts.equals(i, this.#nameBytes)) continue;
       condemn(
         rows,
         first + i,
@@ -267,10 +289,13 @@ export class Judge {
   /** Ids and flow ids as text: the only strings made per row, since they are columns. */
   #copyTexts(scan: Scan, rows: Rows, first: number): void {
     const { id, flowId } = this.#places;
-    const texts = new TextReader(scan);
-    for (let i = 0; i < scan.count; i++) {
-      if (id >= 0) rows.eventIds[first + i] = texts.read(id, i);
-      rows.flowIds[first + i] = flowId >= 0 ? texts.read(flowId, i) : null;
+    if (id >= 0) {
+      const texts = new TextReader(scan, id);
+      for (let i = 0; i < scan.count; i++) rows.eventIds[first + i] = texts.read(i);
+    }
+    if (flowId >= 0) {
+      const texts = new TextReader(scan, flowId);
+      for (let i = 0; i < scan.count; i++) rows.flowIds[first + i] = texts.read(i);
     }
   }
 
@@ -289,53 +314,81 @@ export class Judge {
     return fates;
   }
 
-  /** Decodes what lands and has no slot yet. @returns false where a row was rejected and everything must be decided again */
+  /** Decodes the selected good rows that have no slot yet. @returns rows that the decoder rejected: now bad */
   async #decode(
     batches: readonly ReadBatch[],
     rows: Rows,
-    fates: Uint8Array,
     slots: Int32Array,
-  ): Promise<boolean> {
-    let isClean = true;
-    let row = 0;
+    isSelected: (row: number) => boolean,
+  ): Promise<number[]> {
+    const rejected: number[] = [];
+    let row = -1;
+    let turn = 0;
     for (const batch of batches) {
-      for (let i = 0; i < batch.count; i++, row++) {
-        if (row % ROWS_PER_TURN === ROWS_PER_TURN - 1) await this.#clock.sleep(0);
-        if (fates[row] !== LANDED || slots[row]! >= 0) continue;
+      for (let i = 0; i < batch.count; i++) {
+        row++;
+        if (rows.bad[row] || slots[row]! >= 0 || !isSelected(row)) continue;
+        if (++turn % ROWS_PER_TURN === 0) await this.#clock.sleep(0);
         const at = batch.index[i * RECORD_WORDS + PAYLOAD_AT]!;
         const slot = this.#encoder.rows;
         const rejection = this.#encoder.add(batch.bytes, at, batch.index[i * RECORD_WORDS + PAYLOAD_LENGTH]!);
         if (!rejection) slots[row] = slot;
         else {
           condemn(rows, row, rejection.code, rejection.pointer, rejection.detail);
-          isClean = false;
+          rejected.push(row);
         }
       }
     }
-    return isClean;
+    return rejected;
   }
 }
 
-/** Reads text fields of a scan; asks for the scan's views once, since nothing calls the kernel meanwhile. */
+/** Reads one text of a scan, record by record; asks for the scan's views once, since nothing calls the kernel meanwhile. */
 class TextReader {
   readonly #scan: Scan;
-  readonly #bytes: Uint8Array;
-  readonly #fields = new Map<number, { types: Uint8Array; starts: Uint32Array; lengths: Uint32Array }>();
-  readonly #decoder = new TextDecoder();
+  readonly #place: number;
+  readonly #bytes: Buffer;
+  readonly #types: Uint8Array;
+  readonly #flags: Uint8Array;
+  readonly #verdicts: Uint8Array;
+  readonly #starts: Uint32Array;
+  readonly #lengths: Uint32Array;
 
-  constructor(scan: Scan) {
+  constructor(scan: Scan, place: number) {
     this.#scan = scan;
-    this.#bytes = scan.bytes;
+    this.#place = place;
+    const { buffer, byteOffset, byteLength } = scan.bytes;
+    this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
+    const field = scan.field(place);
+    this.#types = field.types;
+    this.#flags = field.flags;
+    this.#verdicts = scan.verdicts;
+    this.#starts = field.starts;
+    this.#lengths = field.lengths;
   }
 
-  read(place: number, record: number): string | null {
-    let field = this.#fields.get(place);
-    if (!field) this.#fields.set(place, (field = this.#scan.field(place)));
-    const type = field.types[record]!;
-    if (type === 0) return null;
-    if (type !== 1) return this.#scan.text(place, record);
-    const start = field.starts[record]!;
-    return this.#decoder.decode(this.#bytes.subarray(start, start + field.lengths[record]!));
+  isAbsent(record: number): boolean {
+    return this.#types[record] === VALUE_ABSENT;
+  }
+
+  /** Text of a string, raw JSON of anything else and where the record is broken; null where it is absent or null. */
+  read(record: number): string | null {
+    const type = this.#types[record]!;
+    if (type === VALUE_ABSENT || type === VALUE_NULL) return null;
+    if (type === VALUE_ESCAPED_STRING && this.#verdicts[record] === 0)
+      return this.#scan.text(this.#place, record);
+    const start = this.#starts[record]!;
+    const encoding = this.#flags[record]! & FLAG_UUID ? "latin1" : "utf8";
+    return this.#bytes.toString(encoding, start, start + this.#lengths[record]!);
+  }
+
+  equals(record: number, text: Uint8Array): boolean {
+    const type = this.#types[record]!;
+    if (type === VALUE_ESCAPED_STRING)
+      return this.#scan.text(this.#place, record) === new TextDecoder().decode(text);
+    const start = this.#starts[record]!;
+    const end = start + this.#lengths[record]!;
+    return type === VALUE_STRING && this.#bytes.compare(text, 0, text.length, start, end) === 0;
   }
 }
 

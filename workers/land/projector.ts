@@ -1,11 +1,14 @@
 /**
  * Keeps `books`, `dead_letters` and `duplicates` up to date with the landing commits of every event table. One pass
- * reads each new commit once and writes at most one commit per projection.
+ * reads each new commit once and writes at most one commit per projection. What a pass holds is bounded by rows,
+ * which it knows from the ledger before it reads any side file; what is left is taken by the next pass.
  */
 import type { LandInfo } from "./change.ts";
 import { findFirstLandings, type FirstLandingPorts } from "./first-landing.ts";
 import type { EventType } from "../../core/event-type.ts";
-import type { Clock, Randomness } from "../../core/clock.ts";
+import { isAssertion } from "../../core/assert.ts";
+import type { LedgerLine } from "../../core/books.ts";
+import type { Randomness } from "../../core/clock.ts";
 import type { Column } from "../../core/columns.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
@@ -25,20 +28,21 @@ import { Projection, type ProjectedRow, type ProjectedStep } from "../../lake/pr
 import { readSideFile, type SideRow } from "../../lake/side-file.ts";
 import { ensureTable } from "../../lake/tables.ts";
 
-/** Commits of one source taken in one pass; bounds memory after a long pause. */
+/** Commits of one source taken in one pass. */
 const COMMITS_MAX = 200;
+/** Rows of one projection written in one pass, unless a single commit has more. */
+const ROWS_MAX = 25_000;
 /** Versions without rows for a projection are consumed together, once there are this many. */
 const EMPTY_VERSIONS_MAX = 100;
+/** What a stop waits for commits not yet booked; the rest is booked after the next start. */
+const DRAIN_MS = 5_000;
 
 export interface ProjectorPorts extends FirstLandingPorts {
   readonly registry: Registry;
   readonly openTable: (name: string) => TableLog;
-  readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
 }
-
-type RowsOf = (source: Source, commits: readonly TableCommit[]) => Promise<ProjectedRow[]>;
 
 interface Source {
   readonly name: string;
@@ -48,130 +52,191 @@ interface Source {
 
 interface Target {
   readonly projection: Projection;
-  readonly rowsOf: RowsOf;
-  /** By source: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
+  /** Rows that a ledger line gives. */
+  readonly countOf: (line: LedgerLine) => number;
+  readonly rowsOf: (source: Source, commits: readonly TableCommit[]) => Promise<ProjectedRow[]>;
+  /** By source id: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
   readonly looked: Map<string, number>;
 }
 
 export interface Projector {
   run(intervalMs: number, signal: AbortSignal): Promise<void>;
-  /** One pass. @returns whether anything was written */
+  /** One pass. @returns whether anything was written; then there may be more */
   pass(signal: AbortSignal): Promise<boolean>;
   /** After `run`: books what landed last. */
   drain(): Promise<void>;
 }
 
 export function createProjector(ports: ProjectorPorts): Projector {
-  const sources = new Map<string, Source>();
-  let targets: readonly Target[] | undefined;
+  return new LedgerProjector(ports);
+}
 
-  const openTarget = async (name: string, columns: readonly Column[], rowsOf: RowsOf): Promise<Target> => {
-    const log = ports.openTable(name);
-    const snapshot = await ensureTable(log, name, columns, {}, ports);
-    return { projection: new Projection(name, columns, log, snapshot, ports), rowsOf, looked: new Map() };
-  };
+class LedgerProjector implements Projector {
+  readonly #ports: ProjectorPorts;
+  readonly #sources = new Map<string, Source>();
+  #targets: readonly Target[] | undefined;
 
-  const sideRows = async (
-    commits: readonly TableCommit[],
-    kind: SideRow["kind"],
-  ): Promise<[TableCommit, SideRow][]> => {
+  constructor(ports: ProjectorPorts) {
+    this.#ports = ports;
+  }
+
+  async run(intervalMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports;
+    while (!signal.aborted) {
+      try {
+        if (await this.pass(signal)) continue;
+      } catch (error) {
+        if (signal.aborted) break;
+        if (isAssertion(error)) throw error;
+        // Nothing is lost: the versions stay unconsumed and the next pass takes them again.
+        logger.error("projections failed", { problem: error instanceof Error ? error.stack : String(error) });
+      }
+      await clock.sleep(intervalMs, signal);
+    }
+  }
+
+  async drain(): Promise<void> {
+    const { clock } = this.#ports;
+    const endMs = clock.monotonicMs() + DRAIN_MS;
+    const limit = new AbortController();
+    const done = new AbortController();
+    const timer = clock.sleep(DRAIN_MS, done.signal).then(() => limit.abort());
+    try {
+      while ((await this.pass(limit.signal)) && clock.monotonicMs() < endMs);
+    } finally {
+      done.abort();
+      await timer;
+    }
+  }
+
+  async pass(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#pass(signal);
+    } catch (error) {
+      // What is in memory may be behind the tables now; they know.
+      this.#targets = undefined;
+      throw error;
+    }
+  }
+
+  async #pass(signal: AbortSignal): Promise<boolean> {
+    this.#targets ??= await this.#openTargets();
+    await this.#adopt();
+    let wrote = false;
+    for (const target of this.#targets) {
+      const steps = await this.#stepsOf(target);
+      if (steps.length === 0) continue;
+      wrote = true;
+      if (await target.projection.append(steps, signal)) continue;
+      await target.projection.refresh();
+      target.looked.clear();
+    }
+    return wrote;
+  }
+
+  async #adopt(): Promise<void> {
+    for (const { value } of this.#ports.registry.list<EventType>("event-type")) {
+      if (!value || this.#sources.has(value.name)) continue;
+      const log = this.#ports.openTable(value.name);
+      const snapshot = await log.snapshot();
+      if (snapshot.version >= 0) this.#sources.set(value.name, { name: value.name, log, snapshot });
+    }
+  }
+
+  async #stepsOf(target: Target): Promise<ProjectedStep[]> {
+    const steps: ProjectedStep[] = [];
+    let rows = 0;
+    for (const source of this.#sources.values()) {
+      if (rows >= ROWS_MAX) break;
+      const step = await this.#stepOf(source, target, ROWS_MAX - rows);
+      if (!step) continue;
+      steps.push(step);
+      rows += step.rows.length;
+    }
+    return steps;
+  }
+
+  async #stepOf(source: Source, target: Target, rowsMax: number): Promise<ProjectedStep | undefined> {
+    const sourceId = source.snapshot.metadata!.id;
+    const from = target.projection.consumed(sourceId);
+    const landings: TableCommit[] = [];
+    let to = Math.max(from, target.looked.get(sourceId) ?? -1);
+    let expected = 0;
+    for (const limit = to + COMMITS_MAX; to < limit; to++) {
+      const commit = await source.log.read(to + 1);
+      if (!commit) break;
+      const { kind, ledger } = commit.info as Partial<LandInfo>;
+      if (kind !== "land" || !ledger) continue;
+      const count = ledger.reduce((sum, line) => sum + target.countOf(line), 0);
+      if (count === 0) continue;
+      if (expected > 0 && expected + count > rowsMax) break;
+      landings.push(commit);
+      expected += count;
+    }
+    const rows = await target.rowsOf(source, landings);
+    if (rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX) return { sourceId, from, to, rows };
+    target.looked.set(sourceId, to);
+    return undefined;
+  }
+
+  #openTargets(): Promise<Target[]> {
+    return Promise.all([
+      this.#openTarget(
+        BOOKS,
+        BOOKS_COLUMNS,
+        () => 1,
+        async ({ name }, commits) =>
+          commits.flatMap((commit) => booksRows(name, commit, infoOf(commit).ledger)),
+      ),
+      this.#openTarget(
+        DEAD_LETTERS,
+        DEAD_LETTERS_COLUMNS,
+        (line) => line.dead,
+        async ({ name }, commits) =>
+          (await this.#sideRows(commits, "dead")).map(([commit, row]) => deadLetterRow(name, commit, row)),
+      ),
+      this.#openTarget(
+        DUPLICATES,
+        DUPLICATES_COLUMNS,
+        (line) => line.duplicates,
+        (source, commits) => this.#duplicateRows(source, commits),
+      ),
+    ]);
+  }
+
+  async #openTarget(
+    name: string,
+    columns: readonly Column[],
+    countOf: Target["countOf"],
+    rowsOf: Target["rowsOf"],
+  ): Promise<Target> {
+    const log = this.#ports.openTable(name);
+    const snapshot = await ensureTable(log, name, columns, {}, this.#ports);
+    const projection = new Projection(name, columns, log, snapshot, this.#ports);
+    return { projection, countOf, rowsOf, looked: new Map() };
+  }
+
+  async #duplicateRows(source: Source, commits: readonly TableCommit[]): Promise<ProjectedRow[]> {
+    const found = await this.#sideRows(commits, "duplicate");
+    if (found.length === 0) return [];
+    source.snapshot = await source.log.snapshot({ from: source.snapshot });
+    const duplicates = found.map(([, row]) => row);
+    const firsts = await findFirstLandings(this.#ports, source.name, source.snapshot, duplicates);
+    return found.map(([commit, row], i) => duplicateRow(source.name, commit, row, firsts[i]!));
+  }
+
+  async #sideRows(commits: readonly TableCommit[], kind: SideRow["kind"]): Promise<[TableCommit, SideRow][]> {
     const found: [TableCommit, SideRow][] = [];
     for (const commit of commits) {
-      const { side } = commit.info as unknown as LandInfo;
-      if (!side) continue;
-      for (const row of await readSideFile(ports.store, side))
+      const { side } = infoOf(commit);
+      if (side === null) continue;
+      for (const row of await readSideFile(this.#ports.store, side))
         if (row.kind === kind) found.push([commit, row]);
     }
     return found;
-  };
+  }
+}
 
-  const openTargets = (): Promise<Target[]> =>
-    Promise.all([
-      openTarget(BOOKS, BOOKS_COLUMNS, async ({ name }, commits) =>
-        commits.flatMap((commit) => booksRows(name, commit, (commit.info as unknown as LandInfo).ledger)),
-      ),
-      openTarget(DEAD_LETTERS, DEAD_LETTERS_COLUMNS, async ({ name }, commits) =>
-        (await sideRows(commits, "dead")).map(([commit, row]) => deadLetterRow(name, commit, row)),
-      ),
-      openTarget(DUPLICATES, DUPLICATES_COLUMNS, async (source, commits) => {
-        const found = await sideRows(commits, "duplicate");
-        if (found.length === 0) return [];
-        source.snapshot = await source.log.snapshot({ from: source.snapshot });
-        const firsts = await findFirstLandings(
-          ports,
-          source.name,
-          source.snapshot,
-          found.map(([, row]) => row),
-        );
-        return found.map(([commit, row], i) => duplicateRow(source.name, commit, row, firsts[i]!));
-      }),
-    ]);
-
-  const adopt = async (): Promise<void> => {
-    for (const { value } of ports.registry.list<EventType>("event-type")) {
-      if (!value || sources.has(value.name)) continue;
-      const log = ports.openTable(value.name);
-      const snapshot = await log.snapshot();
-      if (snapshot.version >= 0) sources.set(value.name, { name: value.name, log, snapshot });
-    }
-  };
-
-  const stepOf = async (source: Source, target: Target): Promise<ProjectedStep | undefined> => {
-    const sourceId = source.snapshot.metadata!.id;
-    const from = target.projection.consumed(sourceId);
-    const commits: TableCommit[] = [];
-    const lookedTo = Math.max(from, target.looked.get(sourceId) ?? -1);
-    for (let version = lookedTo + 1; commits.length < COMMITS_MAX; version++) {
-      const commit = await source.log.read(version);
-      if (!commit) break;
-      commits.push(commit);
-    }
-    const to = commits.at(-1)?.version ?? lookedTo;
-    const landings = commits.filter((commit) => (commit.info as { kind?: unknown }).kind === "land");
-    const rows = await target.rowsOf(source, landings);
-    target.looked.set(sourceId, to);
-    return rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX ? { sourceId, from, to, rows } : undefined;
-  };
-
-  const pass = async (signal: AbortSignal): Promise<boolean> => {
-    targets ??= await openTargets();
-    await adopt();
-    let wrote = false;
-    for (const target of targets) {
-      const steps: ProjectedStep[] = [];
-      for (const source of sources.values()) {
-        const step = await stepOf(source, target);
-        if (step) steps.push(step);
-      }
-      if (steps.length === 0) continue;
-      if (await target.projection.append(steps, signal)) wrote = true;
-      else {
-        await target.projection.refresh();
-        target.looked.clear();
-      }
-    }
-    return wrote;
-  };
-
-  return {
-    pass,
-    drain: async () => {
-      await pass(new AbortController().signal);
-    },
-    run: async (intervalMs, signal) => {
-      while (!signal.aborted) {
-        try {
-          await pass(signal);
-        } catch (error) {
-          if (signal.aborted) break;
-          // Nothing is lost: the versions stay unconsumed and the next pass takes them again.
-          ports.logger.error("projections failed", {
-            problem: error instanceof Error ? error.stack : String(error),
-          });
-          targets = undefined;
-        }
-        await ports.clock.sleep(intervalMs, signal);
-      }
-    },
-  };
+function infoOf(commit: TableCommit): LandInfo {
+  return commit.info as unknown as LandInfo;
 }

@@ -1,11 +1,21 @@
+/** By what ids are forgotten: the cursors, never a clock. */
 import type { LandedPartition } from "../../core/landed.ts";
 
+/** An idle partition's next record may have been accepted while the others were read, or by a broker whose clock is behind. */
+const IDLE_SLACK_MS = 600_000;
+
 /**
- * The ingest time that every partition which counts has reached, ms since 1970 UTC; ids are forgotten by it, never
- * by a clock. Idle partitions do not hold it: what they receive next is accepted later than what the others read.
+ * The ingest time that every partition has reached, ms since 1970 UTC: no record still to land has an earlier one.
+ * Partitions that were read to their end do not hold it back; what they receive next is accepted about when the
+ * newest record of the others was, or later.
  */
 export function slowestIngestMs(partitions: readonly LandedPartition[]): number {
-  const known = (some: readonly LandedPartition[]): number[] => some.map(({ ingestMs }) => ingestMs ?? 0);
-  const active = partitions.filter((partition) => !partition.isIdle);
-  return active.length > 0 ? Math.min(...known(active)) : Math.max(0, ...known(partitions));
+  let newestMs = 0;
+  let slowestMs = Infinity;
+  for (const { ingestMs = 0, isIdle } of partitions) {
+    newestMs = Math.max(newestMs, ingestMs);
+    if (!isIdle) slowestMs = Math.min(slowestMs, ingestMs);
+  }
+  const hasIdle = partitions.some((partition) => partition.isIdle);
+  return Math.max(0, Math.min(slowestMs, hasIdle ? newestMs - IDLE_SLACK_MS : Infinity));
 }

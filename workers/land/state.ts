@@ -12,7 +12,7 @@ import {
   watermarkOf,
   type LandedPartition,
 } from "../../core/landed.ts";
-import type { Log, StreamInfo } from "../../core/ports/log.ts";
+import type { Log, PartitionBounds, StreamInfo } from "../../core/ports/log.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";
 import { payloadOf } from "../../core/record.ts";
 
@@ -32,13 +32,17 @@ export function stateOf(snapshot: TableSnapshot, log: Log, stream: StreamInfo): 
     (partition) => partition.logId !== log.id || partition.topicId !== stream.topicId,
   );
   if (foreign) {
-    throw identityError(stream, "was landed from another log or another incarnation of its stream", {
-      recorded: `${foreign.logId}:${foreign.topicId}`,
-      present: `${log.id}:${stream.topicId}`,
-    });
+    throw identityError(
+      stream.name,
+      "is another one, or its stream was created anew, since the table was landed",
+      {
+        recorded: `${foreign.logId}:${foreign.topicId}`,
+        present: `${log.id}:${stream.topicId}`,
+      },
+    );
   }
   const lost = recorded.find((partition) => partition.partition >= stream.partitions);
-  if (lost) throw identityError(stream, `has a cursor for partition ${lost.partition}, which is gone`, {});
+  if (lost) throw identityError(stream.name, `has lost partition ${lost.partition}, which was landed`);
   const byNumber = new Map(recorded.map((partition) => [partition.partition, partition]));
   return {
     snapshot,
@@ -62,38 +66,48 @@ export async function verifyWitnesses(
   kernel: Kernel,
 ): Promise<void> {
   for (const { partition, cursor, witness } of state.partitions) {
-    const { startOffset, endOffset } = await log.bounds(stream.name, partition);
-    if (endOffset < cursor)
-      throw identityError(
-        stream,
-        `ends at offset ${endOffset} of partition ${partition}, the table is at ${cursor}`,
-        {},
-      );
-    if (startOffset > cursor) {
-      throw new MuaraError(
-        "log.offset_out_of_range",
-        `${stream.name}: retention removed offsets ${cursor} to ${startOffset - 1} of partition ${partition} before they landed.`,
-        { details: { table: stream.name, partition, from: cursor, to: startOffset } },
-      );
-    }
-    if (witness === undefined || cursor === 0 || startOffset >= cursor) continue;
+    const bounds = await log.bounds(stream.name, partition);
+    checkBounds(stream.name, partition, cursor, bounds);
+    if (witness === undefined || cursor === 0 || bounds.startOffset >= cursor) continue;
     const batch = await log.read(stream.name, partition, cursor - 1, 1);
-    const payload = batch.count > 0 && batch.offsets[0] === cursor - 1 ? payloadOf(batch, 0) : null;
-    if (payload && kernel.hash64(payload) !== witness)
+    // Where nothing is at that offset any more (or never was: a gap) there is nothing to compare.
+    if (batch.count === 0 || batch.offsets[0] !== cursor - 1) continue;
+    if (kernel.hash64(payloadOf(batch, 0) ?? new Uint8Array(0)) !== witness)
       throw identityError(
-        stream,
+        stream.name,
         `holds another record at offset ${cursor - 1} of partition ${partition} than was landed`,
-        {},
       );
   }
 }
 
-function identityError(stream: StreamInfo, what: string, details: Record<string, unknown>): MuaraError {
+/**
+ * Holds a cursor against the offsets that the log has.
+ * @throws log.identity where the log ends before the cursor, log.offset_out_of_range where it starts behind it
+ */
+export function checkBounds(
+  stream: string,
+  partition: number,
+  cursor: number,
+  { startOffset, endOffset }: PartitionBounds,
+): void {
+  if (endOffset < cursor)
+    throw identityError(
+      stream,
+      `ends at offset ${endOffset} of partition ${partition}, the table is at ${cursor}`,
+    );
+  if (startOffset > cursor) {
+    throw new MuaraError(
+      "log.offset_out_of_range",
+      `${stream}: offsets ${cursor} to ${startOffset - 1} of partition ${partition} were removed before they landed.`,
+      { details: { table: stream, partition, from: cursor, to: startOffset } },
+    );
+  }
+}
+
+function identityError(stream: string, what: string, details: Record<string, unknown> = {}): MuaraError {
   return new MuaraError(
     "log.identity",
-    `${stream.name}: the log ${what}. Landing of this table stops; nothing was skipped.`,
-    {
-      details: { table: stream.name, ...details },
-    },
+    `${stream}: the log ${what}. Landing of this table stops; nothing was skipped.`,
+    { details: { table: stream, ...details } },
   );
 }

@@ -5,16 +5,19 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { type ErrorCode, hasCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
-import { TableLanding, type LandOptions, type LandPorts } from "./table-landing.ts";
+import type { LandOptions, LandPorts } from "./options.ts";
+import { TableLanding } from "./table-landing.ts";
 
 /** Tables landed at the same time in one round; bounds memory, not correctness. */
 const CONCURRENCY = 2;
 const RETRY_MS_MAX = 30_000;
 /** What a stop waits for a backlog; the rest lands after the next start. */
 const DRAIN_MS = 5_000;
+/** Without appends the worker looks this often: for watermarks, retries and tables that it now owns. */
+const LOOK_MS = 1_000;
 
 export interface LandWorkerPorts extends LandPorts {
   readonly registry: Registry;
@@ -26,6 +29,7 @@ export interface LandStatus {
   /** `stopped` needs a person; `retrying` goes on by itself. */
   readonly state: "landing" | "retrying" | "stopped";
   readonly problem: string | undefined;
+  readonly code: ErrorCode | undefined;
 }
 
 interface Entry {
@@ -33,6 +37,7 @@ interface Entry {
   landing: TableLanding | undefined;
   state: LandStatus["state"];
   problem: string | undefined;
+  code: ErrorCode | undefined;
   failures: number;
   retryAtMs: number;
 }
@@ -42,102 +47,153 @@ export interface LandWorker {
   run(signal: AbortSignal): Promise<void>;
   /** After `run`: lands what is in the log, as far as `DRAIN_MS` goes, and frees everything. */
   drain(): Promise<void>;
+  /** Every table met so far, stopped ones included. */
   status(): readonly LandStatus[];
 }
 
 export function createLandWorker(ports: LandWorkerPorts, options: LandOptions): LandWorker {
-  const entries = new Map<string, Entry>();
-  let seenChanges = -1;
+  return new RoundWorker(ports, options);
+}
 
-  const adopt = (): void => {
-    if (seenChanges === ports.registry.changeCount) return;
-    seenChanges = ports.registry.changeCount;
-    for (const { value } of ports.registry.list<EventType>("event-type")) {
-      if (!value || entries.has(value.name) || !ports.ownership.owns(value.name)) continue;
-      entries.set(value.name, {
+class RoundWorker implements LandWorker {
+  readonly #ports: LandWorkerPorts;
+  readonly #options: LandOptions;
+  readonly #entries = new Map<string, Entry>();
+  #seenChanges = -1;
+
+  constructor(ports: LandWorkerPorts, options: LandOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  status(): readonly LandStatus[] {
+    return [...this.#entries.values()].map(({ type, state, problem, code }) => ({
+      table: type.name,
+      state,
+      problem,
+      code,
+    }));
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, logger } = this.#ports;
+    while (!signal.aborted) {
+      const startedMs = clock.monotonicMs();
+      const seen = log.appendCount;
+      try {
+        if ((await this.#round(signal)) || signal.aborted) continue;
+      } catch (error) {
+        // Only the declarations can fail here; the tables have their own handling.
+        if (isAssertion(error) || signal.aborted) throw error;
+        logger.error("landing cannot read what is declared", { error });
+      }
+      await this.#waitForEvents(seen, signal);
+      await clock.sleep(startedMs + this.#options.commitMs - clock.monotonicMs(), signal);
+    }
+  }
+
+  async drain(): Promise<void> {
+    const { clock } = this.#ports;
+    const limit = new AbortController();
+    const done = new AbortController();
+    const timer = clock.sleep(DRAIN_MS, done.signal).then(() => limit.abort());
+    try {
+      while ((await this.#round(limit.signal)) && !limit.signal.aborted);
+    } finally {
+      done.abort();
+      await timer;
+      for (const entry of this.#entries.values()) discard(entry);
+    }
+  }
+
+  /** @returns whether a table has a backlog */
+  async #round(signal: AbortSignal): Promise<boolean> {
+    await this.#ports.registry.refresh();
+    this.#adopt();
+    return eachOf([...this.#entries.values()], CONCURRENCY, (entry) => this.#land(entry, signal));
+  }
+
+  #adopt(): void {
+    const { registry } = this.#ports;
+    if (this.#seenChanges === registry.changeCount) return;
+    this.#seenChanges = registry.changeCount;
+    for (const { value } of registry.list<EventType>("event-type")) {
+      if (!value || this.#entries.has(value.name)) continue;
+      this.#entries.set(value.name, {
         type: value,
         landing: undefined,
         state: "landing",
         problem: undefined,
+        code: undefined,
         failures: 0,
-        retryAtMs: 0,
+        retryAtMs: -Infinity,
       });
     }
-  };
+  }
 
-  const land = async (entry: Entry, signal: AbortSignal): Promise<boolean> => {
-    if (entry.state === "stopped" || entry.retryAtMs > ports.clock.monotonicMs()) return false;
-    try {
-      // A type is declared a moment before its stream exists; a door that died in between creates it later.
-      if (!entry.landing && !(await ports.log.stream(entry.type.name))) return false;
-      entry.landing ??= await TableLanding.open(ports, options, entry.type);
-      const { hasBacklog } = await entry.landing.step(signal);
-      entry.state = "landing";
-      entry.problem = undefined;
-      entry.failures = 0;
-      return hasBacklog;
-    } catch (error) {
-      if (!signal.aborted) fail(entry, error);
+  async #land(entry: Entry, signal: AbortSignal): Promise<boolean> {
+    const { clock, ownership } = this.#ports;
+    if (!ownership.owns(entry.type.name)) {
+      discard(entry); // whoever has it now knows better what is in the table
       return false;
     }
-  };
+    if (entry.state === "stopped" || entry.retryAtMs > clock.monotonicMs() || signal.aborted) return false;
+    const wasOpen = entry.landing !== undefined;
+    try {
+      entry.landing ??= await TableLanding.open(this.#ports, this.#options, entry.type);
+      const { hasBacklog } = await entry.landing.step(signal);
+      Object.assign(entry, { state: "landing", problem: undefined, code: undefined, failures: 0 });
+      return hasBacklog;
+    } catch (error) {
+      if (signal.aborted) discard(entry);
+      else this.#fail(entry, error, wasOpen);
+      return false;
+    }
+  }
 
-  const fail = (entry: Entry, error: unknown): void => {
-    // Whatever was tentative is gone with the landing; it starts again from the table.
-    entry.landing?.discard();
-    entry.landing = undefined;
-    const isTransient =
-      error instanceof MuaraError ? error.retryable : !isAssertion(error) && isSystemError(error);
+  /** @param wasOpen whether the table was open before: then being fenced means to open it anew */
+  #fail(entry: Entry, error: unknown, wasOpen: boolean): void {
+    const { clock, logger } = this.#ports;
+    const isTransient = isRetryable(error) || (wasOpen && hasCode(error, "land.fenced"));
+    if (!isTransient || !entry.landing?.isUsable) discard(entry);
     entry.state = isTransient ? "retrying" : "stopped";
     entry.problem = error instanceof Error ? error.message : String(error);
+    entry.code = error instanceof MuaraError ? error.code : undefined;
     entry.failures++;
-    entry.retryAtMs = ports.clock.monotonicMs() + Math.min(RETRY_MS_MAX, 100 * 2 ** entry.failures);
-    ports.logger.error(isTransient ? "landing will try again" : "landing of a table stopped", {
+    entry.retryAtMs = clock.monotonicMs() + Math.min(RETRY_MS_MAX, 100 * 2 ** entry.failures);
+    const fields = {
       table: entry.type.name,
       problem: entry.problem,
-      ...(error instanceof MuaraError
-        ? { code: error.code }
-        : { stack: error instanceof Error ? error.stack : undefined }),
-    });
-  };
+      ...(entry.code ? { code: entry.code } : { stack: error instanceof Error ? error.stack : undefined }),
+    };
+    if (!isTransient) logger.error("landing of a table stopped", fields);
+    // The stream follows its declaration within moments.
+    else if (entry.code === "log.stream_not_found" && entry.failures < 5)
+      logger.info("landing waits for a stream", fields);
+    else logger.warn("landing will try again", fields);
+  }
 
-  const round = async (signal: AbortSignal): Promise<boolean> => {
-    await ports.registry.refresh();
-    adopt();
-    return eachOf([...entries.values()], CONCURRENCY, (entry) => land(entry, signal));
-  };
-
-  return {
-    status: () =>
-      [...entries.values()].map(({ type, state, problem }) => ({ table: type.name, state, problem })),
-    run: async (signal) => {
-      while (!signal.aborted) {
-        const startedMs = ports.clock.monotonicMs();
-        const seen = ports.log.appendCount;
-        const hasBacklog = await round(signal);
-        if (hasBacklog || signal.aborted) continue;
-        // Wake for watermark and retries too, so the wait for new events is bounded.
-        await waitForEvents(seen, signal);
-        await ports.clock.sleep(startedMs + options.commitMs - ports.clock.monotonicMs(), signal);
-      }
-    },
-    drain: async () => {
-      const endMs = ports.clock.monotonicMs() + DRAIN_MS;
-      const never = new AbortController().signal;
-      while ((await round(never)) && ports.clock.monotonicMs() < endMs);
-      for (const entry of entries.values()) entry.landing?.discard();
-      entries.clear();
-    },
-  };
-
-  async function waitForEvents(seen: number, signal: AbortSignal): Promise<void> {
+  async #waitForEvents(seen: number, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#ports;
     const wait = new AbortController();
     const stop = (): void => wait.abort();
     signal.addEventListener("abort", stop, { once: true });
-    await Promise.race([ports.log.waitForAppend(seen, wait.signal), ports.clock.sleep(1_000, wait.signal)]);
+    if (signal.aborted) stop();
+    await Promise.race([log.waitForAppend(seen, wait.signal), clock.sleep(LOOK_MS, wait.signal)]);
     signal.removeEventListener("abort", stop);
     wait.abort();
   }
+}
+
+/** Gives memory back; what was tentative goes with it. */
+function discard(entry: Entry): void {
+  entry.landing?.discard();
+  entry.landing = undefined;
+}
+
+function isRetryable(error: unknown): boolean {
+  if (hasCode(error, "log.stream_not_found")) return true;
+  return error instanceof MuaraError ? error.retryable : !isAssertion(error) && isSystemError(error);
 }
 
 /** Runs `work` over `items`, at most `width` at a time. @returns whether any answered true */
@@ -151,14 +207,14 @@ async function eachOf<Item>(
   const lane = async (): Promise<void> => {
     while (at < items.length) {
       const item = items[at++]!;
-      any = (await work(item)) || any;
+      if (await work(item)) any = true;
     }
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
   return any;
 }
 
-/** Errors of the operating system carry a code such as EIO; those may pass, a TypeError will not. */
+/** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (or Node's ERR_…) will not. */
 function isSystemError(error: unknown): boolean {
-  return error instanceof Error && typeof (error as { code?: unknown }).code === "string";
+  return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code));
 }

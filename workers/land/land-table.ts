@@ -1,0 +1,175 @@
+/**
+ * What landing knows of its table, and the only place that commits to it: state, id set and lineage change together
+ * or the whole object is given up. Whatever goes wrong between a commit and the state that follows from it leaves
+ * `isKnown` false: then nothing in memory may be used again, the table itself has to be asked.
+ */
+import type { EventType } from "../../core/event-type.ts";
+import { envelopePaths } from "../../core/event-type.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { IdentitySet } from "../../core/kernel.ts";
+import { planColumns } from "../../core/columns.ts";
+import type { StreamInfo } from "../../core/ports/log.ts";
+import type { TableChange, TableCommit, TableLog, Verdict } from "../../core/ports/table-log.ts";
+import { storePathOf } from "../../lake/table/add-file.ts";
+import { ensureTable, missingColumns } from "../../lake/tables.ts";
+import { judgeWinner, type LandInfo } from "./change.ts";
+import { addIdentities, newSecret, secretOf } from "./identities.ts";
+import type { LandOptions, LandPorts } from "./options.ts";
+import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
+import { slowestIngestMs } from "./slowest.ts";
+import { stateOf, verifyWitnesses, type LandingState } from "./state.ts";
+
+export class LandTable {
+  readonly ids: IdentitySet;
+  readonly #ports: LandPorts;
+  readonly #type: EventType;
+  readonly #stream: StreamInfo;
+  readonly #log: TableLog;
+  #state: LandingState;
+  #lineage: Lineage;
+  #isKnown = true;
+
+  private constructor(
+    ports: LandPorts,
+    options: LandOptions,
+    type: EventType,
+    stream: StreamInfo,
+    opened: { readonly log: TableLog; readonly state: LandingState; readonly lineage: Lineage },
+  ) {
+    this.ids = ports.kernel.createIdentitySet(options);
+    this.#ports = ports;
+    this.#type = type;
+    this.#stream = stream;
+    this.#log = opened.log;
+    this.#state = opened.state;
+    this.#lineage = opened.lineage;
+  }
+
+  /** Opens or creates the table, holds it against the log, and rebuilds the id set. */
+  static async open(
+    ports: LandPorts,
+    options: LandOptions,
+    type: EventType,
+    stream: StreamInfo,
+  ): Promise<LandTable> {
+    const log = ports.openTable(type.name);
+    const { columns } = planColumns(type);
+    const snapshot = await ensureTable(log, type.name, columns, newSecret(ports.randomness), ports);
+    const missing = missingColumns(snapshot, columns);
+    if (missing.length > 0) {
+      throw new MuaraError(
+        "table.unsupported",
+        `${type.name}: the table's schema does not have ${missing.join(", ")} as the event type declares it.`,
+        { details: { table: type.name, columns: missing } },
+      );
+    }
+    const lineage = await readLineage(log, snapshot);
+    const state = stateOf(snapshot, ports.log, stream);
+    await verifyWitnesses(state, ports.log, stream, ports.kernel);
+    const table = new LandTable(ports, options, type, stream, { log, state, lineage });
+    try {
+      await table.#hold();
+      await table.#syncIdentities(undefined);
+    } catch (error) {
+      table.discard();
+      throw error;
+    }
+    return table;
+  }
+
+  get state(): LandingState {
+    return this.#state;
+  }
+
+  get secret(): Uint8Array {
+    return secretOf(this.#state.snapshot);
+  }
+
+  /** False once an outcome is unknown: the object must be discarded. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  /** What the next landing commit names as its predecessor. */
+  get previous(): string | null {
+    return this.#lineage.landing ?? null;
+  }
+
+  /** Frees the id set. */
+  discard(): void {
+    this.#isKnown = false;
+    this.ids.destroy();
+  }
+
+  /**
+   * Commits a change that was decided on `state`, whose ids are tentative.
+   * @returns false where another commit came first; the attempt's ids and files are then taken back
+   * @throws land.fenced, table.commit_unknown and what the store throws
+   */
+  async commit(change: TableChange, signal: AbortSignal): Promise<boolean> {
+    const { snapshot, step } = this.#state;
+    await checkBase(this.#log, snapshot.version, this.#lineage);
+    this.#isKnown = false;
+    const check = (winner: TableCommit): Verdict => {
+      checkFollows(winner, step, this.#lineage.landing);
+      return judgeWinner(winner);
+    };
+    const outcome = await this.#log.commit({ base: snapshot, change, check, signal });
+    if (outcome.outcome === "committed") {
+      this.ids.keep();
+      this.#state = stateOf(outcome.snapshot, this.#ports.log, this.#stream);
+      this.#lineage = lineageAfter(this.#lineage, outcome.commit);
+      this.ids.expire(slowestIngestMs(this.#state.partitions));
+      this.#isKnown = true;
+      await this.#hold();
+      return true;
+    }
+    this.ids.undo();
+    const before = this.#state;
+    this.#state = stateOf(outcome.snapshot, this.#ports.log, this.#stream);
+    this.#lineage = lineageAfter(this.#lineage, outcome.winner);
+    await this.#deleteFiles(change);
+    if (this.#state.snapshot.metadata !== before.snapshot.metadata)
+      throw new MuaraError("land.fenced", `${this.#type.name}: the table's metadata was changed.`, {
+        details: { table: this.#type.name, version: this.#state.snapshot.version },
+      });
+    await verifyWitnesses(this.#state, this.#ports.log, this.#stream, this.#ports.kernel);
+    await this.#syncIdentities(before);
+    this.#isKnown = true;
+    return false;
+  }
+
+  /** Brings the id set from an earlier state of the table to the present one; from nothing where files went away. */
+  async #syncIdentities(before: LandingState | undefined): Promise<void> {
+    if (envelopePaths(this.#type).id === undefined) return;
+    const { snapshot } = this.#state;
+    const isGrown =
+      before !== undefined && [...before.snapshot.files.keys()].every((path) => snapshot.files.has(path));
+    if (!isGrown) this.ids.clear();
+    await addIdentities(this.#ports, this.ids, this.#type.name, isGrown ? before : undefined, this.#state);
+  }
+
+  /** Only after a proven refusal: no version names these files. One that stays is left to the sweeper. */
+  async #deleteFiles(change: TableChange): Promise<void> {
+    const { side } = change.info as unknown as LandInfo;
+    const paths = change.add.map((file) => storePathOf(this.#type.name, file.path));
+    for (const path of side === null ? paths : [...paths, side]) {
+      try {
+        await this.#ports.store.delete(path);
+      } catch (error) {
+        if (!hasCode(error, "store.unavailable")) throw error;
+        this.#ports.logger.warn("a file of an abandoned attempt stays for the sweeper", { path, error });
+      }
+    }
+  }
+
+  /** The log must keep what has not landed. */
+  #hold(): Promise<void> {
+    const holds = this.#state.partitions.map(({ partition, cursor }) => ({
+      stream: this.#stream.name,
+      partition,
+      offset: cursor,
+    }));
+    return this.#ports.log.hold(`land:${this.#stream.name}`, holds);
+  }
+}

@@ -1,0 +1,34 @@
+/** What landing needs from outside, and how it is set up. The values come from the configuration's section `land`. */
+import type { Clock, Randomness } from "../../core/clock.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { TableLog } from "../../core/ports/table-log.ts";
+
+export interface LandPorts {
+  readonly log: Log;
+  readonly store: ObjectStore;
+  readonly openTable: (name: string) => TableLog;
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+}
+
+export interface LandOptions {
+  /** A table commits at least this often while events arrive, ms. */
+  readonly commitMs: number;
+  /** Payload bytes in one commit, about. */
+  readonly commitBytes: number;
+  /** Records in one commit, at most; bounds memory. */
+  readonly commitRows: number;
+  /** Ingest times at most this far apart are compared for duplicates, ms. */
+  readonly horizonMs: number;
+  readonly generationMs: number;
+  readonly disorderMs: number;
+  readonly idleAfterMs: number;
+  readonly skewMs: number;
+  readonly eventBytes: number;
+  readonly depth: number;
+}
