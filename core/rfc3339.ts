@@ -78,7 +78,7 @@ function parseFraction(text: string, from: number, end: number, out: ParsedTime)
     if (digit < 0 || digit > 9) break;
     if (weight >= 1) {
       micros += digit * weight;
-      weight = weight === 1 ? 0 : weight / 10;
+      weight /= 10;
     } else if (digit !== 0) isCut = true;
   }
   out.micros = micros;
