@@ -15,15 +15,15 @@ export function readFailure(error: unknown): Failure {
   const parsed = parse(text);
   const type = parsed.exception_type ?? "";
   const message = parsed.exception_message ?? text;
-  const position = parsed.position === undefined ? null : Number(parsed.position);
+  const byte = parsed.position === undefined ? null : Number(parsed.position);
   if (type === "Out of Memory" || /out of memory/i.test(text))
-    return { kind: "memory", message: "The query ran out of memory.", position: null };
+    return { kind: "memory", message: "The query ran out of memory.", byte: null };
   if (type === "IO")
-    return { kind: "failed", message: "A file of the table could not be read. Ask again.", position: null };
+    return { kind: "failed", message: "A file of the table could not be read. Ask again.", byte: null };
   if (type === "Permission" || /disabled by configuration|locked/i.test(message))
-    return { kind: "failed", message: "The engine refused access outside of the tables.", position: null };
-  if (BEFORE_ROWS.has(type)) return { kind: "failed", message: firstLines(message), position };
-  return { kind: "failed", message: `${type}${type ? ": " : ""}${redact(firstLines(message))}`, position };
+    return { kind: "failed", message: "The engine refused access outside of the tables.", byte: null };
+  if (BEFORE_ROWS.has(type)) return { kind: "failed", message: firstLines(message), byte };
+  return { kind: "failed", message: `${type}${type ? ": " : ""}${redact(firstLines(message))}`, byte };
 }
 
 function parse(text: string): EngineError {

@@ -4,10 +4,10 @@
  */
 /** Ends the judging: `message` says what is not allowed. */
 export class Refusal extends Error {
-  readonly position: number | null;
-  constructor(reason: string, position: number | null) {
+  readonly byte: number | null;
+  constructor(reason: string, byte: number | null) {
     super(reason);
-    this.position = position;
+    this.byte = byte;
   }
 }
 
@@ -94,7 +94,11 @@ export const QUERIES: Rules = {
   },
 };
 
-const ORDER = { type: data, null_order: data, expression };
+const DIRECTIONS: unknown[] = ["ORDER_DEFAULT", "ASCENDING", "DESCENDING"];
+const direction: Visit = (_gate, value) => {
+  if (!DIRECTIONS.includes(value)) throw new Refusal(`the order ${String(value)}`, null);
+};
+const ORDER = { type: direction, null_order: data, expression };
 const ORDERS = each(shape(ORDER));
 export const MODIFIERS: Rules = {
   ORDER_MODIFIER: { type: data, orders: ORDERS },

@@ -31,13 +31,15 @@ import {
 export type Judged =
   | { readonly kind: "query"; readonly tables: readonly TableMention[] }
   | { readonly kind: "show_tables" }
-  | { readonly kind: "refused"; readonly reason: string; readonly position: number | null }
-  | { readonly kind: "syntax"; readonly reason: string; readonly position: number | null };
+  /** `byte` is the place in the SQL text as UTF-8; null where the engine does not say. */
+  | { readonly kind: "refused"; readonly reason: string; readonly byte: number | null }
+  /** `character` is the place in the SQL text: the engine's parser counts characters, its tree counts bytes. */
+  | { readonly kind: "syntax"; readonly reason: string; readonly character: number | null };
 
 export interface TableMention {
   readonly name: string;
-  /** Place of the first mention in the SQL text, in characters; null where the engine does not say. */
-  readonly position: number | null;
+  /** Place of the first mention in the SQL text as UTF-8; null where the engine does not say. */
+  readonly byte: number | null;
 }
 
 /** @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered */
@@ -46,7 +48,7 @@ export function judge(serialized: string): Judged {
   if (tree["error"] === true) return judgeError(tree);
   const statements = asList(tree["statements"] ?? []);
   try {
-    if (statements.length === 0) return { kind: "syntax", reason: "The SQL is empty.", position: null };
+    if (statements.length === 0) return { kind: "syntax", reason: "The SQL is empty.", character: null };
     if (statements.length > 1) throw new Refusal("more than one statement", null);
     const only = asTree(statements[0]);
     if (isShowTables(only)) return { kind: "show_tables" };
@@ -55,14 +57,14 @@ export function judge(serialized: string): Judged {
     return { kind: "query", tables: gate.mentions() };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { kind: "refused", reason: error.message, position: error.position };
+    return { kind: "refused", reason: error.message, byte: error.byte };
   }
 }
 
 class Gate implements Walker {
   readonly #tables = new Map<string, TableMention>();
   /** Place of the nearest node above that has one; for refusals. */
-  #position: number | null = null;
+  #byte: number | null = null;
 
   mentions(): readonly TableMention[] {
     return [...this.#tables.values()];
@@ -143,29 +145,29 @@ class Gate implements Walker {
     }
     const key = name.toLowerCase();
     if (scope.has(key) || this.#tables.has(key)) return;
-    this.#tables.set(key, { name, position: this.#position });
+    this.#tables.set(key, { name, byte: this.#byte });
   }
 
   #locate(node: Tree): void {
     const at = node["query_location"];
-    if (typeof at === "number" && Number.isSafeInteger(at)) this.#position = at;
+    if (typeof at === "number" && Number.isSafeInteger(at)) this.#byte = at;
   }
 
   #refuse(what: string): never {
-    throw new Refusal(what, this.#position);
+    throw new Refusal(what, this.#byte);
   }
 }
 
 function judgeError(tree: Tree): Judged {
-  const position = tree["position"] === undefined ? null : Number(tree["position"]);
+  const character = tree["position"] === undefined ? null : Number(tree["position"]);
   const reason = String(tree["error_message"]);
   if (tree["error_type"] === "not implemented")
     return {
       kind: "refused",
       reason: "anything but SELECT, VALUES, DESCRIBE, SUMMARIZE and SHOW TABLES",
-      position: null,
+      byte: null,
     };
-  return { kind: "syntax", reason, position };
+  return { kind: "syntax", reason, character };
 }
 
 /** The bare statement SHOW TABLES, which is answered from the grants and never reaches the engine's catalog. */

@@ -37,8 +37,8 @@ export interface QueryColumn {
 export interface Failure {
   readonly kind: "failed" | "memory";
   readonly message: string;
-  /** Place in the SQL, in characters; null where unknown. */
-  readonly position: number | null;
+  /** Place in the SQL text as UTF-8; null where unknown. */
+  readonly byte: number | null;
 }
 
 export const FRAME_JSON = 0x4a;

@@ -247,7 +247,7 @@ class Query {
     throw new MuaraError(
       "table.not_found",
       `There is no table "${mention.name}"${similar ? `. Did you mean "${similar}"?` : "."}`,
-      { details: { table: mention.name, ...place(sql, mention.position) } },
+      { details: { table: mention.name, ...placeOfByte(sql, mention.byte) } },
     );
   }
 
@@ -261,13 +261,15 @@ class Query {
   }
 
   #refusal(judged: Judged & { kind: "refused" | "syntax" }): MuaraError {
-    const details = place(this.#request.sql, judged.position);
-    if (judged.kind === "syntax") return new MuaraError("sql.syntax", judged.reason, { details });
+    const { sql } = this.#request;
+    if (judged.kind === "syntax")
+      return new MuaraError("sql.syntax", judged.reason, { details: place(sql, judged.character) });
+    const details = placeOfByte(sql, judged.byte);
     return new MuaraError("sql.refused", `Not allowed: ${judged.reason}.`, { details });
   }
 
   #failure(failure: Failure): MuaraError {
-    const details = place(this.#request.sql, failure.position);
+    const details = placeOfByte(this.#request.sql, failure.byte);
     return new MuaraError(failure.kind === "memory" ? "sql.memory" : "sql.failed", failure.message, {
       details,
     });
@@ -276,6 +278,11 @@ class Query {
 
 function mayRead(principal: Principal, table: CatalogTable): boolean {
   return isAuthorized(principal, "read", { kind: "table", name: table.name });
+}
+
+function placeOfByte(sql: string, byte: number | null): Record<string, unknown> {
+  if (byte === null) return {};
+  return place(sql, Array.from(Buffer.from(sql).subarray(0, byte).toString()).length);
 }
 
 /** Line and column count from 1, the position in characters from 0. */
