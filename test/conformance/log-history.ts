@@ -7,7 +7,7 @@ import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { Log } from "../../core/ports/log.ts";
 import { packRecords, type RecordParts } from "../../core/record.ts";
-import { HOUR_MS, type LogHarness, type PlainRecord, readAll, stateOf } from "./log.ts";
+import { HOUR_MS, type LogHarness, type PlainRecord, readAll, stateOf } from "./log-harness.ts";
 
 const encoder = new TextEncoder();
 

@@ -14,7 +14,7 @@ import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import { packRecords } from "../../../core/record.ts";
-import { HOUR_MS, readAll, stateOf } from "../../conformance/log.ts";
+import { HOUR_MS, readAll, stateOf } from "../../conformance/log-harness.ts";
 import { CrashDisk, quickDisk, quickRoot } from "./log-disks.ts";
 
 const root = await mkdtemp(join(quickRoot, "muara-crash-"));

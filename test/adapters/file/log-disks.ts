@@ -1,4 +1,4 @@
-/** Disks for the tests of the log: one without syncs, one with faults put in by hand, one that loses what was not synced. */
+/** Disks for the tests of the log: without syncs, with faults, and one that loses what was not synced. */
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { type Disk, systemDisk } from "../../../adapters/file/disk.ts";

@@ -8,7 +8,7 @@ import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import type { MuaraError } from "../../../core/errors.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
-import { DELETE, HOUR_MS, payloadsOf, rejects, textBatch } from "../../conformance/log.ts";
+import { DELETE, HOUR_MS, payloadsOf, rejects, textBatch } from "../../conformance/log-harness.ts";
 import { diskError, hookedDisk, quickDisk, quickRoot, SlowSync } from "./log-disks.ts";
 
 const root = await mkdtemp(join(quickRoot, "muara-faults-"));

@@ -12,7 +12,7 @@ import { seededRandomness, systemClock, systemRandomness } from "../../../core/c
 import { MuaraError } from "../../../core/errors.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
-import { DELETE, payloadsOf, rejects, textBatch } from "../../conformance/log.ts";
+import { DELETE, payloadsOf, rejects, textBatch } from "../../conformance/log-harness.ts";
 
 const root = await mkdtemp(join(tmpdir(), "muara-processes-"));
 afterAll(() => rm(root, { recursive: true, force: true }));

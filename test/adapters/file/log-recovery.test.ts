@@ -8,7 +8,7 @@ import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import { createLogger, silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
-import { DELETE, payloadsOf, rejects, textBatch } from "../../conformance/log.ts";
+import { DELETE, payloadsOf, rejects, textBatch } from "../../conformance/log-harness.ts";
 import { hookedDisk, quickDisk, quickRoot } from "./log-disks.ts";
 
 const root = await mkdtemp(join(quickRoot, "muara-recovery-"));

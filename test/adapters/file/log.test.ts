@@ -7,7 +7,8 @@ import { systemDisk } from "../../../adapters/file/disk.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
-import { logCasesFor, type LogHarness } from "../../conformance/log.ts";
+import { logCasesFor } from "../../conformance/log.ts";
+import type { LogHarness } from "../../conformance/log-harness.ts";
 import { runHistory } from "../../conformance/log-history.ts";
 import { quickDisk, quickRoot } from "./log-disks.ts";
 

@@ -2,14 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "vitest";
 import { createMemoryLog, type MemoryLogFaults } from "../../../adapters/memory/log.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
-import {
-  DELETE,
-  logCasesFor,
-  type LogHarness,
-  payloadsOf,
-  rejects,
-  textBatch,
-} from "../../conformance/log.ts";
+import { logCasesFor } from "../../conformance/log.ts";
+import { DELETE, type LogHarness, payloadsOf, rejects, textBatch } from "../../conformance/log-harness.ts";
 import { runHistory } from "../../conformance/log-history.ts";
 
 function harness(faults: MemoryLogFaults = {}): LogHarness & { readonly clock: ManualClock } {
