@@ -309,7 +309,8 @@ describe("a rejected event", () => {
       last: INTEGER,
     });
     const full =
-      '"s":"s","n":1,"x":0.1234567890123456789,"b":true,"d":"2024-01-01","t":"2024-01-01T00:00:00.1234567Z","m":1.5,"z":1,"l":[{"q":1,"w":1}]';
+      '"s":"s","n":1,"x":0.1234567890123456789,"b":true,"d":"2024-01-01","t":"2024-01-01T00:00:00.1234567Z",' +
+      '"m":1.5,"z":1,"l":[{"q":1,"w":1}]';
     expect(one.decode(`{${full},"last":"no"}`)).toStrictEqual({ rejected: "event.value_type /last" });
     expect(one.decode('{"l":[{"w":2},{"q":1,"y":1,"q2":{"a":1},"q":"no"}]}')).toStrictEqual({
       rejected: "event.value_type /l/1/q",

@@ -136,7 +136,8 @@ describe("a file", () => {
     expect(by).toMatch(/^muara version \d/);
     const { rows } = await duckdb.read(
       file.bytes,
-      "SELECT count(*) AS n, count(DISTINCT event_id) AS ids, sum(n)::BIGINT AS sum, count(DISTINCT s) AS strings, max(log_offset) AS last FROM events",
+      `SELECT count(*) AS n, count(DISTINCT event_id) AS ids, sum(n)::BIGINT AS sum, count(DISTINCT s) AS strings,
+         max(log_offset) AS last FROM events`,
     );
     expect(Object.fromEntries(rows[0]!)).toEqual({
       n: BigInt(count),
