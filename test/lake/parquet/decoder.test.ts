@@ -323,7 +323,16 @@ describe("a rejected event", () => {
 
 describe("bytes that hold several events", () => {
   const plan = planColumns(eventTypeOf({ type: "object", properties: { s: STRING } }));
-  const said = ["plain", 'with "escapes" \\ \n', "äöü", '日本 "\\', "", "x".repeat(3_000), "a\tb"];
+  const said = [
+    "plain",
+    'with "escapes" \\ \n',
+    "äöü",
+    '日本 "\\',
+    "",
+    "x".repeat(3_000),
+    "a\tb",
+    "ü".repeat(9_000),
+  ];
   const events = said.map((s) => Buffer.from(JSON.stringify({ s })));
   const bytes = Buffer.concat(events);
   const places = events.map((_, i) => events.slice(0, i).reduce((sum, { length }) => sum + length, 0));
