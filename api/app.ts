@@ -3,9 +3,10 @@
  * address below /v1 needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
  */
 import { Hono } from "hono";
+import { systemRandomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
-import { problemResponse } from "../core/problem.ts";
-import { NOBODY_IN_PARTICULAR, type ApiEnv, type ApiPorts } from "./context.ts";
+import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
+import type { ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
@@ -26,33 +27,31 @@ export interface ApiOptions {
 
 export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
-  let requestCount = 0;
+  const randomness = ports.randomness ?? systemRandomness;
 
-  app.use("/v1/*", async (context, next) => {
-    const authorization = context.req.header("authorization");
-    const principal = ports.authenticator
-      ? await ports.authenticator.authenticate(authorization)
-      : NOBODY_IN_PARTICULAR;
-    context.set("principal", principal);
+  app.use("*", async (context, next) => {
+    const flowId = flowIdOf(context.req.raw, randomness);
+    context.set("flowId", flowId);
     await next();
-    context.header("x-content-type-options", "nosniff");
+    for (const [name, value] of Object.entries(answerHeaders(flowId))) context.header(name, value);
+  });
+  app.use("/v1/*", async (context, next) => {
+    context.set("principal", await authenticateRequest(context.req.raw, ports.authenticator));
+    await next();
     context.header("cache-control", "no-store");
   });
 
-  app.onError((error) => {
-    if (error instanceof MuaraError) return problemResponse(error);
-    requestCount++;
-    const requestId = `${ports.clock.nowMs().toString(36)}-${requestCount}`;
-    ports.logger.error("request failed", { requestId, error: error.message, stack: error.stack });
-    return problemResponse(
-      new MuaraError("internal", "An unexpected error occurred.", { details: { request_id: requestId } }),
-    );
+  app.onError((error, context) => {
+    const flowId = context.get("flowId");
+    if (error instanceof MuaraError) return errorResponse(error, flowId);
+    ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
+    const details = { request_id: flowId };
+    return errorResponse(new MuaraError("internal", "An unexpected error occurred.", { details }), flowId);
   });
-  app.notFound((context) =>
-    problemResponse(
-      new MuaraError("request.not_found", `There is no ${context.req.method} ${context.req.path}.`),
-    ),
-  );
+  app.notFound((context) => {
+    const problem = new MuaraError("request.not_found", "There is nothing at this method and path.");
+    return errorResponse(problem, context.get("flowId"));
+  });
 
   addHealthRoutes(app, ports);
   app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));

@@ -1,14 +1,7 @@
 /** What every route of the read side is given, and how it finds out who asks. */
 import type { Context } from "hono";
-import {
-  authorize,
-  EVERYTHING,
-  isAuthorized,
-  type Action,
-  type Principal,
-  type Resource,
-} from "../core/authorize.ts";
-import type { Clock } from "../core/clock.ts";
+import { authorize, isAuthorized, type Action, type Principal, type Resource } from "../core/authorize.ts";
+import type { Clock, Randomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Log } from "../core/ports/log.ts";
@@ -25,17 +18,17 @@ export interface ApiPorts {
   /** null: everybody may do everything (configuration `auth: none`, loopback only). */
   readonly authenticator: Authenticator | null;
   readonly clock: Clock;
+  readonly randomness?: Randomness;
   readonly logger: Logger;
 }
 
 export interface ApiEnv {
-  Variables: { principal: Principal };
+  Variables: { principal: Principal; flowId: string };
 }
 export type ApiContext = Context<ApiEnv>;
 
 /** Muara itself, reading its own tables for somebody whose rights are checked before and after. */
 export const SYSTEM: Principal = { id: "system", grants: [{ action: "read", kind: "table", name: "*" }] };
-export const NOBODY_IN_PARTICULAR: Principal = { id: "anonymous", grants: EVERYTHING };
 
 /** @throws auth.forbidden */
 export function demand(context: ApiContext, action: Action, resource: Resource): void {

@@ -50,13 +50,14 @@ export function schemaOf(fields: Readonly<Record<string, unknown>>): string {
   });
 }
 
-export async function makeTinyLake(tables: readonly TinyTable[]): Promise<TinyLake> {
+/** @param registry where the tables are declared; without one, a stand-in that knows their event types */
+export async function makeTinyLake(tables: readonly TinyTable[], registry?: Registry): Promise<TinyLake> {
   const root = await mkdtemp(path.join(os.tmpdir(), "muara-tiny-"));
   const snapshots = new Map<string, TableSnapshot[]>();
   for (const table of tables) snapshots.set(table.name, await writeTable(root, table));
   const catalog = createCatalog({
     store: storeOf(root, tables),
-    registry: registryOf(tables),
+    registry: registry ?? registryOf(tables),
     clock: systemClock,
     openTable: (name) => logOf(snapshots.get(name) ?? []),
     declaredSchema: (type) => ({
