@@ -213,6 +213,43 @@ describe("tables", () => {
 });
 
 describe("without memory", () => {
+  test("histories in which calls fail at any place still equal the model's", () => {
+    const dice = new Dice(seededRandomness(SEED + 1));
+    let failures = 0;
+    for (let history = 0; history < 80; history++) {
+      const context = `seed ${SEED + 1}, history ${history}`;
+      const kernel = testKernel({ maxMemoryBytes: (3 + dice.roll(6)) * 65_536 });
+      const set = kernel.createIdentitySet({ horizonMs: 40, generationMs: 10 });
+      const model = new SetModel(40, 10);
+      for (let step = 0; step < 40; step++) {
+        const count = dice.roll(800);
+        const numbers = Array.from({ length: count }, () => BigInt(dice.roll(20_000)));
+        const ingestMs = Float64Array.from(numbers, () => START_MS + step + dice.roll(60));
+        try {
+          const answers = set.admit(count, identitiesOf(numbers), ingestMs, new Uint8Array(count));
+          const wanted = numbers.map((number, i) => model.admit(number, ingestMs[i]!, 0));
+          same(answers.join(""), wanted.join(""), context);
+        } catch (error) {
+          if (!hasCode(error, "kernel.memory")) throw error;
+          failures++;
+          if (dice.chance(0.5)) {
+            set.undo();
+            model.undo();
+          } else {
+            set.expire(START_MS + step);
+            model.expire(START_MS + step);
+          }
+        }
+        if (dice.chance(0.3)) {
+          set.keep();
+          model.keep();
+        }
+        same(`${set.size} ${set.tentative}`, `${model.size} ${model.tentative}`, context);
+      }
+    }
+    expect(failures).toBeGreaterThan(200);
+  });
+
   test("admit takes back what it had added, and the set lives on", () => {
     const kernel = testKernel({ maxMemoryBytes: 4 << 20 });
     const set = kernel.createIdentitySet();
