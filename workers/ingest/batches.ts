@@ -56,13 +56,11 @@ function groupByPartition(
   partitions: number,
 ): { partition: number; group: Uint32Array }[] {
   const ends = new Uint32Array(partitions + 1);
-  for (const partition of assigned) ends[partition + 1]!++;
+  for (let item = 0; item < assigned.length; item++) ends[assigned[item]! + 1]!++;
   for (let p = 0; p < partitions; p++) ends[p + 1]! += ends[p]!;
   const sorted = new Uint32Array(assigned.length);
   const next = ends.slice(0, partitions);
-  assigned.forEach((partition, item) => {
-    sorted[next[partition]!++] = item;
-  });
+  for (let item = 0; item < assigned.length; item++) sorted[next[assigned[item]!]!++] = item;
   const groups: { partition: number; group: Uint32Array }[] = [];
   for (let partition = 0; partition < partitions; partition++) {
     const group = sorted.subarray(ends[partition], ends[partition + 1]);

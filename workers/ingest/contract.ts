@@ -15,18 +15,26 @@ import { compilePayloadSchema, type PayloadCheck } from "./payload-schema.ts";
 
 const CONTRACTS_MAX = 500;
 
+/** A member that an object of the envelope may have. */
+export interface Member {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Its value's place in the scan plan. */
+  readonly place: number;
+}
+
 /** Places in the scan plan; -1 where the category has no such field. */
 export interface FieldPlaces {
   readonly id: number;
   readonly time: number;
   /** The object `metadata` itself and what may be in it, by name. */
   readonly metadata: number;
-  readonly members: readonly (readonly [name: string, place: number])[];
+  readonly members: readonly Member[];
   readonly eventType: number;
   readonly flowId: number;
   readonly partition: number;
   /** What may stand at the top of a data event, by name. */
-  readonly top: readonly (readonly [name: string, place: number])[];
+  readonly top: readonly Member[];
   readonly data: number;
   readonly keys: readonly number[];
 }
@@ -118,31 +126,37 @@ function layOut(type: EventType, paths: EnvelopePaths): { scanPaths: ScanPath[];
   const eventType = place(paths.eventType);
   const flowId = place(paths.flowId);
   const partition = place(paths.partition);
-  const members: [string, number][] = isNakadi
+  const members = isNakadi
     ? [
-        ["eid", id],
-        ["occurred_at", time],
-        ["event_type", eventType],
-        ["flow_id", flowId],
-        ["partition", partition],
-        ["parent_eids", place(["metadata", "parent_eids"])],
-        ["span_ctx", place(["metadata", "span_ctx"])],
+        member("eid", id),
+        member("occurred_at", time),
+        member("event_type", eventType),
+        member("flow_id", flowId),
+        member("partition", partition),
+        member("parent_eids", place(["metadata", "parent_eids"])),
+        member("span_ctx", place(["metadata", "span_ctx"])),
       ]
     : [];
   const isData = type.category === "data";
-  const top: [string, number][] = isData
+  const data = isData ? place(["data"]) : -1;
+  const top = isData
     ? [
-        ["metadata", metadata],
-        ...["data_op", "data_type", "data"].map((key): [string, number] => [key, place([key])]),
+        member("metadata", metadata),
+        member("data_op", place(["data_op"])),
+        member("data_type", place(["data_type"])),
+        member("data", data),
       ]
     : [];
   const isHash = type.partition_strategy === "hash";
   const keys = isHash
     ? paths.key.map((path) => scanPaths.push({ keys: path, kind: "text", javaHash: true }) - 1)
     : [];
-  const data = isData ? top[3]![1] : -1;
   return {
     scanPaths,
     places: { id, time, metadata, members, eventType, flowId, partition, top, data, keys },
   };
+}
+
+function member(name: string, place: number): Member {
+  return { name, place, bytes: new TextEncoder().encode(name) };
 }

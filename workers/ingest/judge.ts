@@ -14,7 +14,7 @@ import {
   VALUE_STRING,
 } from "../../core/kernel-abi.ts";
 import { type Scan, type ScanField, verdictCode } from "../../core/kernel-scan.ts";
-import type { Contract } from "./contract.ts";
+import type { Contract, Member } from "./contract.ts";
 import type { Failures } from "./failures.ts";
 import { isObject } from "./json-schema.ts";
 import { isEqual, pointerAt, unknownMember } from "./members.ts";
@@ -31,7 +31,6 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   "event.duplicate_key": "is there twice",
 };
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** One scan of events of one type, and what is found wrong with them. */
@@ -39,6 +38,8 @@ export class Judge {
   readonly #contract: Contract;
   readonly #scan: Scan;
   readonly #failures: Failures;
+  /** By place in the plan: views are cheap, but not free. */
+  readonly #fields: ScanField[] = [];
 
   constructor(contract: Contract, scan: Scan, failures: Failures) {
     this.#contract = contract;
@@ -79,7 +80,7 @@ export class Judge {
 
   #nakadiEnvelope(): void {
     const { places } = this.#contract;
-    const metadata = this.#scan.field(places.metadata);
+    const metadata = this.#field(places.metadata);
     for (let item = 0; item < this.#scan.count; item++) {
       const type = metadata.types[item]!;
       if (type === VALUE_OBJECT) continue;
@@ -96,7 +97,7 @@ export class Judge {
   }
 
   #ids(place: number, pointer: string, mustBeUuid: boolean): void {
-    const { flags } = this.#scan.field(place);
+    const { flags } = this.#field(place);
     for (let item = 0; item < this.#scan.count; item++) {
       const flag = flags[item]!;
       if (mustBeUuid ? flag === FLAG_UUID : (flag & NO_TIME) === 0) continue;
@@ -112,7 +113,7 @@ export class Judge {
   }
 
   #times(place: number, pointer: string): void {
-    const { flags } = this.#scan.field(place);
+    const { flags } = this.#field(place);
     for (let item = 0; item < this.#scan.count; item++) {
       const flag = flags[item]!;
       if ((flag & NO_TIME) === 0) continue;
@@ -123,7 +124,7 @@ export class Judge {
 
   #eventTypes(): void {
     const { places, nameBytes, type } = this.#contract;
-    const field = this.#scan.field(places.eventType);
+    const field = this.#field(places.eventType);
     const { bytes } = this.#scan;
     for (let item = 0; item < this.#scan.count; item++) {
       const kind = field.types[item]!;
@@ -144,7 +145,7 @@ export class Judge {
   }
 
   #strings(place: number, pointer: string): void {
-    const { types } = this.#scan.field(place);
+    const { types } = this.#field(place);
     for (let item = 0; item < this.#scan.count; item++) {
       if (types[item]! > VALUE_ESCAPED_STRING) this.#fail(item, "event.schema", pointer, "must be a string");
     }
@@ -152,9 +153,9 @@ export class Judge {
 
   /** `parent_eids` and `span_ctx`: seldom there, so those that are get parsed. */
   #rareMembers(): void {
-    for (const [name, place] of this.#contract.places.members) {
+    for (const { name, place } of this.#contract.places.members) {
       if (name !== "parent_eids" && name !== "span_ctx") continue;
-      const { types } = this.#scan.field(place);
+      const { types } = this.#field(place);
       for (let item = 0; item < this.#scan.count; item++) {
         if (types[item] === VALUE_ABSENT || this.#failures.has(item)) continue;
         const value = this.#parsed(place, item);
@@ -168,10 +169,10 @@ export class Judge {
   #dataChange(): void {
     const { places } = this.#contract;
     const { starts, lengths, count } = this.#scan;
-    const data = this.#scan.field(places.data);
+    const data = this.#field(places.data);
     this.#onlyMembers({ starts, lengths }, places.top, "#");
     this.#dataOperations();
-    const { types } = this.#scan.field(placeOf(places.top, "data_type"));
+    const { types } = this.#field(placeOf(places.top, "data_type"));
     for (let item = 0; item < count; item++) {
       const type = types[item]!;
       if (type === VALUE_ABSENT) this.#fail(item, "event.schema", "#/data_type", "is missing");
@@ -185,7 +186,7 @@ export class Judge {
 
   #dataOperations(): void {
     const place = placeOf(this.#contract.places.top, "data_op");
-    const { types, starts, lengths } = this.#scan.field(place);
+    const { types, starts, lengths } = this.#field(place);
     const { bytes, count } = this.#scan;
     for (let item = 0; item < count; item++) {
       const type = types[item]!;
@@ -205,11 +206,10 @@ export class Judge {
    */
   #onlyMembers(
     object: Pick<ScanField, "starts" | "lengths">,
-    members: readonly (readonly [name: string, place: number])[],
+    members: readonly Member[],
     pointer: string,
   ): void {
-    const fields = members.map(([, place]) => this.#scan.field(place));
-    const names = members.map(([name]) => encoder.encode(name));
+    const fields = members.map(({ place }) => this.#field(place));
     const { bytes, count } = this.#scan;
     for (let item = 0; item < count; item++) {
       if (this.#failures.has(item)) continue;
@@ -218,12 +218,12 @@ export class Judge {
         const type = fields[m]!.types[item]!;
         if (type === VALUE_ABSENT) continue;
         const quotes = type <= VALUE_ESCAPED_STRING ? 2 : 0;
-        accounted += fields[m]!.lengths[item]! + quotes + names[m]!.length + 4; // its quotes, colon and comma
+        accounted += fields[m]!.lengths[item]! + quotes + members[m]!.bytes.length + 4; // its quotes, colon and comma
       }
       const start = object.starts[item]!;
       const length = object.lengths[item]!;
       if (accounted === length) continue;
-      const unknown = unknownMember(bytes, start, start + length, names);
+      const unknown = unknownMember(bytes, start, start + length, members);
       if (unknown === undefined) continue;
       this.#fail(item, "event.schema", `${pointer}/${escapeStep(unknown)}`, "is not allowed here");
     }
@@ -232,7 +232,7 @@ export class Judge {
   #payloads(): void {
     const { starts, lengths, count } = this.#scan;
     const { places, check } = this.#contract;
-    const data = places.data >= 0 ? this.#scan.field(places.data) : undefined;
+    const data = places.data >= 0 ? this.#field(places.data) : undefined;
     const from = data?.starts ?? starts;
     const size = data?.lengths ?? lengths;
     const { bytes } = this.#scan;
@@ -244,8 +244,12 @@ export class Judge {
     }
   }
 
+  #field(place: number): ScanField {
+    return (this.#fields[place] ??= this.#scan.field(place));
+  }
+
   #parsed(place: number, item: number): unknown {
-    const { types, starts, lengths } = this.#scan.field(place);
+    const { types, starts, lengths } = this.#field(place);
     if (types[item]! <= VALUE_ESCAPED_STRING) return this.#scan.text(place, item);
     const start = starts[item]!;
     return JSON.parse(decoder.decode(this.#scan.bytes.subarray(start, start + lengths[item]!)));
@@ -265,8 +269,8 @@ function isStrings(value: unknown): boolean {
   return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
 }
 
-function placeOf(members: readonly (readonly [name: string, place: number])[], name: string): number {
-  return members.find(([member]) => member === name)![1];
+function placeOf(members: readonly Member[], name: string): number {
+  return members.find((member) => member.name === name)!.place;
 }
 
 function pointerOf(path: readonly string[]): string {

@@ -15,14 +15,14 @@ const COMMA = 44;
 const decoder = new TextDecoder();
 
 /**
- * The first member of the object at `bytes[start, end)` whose key is not among `names`.
+ * The first member of the object at `bytes[start, end)` whose key is not among `members`.
  * @returns its key; undefined where all are known
  */
 export function unknownMember(
   bytes: Uint8Array,
   start: number,
   end: number,
-  names: readonly Uint8Array[],
+  members: readonly { readonly name: string; readonly bytes: Uint8Array }[],
 ): string | undefined {
   let at = start + 1;
   while (at < end) {
@@ -32,9 +32,9 @@ export function unknownMember(
       continue;
     }
     const keyEnd = stringEnd(bytes, at);
-    if (!isAmong(bytes, at + 1, keyEnd - 1, names)) {
+    if (!members.some((member) => isEqual(bytes, at + 1, keyEnd - 1, member.bytes))) {
       const key = keyText(bytes, at, keyEnd);
-      if (!names.some((name) => decoder.decode(name) === key)) return key;
+      if (!members.some((member) => member.name === key)) return key;
     }
     at = valueEnd(bytes, colonAfter(bytes, keyEnd) + 1, end);
   }
@@ -77,10 +77,6 @@ function valueEnd(bytes: Uint8Array, at: number, end: number): number {
     i++;
   }
   return i;
-}
-
-function isAmong(bytes: Uint8Array, start: number, end: number, names: readonly Uint8Array[]): boolean {
-  return names.some((name) => isEqual(bytes, start, end, name));
 }
 
 export function isEqual(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
