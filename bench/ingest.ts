@@ -1,0 +1,224 @@
+/**
+ * The HTTP door in CPU time per request, 100 events of 500 bytes each: `node bench/ingest.ts` (`--json` for one
+ * object). The reference is a bare node:http server that reads the same body and answers 200; both are measured in
+ * alternating rounds of one run, the client is a process of its own. Appends are counted and dropped, except where
+ * the name says that the log on disk takes part.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { on, once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { Agent, createServer, request, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { openFileLog } from "../adapters/file/log.ts";
+import { createMemoryLog } from "../adapters/memory/log.ts";
+import { EVERYTHING } from "../core/authorize.ts";
+import { seededRandomness, systemClock, systemRandomness } from "../core/clock.ts";
+import { createKernel } from "../core/kernel.ts";
+import { silentLogger } from "../core/logger.ts";
+import type { Log } from "../core/ports/log.ts";
+import { Registry } from "../core/registry.ts";
+import { Authenticator, createToken } from "../core/token.ts";
+import { createIngestApp } from "../workers/ingest/app.ts";
+import { declareEventType } from "../workers/ingest/declaration.ts";
+import { median, type Metric, printResult } from "./result.ts";
+
+const EVENTS = 100;
+const EVENT_BYTES = 500;
+const ROUNDS = 7;
+const REQUESTS = Number(process.env["BENCH_REQUESTS"] ?? 1_000);
+const CONNECTIONS = 8;
+const CHECKED = {
+  properties: { key: { type: "string" }, qty: { type: "integer", minimum: 0 } },
+  required: ["key"],
+};
+const TYPES = [
+  eventType("open", {}),
+  eventType("keyed", { properties: { key: {} } }, 8, {
+    partition_strategy: "hash",
+    partition_key_fields: ["key"],
+  }),
+  eventType("checked", CHECKED),
+];
+
+/** What is measured: a server and a path on it. */
+interface Target {
+  readonly port: number;
+  readonly path: string;
+  readonly token: string;
+}
+
+const random = seededRandomness(11);
+
+function eventType(
+  name: string,
+  schema: unknown,
+  partitions = 1,
+  more: Record<string, unknown> = {},
+): unknown {
+  return {
+    name,
+    owning_application: "bench",
+    category: "business",
+    schema: { type: "json_schema", schema: JSON.stringify(schema) },
+    default_statistic: { read_parallelism: partitions, write_parallelism: 1 },
+    ...more,
+  };
+}
+
+function body(): string {
+  const events = Array.from({ length: EVENTS }, (_, i) => {
+    const metadata = { eid: random.uuid(), occurred_at: "2026-03-01T12:00:00.123Z" };
+    const event = { metadata, key: `order-${i}`, qty: i, pad: "" };
+    event.pad = "lorem ipsum ".repeat(60).slice(0, EVENT_BYTES - JSON.stringify(event).length);
+    return event;
+  });
+  return JSON.stringify(events);
+}
+
+/** The client's side: sends requests over kept connections, and says when all are answered. */
+async function runClient(): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const sent = body();
+  const post = (target: Target): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const headers = {
+        authorization: `Bearer ${target.token}`,
+        "content-type": "application/json",
+        "content-length": sent.length,
+      };
+      const { port, path } = target;
+      const call = request({ port, path, agent, method: "POST", host: "127.0.0.1", headers }, (answer) => {
+        answer.resume().once("end", () => resolve(answer.statusCode!));
+      });
+      call.once("error", reject).end(sent);
+    });
+  for await (const [target] of on(process, "message") as AsyncIterable<[Target]>) {
+    const lane = async (): Promise<void> => {
+      for (let i = 0; i < REQUESTS / CONNECTIONS; i++) {
+        const status = await post(target);
+        if (status !== 200) throw new Error(`answered ${status}`);
+      }
+    };
+    await Promise.all(Array.from({ length: CONNECTIONS }, lane));
+    process.send!("done");
+  }
+}
+
+async function listening(server: Server): Promise<number> {
+  if (!server.listening) await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
+/** A log whose streams are real and whose appends to event types only count. */
+function droppingLog(): Log {
+  const log = createMemoryLog({ clock: systemClock, randomness: systemRandomness });
+  const append = log.append.bind(log);
+  let end = 0;
+  log.append = async (stream, partition, batch, producer) => {
+    if (stream.startsWith("muara.")) return append(stream, partition, batch, producer);
+    const baseOffset = end;
+    end += batch.count;
+    return { baseOffset, ingestMs: systemClock.nowMs(), isRepeat: false };
+  };
+  return log;
+}
+
+async function startDoor(log: Log): Promise<{ server: Server; target: (name: string) => Target }> {
+  const wasm = new WebAssembly.Module(readFileSync(new URL("../core-as/kernel.wasm", import.meta.url)));
+  const clock = systemClock;
+  const registry = await Registry.open(log, "bench", clock);
+  const { text: token, declared } = await createToken("bench", EVERYTHING, clock.nowMs(), null);
+  await registry.put("token", declared.id, 0, declared);
+  for (const type of TYPES) await declareEventType({ log, registry, clock }, type);
+  const kernel = createKernel(wasm, crypto.getRandomValues(new Uint8Array(16)));
+  const app = createIngestApp(
+    {
+      log,
+      registry,
+      kernel,
+      clock,
+      authenticator: new Authenticator(registry, clock),
+      randomness: systemRandomness,
+      logger: silentLogger,
+    },
+    { limits: { eventBytes: 999_000, bodyBytes: 8_388_608, batchEvents: 10_000, depth: 64 } },
+  );
+  const listener = getRequestListener(app.fetch);
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing)).listen(
+    0,
+    "127.0.0.1",
+  );
+  const port = await listening(server);
+  return { server, target: (name) => ({ port, path: `/event-types/${name}/events`, token }) };
+}
+
+async function startBare(): Promise<{ server: Server; target: Target }> {
+  const server = createServer((incoming, answer) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+    incoming.once("end", () => {
+      Buffer.concat(chunks);
+      answer.writeHead(200).end();
+    });
+  }).listen(0, "127.0.0.1");
+  return { server, target: { port: await listening(server), path: "/", token: "x" } };
+}
+
+/** CPU time of this process per request, µs. */
+async function costUs(client: ChildProcess, target: Target): Promise<number> {
+  const before = process.cpuUsage();
+  client.send(target);
+  await once(client, "message");
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / REQUESTS;
+}
+
+async function main(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "muara-bench-ingest-"));
+  const client = fork(import.meta.filename, ["--client"]);
+  client.once("exit", clientEnded);
+  const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
+  const fileLog = await openFileLog({ directory, onFatal: giveUp, ...services });
+  const bare = await startBare();
+  const door = await startDoor(droppingLog());
+  const durable = await startDoor(fileLog);
+  const targets: readonly [string, Target][] = [
+    ["bare node:http", bare.target],
+    ["open schema", door.target("open")],
+    ["open schema, hash over 8 partitions", door.target("keyed")],
+    ["constrained schema (ajv)", door.target("checked")],
+    ["open schema, log on disk", durable.target("open")],
+  ];
+  const costs = targets.map((): number[] => []);
+  for (let round = 0; round <= ROUNDS; round++)
+    for (const [i, [, target]] of targets.entries()) {
+      const cost = await costUs(client, target);
+      if (round > 0) costs[i]!.push(cost); // the first round only warms up
+    }
+  const [reference, ...ours] = costs.map(median);
+  printResult(
+    "ingest",
+    ours.map((value, i): Metric => {
+      const name = `CPU per request of ${EVENTS} events, ${targets[i + 1]![0]}`;
+      return { name, value, unit: "µs", reference: reference!, ratio: reference! / value };
+    }),
+  );
+  client.removeListener("exit", clientEnded).kill();
+  for (const { server } of [bare, door, durable]) server.close();
+  await fileLog.close();
+  rmSync(directory, { recursive: true });
+}
+
+function clientEnded(): never {
+  throw new Error("the client gave up: see its error");
+}
+
+function giveUp(error: unknown): never {
+  throw error;
+}
+
+if (process.argv.includes("--client")) await runClient();
+else await main();
