@@ -3,16 +3,24 @@
  * time, so that old ones leave as a whole; inside a generation an identity can occur only once, because a
  * generation is no longer than the horizon.
  *
- * Tables are laid out like Abseil's "Swiss tables": 16 control bytes are compared at once. A deleted entry
- * becomes empty when its group still has an empty slot (then no probe ever went past that group), else a
- * tombstone. Load never exceeds 7/8, tombstones included, so every probe ends.
+ * Load never exceeds 7/8, tombstones included, so every probe ends (identity-table.ts).
  *
  * What `admit` adds is tentative: each generation keeps a journal of it until `keep` or `undo`.
  */
 import { allocate, blockBytes, release } from "./memory";
 
-const EMPTY: u8 = 0x80;
-const DELETED: u8 = 0xfe;
+import {
+  EMPTY,
+  NOWHERE,
+  SLOT_BYTES,
+  copyEntries,
+  eraseSlot,
+  fillSlot,
+  findSlot,
+  freeSlot,
+  mixIdentity,
+  slotTime,
+} from "./identity-table";
 
 // A set.
 const HORIZON: usize = 0;
@@ -40,9 +48,6 @@ const MARK: usize = 36;
 const GENERATION: usize = 48;
 
 const SLOTS_MIN: u32 = 16;
-/** Control byte, identity, ms within the generation. */
-const SLOT_BYTES: usize = 21;
-const NOWHERE: u32 = 0xffffffff;
 
 function bump(address: usize, offset: usize, by: i32): void {
   store<u32>(address + offset, load<u32>(address + offset) + <u32>by);
@@ -118,68 +123,10 @@ function floorDivide(value: i64, by: i64): i64 {
   return value < 0 && quotient * by != value ? quotient - 1 : quotient;
 }
 
-// ---- one table
+// ---- entries of one generation
 
-const FIRST_FACTOR: u64 = ((<u64>0x9e3779b9) << 32) | 0x7f4a7c15;
-const SECOND_FACTOR: u64 = ((<u64>0xc2b2ae3d) << 32) | 0x27d4eb4f;
-
-function mix(low: u64, high: u64): u64 {
-  const hash = (high ^ (low * FIRST_FACTOR)) * SECOND_FACTOR;
-  return hash ^ (hash >> 32);
-}
-
-function controlOf(hash: u64): u8 {
-  return <u8>(hash & 0x7f);
-}
-
-function identityAt(table: usize, capacity: u32, slot: u32): usize {
-  return table + capacity + ((<usize>slot) << 4);
-}
-
-function timeAt(table: usize, capacity: u32, slot: u32): usize {
-  return table + <usize>capacity * 17 + ((<usize>slot) << 2);
-}
-
-/** The slot of an identity in a generation, or NOWHERE. */
 function find(generation: usize, low: u64, high: u64, hash: u64): u32 {
-  const table: usize = load<u32>(generation, TABLE);
-  const capacity: u32 = load<u32>(generation, CAPACITY);
-  const groupMask: u32 = (capacity >> 4) - 1;
-  const wanted = i8x16.splat(controlOf(hash));
-  let group: u32 = <u32>(hash >> 7) & groupMask;
-  let step: u32 = 0;
-  while (true) {
-    const controls = v128.load(table + ((<usize>group) << 4));
-    let matches = i8x16.bitmask(i8x16.eq(controls, wanted));
-    while (matches) {
-      const slot: u32 = (group << 4) + <u32>ctz(matches);
-      const identity = identityAt(table, capacity, slot);
-      if (load<u64>(identity) == low && load<u64>(identity, 8) == high) return slot;
-      matches &= matches - 1;
-    }
-    if (i8x16.bitmask(i8x16.eq(controls, i8x16.splat(EMPTY)))) return NOWHERE;
-    group = (group + ++step) & groupMask;
-  }
-}
-
-/** The first slot on an identity's way that is empty or a tombstone. */
-function freeSlot(table: usize, capacity: u32, hash: u64): u32 {
-  const groupMask: u32 = (capacity >> 4) - 1;
-  let group: u32 = <u32>(hash >> 7) & groupMask;
-  let step: u32 = 0;
-  while (true) {
-    const free = i8x16.bitmask(v128.load(table + ((<usize>group) << 4)));
-    if (free) return (group << 4) + <u32>ctz(free);
-    group = (group + ++step) & groupMask;
-  }
-}
-
-function put(table: usize, capacity: u32, slot: u32, low: u64, high: u64, ms: u32, hash: u64): void {
-  store<u8>(table + slot, controlOf(hash));
-  const identity = identityAt(table, capacity, slot);
-  store<u64>(identity, low);
-  store<u64>(identity, high, 8);
-  store<u32>(timeAt(table, capacity, slot), ms);
+  return findSlot(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), low, high, hash);
 }
 
 /** Makes room for one more entry. @returns false when there is no memory: nothing has changed then */
@@ -194,26 +141,7 @@ function makeRoom(set: usize, generation: usize): bool {
   const table = take(set, <usize>fresh * SLOT_BYTES);
   if (table == 0) return false;
   memory.fill(table, EMPTY, fresh);
-  for (let group: u32 = 0; group < capacity; group += 16) {
-    let full = ~i8x16.bitmask(v128.load(from + group)) & 0xffff;
-    while (full) {
-      const slot: u32 = group + <u32>ctz(full);
-      const identity = identityAt(from, capacity, slot);
-      const low: u64 = load<u64>(identity);
-      const high: u64 = load<u64>(identity, 8);
-      const hash = mix(low, high);
-      put(
-        table,
-        fresh,
-        freeSlot(table, fresh, hash),
-        low,
-        high,
-        load<u32>(timeAt(from, capacity, slot)),
-        hash,
-      );
-      full &= full - 1;
-    }
-  }
+  copyEntries(from, capacity, table, fresh);
   give(set, from);
   store<u32>(generation, <u32>table, TABLE);
   store<u32>(generation, fresh, CAPACITY);
@@ -228,20 +156,16 @@ function addEntry(set: usize, generation: usize, low: u64, high: u64, ms: u32, h
   const capacity: u32 = load<u32>(generation, CAPACITY);
   const slot = freeSlot(table, capacity, hash);
   if (load<u8>(table + slot) == EMPTY) bump(generation, FILLED, 1);
-  put(table, capacity, slot, low, high, ms, hash);
+  fillSlot(table, capacity, slot, low, high, ms, hash);
   bump(generation, LIVE, 1);
   bump(set, SIZE, 1);
   return true;
 }
 
 function removeEntry(set: usize, generation: usize, low: u64, high: u64): void {
-  const slot = find(generation, low, high, mix(low, high));
+  const slot = find(generation, low, high, mixIdentity(low, high));
   if (slot == NOWHERE) return;
-  const table: usize = load<u32>(generation, TABLE);
-  const group = table + (slot & ~15);
-  const hasEmpty = i8x16.bitmask(i8x16.eq(v128.load(group), i8x16.splat(EMPTY))) != 0;
-  store<u8>(table + slot, hasEmpty ? EMPTY : DELETED);
-  if (hasEmpty) bump(generation, FILLED, -1);
+  if (eraseSlot(load<u32>(generation, TABLE), slot)) bump(generation, FILLED, -1);
   bump(generation, LIVE, -1);
   bump(set, SIZE, -1);
 }
@@ -408,13 +332,15 @@ export function admit(
     }
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    const hash = mix(low, high);
+    const hash = mixIdentity(low, high);
     let answer: u8 = ADMITTED;
     for (let g = first; g < last; g++) {
       const generation = generationAt(set, g);
       const slot = find(generation, low, high, hash);
       if (slot == NOWHERE) continue;
-      const ms: u32 = load<u32>(timeAt(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot));
+      const ms: u32 = load<u32>(
+        slotTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot),
+      );
       const distance: i64 = load<i64>(generation, NUMBER) * span + <i64>ms - time;
       if (distance <= horizon && distance >= -horizon) {
         answer = DUPLICATE;
@@ -460,7 +386,7 @@ export function insert(set: usize, count: u32, identities: usize, ingest: usize)
     if (generation == 0) return false;
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    const hash = mix(low, high);
+    const hash = mixIdentity(low, high);
     if (find(generation, low, high, hash) != NOWHERE) continue;
     if (!addEntry(set, generation, low, high, <u32>(time - number * span), hash)) return false;
   }

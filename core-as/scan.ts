@@ -1,21 +1,16 @@
 /**
- * The scanner: one pass over JSON text that checks everything that an event must be and picks out the values
- * of a plan's paths. It keeps no tree and makes no copies; only keys and ids with escapes are rewritten.
+ * The scanner: records of a batch, or the items of a body that is one JSON array.
  *
  * Records may be anywhere in the input, so the byte behind each is set to 0 while it is scanned (text.ts says
  * why) and put back afterwards.
  */
-import { REGION_DEEP, REGION_TEXT, reserve } from "./memory";
 import {
   BAD_INDEX,
   BROKEN,
   DONE,
-  DUPLICATE_KEY,
   NOT_JSON,
-  NOT_OBJECT,
   OK,
   OUT_OF_MEMORY,
-  TOO_DEEP,
   TOO_LARGE,
   TOO_MANY,
   beginRecord,
@@ -23,343 +18,20 @@ import {
   brokenAt,
   exhausted,
   isExhausted,
-  note,
   verdict,
   verdictAt,
 } from "./verdict";
-import {
-  hasEscapes,
-  setReplaceLineBreaks,
-  skipNumber,
-  skipSpace,
-  skipString,
-  skipWord,
-  specialBits,
-  unescape,
-} from "./text";
-import {
-  KEY_NO_MEMORY,
-  KEY_REPEATED,
-  addKey,
-  beginKeys,
-  firstBytes,
-  hashKey,
-  hashShortKey,
-  nextObject,
-} from "./keys";
-import {
-  FRAME,
-  childOf,
-  errorsOf,
-  framesOf,
-  lengthsOf,
-  layOut,
-  maxBytes,
-  maxDepth,
-  rootNode,
-  startsOf,
-  verdictsOf,
-} from "./plan";
-import {
-  TYPE_ARRAY,
-  TYPE_ESCAPED,
-  TYPE_FALSE,
-  TYPE_NULL,
-  TYPE_NUMBER,
-  TYPE_OBJECT,
-  TYPE_STRING,
-  TYPE_TRUE,
-  abandonFields,
-  beginFields,
-  beginRow,
-  capture,
-  finishFields,
-} from "./fields";
-
-import {
-  beginShapes,
-  follower,
-  innerShape,
-  isRepeated,
-  itemsShape,
-  learn,
-  leave,
-  predicted,
-  spanOf,
-  targetOf,
-} from "./shapes";
-
-// What the scan expects next.
-const VALUE: i32 = 0;
-const FIRST_ITEM: i32 = 1;
-const KEY: i32 = 2;
-const FIRST_KEY: i32 = 3;
-const AFTER: i32 = 4;
-
-// A frame: the object and node around a container, then the container's own node and start.
-const OUTER_OBJECT: usize = 0;
-const OUTER_NODE: usize = 4;
-const OWN_NODE: usize = 8;
-const OWN_START: usize = 12;
-const OUTER_SHAPE: usize = 16;
+import { setReplaceLineBreaks, skipSpace } from "./text";
+import { beginKeys } from "./keys";
+import { errorsOf, lengthsOf, layOut, maxBytes, startsOf, verdictsOf } from "./plan";
+import { abandonFields, beginFields, beginRow, finishFields } from "./fields";
+import { beginText, beginValues, scanValue, textEnd } from "./value";
 
 let plan: usize = 0;
-let root: usize = 0;
-let shapes: usize = 0;
-let frames: usize = 0;
-let depthLimit: u32 = 0;
-/** The end of the text, where a 0 stands. */
-let textEnd: usize = 0;
-/** Unescaped keys of the record: [textStart, textTop). */
-let textTop: usize = 0;
-
-// What `scanKey` found: the node of the path that the key continues, and the shape after it.
-let keyNode: usize = 0;
-let keyShape: usize = 0;
-
-/** Scans a key from its opening quote to behind its colon, and finds repeated keys. */
-function scanKey(at: usize, object: u32, node: usize, shape: usize): usize {
-  const start = at + 1;
-  if (shape) {
-    const next = predicted(shape, start);
-    if (next) {
-      keyShape = next;
-      keyNode = targetOf(next);
-      return start + spanOf(next);
-    }
-  }
-  const bytes = v128.load(start);
-  const special = specialBits(bytes);
-  let length: u32 = <u32>ctz(special | 0x10000);
-  let key = start;
-  let end = start + length;
-  let hash: u64;
-  if (special != 0 && load<u8>(end) == 34) {
-    hash = hashShortKey(firstBytes(bytes, length), length);
-  } else {
-    end = skipString(start);
-    if (end == 0) return 0;
-    length = <u32>(end - start);
-    if (hasEscapes) {
-      if (textTop == 0) textTop = reserve(REGION_TEXT, textEnd - start);
-      if (textTop == 0) return exhausted();
-      key = textTop;
-      length = <u32>unescape(start, length, key);
-      textTop += length;
-    }
-    hash = hashKey(key, length);
-  }
-  if (!enterKey(at, object, node, shape, hash, key, length, key == start)) return exhausted();
-  let colon = end + 1;
-  if (load<u8>(colon) != 58) {
-    colon = skipSpace(colon);
-    if (load<u8>(colon) != 58) return broken(colon);
-  }
-  return colon + 1;
-}
-
-/** Finds out what follows from a key that was not the predicted one. @returns false when there is no memory */
-function enterKey(
-  at: usize,
-  object: u32,
-  node: usize,
-  shape: usize,
-  hash: u64,
-  key: usize,
-  length: u32,
-  isPlain: bool,
-): bool {
-  keyShape = 0;
-  if (shape) {
-    keyShape = follower(shape, hash, key, length);
-    if (keyShape) {
-      keyNode = targetOf(keyShape);
-      return true;
-    }
-  }
-  keyNode = node ? childOf(node, hash, key, length) : 0;
-  if (verdict != OK) return true;
-  if (shape) {
-    if (isRepeated(shape, hash, key, length)) {
-      note(DUPLICATE_KEY, at);
-      return true;
-    }
-    if (isPlain) keyShape = learn(plan, shape, keyNode, hash, key, length);
-    if (keyShape) return true;
-    if (!leave(plan, shape, object)) return false;
-  }
-  const answer = addKey(hash, object, key, length);
-  if (answer == KEY_REPEATED) note(DUPLICATE_KEY, at);
-  return answer != KEY_NO_MEMORY;
-}
-
-/** Checks the syntax of a container that is nested too deeply for anything else. One bit per level. */
-function skipContainer(from: usize): usize {
-  const levels = reserve(REGION_DEEP, ((textEnd - from) >> 3) + 16);
-  if (levels == 0) return exhausted();
-  let depth: usize = 0;
-  let at = from;
-  let state = VALUE;
-  let isObject = false;
-  while (true) {
-    at = skipSpace(at);
-    const c: u32 = load<u8>(at);
-    if (state == AFTER) {
-      if (depth == 0) return at;
-      if (c == 44) {
-        at++;
-        state = isObject ? KEY : VALUE;
-        continue;
-      }
-      if (c != (isObject ? 125 : 93)) return broken(at);
-    } else if (state >= KEY) {
-      if (c == 34) {
-        at = skipString(at + 1);
-        if (at == 0) return 0;
-        at = skipSpace(at + 1);
-        if (load<u8>(at) != 58) return broken(at);
-        at++;
-        state = VALUE;
-        continue;
-      }
-      if (c != 125 || state == KEY) return broken(at);
-    } else if (c == 123 || c == 91) {
-      const bit: u8 = (<u8>1) << (<u8>(depth & 7));
-      const byte = levels + (depth >> 3);
-      store<u8>(byte, isObject ? load<u8>(byte) | bit : load<u8>(byte) & ~bit);
-      depth++;
-      isObject = c == 123;
-      state = isObject ? FIRST_KEY : FIRST_ITEM;
-      at++;
-      continue;
-    } else if (c != 93 || state != FIRST_ITEM) {
-      if (c == 34) at = skipString(at + 1);
-      else if (c == 45 || c - 48 < 10) at = skipNumber(at);
-      else at = skipWord(at);
-      if (at == 0) return 0;
-      if (c == 34) at++;
-      state = AFTER;
-      continue;
-    }
-    // a container ends here
-    depth--;
-    isObject = ((load<u8>(levels + (depth >> 3)) >> <u8>(depth & 7)) & 1) != 0;
-    at++;
-    state = AFTER;
-  }
-}
-
-/** Scans a value that is no container, or a container that is nested too deeply. */
-function scanLeaf(at: usize, c: u32, target: usize): usize {
-  let start = at;
-  let end: usize;
-  let type: u8;
-  if (c == 34) {
-    start++;
-    end = skipString(start);
-    if (end == 0) return 0;
-    if (target) capture(target, hasEscapes ? TYPE_ESCAPED : TYPE_STRING, start, end - start);
-    return end + 1;
-  }
-  if (c == 123 || c == 91) {
-    note(TOO_DEEP, at);
-    end = skipContainer(at);
-    type = c == 123 ? TYPE_OBJECT : TYPE_ARRAY;
-  } else if (c == 45 || c - 48 < 10) {
-    end = skipNumber(at);
-    type = TYPE_NUMBER;
-  } else {
-    end = skipWord(at);
-    type = c == 116 ? TYPE_TRUE : c == 102 ? TYPE_FALSE : TYPE_NULL;
-  }
-  if (end == 0) return 0;
-  if (target) capture(target, type, start, end - start);
-  return end;
-}
-
-/** Scans one value. @returns the address behind it; 0 when it is broken or memory ran out */
-function scanValue(from: usize): usize {
-  let at = from;
-  let depth: u32 = 0;
-  let object: u32 = 0; // the number of the object that the scan is in; 0 in an array
-  let node: usize = 0; // where that object is in the tree of paths; 0 when it is on none
-  let target: usize = root; // the node of the value that comes
-  let shape: usize = shapes; // in an object, of its keys so far; in an array, what stands for its items
-  let state = VALUE;
-  if (load<u8>(at) != 123) note(NOT_OBJECT, at);
-  while (true) {
-    let c: u32 = load<u8>(at);
-    if (c <= 32) {
-      at = skipSpace(at);
-      c = load<u8>(at);
-    }
-    if (state == AFTER && c == 44) {
-      at++;
-      target = 0;
-      state = VALUE;
-      if (object == 0) continue;
-      state = KEY;
-      c = load<u8>(at);
-      if (c != 34) continue;
-    }
-    if (state >= KEY && state != AFTER && c == 34) {
-      at = scanKey(at, object, node, shape);
-      if (at == 0) return 0;
-      target = keyNode;
-      shape = keyShape;
-      state = VALUE;
-      continue;
-    }
-    if (state == VALUE || (state == FIRST_ITEM && c != 93)) {
-      if ((c != 123 && c != 91) || depth == depthLimit) {
-        at = scanLeaf(at, c, target);
-        if (at == 0 || depth == 0) return at;
-        state = AFTER;
-        continue;
-      }
-      openFrame(depth, object, node, target, at, shape);
-      shape = c == 123 ? innerShape(plan, shape) : itemsShape(plan, shape);
-      depth++;
-      at++;
-      object = c == 123 ? nextObject() : 0;
-      node = c == 123 ? target : 0;
-      target = 0;
-      state = c == 123 ? FIRST_KEY : FIRST_ITEM;
-      continue;
-    }
-    // a container ends here
-    if (c != (object ? 125 : 93) || state == KEY) return broken(at);
-    depth--;
-    at++;
-    const frame = frames + <usize>depth * FRAME;
-    const own: usize = load<u32>(frame, OWN_NODE);
-    if (own) {
-      const start: usize = load<u32>(frame, OWN_START);
-      capture(own, object ? TYPE_OBJECT : TYPE_ARRAY, start, at - start);
-    }
-    if (depth == 0) return at;
-    object = load<u32>(frame, OUTER_OBJECT);
-    node = load<u32>(frame, OUTER_NODE);
-    shape = load<u32>(frame, OUTER_SHAPE);
-    state = AFTER;
-  }
-}
-
-function openFrame(depth: u32, object: u32, node: usize, target: usize, start: usize, shape: usize): void {
-  const frame = frames + <usize>depth * FRAME;
-  store<u32>(frame, object, OUTER_OBJECT);
-  store<u32>(frame, <u32>node, OUTER_NODE);
-  store<u32>(frame, <u32>target, OWN_NODE);
-  store<u32>(frame, <u32>start, OWN_START);
-  store<u32>(frame, <u32>shape, OUTER_SHAPE);
-}
 
 function begin(scanPlan: usize, bytes: usize, secret: usize, replacesLineBreaks: bool): void {
   plan = scanPlan;
-  root = rootNode(plan);
-  shapes = beginShapes(plan);
-  frames = framesOf(plan);
-  depthLimit = maxDepth(plan);
+  beginValues(plan);
   setReplaceLineBreaks(replacesLineBreaks);
   beginFields(plan, bytes, secret);
 }
@@ -402,10 +74,9 @@ export function scanRecords(
       continue;
     }
     const text = bytes + start;
-    textEnd = text + size;
+    beginText(text + size);
     const kept = load<u8>(textEnd);
     store<u8>(textEnd, 0);
-    textTop = 0;
     beginRecord();
     beginKeys();
     let end = scanValue(skipSpace(text));
@@ -451,15 +122,14 @@ export function scanArray(
   const capacity = min<usize>(maxItems, (length >> 1) + 1);
   if (!layOut(scanPlan, capacity)) return OUT_OF_MEMORY;
   begin(scanPlan, bytes, secret, replacesLineBreaks);
-  textEnd = bytes + length;
-  store<u8>(textEnd, 0);
+  store<u8>(bytes + length, 0);
   const limit = maxBytes(plan);
   const starts = startsOf(plan);
   const lengths = lengthsOf(plan);
   let at = skipSpace(bytes);
   if (load<u8>(at) != 91) return breakBody(bytes, at);
   at = skipSpace(at + 1);
-  if (load<u8>(at) == 93) return endBody(bytes, at + 1);
+  if (load<u8>(at) == 93) return endBody(bytes, at + 1, bytes + length);
   let row: usize = 0;
   while (true) {
     if (row == maxItems) {
@@ -467,7 +137,7 @@ export function scanArray(
       return TOO_MANY;
     }
     const text = at;
-    textTop = 0;
+    beginText(bytes + length);
     beginRecord();
     beginRow(row);
     beginKeys();
@@ -482,13 +152,13 @@ export function scanArray(
     itemCount = row;
     at = skipSpace(at);
     const c: u32 = load<u8>(at);
-    if (c == 93) return endBody(bytes, at + 1);
+    if (c == 93) return endBody(bytes, at + 1, bytes + length);
     if (c != 44) return breakBody(bytes, at);
     at = skipSpace(at + 1);
   }
 }
 
-function endBody(bytes: usize, at: usize): i32 {
+function endBody(bytes: usize, at: usize, bodyEnd: usize): i32 {
   const end = skipSpace(at);
-  return end == textEnd ? DONE : breakBody(bytes, end);
+  return end == bodyEnd ? DONE : breakBody(bytes, end);
 }

@@ -1,0 +1,311 @@
+/**
+ * One JSON value, in one pass: checks everything that an event must be and picks out the values of a plan's
+ * paths. It keeps no tree and makes no copies; only keys with escapes are rewritten.
+ */
+import { REGION_DEEP, REGION_TEXT, reserve } from "./memory";
+import { DUPLICATE_KEY, NOT_OBJECT, OK, TOO_DEEP, broken, exhausted, note, verdict } from "./verdict";
+import { hasEscapes, skipNumber, skipSpace, skipString, skipWord, specialBits, unescape } from "./text";
+import { KEY_NO_MEMORY, KEY_REPEATED, addKey, firstBytes, hashKey, hashShortKey, nextObject } from "./keys";
+import { FRAME, childOf, framesOf, maxDepth, rootNode } from "./plan";
+import {
+  TYPE_ARRAY,
+  TYPE_ESCAPED,
+  TYPE_FALSE,
+  TYPE_NULL,
+  TYPE_NUMBER,
+  TYPE_OBJECT,
+  TYPE_STRING,
+  TYPE_TRUE,
+  capture,
+} from "./fields";
+import {
+  beginShapes,
+  follower,
+  innerShape,
+  isRepeated,
+  itemsShape,
+  learn,
+  leave,
+  predicted,
+  spanOf,
+  targetOf,
+} from "./shapes";
+
+// What the scan expects next.
+const VALUE: i32 = 0;
+const FIRST_ITEM: i32 = 1;
+const KEY: i32 = 2;
+const FIRST_KEY: i32 = 3;
+const AFTER: i32 = 4;
+
+// A frame: the object and node around a container, then the container's own node and start.
+const OUTER_OBJECT: usize = 0;
+const OUTER_NODE: usize = 4;
+const OWN_NODE: usize = 8;
+const OWN_START: usize = 12;
+const OUTER_SHAPE: usize = 16;
+
+let plan: usize = 0;
+let root: usize = 0;
+let shapes: usize = 0;
+let frames: usize = 0;
+let depthLimit: u32 = 0;
+/** The end of the text, where a 0 stands. */
+export let textEnd: usize = 0;
+/** Unescaped keys of the record: [textStart, textTop). */
+let textTop: usize = 0;
+
+// What `scanKey` found: the node of the path that the key continues, and the shape after it.
+let keyNode: usize = 0;
+let keyShape: usize = 0;
+
+/** Scans a key from its opening quote to behind its colon, and finds repeated keys. */
+function scanKey(at: usize, object: u32, node: usize, shape: usize): usize {
+  const start = at + 1;
+  if (shape) {
+    const next = predicted(shape, start);
+    if (next) {
+      keyShape = next;
+      keyNode = targetOf(next);
+      return start + spanOf(next);
+    }
+  }
+  const bytes = v128.load(start);
+  const special = specialBits(bytes);
+  let length: u32 = <u32>ctz(special | 0x10000);
+  let key = start;
+  let end = start + length;
+  let hash: u64;
+  if (special != 0 && load<u8>(end) == 34) {
+    hash = hashShortKey(firstBytes(bytes, length), length);
+  } else {
+    end = skipString(start);
+    if (end == 0) return 0;
+    length = <u32>(end - start);
+    if (hasEscapes) {
+      if (textTop == 0) textTop = reserve(REGION_TEXT, textEnd - start);
+      if (textTop == 0) return exhausted();
+      key = textTop;
+      length = <u32>unescape(start, length, key);
+      textTop += length;
+    }
+    hash = hashKey(key, length);
+  }
+  if (!enterKey(at, object, node, shape, hash, key, length, key == start)) return exhausted();
+  let colon = end + 1;
+  if (load<u8>(colon) != 58) {
+    colon = skipSpace(colon);
+    if (load<u8>(colon) != 58) return broken(colon);
+  }
+  return colon + 1;
+}
+
+/** Finds out what follows from a key that was not the predicted one. @returns false when there is no memory */
+function enterKey(
+  at: usize,
+  object: u32,
+  node: usize,
+  shape: usize,
+  hash: u64,
+  key: usize,
+  length: u32,
+  isPlain: bool,
+): bool {
+  keyShape = 0;
+  if (shape) {
+    keyShape = follower(shape, hash, key, length);
+    if (keyShape) {
+      keyNode = targetOf(keyShape);
+      return true;
+    }
+  }
+  keyNode = node ? childOf(node, hash, key, length) : 0;
+  if (verdict != OK) return true;
+  if (shape) {
+    if (isRepeated(shape, hash, key, length)) {
+      note(DUPLICATE_KEY, at);
+      return true;
+    }
+    if (isPlain) keyShape = learn(plan, shape, keyNode, hash, key, length);
+    if (keyShape) return true;
+    if (!leave(plan, shape, object)) return false;
+  }
+  const answer = addKey(hash, object, key, length);
+  if (answer == KEY_REPEATED) note(DUPLICATE_KEY, at);
+  return answer != KEY_NO_MEMORY;
+}
+
+/** Checks the syntax of a container that is nested too deeply for anything else. One bit per level. */
+function skipContainer(from: usize): usize {
+  const levels = reserve(REGION_DEEP, ((textEnd - from) >> 3) + 16);
+  if (levels == 0) return exhausted();
+  let depth: usize = 0;
+  let at = from;
+  let state = VALUE;
+  let isObject = false;
+  while (true) {
+    at = skipSpace(at);
+    const c: u32 = load<u8>(at);
+    if (state == AFTER) {
+      if (depth == 0) return at;
+      if (c == 44) {
+        at++;
+        state = isObject ? KEY : VALUE;
+        continue;
+      }
+      if (c != (isObject ? 125 : 93)) return broken(at);
+    } else if (state >= KEY) {
+      if (c == 34) {
+        at = skipString(at + 1);
+        if (at == 0) return 0;
+        at = skipSpace(at + 1);
+        if (load<u8>(at) != 58) return broken(at);
+        at++;
+        state = VALUE;
+        continue;
+      }
+      if (c != 125 || state == KEY) return broken(at);
+    } else if (c == 123 || c == 91) {
+      const bit: u8 = (<u8>1) << (<u8>(depth & 7));
+      const byte = levels + (depth >> 3);
+      store<u8>(byte, isObject ? load<u8>(byte) | bit : load<u8>(byte) & ~bit);
+      depth++;
+      isObject = c == 123;
+      state = isObject ? FIRST_KEY : FIRST_ITEM;
+      at++;
+      continue;
+    } else if (c != 93 || state != FIRST_ITEM) {
+      if (c == 34) at = skipString(at + 1);
+      else if (c == 45 || c - 48 < 10) at = skipNumber(at);
+      else at = skipWord(at);
+      if (at == 0) return 0;
+      if (c == 34) at++;
+      state = AFTER;
+      continue;
+    }
+    // a container ends here
+    depth--;
+    isObject = ((load<u8>(levels + (depth >> 3)) >> <u8>(depth & 7)) & 1) != 0;
+    at++;
+    state = AFTER;
+  }
+}
+
+/** Scans a value that is no container, or a container that is nested too deeply. */
+function scanLeaf(at: usize, c: u32, target: usize): usize {
+  let start = at;
+  let end: usize;
+  let type: u8;
+  if (c == 34) {
+    start++;
+    end = skipString(start);
+    if (end == 0) return 0;
+    if (target) capture(target, hasEscapes ? TYPE_ESCAPED : TYPE_STRING, start, end - start);
+    return end + 1;
+  }
+  if (c == 123 || c == 91) {
+    note(TOO_DEEP, at);
+    end = skipContainer(at);
+    type = c == 123 ? TYPE_OBJECT : TYPE_ARRAY;
+  } else if (c == 45 || c - 48 < 10) {
+    end = skipNumber(at);
+    type = TYPE_NUMBER;
+  } else {
+    end = skipWord(at);
+    type = c == 116 ? TYPE_TRUE : c == 102 ? TYPE_FALSE : TYPE_NULL;
+  }
+  if (end == 0) return 0;
+  if (target) capture(target, type, start, end - start);
+  return end;
+}
+
+export function beginValues(scanPlan: usize): void {
+  plan = scanPlan;
+  root = rootNode(plan);
+  shapes = beginShapes(plan);
+  frames = framesOf(plan);
+  depthLimit = maxDepth(plan);
+}
+
+/** Begins a text that ends at `end`, where the caller has put a 0. */
+export function beginText(end: usize): void {
+  textEnd = end;
+  textTop = 0;
+}
+
+/** Scans one value. @returns the address behind it; 0 when it is broken or memory ran out */
+export function scanValue(from: usize): usize {
+  let at = from;
+  let depth: u32 = 0;
+  let object: u32 = 0; // the number of the object that the scan is in; 0 in an array
+  let node: usize = 0; // where that object is in the tree of paths; 0 when it is on none
+  let target: usize = root; // the node of the value that comes
+  let shape: usize = shapes; // in an object, of its keys so far; in an array, what stands for its items
+  let state = VALUE;
+  if (load<u8>(at) != 123) note(NOT_OBJECT, at);
+  while (true) {
+    let c: u32 = load<u8>(at);
+    if (c <= 32) {
+      at = skipSpace(at);
+      c = load<u8>(at);
+    }
+    if (state == AFTER && c == 44) {
+      at++;
+      target = 0;
+      state = VALUE;
+      if (object == 0) continue;
+      state = KEY;
+      c = load<u8>(at);
+      if (c != 34) continue;
+    }
+    if (state >= KEY && state != AFTER && c == 34) {
+      at = scanKey(at, object, node, shape);
+      if (at == 0) return 0;
+      target = keyNode;
+      shape = keyShape;
+      state = VALUE;
+      continue;
+    }
+    if (state == VALUE || (state == FIRST_ITEM && c != 93)) {
+      if ((c != 123 && c != 91) || depth == depthLimit) {
+        at = scanLeaf(at, c, target);
+        if (at == 0 || depth == 0) return at;
+        state = AFTER;
+        continue;
+      }
+      openFrame(depth, object, node, target, at, shape);
+      shape = c == 123 ? innerShape(plan, shape) : itemsShape(plan, shape);
+      depth++;
+      at++;
+      object = c == 123 ? nextObject() : 0;
+      node = c == 123 ? target : 0;
+      target = 0;
+      state = c == 123 ? FIRST_KEY : FIRST_ITEM;
+      continue;
+    }
+    // a container ends here
+    if (c != (object ? 125 : 93) || state == KEY) return broken(at);
+    depth--;
+    at++;
+    const frame = frames + <usize>depth * FRAME;
+    const own: usize = load<u32>(frame, OWN_NODE);
+    if (own) {
+      const start: usize = load<u32>(frame, OWN_START);
+      capture(own, object ? TYPE_OBJECT : TYPE_ARRAY, start, at - start);
+    }
+    if (depth == 0) return at;
+    object = load<u32>(frame, OUTER_OBJECT);
+    node = load<u32>(frame, OUTER_NODE);
+    shape = load<u32>(frame, OUTER_SHAPE);
+    state = AFTER;
+  }
+}
+
+function openFrame(depth: u32, object: u32, node: usize, target: usize, start: usize, shape: usize): void {
+  const frame = frames + <usize>depth * FRAME;
+  store<u32>(frame, object, OUTER_OBJECT);
+  store<u32>(frame, <u32>node, OUTER_NODE);
+  store<u32>(frame, <u32>target, OWN_NODE);
+  store<u32>(frame, <u32>start, OWN_START);
+  store<u32>(frame, <u32>shape, OUTER_SHAPE);
+}
