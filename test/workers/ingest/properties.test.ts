@@ -53,7 +53,8 @@ test("hash partitioning and keys equal an independent model", async () => {
         expect((await door.declare(declared)).status).toBe(201);
         const body = rows.map(([a, c, isEscaped], n) => {
           const payload = `{"n":${n},"a":${written(a, isEscaped)},"b":{"c":${written(c, !isEscaped)}}}`;
-          const metadata = `{"eid":"00000000-0000-4000-8000-${String(n).padStart(12, "0")}","occurred_at":"2026-03-01T00:00:00Z"}`;
+          const eid = `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
+          const metadata = `{"eid":"${eid}","occurred_at":"2026-03-01T00:00:00Z"}`;
           return isData
             ? `{"metadata":${metadata},"data_op":"C","data_type":"t","data":${payload}}`
             : payload;
