@@ -1,0 +1,338 @@
+/** The commands against the whole program: what they print, where, and with which exit code. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { main } from "../../../api/cli/main.ts";
+import type { DemoFlags, StartFlags } from "../../../api/cli/services.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { eventId, orderEvent, orderType, startStack, type Stack } from "../stack.ts";
+
+const TYPE = "ORDER_PLACED";
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+interface RunOptions {
+  readonly stdin?: string;
+  readonly environment?: Record<string, string>;
+  readonly signal?: AbortSignal;
+  readonly onOut?: (text: string) => void;
+}
+
+let stack: Stack;
+let folder: string;
+let started: StartFlags | undefined;
+let demonstrated: DemoFlags | undefined;
+
+/** Runs a command line as a process would, in this one. */
+async function muara(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const out: Uint8Array[] = [];
+  const err: string[] = [];
+  async function* stdin(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(options.stdin ?? "");
+  }
+  const code = await main(argv, {
+    version: "1.2.3",
+    start: async (flags) => {
+      started = flags;
+      return 0;
+    },
+    demo: async (flags) => {
+      demonstrated = flags;
+      return 0;
+    },
+    io: {
+      stdout: {
+        write: (text) => {
+          out.push(Buffer.from(text));
+          options.onOut?.(String(text));
+        },
+      },
+      stderr: { write: (text) => err.push(String(text)) },
+      stdin: stdin(),
+      environment: { MUARA_URL: stack.url, MUARA_DATA: stack.data, ...options.environment },
+      fetch,
+      clock: systemClock,
+      signal: options.signal ?? new AbortController().signal,
+    },
+  });
+  return { code, out: Buffer.concat(out).toString(), err: err.join("") };
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), "muara-cli-"));
+  stack = await startStack();
+  await stack.call("POST", "/event-types", orderType(TYPE, 2));
+  const events = Array.from({ length: 20 }, (_, i) => orderEvent(i, String(i)));
+  events.push(orderEvent(3, "3"), orderEvent(20, "92233720368547758080"));
+  const sent = await muara(["send", TYPE, "-", "--batch", "7"], { stdin: events.join("\n") });
+  expect(sent).toEqual({ code: 0, out: "submitted  22\nfailed     0\n", err: "" });
+  await stack.settled(TYPE);
+});
+
+afterAll(async () => {
+  await stack.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe("send", () => {
+  test("reports what was refused, and sends the rest of that request again", async () => {
+    const good = orderEvent(100, "501");
+    const bad = '{"metadata":{"eid":"not-a-uuid","occurred_at":"2026-01-01T00:00:00Z"},"number":1}';
+    const file = path.join(folder, "events.json");
+    await writeFile(file, `[${good},\n ${bad},\n ${orderEvent(101, "502")}]`);
+    const sent = await muara(["send", TYPE, file, "-o", "json"]);
+    expect(sent.code).toBe(1);
+    expect(JSON.parse(sent.out)).toEqual([{ submitted: 2, failed: 1 }]);
+    expect(sent.err).toContain("event.id_malformed");
+    await stack.settled(TYPE);
+  });
+
+  test("fails with a sentence for what is no JSON, no file and no event type", async () => {
+    expect(await muara(["send", TYPE], { stdin: "hello" })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("line 1: an event is a JSON object"),
+    });
+    expect((await muara(["send", TYPE, path.join(folder, "nothing")])).code).toBe(3);
+    expect((await muara(["send", "UNKNOWN"], { stdin: "{}" })).code).toBe(3);
+  });
+});
+
+describe("sql", () => {
+  const query = `SELECT event_id, number FROM ${TYPE} WHERE number < 3 ORDER BY number`;
+
+  test("prints rows in every format", async () => {
+    const table = await muara(["sql", query]);
+    expect(table.out.split("\n")[1]).toBe(`${eventId(0)}       0`);
+    const json = await muara(["sql", query, "-o", "json"]);
+    expect(JSON.parse(json.out)).toEqual([0, 1, 2].map((i) => ({ event_id: eventId(i), number: String(i) })));
+    expect((await muara(["-o", "csv", "sql", query])).out).toMatch(/^event_id,number\r\n/);
+    expect((await muara(["sql", query, "-o", "jsonl"])).out.split("\n").length).toBe(4);
+    expect((await muara(["sql", query, "-o", "parquet"])).out).toMatch(/^PAR1/);
+    expect((await muara(["sql", `${query} LIMIT 0`, "-o", "json"])).out).toBe("[]\n");
+  });
+
+  test("reads from a file or stdin, says when rows are cut off, travels in time", async () => {
+    const file = path.join(folder, "q.sql");
+    await writeFile(file, "SELECT 42 AS answer");
+    expect((await muara(["sql", "-f", file])).out).toBe("answer\n    42\n");
+    expect((await muara(["sql"], { stdin: "SELECT 43 AS answer" })).out).toBe("answer\n    43\n");
+    const cut = await muara(["sql", "SELECT * FROM range(10)", "--limit", "3"]);
+    expect(cut.err).toContain("only the first 3 rows");
+    const past = await muara(["sql", `SELECT count(*) AS n FROM ${TYPE}`, "--at", "0"]);
+    expect(past.out).toBe("n\n0\n");
+  });
+
+  test.each([
+    ["SELEC 1", 1, "line 1, column 1"],
+    ["FROM nothing", 3, "[table.not_found]"],
+    ["FROM read_text('x')", 4, "[sql.refused]"],
+  ])("of %s exits with %i", async (statement, code, text) => {
+    const failed = await muara(["sql", statement]);
+    expect([failed.code, failed.out]).toEqual([code, ""]);
+    expect(failed.err).toContain(text);
+  });
+});
+
+describe("tail", () => {
+  test("prints the newest with their fate and exits", async () => {
+    const tail = await muara(["tail", TYPE, "-n", "50", "-o", "jsonl"]);
+    const lines = tail.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const fates = lines.map((line) => line["fate"]);
+    expect(fates.filter((fate) => String(fate).startsWith("landed")).length).toBe(22);
+    expect(fates.filter((fate) => fate === "duplicate").length).toBe(1);
+    expect(fates.filter((fate) => fate === "dead letter").length).toBe(1);
+    const times = lines.map((line) => String(line["ingest_time"]));
+    expect(times).toEqual(times.toSorted());
+    expect(lines.find((line) => line["event_id"] === eventId(7))?.["event"]).toEqual({
+      number: 7,
+      note: "n7",
+    });
+    expect((await muara(["tail", TYPE, "-n", "2"])).out.trim().split("\n").length).toBe(3);
+    expect((await muara(["tail", TYPE, "-n", "2", "--since", "0s"])).out.trim().split("\n").length).toBe(1);
+    expect((await muara(["tail", "books", "-n", "1"])).code).toBe(2);
+  });
+
+  test("follows: what comes later is printed once", async () => {
+    const stop = new AbortController();
+    let seen = "";
+    const following = muara(["tail", TYPE, "-n", "1", "--follow", "-o", "csv"], {
+      signal: stop.signal,
+      onOut: (text) => {
+        seen += text;
+        if (seen.includes(eventId(201))) stop.abort();
+      },
+    });
+    await muara(["send", TYPE], { stdin: orderEvent(200, "1") });
+    await stack.settled(TYPE);
+    await muara(["send", TYPE], { stdin: orderEvent(201, "1") });
+    expect((await following).code).toBe(130);
+    expect(seen.split(eventId(200)).length).toBe(2);
+    expect(seen.split("ingest_time,").length).toBe(2);
+  });
+});
+
+describe("trace, books, dead-letters, table", () => {
+  test("tell where an event is", async () => {
+    const trace = await muara(["trace", eventId(3)]);
+    expect(trace.code).toBe(0);
+    expect(trace.out).toMatch(/^fate +event_type +partition +offset/);
+    expect(trace.out).toMatch(/^landed .*(?:in time|late)$/m);
+    expect(trace.out).toMatch(/^duplicate .*bytes identical; first: partition \d, offset \d+$/m);
+    expect(await muara(["trace", "nothing", "-o", "json"])).toMatchObject({ code: 3, out: "[]\n" });
+  });
+
+  test("balance", async () => {
+    const books = await muara(["books", "--check"]);
+    expect(books).toMatchObject({ code: 0, err: "" });
+    expect(books.out).toMatch(/^ORDER_PLACED +\d+ +\d+ +\d+ +1 +0 +true$/m);
+    expect((await muara(["books", TYPE, "--by", "hour", "-o", "csv"])).out).toMatch(
+      /^event_type,partition,hour,/,
+    );
+  });
+
+  test("show what could not land", async () => {
+    const list = await muara(["dead-letters", "list", "--since", "1h", "-o", "json"]);
+    const [letter] = JSON.parse(list.out) as { dead_letter_id: string; reason: string }[];
+    expect(letter?.reason).toBe("event.value_out_of_range");
+    const shown = await muara(["dead-letters", "show", letter!.dead_letter_id]);
+    expect(shown.out).toContain("92233720368547758080");
+    expect((await muara(["dead-letters", "show", "x"])).code).toBe(3);
+    expect((await muara(["dead-letters", "list", "--reason", "event.schema", "-o", "json"])).out).toBe(
+      "[]\n",
+    );
+  });
+
+  test("describe tables", async () => {
+    expect((await muara(["table", "list"])).out).toMatch(/^ORDER_PLACED +event_type/m);
+    expect((await muara(["table", "show", TYPE])).out).toMatch(/^number +BIGINT/m);
+    expect((await muara(["table", "history", TYPE, "-n", "1", "-o", "jsonl"])).out.split("\n").length).toBe(
+      2,
+    );
+    expect((await muara(["table", "show", "nothing"])).code).toBe(3);
+  });
+});
+
+describe("token", () => {
+  test("is created, used, listed and revoked", async () => {
+    const created = await muara(["token", "create", "--grant", `read:table:${TYPE}`, "--expires", "1h"]);
+    const token = created.out.trim();
+    expect(token).toMatch(/^muara_[0-9a-f]{12}_/);
+    expect(created.err).not.toContain(token);
+    const environment = { MUARA_TOKEN: token };
+    expect((await muara(["sql", `SELECT 1 FROM ${TYPE} LIMIT 1`], { environment })).code).toBe(0);
+    expect((await muara(["token", "list"], { environment })).code).toBe(4);
+    const id = token.split("_")[1]!;
+    expect((await muara(["token", "list"])).out).toContain(id);
+    expect((await muara(["token", "revoke", id])).code).toBe(0);
+    expect((await muara(["table", "list"], { environment })).code).toBe(4);
+    expect((await muara(["token", "revoke", id])).code).toBe(3);
+    expect((await muara(["token", "create", "--grant", "everything"])).code).toBe(2);
+  });
+});
+
+describe("the command line", () => {
+  test("knows its usage", async () => {
+    expect((await muara(["--version"])).out).toBe("1.2.3\n");
+    expect((await muara(["--help"])).code).toBe(0);
+    for (const wrong of [["nothing"], ["sql", "--colour"], ["-o", "xml", "books"], ["tail"], []])
+      expect((await muara(wrong)).code).toBe(2);
+    expect((await muara(["table", "list", "-o", "parquet"])).code).toBe(2);
+    expect((await muara(["tail", TYPE, "-n", "none"])).code).toBe(2);
+  });
+
+  test("says who does not answer, and gives no token to strangers", async () => {
+    const environment = { MUARA_URL: "http://127.0.0.1:9" };
+    const failed = await muara(["books"], { environment });
+    expect([failed.code, failed.out]).toEqual([7, ""]);
+    expect(failed.err).toMatch(/cannot reach .*\n.*npm run dev/);
+    const refused = await muara(["books"], { environment: { MUARA_DATA: folder } });
+    expect(refused).toMatchObject({ code: 4, err: expect.stringContaining("--token") });
+  });
+
+  test("hands start and demo their flags", async () => {
+    const argv = [
+      "start",
+      "ingest",
+      "land",
+      "--data",
+      "d",
+      "--port",
+      "0",
+      "--host",
+      "::1",
+      "--config",
+      "c.ts",
+    ];
+    expect((await muara(argv)).code).toBe(0);
+    expect(started).toMatchObject({
+      mode: "start",
+      workers: ["ingest", "land"],
+      data: "d",
+      port: 0,
+      host: "::1",
+      config: "c.ts",
+    });
+    await muara([
+      "demo",
+      "--seed",
+      "3",
+      "--rate",
+      "9",
+      "--fresh",
+      "--exit-after",
+      "5s",
+      "--no-open",
+      "-o",
+      "json",
+    ]);
+    expect(demonstrated).toMatchObject({
+      seed: 3,
+      rate: 9,
+      isFresh: true,
+      exitAfterMs: 5_000,
+      opensBrowser: false,
+      output: "json",
+      data: undefined,
+    });
+  });
+
+  test("shows, checks and explains the configuration", async () => {
+    const file = path.join(folder, "muara.config.mjs");
+    await writeFile(file, "export default { port: 9999 };");
+    const shown = await muara(["config", "show", "--config", file, "-o", "json"], {
+      environment: { MUARA_LAND_COMMIT_MS: "250", MUARA_DATA: "elsewhere" },
+    });
+    const items = JSON.parse(shown.out) as { key: string; value: unknown; origin: string }[];
+    const of = (key: string): unknown => items.find((item) => item.key === key);
+    expect(of("port")).toMatchObject({ value: 9999, origin: "file" });
+    expect(of("land.commitMs")).toMatchObject({ value: 250, origin: "environment" });
+    expect(of("host")).toMatchObject({ value: "127.0.0.1", origin: "default" });
+    expect((await muara(["config", "check", "--config", file])).err).toMatch(/^valid: 2 of \d+ keys set/);
+    await writeFile(`${file}.bad.mjs`, "export default { prot: 1 };");
+    expect((await muara(["config", "check", "--config", `${file}.bad.mjs`])).code).toBe(1);
+    expect((await muara(["config", "docs"])).out).toMatch(/^land\.commitMs +500 +MUARA_LAND_COMMIT_MS/m);
+  });
+
+  test("examines itself", async () => {
+    const checks = JSON.parse((await muara(["doctor", "-o", "json"])).out) as {
+      check: string;
+      state: string;
+    }[];
+    expect(checks.map((check) => [check.check, check.state])).toEqual([
+      ["versions", "ok"],
+      ["query engine", "ok"],
+      ["data folder", "ok"],
+      ["disk", expect.any(String)],
+      ["service", "ok"],
+      ["token", "ok"],
+    ]);
+  });
+});
