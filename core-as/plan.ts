@@ -206,11 +206,29 @@ function behind(at: usize, bytes: usize): usize {
   return (at + bytes + 15) & ~15;
 }
 
+/** Zeroes one record's entries in all columns: for a scan that does not know how many records will come. */
+export function clearRow(plan: usize, row: usize): void {
+  store<u8>(verdictsOf(plan) + row, 0);
+  store<u32>(errorsOf(plan) + (row << 2), 0);
+  const fields = fieldCount(plan);
+  for (let i: u32 = 0; i < fields; i++) {
+    const field = fieldAt(plan, i);
+    const kind: u8 = load<u8>(field, KIND);
+    store<u8>(columnOf(field, TYPES_COLUMN) + row, 0);
+    store<u8>(columnOf(field, FLAGS_COLUMN) + row, 0);
+    store<u32>(columnOf(field, STARTS_COLUMN) + (row << 2), 0);
+    store<u32>(columnOf(field, LENGTHS_COLUMN) + (row << 2), 0);
+    if (load<u8>(field, OPTIONS) & OPTION_JAVA_HASH) store<u32>(columnOf(field, JAVA_COLUMN) + (row << 2), 0);
+    if (kind == KIND_ID) v128.store(columnOf(field, IDENTITIES_COLUMN) + (row << 4), i64x2.splat(0));
+    if (kind == KIND_TIME) store<i64>(columnOf(field, TIMES_COLUMN) + (row << 3), 0);
+  }
+}
+
 /**
- * Lays out zeroed result columns for up to `count` records.
+ * Lays out result columns for up to `count` records, zeroed or to be zeroed by `clearRow`.
  * @returns false when there is no memory
  */
-export function layOut(plan: usize, count: usize): bool {
+export function layOut(plan: usize, count: usize, isZeroed: bool): bool {
   const fields = fieldCount(plan);
   // an upper bound per record: verdict, three words; per field two bytes, three words, an identity and a time
   const total: u64 = (<u64>count + 16) * (13 + <u64>fields * 38) + (<u64>fields * 8 + 8) * 16;
@@ -244,6 +262,6 @@ export function layOut(plan: usize, count: usize): bool {
     store<u32>(field, <u32>at, TIMES_COLUMN);
     if (kind == KIND_TIME) at = behind(at, count << 3);
   }
-  memory.fill(start, 0, at - start);
+  if (isZeroed) memory.fill(start, 0, at - start);
   return true;
 }

@@ -23,7 +23,7 @@ import {
 } from "./verdict";
 import { setReplaceLineBreaks, skipSpace } from "./text";
 import { beginKeys } from "./keys";
-import { errorsOf, lengthsOf, layOut, maxBytes, startsOf, verdictsOf } from "./plan";
+import { clearRow, errorsOf, lengthsOf, layOut, maxBytes, startsOf, verdictsOf } from "./plan";
 import { abandonFields, beginFields, beginRow, finishFields } from "./fields";
 import { beginText, beginValues, scanValue, textEnd } from "./value";
 
@@ -55,7 +55,7 @@ export function scanRecords(
   count: usize,
   replacesLineBreaks: bool,
 ): i32 {
-  if (!layOut(scanPlan, count)) return OUT_OF_MEMORY;
+  if (!layOut(scanPlan, count, true)) return OUT_OF_MEMORY;
   begin(scanPlan, bytes, secret, replacesLineBreaks);
   const limit = maxBytes(plan);
   const starts = startsOf(plan);
@@ -120,7 +120,7 @@ export function scanArray(
 ): i32 {
   itemCount = 0;
   const capacity = min<usize>(maxItems, (length >> 1) + 1);
-  if (!layOut(scanPlan, capacity)) return OUT_OF_MEMORY;
+  if (!layOut(scanPlan, capacity, false)) return OUT_OF_MEMORY;
   begin(scanPlan, bytes, secret, replacesLineBreaks);
   store<u8>(bytes + length, 0);
   const limit = maxBytes(plan);
@@ -137,6 +137,7 @@ export function scanArray(
       return TOO_MANY;
     }
     const text = at;
+    clearRow(plan, row);
     beginText(bytes + length);
     beginRecord();
     beginRow(row);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { seededRandomness } from "../../core/clock.ts";
+import { FLAG_MISSING } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel.ts";
 import { packRecords } from "../../core/record.ts";
 import { Dice, mutate, randomObject, randomValue, spell } from "../core-as/documents.ts";
@@ -121,6 +122,37 @@ test("line breaks outside of strings become spaces, and nothing else changes", (
   const records = packRecords([{ payload: encoder.encode('{\n"a"\r\n:\n[\n1\r,2]\n}\n') }]);
   const scan = kernel.scanRecords(plan, records, SECRET, { normaliseLineBreaks: true });
   expect(decoder.decode(scan.bytes)).toBe('{ "a"  : [ 1 ,2] } ');
+});
+
+test("columns hold nothing of the scan before", () => {
+  const full = kernel.plan(
+    [
+      { keys: ["id"], kind: "id", javaHash: true },
+      { keys: ["t"], kind: "time" },
+    ],
+    LIMITS,
+  );
+  const rich = '{"id":"x","t":"2026-03-01T00:00:00.1234567Z","a":1,"a":2}';
+  kernel.scanArray(full, encoder.encode(`[${Array.from({ length: 40 }, () => rich).join(",")}]`), SECRET);
+  const scan = kernel.scanArray(
+    full,
+    encoder.encode(`[${Array.from({ length: 90 }, () => "{}").join(",")}]`),
+    SECRET,
+  );
+  const { types, starts, lengths } = scan.field(0);
+  const columns = [
+    scan.verdicts,
+    scan.errorAt,
+    types,
+    starts,
+    lengths,
+    scan.javaHashes(0),
+    scan.field(1).types,
+  ];
+  for (const column of columns) expect([...column]).toEqual(Array.from({ length: 90 }, () => 0));
+  for (const column of [scan.identities(0), scan.timesUs(1)])
+    expect(column.every((word) => word === 0n)).toBe(true);
+  expect([...scan.field(1).flags]).toEqual(Array.from({ length: 90 }, () => FLAG_MISSING));
 });
 
 test("records share bytes with keys, headers and each other", () => {
