@@ -16,6 +16,8 @@ export class Holds {
   readonly #declared = new Map<string, readonly Hold[]>();
   /** Consumers from before the start that have not spoken yet, with what they held. */
   readonly #awaited: Map<string, readonly Hold[]>;
+  /** "partition stream" → offset */
+  #lowest: Map<string, number> | undefined;
   #saving: Promise<void> = Promise.resolve();
   /** A name came or went since the file was written. */
   #isDirty = false;
@@ -43,17 +45,16 @@ export class Holds {
     const wasKnown = this.#declared.has(consumer) || this.#awaited.has(consumer);
     if (wasKnown !== holds.length > 0) this.#isDirty = true;
     this.#awaited.delete(consumer);
+    this.#lowest = undefined;
     if (holds.length > 0) this.#declared.set(consumer, [...holds]);
     else this.#declared.delete(consumer);
     await (this.#isDirty ? this.save() : this.#saving);
   }
 
+  /** Infinity where nobody holds anything. */
   lowest(stream: string, partition: number): number {
-    let lowest = Infinity;
-    for (const holds of this.#declared.values())
-      for (const hold of holds)
-        if (hold.stream === stream && hold.partition === partition) lowest = Math.min(lowest, hold.offset);
-    return lowest;
+    this.#lowest ??= lowestOf([...this.#declared.values()].flat());
+    return this.#lowest.get(`${partition} ${stream}`) ?? Infinity;
   }
 
   save(): Promise<void> {
@@ -71,4 +72,13 @@ export class Holds {
     this.#saving = next;
     return next;
   }
+}
+
+function lowestOf(holds: readonly Hold[]): Map<string, number> {
+  const lowest = new Map<string, number>();
+  for (const { stream, partition, offset } of holds) {
+    const key = `${partition} ${stream}`;
+    lowest.set(key, Math.min(offset, lowest.get(key) ?? Infinity));
+  }
+  return lowest;
 }

@@ -256,15 +256,18 @@ export async function findIngest(
   partition: PartitionState,
   ingestMs: number,
 ): Promise<number> {
-  for (const run of partition.runs) {
-    if (run.lastIngestMs < ingestMs) continue;
-    const found = await source.files.use(run.segment, async (fd, index) => {
+  const next = (from: number): Run | undefined =>
+    partition.runs.find((run) => run.endOffset > from && run.lastIngestMs >= ingestMs);
+  // looked up anew each time, since retention may have removed the run meanwhile
+  for (let run = next(0); run; run = next(run.endOffset)) {
+    const { segment } = run;
+    const found = await source.files.use(segment, async (fd, index) => {
       const rows = index.partitions.get(partition.key);
       const i = rows?.findIngest(ingestMs) ?? 0;
       if (!rows || i === rows.length) return undefined;
       const row = rows.row(i);
       if (row.kind !== KIND_COMPACTED) return row.baseOffset;
-      const { batches } = await loadRows(source, run.segment, fd, [{ row, isLast: false }]);
+      const { batches } = await loadRows(source, segment, fd, [{ row, isLast: false }]);
       const { offsets, ingestMs: times } = batches[0]!;
       return offsets![times!.findIndex((time) => time >= ingestMs)];
     });
