@@ -1,11 +1,12 @@
 /**
- * The query process: one engine, one query, then the end. Started by query-process.ts with an empty environment in
+ * The query process: one engine, one query, then the end. Started by query-process.ts without an environment in
  * an empty folder; it holds no secret and opens no connection. It dies with its parent (stdin closes).
  *
  * Order of events: parse and judge on an engine that has nothing → the parent authorizes and pins → views over
  * exactly those files → external access off, configuration locked → the query.
  */
 import fs from "node:fs";
+import module from "node:module";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -158,6 +159,7 @@ async function main(): Promise<void> {
   // Without a parent nobody wants the answer. The engine's threads do not end by asking.
   process.stdin.on("close", () => process.kill(process.pid, "SIGKILL"));
   process.stdin.on("end", () => process.kill(process.pid, "SIGKILL"));
+  module.flushCompileCache?.(); // it never ends by itself, which would be when Node does this
   await report({ report: "ready" });
 }
 

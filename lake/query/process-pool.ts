@@ -100,11 +100,13 @@ export class ProcessPool {
 
   async #start(): Promise<QueryProcess> {
     this.#root ??= fs.mkdtemp(path.join(os.tmpdir(), "muara-query-"));
-    const folder = await fs.mkdtemp(path.join(await this.#root, "q-"));
+    const root = await this.#root;
+    const folder = await fs.mkdtemp(path.join(root, "q-"));
     const { options, clock, spawn } = this.#services;
     if (this.#isClosed) throw new MuaraError("log.closed", "The service is shutting down.");
     const child = new QueryProcess({
       folder,
+      codeCache: path.join(root, "code"),
       clock,
       memoryBytes: options.memoryBytes,
       threads: Math.min(THREADS_MAX, os.availableParallelism()),
