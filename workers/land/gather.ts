@@ -38,9 +38,11 @@ export async function gather(
   let budget = bytesMax;
   let count = 0;
   for (const { partition, cursor } of partitions) {
-    // A backlog in one partition must not starve the others: each may take its share of what is left.
-    let share = Math.ceil(budget / (partitions.length - partition));
-    const countMax = count + Math.ceil((rowsMax - count) / (partitions.length - partition));
+    // A backlog in one partition must not starve the others: each may take its share of what is left, and at least
+    // a record, since one large read may have used more than its share.
+    const waiting = partitions.length - partition;
+    let share = Math.max(1, Math.ceil(budget / waiting));
+    const countMax = count + Math.max(1, Math.ceil((rowsMax - count) / waiting));
     let offset = cursor;
     const bounds = await log.bounds(stream, partition);
     checkBounds(stream, partition, cursor, bounds);

@@ -5,9 +5,10 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { type ErrorCode, hasCode, MuaraError } from "../../core/errors.ts";
+import { type ErrorCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
+import { remedyOf } from "./failure.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { TableLanding } from "./table-landing.ts";
 
@@ -151,11 +152,11 @@ class RoundWorker implements LandWorker {
     }
   }
 
-  /** @param wasOpen whether the table was open before: then being fenced means to open it anew */
   #fail(entry: Entry, error: unknown, wasOpen: boolean): void {
     const { clock, logger } = this.#ports;
-    const isTransient = isRetryable(error) || (wasOpen && hasCode(error, "land.fenced"));
-    if (!isTransient || !entry.landing?.isUsable) discard(entry);
+    const remedy = remedyOf(error, wasOpen);
+    const isTransient = remedy !== "stop";
+    if (remedy !== "retry" || !entry.landing?.isUsable) discard(entry);
     entry.state = isTransient ? "retrying" : "stopped";
     entry.problem = error instanceof Error ? error.message : String(error);
     entry.code = error instanceof MuaraError ? error.code : undefined;
@@ -191,11 +192,6 @@ function discard(entry: Entry): void {
   entry.landing = undefined;
 }
 
-function isRetryable(error: unknown): boolean {
-  if (hasCode(error, "log.stream_not_found")) return true;
-  return error instanceof MuaraError ? error.retryable : !isAssertion(error) && isSystemError(error);
-}
-
 /** Runs `work` over `items`, at most `width` at a time. @returns whether any answered true */
 async function eachOf<Item>(
   items: readonly Item[],
@@ -212,9 +208,4 @@ async function eachOf<Item>(
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
   return any;
-}
-
-/** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (or Node's ERR_…) will not. */
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code));
 }

@@ -1,0 +1,27 @@
+/**
+ * What a failed attempt means for its table. A landing that has been open for a while may simply be behind: another
+ * owner landed and the log removed what was landed, or the table was restored. So an error that would stop the table
+ * is believed only of one that was opened just now.
+ */
+import { isAssertion } from "../../core/assert.ts";
+import { type ErrorCode, MuaraError } from "../../core/errors.ts";
+
+/** `retry` with what is in memory, `reload` from the table, or `stop`: a person is needed. */
+export type Remedy = "retry" | "reload" | "stop";
+
+/** What a fresh look at table and log may clear up. */
+const DOUBTFUL: ReadonlySet<ErrorCode> = new Set(["land.fenced", "log.identity", "log.offset_out_of_range"]);
+/** What comes by itself: a stream follows its declaration within moments. */
+const COMING: ReadonlySet<ErrorCode> = new Set(["log.stream_not_found"]);
+
+/** @param wasOpen whether the landing had been opened before this attempt */
+export function remedyOf(error: unknown, wasOpen: boolean): Remedy {
+  if (!(error instanceof MuaraError)) return !isAssertion(error) && isSystemError(error) ? "retry" : "stop";
+  if (DOUBTFUL.has(error.code)) return wasOpen ? "reload" : "stop";
+  return error.retryable || COMING.has(error.code) ? "retry" : "stop";
+}
+
+/** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (or Node's ERR_…) will not. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code));
+}
