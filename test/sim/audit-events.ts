@@ -1,0 +1,281 @@
+/**
+ * Holds the commits of one event table against the plain model of landing: what was in the log at these offsets, in
+ * this order, must have become these rows, dead letters and duplicates, these counters and this watermark.
+ */
+import assert from "node:assert/strict";
+import type { LedgerLine } from "../../core/books.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { TableCommit } from "../../core/ports/table-log.ts";
+import { keyOf, payloadOf } from "../../core/record.ts";
+import { readSideFile, type SideRow } from "../../lake/side-file.ts";
+import type { LandInfo } from "../../workers/land/change.ts";
+import type { LandOptions } from "../../workers/land/options.ts";
+import { type Fates, LandingModel, type ModelRecord } from "../property/landing-model.ts";
+import { AuditTable, type Row } from "./audit-table.ts";
+import type { Draft, SimType } from "./events.ts";
+
+export const EVENT_COLUMNS: readonly string[] = [
+  "event_id",
+  "event_time",
+  "ingest_time",
+  "log_partition",
+  "log_offset",
+  "watermark",
+  "n",
+];
+
+/** What the audit has to know of the world. */
+export interface AuditWorld {
+  readonly log: Log;
+  readonly store: ObjectStore;
+  readonly options: LandOptions;
+  readonly drafts: readonly Draft[];
+  readonly named: Set<string>;
+  /** Virtual ms. */
+  nowMs(): number;
+  /** The highest that any wall clock has ever shown. */
+  highestWallMs(): number;
+}
+
+export interface Landing {
+  readonly version: number;
+  readonly ledger: readonly LedgerLine[];
+  readonly side: readonly SideRow[];
+}
+
+export class EventAudit {
+  readonly table: AuditTable;
+  readonly model: LandingModel;
+  readonly #world: AuditWorld;
+  readonly #name: string;
+  /** [partition] virtual ms at which each offset was first seen in the log. */
+  readonly #seenMs: number[][];
+  /** By draft number: how often it is in the log. */
+  readonly copies = new Map<number, number>();
+  /** By version. */
+  readonly landings = new Map<number, Landing>();
+  readonly landedIds = new Set<string>();
+  readonly counts = { landed: 0, duplicates: 0, dead: 0, removed: 0, appended: 0 };
+  #previous: string | null = null;
+
+  constructor(world: AuditWorld, type: SimType, partitions: number) {
+    this.#world = world;
+    this.#name = type.name;
+    this.model = new LandingModel({ ...world.options, partitions, hasIds: true });
+    this.#seenMs = Array.from({ length: partitions }, () => []);
+    this.table = new AuditTable(type.name, world.store, EVENT_COLUMNS, world.named, (commit, added) =>
+      this.#check(commit, added),
+    );
+  }
+
+  async catchUp(): Promise<void> {
+    await this.#readLog();
+    await this.table.catchUp();
+  }
+
+  /** What the log took, by the log itself. */
+  async #readLog(): Promise<void> {
+    const { log } = this.#world;
+    for (const [partition, seen] of this.#seenMs.entries()) {
+      const { endOffset } = await log.bounds(this.#name, partition);
+      assert(endOffset >= seen.length, "the log got shorter");
+      while (seen.length < endOffset) {
+        const batch = await log.read(this.#name, partition, seen.length, 1_000_000);
+        for (let i = 0; i < batch.count; i++) {
+          assert(batch.offsets[i]! >= seen.length, "offsets grow");
+          this.#note(payloadOf(batch, i)!, partition, batch.offsets[i]!, batch.ingestMs[i]!, keyOf(batch, i));
+        }
+        while (seen.length < batch.next) seen.push(this.#world.nowMs());
+      }
+    }
+  }
+
+  #note(
+    payload: Uint8Array,
+    partition: number,
+    offset: number,
+    ingestMs: number,
+    key: Uint8Array | null,
+  ): void {
+    const text = new TextDecoder().decode(payload);
+    const number = Number(/"n":(\d+)/.exec(text)?.[1] ?? -1);
+    const draft = this.#world.drafts[number];
+    assert(draft?.type === this.#name, `nobody published what is at ${partition}/${offset}`);
+    assert.equal(text, draft.text, "the bytes as published");
+    this.copies.set(number, (this.copies.get(number) ?? 0) + 1);
+    const record: ModelRecord = {
+      ...draft,
+      partition,
+      offset,
+      ingestMs,
+      idText: draft.id,
+      flowId: null,
+      key: key && new TextDecoder().decode(key),
+    };
+    this.model.append(record);
+  }
+
+  async #check(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): Promise<void> {
+    const { kind } = commit.info as Partial<LandInfo>;
+    if (kind === "land" || kind === "watermark") await this.#checkLanding(commit, added);
+    else this.#checkOther(commit, added);
+  }
+
+  async #checkLanding(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): Promise<void> {
+    const { txns } = this.table;
+    const info = commit.info as unknown as LandInfo;
+    const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
+    assert.equal(commit.remove.length, 0, "landing removes nothing");
+    assert.equal(info.previous, this.#previous, "the predecessor's name");
+    assert.equal(moved.get("muara:land"), (txns.get("muara:land") ?? 0n) + 1n, "the step");
+    this.#previous = commit.commitId;
+    const base = this.model.partitions.map((partition) => ({ ...partition }));
+    const byPlace = new Map<string, bigint>();
+    for (const [app, value] of moved) {
+      const match = /^muara:land:[^:]+:[^:]+:(\d+.*)$/.exec(app);
+      if (match) byPlace.set(match[1]!, value);
+    }
+    const ends = base.map((_, p) => Number(byPlace.get(String(p)) ?? 0n));
+    const idle = base.map((_, p) => byPlace.get(`${p}:idle`) === 1n);
+    ends.forEach((end, p) => {
+      assert(end >= base[p]!.cursor, "a cursor went back");
+      assert(end <= this.#seenMs[p]!.length, `partition ${p} was landed beyond the log's end`);
+      if (idle[p] && !(base[p]!.isIdle && info.kind === "land")) this.#checkIdle(p, base[p]!.cursor, end);
+    });
+    const watermarkBefore = this.model.watermarkMs;
+    const fates = this.model.land(ends, idle);
+    if (info.kind === "watermark") this.#takeIdleWatermark(moved.get("muara:watermark"));
+    this.#checkWatermark(moved.get("muara:watermark"), watermarkBefore);
+    this.#checkBooks(info, base, ends, byPlace);
+    this.#checkRows(added, fates, watermarkBefore);
+    const side = await this.#checkSide(info.side, fates);
+    this.landings.set(commit.version, { version: commit.version, ledger: info.ledger, side });
+    for (const { id } of fates.landed) this.landedIds.add(id!);
+    for (const fate of ["landed", "duplicates", "dead"] as const) this.counts[fate] += fates[fate].length;
+  }
+
+  /** It had been at the log's end, with nothing new, for as long as is configured. */
+  #checkIdle(partition: number, cursor: number, end: number): void {
+    assert.equal(cursor, end, `partition ${partition} is idle, yet it moved`);
+    const seen = this.#seenMs[partition]!;
+    const silentMs = (seen[cursor] ?? this.#world.nowMs()) - (seen[cursor - 1] ?? 0);
+    const { idleAfterMs } = this.#world.options;
+    assert(silentMs >= idleAfterMs, `partition ${partition} is idle after a silence of ${silentMs} ms`);
+  }
+
+  #takeIdleWatermark(value: bigint | undefined): void {
+    const { options } = this.#world;
+    const limitMs = this.#world.highestWallMs() - options.idleAfterMs - options.disorderMs;
+    assert(value !== undefined && Number(value) <= limitMs, "it is behind every clock");
+    assert(Number(value) > (this.model.watermarkMs ?? -Infinity), "it grows");
+    this.model.watermarkMs = Number(value);
+  }
+
+  #checkWatermark(value: bigint | undefined, beforeMs: number | undefined): void {
+    const expected = this.model.watermarkMs;
+    assert.equal(value, expected === undefined ? undefined : BigInt(expected), "watermark");
+    assert(beforeMs === undefined || expected! >= beforeMs, "the watermark went back");
+  }
+
+  #checkBooks(
+    info: LandInfo,
+    base: readonly { readonly cursor: number }[],
+    ends: readonly number[],
+    byPlace: ReadonlyMap<string, bigint>,
+  ): void {
+    this.model.partitions.forEach((partition, p) => {
+      for (const name of ["landed", "duplicates", "dead", "gap"] as const)
+        assert.equal(Number(byPlace.get(`${p}:${name}`) ?? 0n), partition[name], `${name} of partition ${p}`);
+      assert.equal(byPlace.get(`${p}:newest`), partition.newestUs, `newest event time of partition ${p}`);
+      let at = base[p]!.cursor;
+      for (const line of info.ledger.filter((one) => one.partition === p)) {
+        assert.equal(line.from, at, `partition ${p}: lines tile`);
+        assert.equal(
+          line.landed + line.duplicates + line.dead + line.gap,
+          line.to - line.from,
+          "a line adds up",
+        );
+        at = line.to;
+      }
+      assert.equal(at, ends[p], `partition ${p}: the ledger ends at the cursor`);
+    });
+  }
+
+  #checkRows(
+    added: ReadonlyMap<string, readonly Row[]>,
+    fates: Fates,
+    watermarkMs: number | undefined,
+  ): void {
+    const expected = new Map(fates.landed.map((record) => [`${record.partition}/${record.offset}`, record]));
+    for (const [path, rows] of added)
+      for (const row of rows) {
+        const place = `${String(row["log_partition"])}/${String(row["log_offset"])}`;
+        const record = expected.get(place);
+        assert(record, `${path} holds ${place}, which does not land here`);
+        expected.delete(place);
+        assert.equal(row["event_id"], record.idText);
+        assert.equal(row["n"], BigInt(record.number));
+        assert.equal(row["event_time"], record.timeUs);
+        assert.equal(row["ingest_time"], BigInt(record.ingestMs) * 1_000n);
+        assert.equal(row["watermark"], watermarkMs === undefined ? null : BigInt(watermarkMs) * 1_000n);
+      }
+    assert.deepEqual([...expected.keys()], [], "landed, and in no file");
+  }
+
+  async #checkSide(path: string | null, fates: Fates): Promise<readonly SideRow[]> {
+    const kinds = new Map<string, readonly [string, ModelRecord]>();
+    for (const record of fates.duplicates)
+      kinds.set(`${record.partition}/${record.offset}`, ["duplicate", record]);
+    for (const record of fates.dead) kinds.set(`${record.partition}/${record.offset}`, ["dead", record]);
+    assert.equal(path === null, kinds.size === 0, "a side file exactly where there are side rows");
+    if (path === null) return [];
+    this.#world.named.add(path);
+    const rows = await readSideFile(this.#world.store, path);
+    assert.equal(rows.length, kinds.size, "side rows");
+    for (const row of rows) {
+      const place = `${row.log_partition}/${row.log_offset}`;
+      const [kind, record] = kinds.get(place) ?? [];
+      kinds.delete(place);
+      assert.equal(row.kind, kind, `fate of ${place}`);
+      if (kind === "dead")
+        assert.equal(new TextDecoder().decode(row.payload!), new TextDecoder().decode(record!.payload!));
+    }
+    return rows;
+  }
+
+  /** Compaction keeps the rows; what the history removed or added on purpose, the model is told. */
+  #checkOther(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): void {
+    const removed = commit.remove.flatMap(({ path }) => this.table.files.get(path)!);
+    const kept = [...added.values()].flat();
+    if (removed.length > 0 && kept.length > 0) {
+      const text = (rows: readonly Row[]): string[] =>
+        rows.map((row) => Object.values(row).map(String).join("|")).sort();
+      assert.deepEqual(text(kept), text(removed), "compaction keeps the rows");
+      return;
+    }
+    const told = (row: Row): [string, number] => [
+      String(row["event_id"]),
+      Number((row["ingest_time"] as bigint) / 1_000n),
+    ];
+    for (const row of removed) this.model.forget(...told(row));
+    for (const row of kept) this.model.know(...told(row));
+    this.counts.removed += removed.length;
+    this.counts.appended += kept.length;
+  }
+
+  /** Whether every cursor is at the log's end. */
+  get isDrained(): boolean {
+    return this.model.partitions.every(({ cursor }, p) => cursor === this.#seenMs[p]!.length);
+  }
+
+  /** Everything accepted has its fate, and the live rows are what landed. */
+  checkDrained(): void {
+    const { landed, duplicates, dead, removed, appended } = this.counts;
+    const accepted = [...this.copies.values()].reduce((sum, count) => sum + count, 0);
+    assert(this.isDrained, `${this.#name}: events are still in flight`);
+    assert.equal(landed + duplicates + dead, accepted, "accepted = landed + duplicates + dead letters");
+    const live = [...this.table.files.values()].reduce((sum, rows) => sum + rows.length, 0);
+    assert.equal(landed + appended - removed, live, "landed - removed = live rows");
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Others who write to the tables, as the product's compactor, retention and sweeper will: pure compactions, removals
+ * and appends of rows, changes of metadata, deletion of files that nobody names. They go through the table's log
+ * and are slow, so that everybody else gets between their steps.
+ */
+import { hasCode } from "../../core/errors.ts";
+import { silentLogger } from "../../core/logger.ts";
+import type { AddFile, TableChange, TableLog, TableMetadata } from "../../core/ports/table-log.ts";
+import { planColumns } from "../../core/columns.ts";
+import { readRows, writeRows } from "../../lake/parquet/rows.ts";
+import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
+import { openTableLog } from "../../lake/table/table-log.ts";
+import { seededRandomness } from "../../core/clock.ts";
+import { below, pick, type SimType } from "./events.ts";
+import type { Fault } from "./faults.ts";
+import { OUTSIDE, type World } from "./world.ts";
+
+/** Longer than any attempt of an owner may take, its pauses included. */
+const SWEEP_AFTER_MS = 200_000;
+
+export class Foreigner {
+  readonly #world: World;
+  readonly #randomness;
+  /** Virtual ms at which a file that nobody names was first seen. */
+  readonly #orphans = new Map<string, number>();
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#randomness = seededRandomness(world.seed + 2);
+  }
+
+  async run(isOver: () => boolean): Promise<void> {
+    const { random, scheduler } = this.#world;
+    const acts: readonly [Fault, (type: SimType) => Promise<boolean>][] = [
+      ["foreign compaction", (type) => this.#compact(type)],
+      ["foreign removal of rows", (type) => this.#remove(type)],
+      ["foreign append of rows", (type) => this.#append(type)],
+      ["foreign change of metadata", (type) => this.#changeMetadata(type)],
+    ];
+    while (!isOver()) {
+      await scheduler.wait(OUTSIDE, 200 + below(random, 4_000));
+      const possible = acts.filter(([fault]) => this.#world.faults.has(fault));
+      if (possible.length === 0) continue;
+      const [fault, act] = pick(random, possible);
+      if (await act(pick(random, this.#world.types))) this.#world.faults.note(fault);
+      await this.sweep(SWEEP_AFTER_MS);
+    }
+  }
+
+  #table(name: string): TableLog {
+    const { store, scheduler } = this.#world;
+    const clock = {
+      nowMs: () => this.#world.wallMs(0),
+      monotonicMs: () => scheduler.nowMs,
+      sleep: (ms: number) => scheduler.wait(OUTSIDE, ms),
+    };
+    const services = { clock, randomness: this.#randomness, logger: silentLogger };
+    const slow = {
+      ...store,
+      putIfAbsent: async (path: string, bytes: Uint8Array) => {
+        await scheduler.wait(OUTSIDE, 0);
+        this.#world.isDirty = true;
+        return store.putIfAbsent(path, bytes);
+      },
+    };
+    return openTableLog(slow, name, services);
+  }
+
+  async #compact({ name, declared }: SimType): Promise<boolean> {
+    const { store, random } = this.#world;
+    const table = this.#table(name);
+    const files = [...(await table.snapshot()).files.values()];
+    const days = Map.groupBy(files, (file) => file.partitionValues["ingest_date"]!);
+    const crowded = [...days.values()].filter((some) => some.length > 1);
+    if (crowded.length === 0) return false;
+    const chosen = pick(random, crowded);
+    const { columns } = planColumns(declared);
+    const rows = [];
+    for (const file of chosen) {
+      const bytes = await store.get(`${name}/${file.path}`);
+      if (!bytes) return false; // removed and swept meanwhile
+      rows.push(...(await readRows(bytes, columns)));
+      await this.#world.scheduler.wait(OUTSIDE, 0);
+    }
+    const add = await this.#write(declared, name, rows, chosen[0]!.partitionValues["ingest_date"]!, false);
+    return this.#commit(table, [add], chosen, false);
+  }
+
+  async #remove({ name }: SimType): Promise<boolean> {
+    const table = this.#table(name);
+    const files = [...(await table.snapshot()).files.values()];
+    return files.length > 0 && this.#commit(table, [], [pick(this.#world.random, files)], true);
+  }
+
+  async #append({ name, declared }: SimType): Promise<boolean> {
+    const table = this.#table(name);
+    if ((await table.snapshot()).version < 0) return false;
+    const nowMs = this.#world.wallMs(0);
+    const us = BigInt(nowMs) * 1_000n;
+    const id = this.#randomness.uuid();
+    const row = { event_id: id, event_time: us, ingest_time: us, log_partition: -1n, log_offset: -1n, n: 0n };
+    const day = new Date(nowMs).toISOString().slice(0, 10);
+    return this.#commit(table, [await this.#write(declared, name, [row], day, true)], [], true);
+  }
+
+  async #changeMetadata({ name }: SimType): Promise<boolean> {
+    const table = this.#table(name);
+    const { metadata } = await table.snapshot();
+    if (!metadata) return false;
+    const interval = pick(this.#world.random, ["3", "5", "100"]);
+    const configuration = { ...metadata.configuration, "delta.checkpointInterval": interval };
+    return this.#commit(table, [], [], false, { ...metadata, configuration });
+  }
+
+  async #write(
+    declared: SimType["declared"],
+    name: string,
+    rows: readonly object[],
+    day: string,
+    isDataChange: boolean,
+  ): Promise<AddFile> {
+    const { bytes, stats } = writeRows(planColumns(declared).columns, rows);
+    const partitionValues = { ingest_date: day };
+    const path = dataFilePath(partitionValues, this.#randomness.uuid());
+    await this.#world.store.put(`${name}/${path}`, bytes);
+    const modifiedMs = this.#world.wallMs(0);
+    return { ...addFile({ path, partitionValues, bytes: bytes.length, modifiedMs, isDataChange }), stats };
+  }
+
+  /** Whatever came meanwhile, unless the files are gone. */
+  async #commit(
+    table: TableLog,
+    add: readonly AddFile[],
+    remove: readonly AddFile[],
+    dataChange: boolean,
+    metadata?: TableMetadata,
+  ): Promise<boolean> {
+    const base = await table.snapshot();
+    await this.#world.scheduler.wait(OUTSIDE, 0);
+    const deletionTimestamp = this.#world.wallMs(0);
+    const change: TableChange = {
+      operation: "OPTIMIZE",
+      ...(metadata ? { metadata } : {}),
+      add,
+      remove: remove.map(({ path }) => ({ path, deletionTimestamp, dataChange })),
+      txns: [],
+      info: {},
+    };
+    try {
+      await table.commit({ base, change, check: () => "rebase" });
+      return true;
+    } catch (error) {
+      if (hasCode(error, "table.commit_conflict")) return false;
+      throw error;
+    }
+  }
+
+  /** Deletes what nobody has named for `afterMs`. @returns files that are still young */
+  async sweep(afterMs: number): Promise<number> {
+    const { store, named, scheduler, faults } = this.#world;
+    await this.#world.audit();
+    let young = 0;
+    for (const { path } of await store.list("")) {
+      if (path.includes("/_delta_log/") || named.has(path)) {
+        this.#orphans.delete(path);
+        continue;
+      }
+      const seenMs = this.#orphans.get(path) ?? scheduler.nowMs;
+      this.#orphans.set(path, seenMs);
+      if (scheduler.nowMs - seenMs < afterMs) {
+        young++;
+        continue;
+      }
+      await store.delete(path);
+      this.#orphans.delete(path);
+      faults.note("orphan swept");
+    }
+    return young;
+  }
+}

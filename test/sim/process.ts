@@ -1,0 +1,267 @@
+/**
+ * One process as `muara start` would run it: door, landing worker and projector over one log and one store. Each of
+ * its calls to a port passes through here, before and after, where it may be delayed, cut off from what it meant to
+ * do next, or end the process. What a dead process still waited for never comes; nobody tells it so.
+ */
+import type { Clock, Randomness } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { Kernel } from "../../core/kernel.ts";
+import { type IdentitySet, type IdentitySetOptions } from "../../core/kernel-set.ts";
+import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-plan.ts";
+import { silentLogger } from "../../core/logger.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { TableLog } from "../../core/ports/table-log.ts";
+import type { RecordBatch } from "../../core/record.ts";
+import { soleOwnership } from "../../core/ports/ownership.ts";
+import { Registry } from "../../core/registry.ts";
+import { openTableLog } from "../../lake/table/table-log.ts";
+import { createIngestApp } from "../../workers/ingest/app.ts";
+import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
+import { createProjector } from "../../workers/land/projector.ts";
+import { createLandWorker, type LandWorker } from "../../workers/land/worker.ts";
+import { type Actor, never, type Scheduler } from "./scheduler.ts";
+
+const LIMITS = { eventBytes: 20_000, bodyBytes: 1_000_000, batchEvents: 1_000, depth: 16 };
+
+/** A kernel that can be emptied: one lives through all the processes of its slot, since making one is dear. */
+export class SlotKernel extends Kernel {
+  readonly #held = new Set<{ destroy(): void }>();
+
+  override plan(paths: readonly ScanPath[], limits: ScanLimits): ScanPlan {
+    return this.#keep(super.plan(paths, limits));
+  }
+
+  override createIdentitySet(options?: IdentitySetOptions): IdentitySet {
+    return this.#keep(super.createIdentitySet(options));
+  }
+
+  #keep<Held extends { destroy(): void }>(held: Held): Held {
+    this.#held.add(held);
+    const destroy = held.destroy.bind(held);
+    held.destroy = () => {
+      if (this.#held.delete(held)) destroy();
+    };
+    return held;
+  }
+
+  /** Takes everything from a process that is no more. */
+  empty(): void {
+    for (const held of this.#held) held.destroy();
+  }
+}
+
+/** On its way to the log, not durable yet. */
+export interface PendingAppend {
+  readonly process: SimProcess;
+  readonly stream: string;
+  readonly partition: number;
+  readonly batch: RecordBatch;
+}
+
+/** What processes share: the outside world. */
+export interface Outside {
+  readonly scheduler: Scheduler;
+  readonly log: Log;
+  readonly store: ObjectStore;
+  readonly options: LandOptions;
+  readonly projectMs: number;
+  /** How often a call lets others go first. */
+  readonly switchRate: number;
+  readonly random: Randomness;
+  wallMs(offsetMs: number): number;
+  /** Whose call to the log or the store begins right now. */
+  caller: SimProcess | undefined;
+  delayMs(process: SimProcess): number;
+  readFails(): boolean;
+  plant(ports: LandPorts, process: SimProcess): LandPorts;
+  willAppend(append: PendingAppend): () => void;
+  /** It is gone; `problem` where that was not foreseen. */
+  ended(process: SimProcess, problem?: unknown): void;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly kernel: SlotKernel;
+  /** ms that its wall clock is off. */
+  wallOffsetMs: number;
+  starts: number;
+}
+
+export class SimProcess implements Actor {
+  readonly name: string;
+  readonly slot: Slot;
+  isDead = false;
+  pausedUntilMs = 0;
+  /** Calls to ports until it crashes. */
+  callsLeft = Infinity;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  worker: LandWorker | undefined;
+  #fetch: ((request: Request) => Response | Promise<Response>) | undefined;
+  readonly #outside: Outside;
+  readonly #stop = new AbortController();
+  readonly #gone = Promise.withResolvers<undefined>();
+
+  constructor(outside: Outside, slot: Slot, randomness: Randomness) {
+    this.#outside = outside;
+    this.slot = slot;
+    this.name = `${slot.name}${++slot.starts}`;
+    this.randomness = randomness;
+    const { scheduler } = outside;
+    this.clock = {
+      nowMs: () => outside.wallMs(slot.wallOffsetMs),
+      monotonicMs: () => scheduler.nowMs,
+      sleep: async (ms, signal) => {
+        if (this.isDead) return never();
+        if (ms > 0) return scheduler.wait(this, ms, signal);
+        return this.step();
+      },
+    };
+  }
+
+  get isServing(): boolean {
+    return this.#fetch !== undefined && !this.isDead && !this.#stop.signal.aborted;
+  }
+
+  /** Until it is stopped or dead. */
+  async run(): Promise<void> {
+    try {
+      await this.#run();
+      this.crash();
+    } catch (error) {
+      if (!this.isDead) this.#end(error);
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { options, projectMs } = this.#outside;
+    const { clock, randomness, slot } = this;
+    const signal = this.#stop.signal;
+    const store = this.#storeView();
+    const services = { clock, randomness, logger: silentLogger };
+    const openTable = (name: string): TableLog => openTableLog(store, name, services);
+    const base: LandPorts = { log: this.#logView(), store, kernel: slot.kernel, openTable, ...services };
+    const ports = this.#outside.plant(base, this);
+    const registry = await Registry.open(ports.log, this.name, clock);
+    const app = createIngestApp({ ...base, registry, authenticator: null }, { limits: LIMITS });
+    this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership }, options);
+    const projector = createProjector({ ...ports, registry });
+    this.#fetch = (request) => app.fetch(request);
+    await Promise.all([this.worker.run(signal), projector.run(projectMs, signal)]);
+    await this.worker.drain();
+    await projector.drain();
+  }
+
+  /** @returns undefined where it ended before it answered */
+  async fetch(path: string, body: string | Uint8Array): Promise<Response | undefined> {
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    const answer = this.#fetch!(requestOf(path, bytes));
+    return Promise.race([answer, this.#gone.promise]);
+  }
+
+  /** SIGTERM. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** SIGKILL. */
+  crash(): void {
+    this.#end(undefined);
+  }
+
+  #end(problem: unknown): void {
+    if (this.isDead) return;
+    this.isDead = true;
+    this.#gone.resolve(undefined);
+    this.#outside.ended(this, problem);
+  }
+
+  /** A moment in which others may go first, or this process ends. */
+  async step(): Promise<void> {
+    if (this.isDead) return never();
+    const { scheduler, switchRate, random } = this.#outside;
+    if (--this.callsLeft <= 0) {
+      this.crash();
+      return never();
+    }
+    const ms = this.#outside.delayMs(this);
+    const waits = ms > 0 || this.pausedUntilMs > scheduler.nowMs || random.fraction() < switchRate;
+    if (waits) await scheduler.wait(this, ms);
+  }
+
+  /** The call and what is around it: lost before it, or done and its answer lost. */
+  async #through<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    await this.step();
+    try {
+      this.#outside.caller = this; // whom a fault meets is asked before the call first waits
+      const answer = call();
+      this.#outside.caller = undefined;
+      return await answer;
+    } finally {
+      await this.step();
+    }
+  }
+
+  #storeView(): ObjectStore {
+    const { store } = this.#outside;
+    return {
+      location: (path) => store.location(path),
+      put: (path, bytes) => this.#through(() => store.put(path, bytes)),
+      putIfAbsent: (path, bytes) => this.#through(() => store.putIfAbsent(path, bytes)),
+      putIfMatch: (path, bytes, etag) => this.#through(() => store.putIfMatch(path, bytes, etag)),
+      get: (path) => this.#through(() => store.get(path)),
+      getRange: (path, at, length) => this.#through(() => store.getRange(path, at, length)),
+      head: (path) => this.#through(() => store.head(path)),
+      list: (prefix) => this.#through(() => store.list(prefix)),
+      delete: (path) => this.#through(() => store.delete(path)),
+    };
+  }
+
+  #logView(): Log {
+    const outside = this.#outside;
+    const { log } = outside;
+    const alive = <Answer>(call: () => Promise<Answer>): Promise<Answer> => this.#through(call);
+    const read = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
+      this.#through(async () => {
+        if (outside.readFails()) throw new MuaraError("log.overloaded", "the log does not answer");
+        return call();
+      });
+    return {
+      id: log.id,
+      get appendCount() {
+        return log.appendCount;
+      },
+      createStream: (name, options) => alive(() => log.createStream(name, options)),
+      stream: (name) => alive(() => log.stream(name)),
+      listStreams: () => alive(() => log.listStreams()),
+      append: async (stream, partition, batch, producer) => {
+        const settle = outside.willAppend({ process: this, stream, partition, batch });
+        try {
+          return await alive(() => log.append(stream, partition, batch, producer).finally(settle));
+        } finally {
+          settle();
+        }
+      },
+      read: (...place) => read(() => log.read(...place)),
+      bounds: (...place) => read(() => log.bounds(...place)),
+      offsetAt: (...place) => read(() => log.offsetAt(...place)),
+      accepted: (stream) => alive(() => log.accepted(stream)),
+      hold: (consumer, holds) => alive(() => log.hold(consumer, holds)),
+      retain: () => alive(() => log.retain()),
+      waitForAppend: async (seen, signal) => {
+        await log.waitForAppend(seen, signal);
+        await this.step();
+      },
+      close: () => alive(async () => {}),
+    };
+  }
+}
+
+/** As much of a request as the door looks at; a real one costs more than the rest of the door. */
+function requestOf(path: string, body: Uint8Array): Request {
+  const headers = new Headers({ "content-type": "application/json", "content-length": String(body.length) });
+  const arrayBuffer = async (): Promise<ArrayBuffer> => new Uint8Array(body).buffer;
+  const request = { method: "POST", url: `http://muara.test${path}`, headers, arrayBuffer };
+  return request as unknown as Request;
+}

@@ -1,0 +1,63 @@
+/** Trouble: bursts of faults, processes that end or freeze, clocks that jump, retention, damaged checkpoints. */
+import { below, pick } from "./events.ts";
+import { OUTSIDE, type World } from "./world.ts";
+
+const HOUR_MS = 3_600_000;
+/** Acts are rare beside calls. */
+const SCALE = 3;
+
+export async function trouble(world: World, isOver: () => boolean): Promise<void> {
+  const { random, scheduler, faults } = world;
+  while (!isOver()) {
+    faults.isBurst = random.fraction() < 0.7;
+    await scheduler.wait(OUTSIDE, 100 + below(random, 2_500));
+    processes(world);
+    clocks(world);
+    if (faults.strikes("append refused: log full", SCALE))
+      world.logFullUntilMs = scheduler.nowMs + below(random, 5_000);
+    if (faults.strikes("retention ran", SCALE)) world.isRetentionDue = true;
+    await checkpoints(world);
+  }
+}
+
+function processes(world: World): void {
+  const { random, scheduler, faults } = world;
+  const process = pick(random, world.processes);
+  if (!process || process.isDead) return;
+  if (faults.strikes("process crashed", SCALE)) process.callsLeft = 1 + below(random, 80);
+  else if (faults.strikes("process stopped in order", SCALE)) process.stop();
+  else if (faults.strikes("process paused", SCALE))
+    process.pausedUntilMs = scheduler.nowMs + below(random, pick(random, [2_000, 20_000, 90_000]));
+}
+
+function clocks(world: World): void {
+  const { random, faults } = world;
+  let ms = 0;
+  if (faults.strikes("clock jumped forward", SCALE))
+    ms += pick(random, [700, 70_000, HOUR_MS, 20 * HOUR_MS, 60 * HOUR_MS]);
+  if (faults.strikes("clock jumped backward", SCALE)) ms -= pick(random, [700, 70_000, 2 * HOUR_MS]);
+  if (ms === 0) return;
+  const slot = pick(random, [...world.slots, undefined]);
+  if (slot) slot.wallOffsetMs += ms;
+  else world.logOffsetMs += ms;
+}
+
+async function checkpoints(world: World): Promise<void> {
+  const { random, faults, store } = world;
+  const isDamage = faults.has("checkpoint damaged") && random.fraction() < 0.3;
+  const isDeletion = faults.has("checkpoint deleted") && random.fraction() < 0.3;
+  if (!isDamage && !isDeletion) return;
+  const found = (await store.list("")).filter(({ path }) =>
+    /_last_checkpoint$|checkpoint\.parquet$/.test(path),
+  );
+  if (found.length === 0) return;
+  const { path } = pick(random, found);
+  if (isDeletion) {
+    faults.note("checkpoint deleted");
+    return store.delete(path);
+  }
+  faults.note("checkpoint damaged");
+  const bytes = (await store.get(path))!;
+  if (bytes.length > 0) bytes[below(random, bytes.length)]! ^= 1 + below(random, 255);
+  await store.put(path, random.fraction() < 0.3 ? bytes.subarray(0, below(random, bytes.length)) : bytes);
+}

@@ -1,0 +1,264 @@
+/**
+ * The world of one seed: clock, log, store, processes in their slots, and the audits that follow what they do. Who
+ * acts in it (producers, foreign writers, trouble) is in files of their own.
+ */
+import { readFileSync } from "node:fs";
+import { createMemoryLog } from "../../adapters/memory/log.ts";
+import { createMemoryObjectStore, type MemoryFault } from "../../adapters/memory/object-store.ts";
+import { type Clock, type Randomness, seededRandomness } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
+import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
+import { type AuditWorld, EventAudit } from "./audit-events.ts";
+import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
+import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
+import { Faults } from "./faults.ts";
+import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } from "./process.ts";
+import { type Actor, Scheduler } from "./scheduler.ts";
+
+const HOUR_MS = 3_600_000;
+const START_MS: number = Date.UTC(2026, 2, 1, 22, 30);
+
+const wasm = new WebAssembly.Module(readFileSync(new URL("../../core-as/kernel.wasm", import.meta.url)));
+const kernels = ["a", "b"].map(() => new SlotKernel(wasm, new Uint8Array(16).fill(3), {}));
+
+/** Changes what a process is given, to plant a bug. */
+export type Plant = (ports: LandPorts, world: World, process: SimProcess) => LandPorts;
+
+export class World implements Outside, AuditWorld {
+  readonly seed: number;
+  readonly random: Randomness;
+  readonly faults: Faults;
+  readonly scheduler: Scheduler;
+  readonly options: LandOptions;
+  readonly projectMs: number;
+  readonly switchRate: number;
+  readonly slots: readonly Slot[];
+  /** [slot] */
+  readonly processes: (SimProcess | undefined)[] = [];
+  readonly log: GappyLog;
+  readonly store: ObjectStore;
+  readonly events: EventSource;
+  readonly types: SimType[] = [];
+  readonly audits = new Map<string, EventAudit>();
+  readonly projections: readonly ProjectionAudit[];
+  readonly named = new Set<string>();
+  readonly pending = new Set<PendingAppend>();
+  readonly applyLate: () => void;
+  caller: SimProcess | undefined;
+  logOffsetMs = 0;
+  logFullUntilMs = 0;
+  /** Something was written since the audits last looked. */
+  isDirty = true;
+  isRetentionDue = false;
+  failure: unknown;
+  readonly #plant: Plant | undefined;
+  readonly #ended: SimProcess[] = [];
+  #highestWallMs = START_MS;
+
+  constructor(seed: number, plant?: Plant) {
+    this.seed = seed;
+    this.#plant = plant;
+    const random = (this.random = seededRandomness(seed));
+    this.faults = new Faults(random);
+    this.scheduler = new Scheduler(seededRandomness(seed ^ 0x5eed));
+    this.options = drawOptions(random);
+    this.projectMs = pick(random, [200, 1_000, 4_000]);
+    this.switchRate = pick(random, [0.1, 0.25, 0.6]);
+    const slots = random.fraction() < 0.75 ? 2 : 1;
+    this.slots = kernels.slice(0, slots).map((kernel, i) => ({
+      name: "ab"[i]!,
+      kernel,
+      wallOffsetMs: 0,
+      starts: 0,
+    }));
+    const logClock: Clock = {
+      nowMs: () => this.wallMs(this.logOffsetMs),
+      monotonicMs: () => this.scheduler.nowMs,
+      sleep: (ms) => this.scheduler.wait(OUTSIDE, ms),
+    };
+    const memory = createMemoryObjectStore({
+      clock: logClock,
+      faults: (...call) => this.#storeFault(...call),
+    });
+    this.applyLate = () => memory.applyLate();
+    this.store = this.#observed(memory);
+    const log = createMemoryLog({
+      clock: logClock,
+      randomness: seededRandomness(seed + 1),
+      faults: { onAppend: () => this.#appendFault() },
+    });
+    this.log = createGappyLog(log, () => false);
+    this.events = new EventSource(random, this.faults);
+    this.projections = PROJECTIONS.map(
+      (name) => new ProjectionAudit(name, this.store, this.named, this.audits),
+    );
+  }
+
+  get drafts(): readonly Draft[] {
+    return this.events.drafts;
+  }
+
+  nowMs(): number {
+    return this.scheduler.nowMs;
+  }
+
+  wallMs(offsetMs: number): number {
+    const ms = START_MS + this.scheduler.nowMs + offsetMs;
+    this.#highestWallMs = Math.max(this.#highestWallMs, ms);
+    return ms;
+  }
+
+  highestWallMs(): number {
+    return this.#highestWallMs;
+  }
+
+  drawType(name: string): SimType {
+    return drawType(this.random, name);
+  }
+
+  /** The audit of a type begins with its stream. */
+  async adopt(type: SimType): Promise<void> {
+    const info = await this.log.stream(type.name);
+    if (info && !this.audits.has(type.name))
+      this.audits.set(type.name, new EventAudit(this, type, info.partitions));
+  }
+
+  start(slot: number): SimProcess {
+    const process = new SimProcess(
+      this,
+      this.slots[slot]!,
+      seededRandomness((this.seed * 64 + this.slots[slot]!.starts) * 2 + slot),
+    );
+    this.processes[slot] = process;
+    if (process.slot.starts > 1 && this.faults.strikes("process crashed while it recovered", 3))
+      process.callsLeft = 1 + below(this.random, 60);
+    void process.run();
+    return process;
+  }
+
+  ended(process: SimProcess, problem?: unknown): void {
+    this.#ended.push(process);
+    for (const append of this.pending) if (append.process === process) this.pending.delete(append);
+    const isTransient = problem instanceof MuaraError && problem.retryable;
+    if (problem !== undefined && !isTransient)
+      this.fail(new Error(`process ${process.name}`, { cause: problem }));
+  }
+
+  /** Buries the dead, and starts others in their place after a while. */
+  bury(): void {
+    for (const process of this.#ended.splice(0)) {
+      this.scheduler.sweep();
+      process.slot.kernel.empty();
+      const slot = this.slots.indexOf(process.slot);
+      void this.scheduler.wait(OUTSIDE, below(this.random, 3_000)).then(() => this.start(slot));
+    }
+  }
+
+  fail(error: unknown): void {
+    this.failure ??= error;
+  }
+
+  async audit(): Promise<void> {
+    this.isDirty = false;
+    for (const type of this.types) await this.adopt(type);
+    for (const audit of this.audits.values()) await audit.catchUp();
+    for (const projection of this.projections) await projection.catchUp();
+    for (const process of this.processes) {
+      const stopped = process?.worker?.status().find(({ state }) => state === "stopped");
+      if (stopped) throw new Error(`${process!.name}: ${stopped.table} stopped: ${stopped.problem}`);
+    }
+  }
+
+  get isDrained(): boolean {
+    return (
+      this.audits.size === this.types.length &&
+      [...this.audits.values()].every((audit) => audit.isDrained) &&
+      this.projections.every((projection) => projection.isComplete)
+    );
+  }
+
+  delayMs(process: SimProcess): number {
+    if (process.pausedUntilMs > this.scheduler.nowMs) return 0;
+    return this.faults.strikes("slow answer", 0.3) ? below(this.random, 3_000) : 0;
+  }
+
+  readFails(): boolean {
+    return this.faults.strikes("log read fails", 0.3);
+  }
+
+  plant(ports: LandPorts, process: SimProcess): LandPorts {
+    return this.#plant ? this.#plant(ports, this, process) : ports;
+  }
+
+  willAppend(append: PendingAppend): () => void {
+    this.pending.add(append);
+    return () => void this.pending.delete(append);
+  }
+
+  #appendFault(): "stored_unknown" | "lost_unknown" | "overloaded" | "full" | undefined {
+    this.isDirty = true;
+    if (!this.caller) return undefined; // faults meet processes only
+    const { faults } = this;
+    if (this.scheduler.nowMs < this.logFullUntilMs) {
+      faults.note("append refused: log full");
+      return "full";
+    }
+    if (faults.strikes("append stored, answer lost")) return "stored_unknown";
+    if (faults.strikes("append lost, answer lost")) return "lost_unknown";
+    return faults.strikes("append refused: overloaded") ? "overloaded" : undefined;
+  }
+
+  #storeFault(operation: string, path: string): MemoryFault | undefined {
+    if (!this.caller) return undefined; // faults meet processes only
+    const { faults, random } = this;
+    if (operation === "delete") return faults.strikes("store does not delete") ? "lost" : undefined;
+    if (!operation.startsWith("put"))
+      return faults.strikes("store does not answer a read", 0.3) ? "lost" : undefined;
+    this.isDirty = true;
+    const kind = operation === "putIfAbsent" && path.includes("/_delta_log/") ? "commit put" : "file put";
+    if (faults.strikes(`${kind}: answer lost`)) return "answer_lost";
+    if (faults.strikes(`${kind}: lost`)) return "lost";
+    if (faults.strikes(`${kind}: applied late`)) return { kind: "late", afterCalls: 1 + below(random, 60) };
+    return undefined;
+  }
+
+  /** What no part may ever do is seen here, whoever does it. */
+  #observed(store: ObjectStore): ObjectStore {
+    return {
+      ...store,
+      putIfAbsent: async (path, bytes) => {
+        const isProcess = this.caller !== undefined;
+        const answer = await store.putIfAbsent(path, bytes);
+        if (isProcess && answer.outcome === "refused" && path.includes("/_delta_log/"))
+          this.faults.note("owner met another's commit");
+        return answer;
+      },
+      delete: async (path) => {
+        if (this.named.has(path)) this.fail(new Error(`${path} is deleted, which a commit names`));
+        this.isDirty = true;
+        await store.delete(path);
+      },
+    };
+  }
+}
+
+/** Whoever is no process of ours. */
+export const OUTSIDE: Actor = { name: "outside", isDead: false, pausedUntilMs: 0 };
+
+function drawOptions(random: Randomness): LandOptions {
+  const isShort = random.fraction() < 0.3;
+  return {
+    commitMs: pick(random, [100, 500, 2_000]),
+    commitBytes: pick(random, [300, 3_000, 1 << 20]),
+    commitRows: pick(random, [2, 10, 1_000]),
+    horizonMs: isShort ? 2 * HOUR_MS : 48 * HOUR_MS,
+    generationMs: isShort ? HOUR_MS / 2 : 12 * HOUR_MS,
+    disorderMs: 5_000,
+    idleAfterMs: pick(random, [2_000, 10_000, 60_000]),
+    skewMs: HOUR_MS,
+    eventBytes: 20_000,
+    depth: 16,
+  };
+}
