@@ -87,7 +87,7 @@ export class EventSource {
         return { metadata: { eid: id, occurred_at: time }, data_op: "C", data_type: "order", data: fields };
       case "paths":
         return { head: { id, at: time }, ...fields };
-      case "plain":
+      default:
         return fields;
     }
   }
@@ -130,7 +130,7 @@ export class EventSource {
 }
 
 function anyCase(random: Randomness, id: string): string {
-  return [...id].map((c) => (random.fraction() < 0.5 ? c.toUpperCase() : c)).join("");
+  return Array.from(id, (c) => (random.fraction() < 0.5 ? c.toUpperCase() : c)).join("");
 }
 
 function drawTime(random: Randomness, nowMs: number): { text: string; us: bigint } {

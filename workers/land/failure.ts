@@ -21,7 +21,7 @@ export function remedyOf(error: unknown, wasOpen: boolean): Remedy {
   return error.retryable || COMING.has(error.code) ? "retry" : "stop";
 }
 
-/** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (or Node's ERR_…) will not. */
+/** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (Node: ERR_…) will not. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code));
 }

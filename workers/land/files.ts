@@ -1,4 +1,7 @@
-/** The files of one attempt: rows in (event time, partition, offset) order, one file per day of acceptance; side rows. */
+/**
+ * The files of one attempt: rows in (event time, partition, offset) order, one file per day of acceptance, and the
+ * side rows.
+ */
 import { Buffer } from "node:buffer";
 import {
   ABSENT,

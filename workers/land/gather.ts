@@ -23,7 +23,9 @@ export interface Gathered {
   readonly ingestFloorMs: number;
 }
 
-/** @throws log.offset_out_of_range where retention removed a cursor's offset, log.identity where the log ends before it */
+/**
+ * @throws log.offset_out_of_range where retention removed a cursor's offset, log.identity where the log ends before it
+ */
 export async function gather(
   log: Log,
   stream: string,

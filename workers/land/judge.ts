@@ -6,20 +6,10 @@
  * rejected rows are taken back: the tentative ids are undone, the rows marked, and the ids admitted again. A
  * corrected resend behind a bad event of the same id therefore lands.
  */
-import { Buffer } from "node:buffer";
 import type { Clock } from "../../core/clock.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { envelopePaths, type EnvelopePaths, type EventType } from "../../core/event-type.ts";
-import {
-  FLAG_MALFORMED,
-  FLAG_MISSING,
-  FLAG_UUID,
-  FLAG_WRONG_TYPE,
-  VALUE_ABSENT,
-  VALUE_ESCAPED_STRING,
-  VALUE_NULL,
-  VALUE_STRING,
-} from "../../core/kernel-abi.ts";
+import { FLAG_MALFORMED, FLAG_MISSING, FLAG_UUID, FLAG_WRONG_TYPE } from "../../core/kernel-abi.ts";
 import type { ScanPath, ScanPlan } from "../../core/kernel-plan.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import { ADMIT_DUPLICATE, type IdentitySet } from "../../core/kernel-set.ts";
@@ -27,6 +17,7 @@ import type { Kernel } from "../../core/kernel.ts";
 import type { LandedPartition } from "../../core/landed.ts";
 import { PAYLOAD_AT, PAYLOAD_LENGTH, payloadOf, RECORD_WORDS, type ReadBatch } from "../../core/record.ts";
 import type { EventEncoder } from "../../lake/parquet/writer.ts";
+import { TextReader } from "./text-reader.ts";
 
 export const LANDED = 1;
 export const DUPLICATE = 2;
@@ -340,55 +331,6 @@ export class Judge {
       }
     }
     return rejected;
-  }
-}
-
-/** Reads one text of a scan, record by record; asks for the scan's views once, since nothing calls the kernel meanwhile. */
-class TextReader {
-  readonly #scan: Scan;
-  readonly #place: number;
-  readonly #bytes: Buffer;
-  readonly #types: Uint8Array;
-  readonly #flags: Uint8Array;
-  readonly #verdicts: Uint8Array;
-  readonly #starts: Uint32Array;
-  readonly #lengths: Uint32Array;
-
-  constructor(scan: Scan, place: number) {
-    this.#scan = scan;
-    this.#place = place;
-    const { buffer, byteOffset, byteLength } = scan.bytes;
-    this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
-    const field = scan.field(place);
-    this.#types = field.types;
-    this.#flags = field.flags;
-    this.#verdicts = scan.verdicts;
-    this.#starts = field.starts;
-    this.#lengths = field.lengths;
-  }
-
-  isAbsent(record: number): boolean {
-    return this.#types[record] === VALUE_ABSENT;
-  }
-
-  /** Text of a string, raw JSON of anything else and where the record is broken; null where it is absent or null. */
-  read(record: number): string | null {
-    const type = this.#types[record]!;
-    if (type === VALUE_ABSENT || type === VALUE_NULL) return null;
-    if (type === VALUE_ESCAPED_STRING && this.#verdicts[record] === 0)
-      return this.#scan.text(this.#place, record);
-    const start = this.#starts[record]!;
-    const encoding = this.#flags[record]! & FLAG_UUID ? "latin1" : "utf8";
-    return this.#bytes.toString(encoding, start, start + this.#lengths[record]!);
-  }
-
-  equals(record: number, text: Uint8Array): boolean {
-    const type = this.#types[record]!;
-    if (type === VALUE_ESCAPED_STRING)
-      return this.#scan.text(this.#place, record) === new TextDecoder().decode(text);
-    const start = this.#starts[record]!;
-    const end = start + this.#lengths[record]!;
-    return type === VALUE_STRING && this.#bytes.compare(text, 0, text.length, start, end) === 0;
   }
 }
 

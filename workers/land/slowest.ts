@@ -1,7 +1,10 @@
 /** By what ids are forgotten: the cursors, never a clock. */
 import type { LandedPartition } from "../../core/landed.ts";
 
-/** An idle partition's next record may have been accepted while the others were read, or by a broker whose clock is behind. */
+/**
+ * An idle partition's next record may have been accepted while the others were read, or by a broker whose clock is
+ * behind.
+ */
 const IDLE_SLACK_MS = 600_000;
 
 /**
