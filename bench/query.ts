@@ -46,7 +46,8 @@ async function writeLake(engine: DuckDBConnection): Promise<AddFile[]> {
       const target = join(folder, "orders", path);
       if (file === 0)
         await engine.run(
-          `COPY (SELECT uuid()::VARCHAR AS event_id, TIMESTAMPTZ '${date} 00:00:00Z' + INTERVAL (i) SECOND AS ingest_time,
+          `COPY (SELECT uuid()::VARCHAR AS event_id,
+            TIMESTAMPTZ '${date} 00:00:00Z' + INTERVAL (i) SECOND AS ingest_time,
             ['ID', 'DE', 'FR'][1 + i % 3] AS country, (i % 1000)::DECIMAL(12,2) AS total, i AS number, '{}' AS extra
             FROM range(${ROWS_PER_FILE}) AS r(i)) TO '${target}' (FORMAT parquet, COMPRESSION zstd)`,
         );

@@ -94,9 +94,9 @@ export const QUERIES: Rules = {
   },
 };
 
-const DIRECTIONS: unknown[] = ["ORDER_DEFAULT", "ASCENDING", "DESCENDING"];
+const DIRECTIONS = new Set<unknown>(["ORDER_DEFAULT", "ASCENDING", "DESCENDING"]);
 const direction: Visit = (_gate, value) => {
-  if (!DIRECTIONS.includes(value)) throw new Refusal(`the order ${String(value)}`, null);
+  if (!DIRECTIONS.has(value)) throw new Refusal(`the order ${String(value)}`, null);
 };
 const ORDER = { type: direction, null_order: data, expression };
 const ORDERS = each(shape(ORDER));

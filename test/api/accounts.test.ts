@@ -1,5 +1,5 @@
 /** The books against a plain model: a random history of one stream, and what must be said at every moment of it. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
 import { hourAccounts, partitionAccounts, totalAccount } from "../../api/accounts.ts";
@@ -11,9 +11,7 @@ import { packRecords } from "../../core/record.ts";
 const HOUR_MS = 3_600_000;
 
 /** What became of one event. */
-const fate = fc.constantFrom("landed", "duplicates", "dead") as fc.Arbitrary<
-  "landed" | "duplicates" | "dead"
->;
+const fate = fc.constantFrom<"landed" | "duplicates" | "dead">("landed", "duplicates", "dead");
 const step = fc.record({ partition: fc.nat(2), fates: fc.array(fate, { maxLength: 5 }), waits: fc.nat(3) });
 
 interface World {

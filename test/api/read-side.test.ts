@@ -1,4 +1,5 @@
 /** The read side over HTTP, on the whole program: what it says is compared with what was published. */
+import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApiApp, type ApiPorts } from "../../api/app.ts";
 import { openapiDocument } from "../../api/openapi.ts";
@@ -19,12 +20,12 @@ let stack: Stack;
 
 async function publish(events: readonly string[]): Promise<void> {
   const response = await stack.call("POST", `/event-types/${TYPE}/events`, `[${events.join(",")}]`);
-  expect([response.status, await response.text()]).toEqual([200, ""]);
+  assert.deepEqual([response.status, await response.text()], [200, ""]);
 }
 
 beforeAll(async () => {
   stack = await startStack();
-  expect((await stack.call("POST", "/event-types", orderType(TYPE, 3))).status).toBe(201);
+  assert.equal((await stack.call("POST", "/event-types", orderType(TYPE, 3))).status, 201);
   const good = Array.from({ length: GOOD }, (_, i) =>
     orderEvent(i, String(9_007_199_254_740_993n + BigInt(i))),
   );
@@ -88,11 +89,6 @@ describe("tables", () => {
 });
 
 describe("the fate of an event", () => {
-  const fatesOf = async (id: string): Promise<string[]> => {
-    const { fates } = await stack.get<{ fates: Item[] }>(`/v1/events/${id}`);
-    return fates.map((fate) => String(fate["fate"])).sort();
-  };
-
   test("landed, duplicate, dead letter or none; a UUID in any case", async () => {
     expect(await fatesOf(eventId(40))).toEqual(["landed"]);
     expect(await fatesOf(eventId(3))).toEqual(["duplicate", "landed"]);
@@ -149,13 +145,11 @@ describe("SQL", () => {
   });
 
   test("answers in the form that Accept asks for, or with 406", async () => {
-    const ask = (accept: string): Promise<Response> =>
-      stack.call("POST", "/v1/sql", { sql: "SELECT 1 AS a" }, { accept });
-    expect(await (await ask("application/x-ndjson")).text()).toBe('{"a":1}\n');
-    expect(await (await ask("text/csv;q=0.9, application/json;q=0.1")).text()).toBe("a\r\n1\r\n");
-    const parquet = await (await ask("application/vnd.apache.parquet")).bytes();
+    expect(await (await askAs("application/x-ndjson")).text()).toBe('{"a":1}\n');
+    expect(await (await askAs("text/csv;q=0.9, application/json;q=0.1")).text()).toBe("a\r\n1\r\n");
+    const parquet = await (await askAs("application/vnd.apache.parquet")).bytes();
     expect(Buffer.from(parquet.subarray(0, 4)).toString()).toBe("PAR1");
-    const refused = await ask("application/vnd.apache.arrow.stream");
+    const refused = await askAs("application/vnd.apache.arrow.stream");
     expect([refused.status, ((await refused.json()) as Item)["code"]]).toEqual([
       406,
       "request.not_acceptable",
@@ -174,7 +168,7 @@ describe("SQL", () => {
     [{ sql: `SELECT '${"x".repeat(70_000)}'` }, {}, 413, "sql.too_large"],
     [{ sql: `SELECT '${"x".repeat(200_000)}'` }, {}, 413, "sql.too_large"],
   ])("%j is a problem", async (body, headers, status, code) => {
-    const response = await stack.call("POST", "/v1/sql", body, headers as Record<string, string>);
+    const response = await stack.call("POST", "/v1/sql", body, headers);
     expect(response.headers.get("content-type")).toBe("application/problem+json");
     expect([response.status, ((await response.json()) as Item)["code"]]).toEqual([status, code]);
   });
@@ -193,11 +187,6 @@ describe("rights", () => {
     ["POST", "/v1/tokens", { description: "x", grants: [{ action: "read", kind: "table", name: "x" }] }],
     ["DELETE", "/v1/tokens/000000000000"],
   ];
-  const tokenFor = async (grants: unknown): Promise<string> => {
-    const response = await stack.call("POST", "/v1/tokens", { description: "test", grants });
-    expect(response.status).toBe(201);
-    return String(((await response.json()) as Item)["token"]);
-  };
   const statuses = async (token: string | undefined): Promise<number[]> => {
     const found: number[] = [];
     for (const [method, route, body] of routes) {
@@ -316,4 +305,19 @@ function sums(items: readonly Item[], names: readonly string[]): Record<string, 
   return Object.fromEntries(
     names.map((name) => [name, items.reduce((sum, item) => sum + Number(item[name]), 0)]),
   );
+}
+
+async function fatesOf(id: string): Promise<string[]> {
+  const { fates } = await stack.get<{ fates: Item[] }>(`/v1/events/${id}`);
+  return fates.map((fate) => String(fate["fate"])).sort();
+}
+
+async function tokenFor(grants: unknown): Promise<string> {
+  const response = await stack.call("POST", "/v1/tokens", { description: "test", grants });
+  expect(response.status).toBe(201);
+  return String(((await response.json()) as Item)["token"]);
+}
+
+function askAs(accept: string): Promise<Response> {
+  return stack.call("POST", "/v1/sql", { sql: "SELECT 1 AS a" }, { accept });
 }

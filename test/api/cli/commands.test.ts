@@ -1,4 +1,5 @@
 /** The commands against the whole program: what they print, where, and with which exit code. */
+import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -70,7 +71,7 @@ beforeAll(async () => {
   const events = Array.from({ length: 20 }, (_, i) => orderEvent(i, String(i)));
   events.push(orderEvent(3, "3"), orderEvent(20, "92233720368547758080"));
   const sent = await muara(["send", TYPE, "-", "--batch", "7"], { stdin: events.join("\n") });
-  expect(sent).toEqual({ code: 0, out: "submitted  22\nfailed     0\n", err: "" });
+  assert.deepEqual(sent, { code: 0, out: "submitted  22\nfailed     0\n", err: "" });
   await stack.settled(TYPE);
 });
 

@@ -1,5 +1,5 @@
 /** The splitter against JSON.parse: any objects, in any layout, cut anywhere, come out byte for byte. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { JsonSplitter } from "../../../api/cli/json-split.ts";
 

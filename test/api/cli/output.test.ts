@@ -1,5 +1,5 @@
 /** What the commands print: columns line up, nothing of an event can steer the terminal, JSON and CSV read back. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { printObjects, printRows, tableText, visible, type Row } from "../../../api/cli/output.ts";
 import type { OutputFormat } from "../../../api/cli/services.ts";

@@ -1,6 +1,6 @@
 /** Values as text against the engine's own: exact, whatever the type. */
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { csvRows, jsonRows, ndjsonRows } from "../../../lake/query/encode.ts";
 
@@ -68,7 +68,8 @@ describe("values", () => {
         fc.bigInt({ min: -(10n ** 18n) + 1n, max: 10n ** 18n - 1n }),
         fc.bigInt({ min: -62_135_596_800_000_000n, max: 253_402_300_799_999_999n }),
         async (integer, unscaled, micros) => {
-          const expression = `(${integer})::BIGINT AS a, (${unscaled}::DECIMAL(18,0)::DECIMAL(38,6) / 1)::DECIMAL(38,6) AS b,
+          const expression = `(${integer})::BIGINT AS a,
+            (${unscaled}::DECIMAL(18,0)::DECIMAL(38,6) / 1)::DECIMAL(38,6) AS b,
             make_timestamptz(${micros}) AS c`;
           const [a, b, c] = await encoded(expression);
           const texts = await engine.runAndReadAll(

@@ -216,7 +216,7 @@ export const ALLOWED: readonly (readonly [string, readonly string[]])[] = [
   ["SELECT * FROM orders PIVOT (sum(n) FOR event_id IN ('a', 'b'))", ["orders"]],
   ["UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b INTO NAME k VALUE v", []],
   [
-    "SELECT median(n), quantile_cont(n, 0.5), mode(n), arg_max(event_id, n), string_agg(event_id, ',' ORDER BY n) FROM orders",
+    "SELECT median(n), quantile_cont(n, 0.5), arg_max(event_id, n), string_agg(event_id, ',' ORDER BY n) FROM orders",
     ["orders"],
   ],
   ["SELECT time_bucket(INTERVAL 5 MINUTE, now()), strftime(now(), '%Y'), epoch_ms(now())", []],

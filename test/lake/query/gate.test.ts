@@ -1,6 +1,6 @@
-/** The gate over the engine's own syntax trees: what must be refused is, what must pass does, nothing unknown passes. */
+/** The gate over the engine's own syntax trees: what must pass does, what must not does not, nor what is unknown. */
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { judge, type Judged } from "../../../lake/query/gate.ts";
 import { ALLOWED, escapeList } from "./escapes.ts";
@@ -44,8 +44,7 @@ describe("the gate", () => {
 
   test.each(ALLOWED)("lets through %s", async (sql, tables) => {
     const judged = await judgeSql(sql);
-    expect(judged).toMatchObject({ kind: "query" });
-    if (judged.kind === "query") expect(judged.tables.map((table) => table.name)).toEqual(tables);
+    expect(judged.kind === "query" ? judged.tables.map((table) => table.name) : judged).toEqual(tables);
   });
 
   test("answers SHOW TABLES itself, and only when it is the whole statement", async () => {

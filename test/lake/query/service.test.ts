@@ -14,7 +14,6 @@ import { ADMIN, makeTinyLake, schemaOf, type TinyLake } from "./tiny-lake.ts";
 const CANARY = "canary-7f3a-must-not-be-read";
 const HOUR = 3_600_000;
 const NOW = Date.now();
-const MICROS = BigInt(NOW) * 1_000n;
 
 let lake: TinyLake;
 let service: QueryService;
@@ -29,12 +28,10 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
     (failure: unknown) => failure,
   );
   if (error instanceof MuaraError) return error.code;
-  return error === undefined ? "none" : String(error);
+  return error === undefined ? "none" : messageOf(error);
 }
 
 beforeAll(async () => {
-  const at = (micros: bigint): Date => new Date(Number(micros / 1_000n));
-  const timestamps = (count: number): Date[] => Array.from({ length: count }, () => at(MICROS));
   lake = await makeTinyLake([
     {
       name: "orders",
@@ -55,7 +52,7 @@ beforeAll(async () => {
               columns: [
                 { name: "event_id", data: ["a", "b"] },
                 { name: "n", data: [1n, 9_007_199_254_740_993n], type: "INT64" },
-                { name: "ingest_time", data: [at(MICROS - 18_000_000_000n), at(MICROS - 18_000_000_000n)] },
+                { name: "ingest_time", data: [new Date(NOW - 5 * HOUR), new Date(NOW - 5 * HOUR)] },
               ],
             },
           ],
@@ -70,7 +67,7 @@ beforeAll(async () => {
                 { name: "event_id", data: ["c"] },
                 { name: "n", data: [3], type: "INT32" },
                 { name: "added", data: ["new"] },
-                { name: "ingest_time", data: timestamps(1) },
+                { name: "ingest_time", data: [new Date(NOW)] },
               ],
             },
           ],

@@ -54,7 +54,8 @@ describe("a view", () => {
       {
         path: await file(
           "b.parquet",
-          "SELECT {'q': 2.5::DECIMAL(10,2), 'p': 3::BIGINT} AS one, 'b' AS id, TIMESTAMPTZ '2026-01-01 00:00:00Z' AS later, 9 AS gone",
+          `SELECT {'q': 2.5::DECIMAL(10,2), 'p': 3::BIGINT} AS one, 'b' AS id,
+            TIMESTAMPTZ '2026-01-01 00:00:00Z' AS later, 9 AS x`,
         ),
         partitionValues: { ingest_date: "2026-01-02" },
       },
