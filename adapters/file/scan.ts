@@ -47,7 +47,7 @@ export async function scanSegment(
   while (position < fileLength) {
     const group = await readGroup(window, position, header.salt, lastSequence + 1);
     if (typeof group === "string") {
-      const laterGroupAt = await findGroup(window, position + 8, header.salt, lastSequence + 1);
+      const laterGroupAt = await findGroup(window, position, header.salt, lastSequence + 1);
       const damage = { length: position, lastSequence, damage: group };
       return laterGroupAt === undefined ? damage : { ...damage, laterGroupAt };
     }

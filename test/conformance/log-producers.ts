@@ -86,7 +86,8 @@ add(
     await log.append("s", 0, textBatch("a"), sequence(0, 5));
     clock!.advance(8 * 24 * HOUR_MS);
     assert.equal((await log.append("s", 0, textBatch("b"), sequence(0, 5))).isRepeat, false);
-    assert.equal((await log.append("s", 0, textBatch("b"), sequence(0, 5))).isRepeat, true);
+    const again = await log.append("s", 0, textBatch("b"), sequence(0, 5));
+    assert.deepEqual([again.isRepeat, again.baseOffset], [true, 1]);
     await log.append("s", 0, textBatch("c"), sequence(1, 5));
     assert.deepEqual(await payloadsOf(log, "s", 0), ["a", "b", "c"]);
   },

@@ -84,6 +84,8 @@ add(
     await write(["b", null], ["d", "2"]);
     await write(["e", "1"]);
     const before = await readAll(log, "meta", 0, 0);
+    const tombstone = before.find((record) => record.offset === 6);
+    assert.equal(tombstone?.payload, null, "a tombstone stays for whoever has yet to read it");
     assert.deepEqual(stateOf(before), { a: "2", c: "1", d: "2", e: "1" });
     clock!.advance(48 * HOUR_MS);
     await write(["f", "1"]);

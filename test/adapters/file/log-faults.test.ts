@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
 import type { Disk } from "../../../adapters/file/disk.ts";
@@ -21,6 +21,8 @@ interface Opened {
   readonly fatals: MuaraError[];
   readonly clock: ManualClock;
   readonly again: () => Promise<Log>;
+  /** Opens a directory without faults. */
+  readonly reopen: (directory: string) => Promise<Log>;
 }
 
 async function open(hooks: Partial<Disk>, limits: Partial<FileLogOptions> = {}): Promise<Opened> {
@@ -35,11 +37,13 @@ async function open(hooks: Partial<Disk>, limits: Partial<FileLogOptions> = {}):
   await log.createStream("s", DELETE);
   await log.append("s", 0, textBatch("before"));
   Object.assign(disk, hookedDisk(hooks));
+  const reopen = (path: string): Promise<Log> =>
+    openFileLog({ ...common, directory: path, disk: quickDisk, ...limits });
   const again = async (): Promise<Log> => {
     await log.close();
-    return openFileLog({ ...common, disk: quickDisk, ...limits });
+    return reopen(directory);
   };
-  return { log, directory, fatals, clock, again };
+  return { log, directory, fatals, clock, again, reopen };
 }
 
 const writeLittle: Disk["write"] = (fd, source, position) =>
@@ -140,6 +144,11 @@ test("a full disk at the sync, or while a segment is created, is survived as wel
   };
   const synced = await open({ datasync });
   await rejects(synced.log.append("s", 0, textBatch("lost")), "log.full");
+  const copy = `${synced.directory}-killed`;
+  await cp(synced.directory, copy, { recursive: true, filter: (path) => !path.endsWith("lock") });
+  const killed = await synced.reopen(copy);
+  assert.deepEqual(await payloadsOf(killed, "s", 0), ["before"], "a refused append was stored");
+  await killed.close();
   assert.deepEqual(await payloadsOf(synced.log, "s", 0), ["before"]);
   await synced.log.append("s", 0, textBatch("kept"));
   const reopened = await synced.again();

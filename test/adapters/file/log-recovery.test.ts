@@ -128,6 +128,43 @@ test("a flipped byte is a torn tail inside the last group, and corruption anywhe
   }
 });
 
+test("a group taken out of the middle is corruption", async () => {
+  const { directory, segment, ends } = await crashed();
+  const path = (await segmentsOf(directory))[0]!;
+  await writeFile(path, Buffer.concat([segment.subarray(0, ends[1]), segment.subarray(ends[2])]));
+  assert.equal(await corruptAt(open(directory), path), ends[1]);
+});
+
+test("nothing of a torn tail is left behind what is written next", async () => {
+  const { directory, segment, texts } = await crashed();
+  const path = (await segmentsOf(directory))[0]!;
+  await writeFile(path, Buffer.concat([segment, Buffer.alloc(5000, 0xee)]));
+  const log = await open(directory, { segmentBytes: segment.length + 300 });
+  await log.append("s", 0, textBatch("after"));
+  await log.append("s", 0, textBatch("in the next segment".repeat(30)));
+  await log.close();
+  await rm(path.replace(/log$/, "index"));
+  const again = await open(directory);
+  assert.equal((await payloadsOf(again, "s", 0)).length, texts.length + 2);
+  await again.close();
+});
+
+test("what a killed process left is synced before anybody reads it", async () => {
+  const { directory, texts } = await crashed();
+  const paths = new Map<number, string>();
+  const synced: string[] = [];
+  const opening: Disk["open"] = async (path, mode) => {
+    const fd = await quickDisk.open(path, mode);
+    paths.set(fd, path);
+    return fd;
+  };
+  const datasync: Disk["datasync"] = async (fd) => void synced.push(paths.get(fd)!);
+  const log = await open(directory, { disk: hookedDisk({ open: opening, datasync }) });
+  assert.ok(synced.includes((await segmentsOf(directory))[0]!), "the last segment was not synced");
+  assert.deepEqual(await payloadsOf(log, "s", 0), texts);
+  await log.close();
+});
+
 test("a payload that looks like a group does not turn a torn tail into corruption", async () => {
   const original = newDirectory();
   const log = await open(original);
