@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$1
 log="$work/readme.log"
 
-npm run --silent demo -- --exit-after 120 >"$log" 2>&1 &
+npm run --silent demo -- --exit-after 90 >"$log" 2>&1 &
 demo=$!
 trap 'kill "$demo" 2>/dev/null || true; wait "$demo" 2>/dev/null || true' EXIT
 
@@ -37,6 +37,22 @@ for command in "${commands[@]}"; do
     exit 1
   fi
 done
+
+# The publishing example, on a server of its own: every line of the block that begins with TOKEN=.
+kill -TERM "$demo" 2>/dev/null || true
+wait "$demo" 2>/dev/null || true
+npm exec --silent -- node muara.js dev >"$work/dev.log" 2>&1 &
+demo=$!
+for _ in $(seq 60); do
+  grep -q '^ready on' "$work/dev.log" && break
+  sleep 1
+done
+awk '/^```sh$/ {on = 1; block = ""; next} /^```$/ {if (on && block ~ /^TOKEN=/) print block; on = 0} on {block = block $0 "\n"}' \
+  README.md >"$work/publish.sh"
+[ -s "$work/publish.sh" ] || { echo "README.md has no publishing example"; exit 1; }
+bash -euo pipefail "$work/publish.sh" >"$work/out"
+cat "$work/out"
+grep -q '89.95' "$work/out" || { echo "the published event is not in the answer of muara sql"; exit 1; }
 
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check deltalake polars pyarrow
