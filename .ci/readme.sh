@@ -6,9 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$1
 log="$work/readme.log"
 
-npm run --silent demo -- --exit-after 90 >"$log" 2>&1 &
+setsid npm run --silent demo -- --exit-after 90 >"$log" 2>&1 &
 demo=$!
-trap 'kill "$demo" 2>/dev/null || true; wait "$demo" 2>/dev/null || true' EXIT
+# The whole process group: npm does not pass signals on to what it started.
+end() { kill -TERM -- "-$demo" 2>/dev/null || true; wait "$demo" 2>/dev/null || true; }
+trap end EXIT
 
 commands_of() { sed -E $'s/\x1b\\[[0-9;]*m//g; s/^[[:space:]$>]+//' "$log" | grep -E '^(npx muara |curl )' || true; }
 for _ in $(seq 60); do
@@ -39,9 +41,8 @@ for command in "${commands[@]}"; do
 done
 
 # The publishing example, on a server of its own: every line of the block that begins with TOKEN=.
-kill -TERM "$demo" 2>/dev/null || true
-wait "$demo" 2>/dev/null || true
-npm exec --silent -- node muara.js dev >"$work/dev.log" 2>&1 &
+end
+setsid npm exec --silent -- node muara.js dev >"$work/dev.log" 2>&1 &
 demo=$!
 for _ in $(seq 60); do
   grep -q '^ready on' "$work/dev.log" && break
