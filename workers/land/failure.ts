@@ -1,7 +1,7 @@
 /**
  * What a failed attempt means for its table. A landing that has been open for a while may simply be behind: another
  * owner landed and the log removed what was landed, or the table was restored. So an error that would stop the table
- * is believed only of one that was opened just now.
+ * is believed only where opening itself finds it.
  */
 import { isAssertion } from "../../core/assert.ts";
 import { type ErrorCode, MuaraError } from "../../core/errors.ts";
@@ -14,7 +14,7 @@ const DOUBTFUL: ReadonlySet<ErrorCode> = new Set(["land.fenced", "log.identity",
 /** What comes by itself: a stream follows its declaration within moments. */
 const COMING: ReadonlySet<ErrorCode> = new Set(["log.stream_not_found"]);
 
-/** @param wasOpen whether the landing had been opened before this attempt */
+/** @param wasOpen whether the landing was open when it failed: an attempt may fail right after it was opened, too */
 export function remedyOf(error: unknown, wasOpen: boolean): Remedy {
   if (!(error instanceof MuaraError)) return !isAssertion(error) && isSystemError(error) ? "retry" : "stop";
   if (DOUBTFUL.has(error.code)) return wasOpen ? "reload" : "stop";

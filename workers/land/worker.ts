@@ -139,7 +139,6 @@ class RoundWorker implements LandWorker {
       return false;
     }
     if (entry.state === "stopped" || entry.retryAtMs > clock.monotonicMs() || signal.aborted) return false;
-    const wasOpen = entry.landing !== undefined;
     try {
       entry.landing ??= await TableLanding.open(this.#ports, this.#options, entry.type);
       const { hasBacklog } = await entry.landing.step(signal);
@@ -147,7 +146,7 @@ class RoundWorker implements LandWorker {
       return hasBacklog;
     } catch (error) {
       if (signal.aborted) discard(entry);
-      else this.#fail(entry, error, wasOpen);
+      else this.#fail(entry, error, entry.landing !== undefined);
       return false;
     }
   }
