@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableCommit } from "../../core/ports/table-log.ts";
 import { readColumns } from "../../lake/parquet/rows.ts";
-import { commitFileName, parseCommit } from "../../lake/table/commit-file.ts";
+import { commitFileName, parseCommit } from "./light-commit.ts";
 
 export interface Row {
   readonly [column: string]: unknown;

@@ -5,6 +5,8 @@
 import { registerHooks } from "node:module";
 
 const LIGHT = new URL("light-format.ts", import.meta.url).href;
+const LIGHT_COMMIT = new URL("light-commit.ts", import.meta.url).href;
+const TABLE = new URL("../../lake/table/", import.meta.url).href;
 const PARQUET = new URL("../../lake/parquet/", import.meta.url).href;
 
 registerHooks({
@@ -13,6 +15,8 @@ registerHooks({
     const isRows = parent === `${PARQUET}rows.ts`;
     const isFile = specifier === "./parquet-file.ts" && (isRows || parent === `${PARQUET}writer.ts`);
     if (isFile || (isRows && specifier === "hyparquet")) return { url: LIGHT, shortCircuit: true };
+    const isCommit = specifier.endsWith("/commit-file.ts") && parent.startsWith(TABLE);
+    if (isCommit) return { url: LIGHT_COMMIT, shortCircuit: true };
     return next(specifier, context);
   },
 });

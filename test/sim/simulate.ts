@@ -64,7 +64,7 @@ async function play(world: World, foreigner: Foreigner): Promise<void> {
   await declare(world, "order.created");
   if (random.fraction() < 0.4) await declare(world, "parcel.sent");
   const producers = Array.from({ length: 1 + below(random, 3) }, () =>
-    produce(world, 6 + below(random, 14)).catch(fail),
+    produce(world, 4 + below(random, 10)).catch(fail),
   );
   if (faults.has("type declared while running")) {
     await world.scheduler.wait(OUTSIDE, below(random, 10_000));
@@ -90,10 +90,7 @@ async function turn(world: World, isDone: () => boolean): Promise<void> {
     if (world.failure) throw world.failure;
     world.bury();
     if (world.isDirty) await world.audit();
-    if (world.isRetentionDue) {
-      world.isRetentionDue = false;
-      await world.log.retain();
-    }
+    if (world.isRetentionDue) await world.retain();
     assert(world.scheduler.steps < STEPS_MAX, "a history without an end");
     assert(await world.scheduler.step(), "nobody waits for anything any more");
   }

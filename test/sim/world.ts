@@ -49,6 +49,8 @@ export class World implements Outside, AuditWorld {
   caller: SimProcess | undefined;
   logOffsetMs = 0;
   logFullUntilMs = 0;
+  /** Streams for which landing has declared what it needs. */
+  readonly held = new Set<string>();
   /** Something was written since the audits last looked. */
   isDirty = true;
   isRetentionDue = false;
@@ -64,8 +66,8 @@ export class World implements Outside, AuditWorld {
     this.faults = new Faults(random);
     this.scheduler = new Scheduler(seededRandomness(seed ^ 0x5eed));
     this.options = drawOptions(random);
-    this.projectMs = pick(random, [200, 1_000, 4_000]);
-    this.switchRate = pick(random, [0.1, 0.25, 0.6]);
+    this.projectMs = pick(random, [1_000, 3_000, 8_000]);
+    this.switchRate = pick(random, [0.1, 0.2, 0.5]);
     const slots = random.fraction() < 0.75 ? 2 : 1;
     this.slots = kernels.slice(0, slots).map((kernel, i) => ({
       name: "ab"[i]!,
@@ -184,6 +186,24 @@ export class World implements Outside, AuditWorld {
     return this.faults.strikes("slow answer", 0.3) ? below(this.random, 3_000) : 0;
   }
 
+  /**
+   * Retention. A stream that landing never held is held for it: the log itself does not know of landing before that
+   * (docs/proofs/sim.md, "Found").
+   */
+  async retain(): Promise<void> {
+    this.isRetentionDue = false;
+    for (const { name, partitions } of await this.log.listStreams()) {
+      const isOpen = this.held.has(name) || !this.audits.has(name);
+      const holds = Array.from({ length: partitions }, (_, partition) => ({
+        stream: name,
+        partition,
+        offset: 0,
+      }));
+      await this.log.hold(`sim:${name}`, isOpen ? [] : holds);
+    }
+    await this.log.retain();
+  }
+
   readFails(): boolean {
     return this.faults.strikes("log read fails", 0.3);
   }
@@ -250,9 +270,9 @@ export const OUTSIDE: Actor = { name: "outside", isDead: false, pausedUntilMs: 0
 function drawOptions(random: Randomness): LandOptions {
   const isShort = random.fraction() < 0.3;
   return {
-    commitMs: pick(random, [100, 500, 2_000]),
-    commitBytes: pick(random, [300, 3_000, 1 << 20]),
-    commitRows: pick(random, [2, 10, 1_000]),
+    commitMs: pick(random, [300, 1_000, 3_000]),
+    commitBytes: pick(random, [600, 3_000, 1 << 20]),
+    commitRows: pick(random, [4, 12, 1_000]),
     horizonMs: isShort ? 2 * HOUR_MS : 48 * HOUR_MS,
     generationMs: isShort ? HOUR_MS / 2 : 12 * HOUR_MS,
     disorderMs: 5_000,
