@@ -14,6 +14,8 @@ const TABLES_PER_QUERY = 50;
 const ROWS_MAX = 10_000;
 /** Of the log behind the cursors, searched for one request, bytes. */
 const WAITING_BYTES_MAX = 33_554_432;
+/** How far the ledger tables may be behind the commits that they follow, ms. */
+const LEDGER_LAG_MS = 1_500;
 const READ_BYTES = 4_194_304;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
@@ -33,6 +35,19 @@ export interface Fates {
 
 /** @param tables event types that the asker may read */
 export async function fatesOf(
+  ports: ApiPorts,
+  eventId: string,
+  tables: readonly CatalogTable[],
+  signal: AbortSignal,
+): Promise<Fates> {
+  const found = await searchOnce(ports, eventId, tables, signal);
+  if (found.fates.length > 0) return found;
+  // Between a commit and the ledger that follows it, a dead letter is in neither of the places searched.
+  await ports.clock.sleep(LEDGER_LAG_MS, signal);
+  return searchOnce(ports, eventId, tables, signal);
+}
+
+async function searchOnce(
   ports: ApiPorts,
   eventId: string,
   tables: readonly CatalogTable[],

@@ -86,7 +86,7 @@ describe("the books", () => {
   });
 
   test("do not balance when any single number is off by one", async () => {
-    const names = ["landed", "duplicates", "dead", "cursor"] as const;
+    const names = ["landed", "duplicates", "dead", "gap", "cursor"] as const;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 10 }),
