@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { parseJson } from "./parse-json.ts";
 
 /** Nakadi's grammar; it also makes every name a safe folder name. */
 export const EVENT_TYPE_NAME: RegExp = /^[a-zA-Z][-0-9a-zA-Z_]*(\.[0-9a-zA-Z][-0-9a-zA-Z_]*)*$/;
@@ -152,7 +153,7 @@ export function partitionCount(type: EventType): number {
 export function payloadSchema(type: EventType): JsonSchema {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(type.schema.schema);
+    parsed = parseJson(type.schema.schema);
   } catch (cause) {
     throw new MuaraError("event_type.invalid", "schema.schema is not JSON", {
       details: { field: "schema.schema" },

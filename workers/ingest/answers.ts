@@ -2,6 +2,7 @@
 import type { ErrorCode, MuaraError } from "../../core/errors.ts";
 import { FLAG_UUID } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
+import { parseJson } from "../../core/parse-json.ts";
 import { payloadOf } from "../../core/record.ts";
 import type { PartitionBatch } from "./batches.ts";
 import type { Contract } from "./contract.ts";
@@ -63,7 +64,7 @@ export function partialItems(
 
 /** The scan is gone by then, and this answer is rare. */
 function eidOfPayload(payload: Uint8Array): { eid?: string } {
-  const event: unknown = JSON.parse(new TextDecoder().decode(payload));
+  const event: unknown = parseJson(new TextDecoder().decode(payload));
   const metadata = isObject(event) ? event["metadata"] : undefined;
   const eid = isObject(metadata) ? metadata["eid"] : undefined;
   return typeof eid === "string" ? { eid } : {};

@@ -2,6 +2,7 @@
 import { authorize, isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
+import { parseJson } from "../../core/parse-json.ts";
 import type { Registry } from "../../core/registry.ts";
 import { type DeclarePorts, declareEventType, findEventType, KIND } from "./declaration.ts";
 
@@ -17,7 +18,7 @@ export async function createEventType(
   principal: Principal,
   body: Uint8Array,
 ): Promise<EventType> {
-  const input = parseJson(body);
+  const input = parseBody(body);
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
   authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
@@ -53,9 +54,9 @@ function isVisible(principal: Principal, name: string): boolean {
 }
 
 /** @throws request.malformed */
-function parseJson(body: Uint8Array): unknown {
+function parseBody(body: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
+    return parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
   } catch (cause) {
     throw new MuaraError("request.malformed", "The body is not JSON in UTF-8.", { cause });
   }

@@ -14,6 +14,7 @@ import {
   VALUE_STRING,
 } from "../../core/kernel-abi.ts";
 import { type Scan, type ScanField, verdictCode } from "../../core/kernel-scan.ts";
+import { parseJson } from "../../core/parse-json.ts";
 import type { Contract, Member } from "./contract.ts";
 import type { Failures } from "./failures.ts";
 import { isObject } from "./json-schema.ts";
@@ -239,7 +240,7 @@ export class Judge {
     for (let item = 0; item < count; item++) {
       if (this.#failures.has(item)) continue;
       const text = decoder.decode(bytes.subarray(from[item], from[item]! + size[item]!));
-      const violation = check!(JSON.parse(text));
+      const violation = check!(parseJson(text));
       if (violation) this.#fail(item, "event.schema", violation.pointer, violation.reason);
     }
   }
@@ -252,7 +253,7 @@ export class Judge {
     const { types, starts, lengths } = this.#field(place);
     if (types[item]! <= VALUE_ESCAPED_STRING) return this.#scan.text(place, item);
     const start = starts[item]!;
-    return JSON.parse(decoder.decode(this.#scan.bytes.subarray(start, start + lengths[item]!)));
+    return parseJson(decoder.decode(this.#scan.bytes.subarray(start, start + lengths[item]!)));
   }
 
   #fail(item: number, code: ErrorCode, pointer: string, reason: string): void {

@@ -59,7 +59,7 @@ function colonAfter(bytes: Uint8Array, at: number): number {
   return i;
 }
 
-/** Behind a value, up to white space around it: where the comma or closing brace of its object stands. */
+/** Behind a value and white space: at the comma, or behind the closing brace of its object. */
 function valueEnd(bytes: Uint8Array, at: number, end: number): number {
   let depth = 0;
   let i = at;
@@ -70,10 +70,8 @@ function valueEnd(bytes: Uint8Array, at: number, end: number): number {
       continue;
     }
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
-    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      if (depth === 0) return i;
-      depth--;
-    } else if (byte === COMMA && depth === 0) return i;
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth--;
+    else if (byte === COMMA && depth === 0) return i;
     i++;
   }
   return i;
@@ -106,8 +104,10 @@ export function pointerAt(bytes: Uint8Array, start: number, at: number): string 
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       steps.push(byte === OPEN_BRACE ? "" : 0);
       isKeyNext = byte === OPEN_BRACE;
-    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) steps.pop();
-    else if (byte === COMMA) {
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      steps.pop();
+      isKeyNext = false; // of an empty object
+    } else if (byte === COMMA) {
       const last = steps.at(-1);
       if (typeof last === "number") steps[steps.length - 1] = last + 1;
       else isKeyNext = true;

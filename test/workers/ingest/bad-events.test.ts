@@ -1,7 +1,7 @@
 /** Every bad event fails its batch with its reason, nothing of it is written, and the door stays usable. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { bytes, declareTypes, eventOf, metadata, nested, TYPE, valid } from "./bodies.ts";
-import { createDoor, type Door } from "./door.ts";
+import { createDoor, declaration, type Door } from "./door.ts";
 
 let door: Door;
 
@@ -350,4 +350,15 @@ describe("what is on the right side of a limit", () => {
     expect((await door.stored(TYPE)).at(-1)!.payload).toBe(sent);
     expect(Object.keys({}.constructor.prototype as object)).toEqual([]);
   });
+});
+
+test("an escaped key of one character is that character, whatever came before", async () => {
+  const name = "shop.letters";
+  const schema = { properties: { a: { type: "string" } }, required: ["a"] };
+  expect((await door.declare(declaration(name, { schema }))).status).toBe(201);
+  for (const before of ['"\\\\":1', '"\\n":1'])
+    expect((await door.publish(name, `[{${metadata()},${before},"a":"x"}]`)).status).toBe(200);
+  expect((await door.publish(name, `[{${metadata()},"\\u0061":"x"}]`)).status).toBe(200);
+  const answer = await door.publish(name, `[{${metadata()},"\\u0061":1}]`);
+  expect(await answer.json()).toMatchObject([{ code: "event.schema", pointer: "#/a" }]);
 });

@@ -5,6 +5,7 @@
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../../core/clock.ts";
+import { parseJson } from "../../../core/parse-json.ts";
 import { createDoor, declaration, type Door, event } from "./door.ts";
 
 const REQUESTS = Number(process.env["FUZZ_REQUESTS"] ?? 6_000);
@@ -131,9 +132,7 @@ async function openDoor(): Promise<Door> {
 /** The text of a JSON array's items, as JSON.parse sees them. */
 function parsed(body: Uint8Array): unknown[] | undefined {
   try {
-    const value: unknown = JSON.parse(
-      new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body),
-    );
+    const value: unknown = parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
     return Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
@@ -162,7 +161,7 @@ test(`${REQUESTS} damaged requests (seed ${SEED})`, async () => {
     accepted[name]!.push(...items!);
   }
   for (const name of Object.keys(TYPES)) {
-    const stored = (await door.stored(name)).map(({ payload }) => JSON.stringify(JSON.parse(payload))).sort();
+    const stored = (await door.stored(name)).map(({ payload }) => JSON.stringify(parseJson(payload))).sort();
     expect(stored).toEqual(accepted[name]!.map((item) => JSON.stringify(item)).sort());
     const counted = (await door.log.accepted(name)).reduce((sum, { count }) => sum + count, 0);
     expect(counted).toBe(accepted[name]!.length);

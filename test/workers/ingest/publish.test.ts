@@ -140,6 +140,24 @@ test("207 names what is stored where some partitions refuse", async () => {
   expect(stored.size).toBeLessThan(64);
 });
 
+test("207 also where those that refuse have surely stored nothing", async () => {
+  const { answer, stored } = await publishWith((partition) => (partition === 3 ? "overloaded" : undefined));
+  expect(answer.status).toBe(207);
+  const items = (await answer.json()) as Record<string, string>[];
+  const submitted = items.filter((item) => item["publishing_status"] === "submitted");
+  expect(new Set(submitted.map(({ eid }) => eid))).toEqual(stored);
+  expect(submitted.length).toBeLessThan(64);
+});
+
+test("events far apart in the body", async () => {
+  const door = await doorWith(declaration("t"));
+  const events = Array.from({ length: 5 }, () => JSON.stringify(event()));
+  expect((await door.publish("t", `[${events.join(` ,${" ".repeat(1_000)}`)}]`)).status).toBe(200);
+  expect((await door.stored("t")).map(({ payload }) => payload)).toEqual(events);
+  const { bytes } = await door.log.read("t", 0, 0, 1_000_000);
+  expect(bytes.length).toBeLessThan(2_000);
+});
+
 test.each([
   ["overloaded", 429, "log.overloaded"],
   ["full", 507, "log.full"],
@@ -217,6 +235,15 @@ test("bodies in flight are bounded, before they are read", async () => {
   expect((await first).status).toBe(200);
   expect((await door.publish("t", body)).status).toBe(200);
   expect(await door.stored("t")).toHaveLength(2);
+});
+
+test("one request always fits, and leaves nothing behind", async () => {
+  const door = await createDoor({ inFlightBytes: 10 });
+  expect((await door.declare(declaration("t"))).status).toBe(201);
+  for (const sent of ["[", JSON.stringify([event()]), "{}", JSON.stringify([event()])]) {
+    const answer = await door.publish("t", sent, { "content-length": String(sent.length) });
+    expect(answer.status).toBe(sent.length > 2 ? 200 : 400);
+  }
 });
 
 test("many at once are all stored, each once", async () => {
