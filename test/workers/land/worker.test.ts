@@ -1,0 +1,145 @@
+import { expect, test } from "vitest";
+import { systemClock } from "../../../core/clock.ts";
+import { createLandWorker, type LandWorker } from "../../../workers/land/worker.ts";
+import type { MemoryFault } from "../../../adapters/memory/object-store.ts";
+import { counter, declare, event, eventType, install, type Installation, OPTIONS, send } from "./setup.ts";
+
+const TYPES = ["order.created", "order.paid"].map((name) => eventType({ name }));
+
+/** The worker lands until `isDone`, as it runs in a process: with the real clock. */
+async function runUntil(at: Installation, worker: LandWorker, isDone: () => Promise<boolean>): Promise<void> {
+  const abort = new AbortController();
+  const running = worker.run(abort.signal);
+  for (let looks = 0; !(await isDone()); looks++) {
+    expect(looks, `still waiting: ${JSON.stringify(worker.status())}`).toBeLessThan(500);
+    await systemClock.sleep(10);
+  }
+  abort.abort();
+  await running;
+  await worker.drain();
+  expect(at.log.appendCount).toBeGreaterThan(0);
+}
+
+async function started(faults?: Parameters<typeof install>[0]) {
+  const at = await install(faults, systemClock);
+  const ports = { ...at.ports, clock: systemClock };
+  return { at, ports, options: { ...OPTIONS, commitMs: 5 } };
+}
+
+test("types declared while it runs are adopted, their stream may follow later", async () => {
+  const { at, ports, options } = await started();
+  await declare(at, TYPES[0]!);
+  await send(at, [event(1)]);
+  const worker = createLandWorker(ports, options);
+  let isDeclared = false;
+  await runUntil(at, worker, async () => {
+    if (!isDeclared && (await counter(at, "landed")) === 1) {
+      isDeclared = true;
+      await at.registry.put("event-type", "order.paid", 0, TYPES[1]!);
+      await systemClock.sleep(50); // the worker meets a declaration without a stream
+      await at.log.createStream("order.paid", { partitions: 1, cleanup: "delete", retentionMs: 1e12 });
+      await send(at, [event(2)], 0, "order.paid");
+    }
+    return isDeclared && (await counter(at, "landed", "order.paid")) === 1;
+  });
+  expect(worker.status().map(({ state }) => state)).toEqual(["landing", "landing"]);
+  expect(at.lines.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+test("a table that cannot go on stops, says why, gives its memory back; the others land on", async () => {
+  const { at, ports, options } = await started();
+  for (const type of TYPES) await declare(at, type);
+  await send(at, [event(1), event(2)]);
+  await runUntil(at, createLandWorker(ports, options), async () => (await counter(at, "landed")) === 2);
+
+  // Another log behind the same lake.
+  const other = await install();
+  for (const type of TYPES) await declare(other, type);
+  await send(other, [event(3)], 0, "order.paid");
+  const moved = { ...ports, log: other.log, registry: other.registry };
+  const usedBytes = at.kernel.usedBytes;
+  const worker = createLandWorker(moved, options);
+  await runUntil(other, worker, async () => (await counter(at, "landed", "order.paid")) === 1);
+  const stopped = worker.status().find(({ table }) => table === "order.created")!;
+  expect(stopped).toMatchObject({ state: "stopped", code: "log.identity" });
+  expect(stopped.problem).toMatch(/another one/);
+  expect(worker.status().find(({ table }) => table === "order.paid")!.state).toBe("landing");
+  expect(await counter(at, "landed")).toBe(2);
+  const errors = at.lines.filter(({ level }) => level === "error");
+  expect(errors).toEqual([expect.objectContaining({ code: "log.identity", table: "order.created" })]);
+  expect(at.kernel.usedBytes).toBeLessThanOrEqual(usedBytes);
+});
+
+test("failing again and again takes no memory", async () => {
+  let isBroken = false;
+  const { at, ports, options } = await started((operation, path) =>
+    isBroken && operation === "get" && path.includes("ingest_date") ? "lost" : undefined,
+  );
+  await declare(at, TYPES[0]!);
+  await send(at, [event(1)]);
+  await runUntil(at, createLandWorker(ports, options), async () => (await counter(at, "landed")) === 1);
+  isBroken = true;
+  const used: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const worker = createLandWorker(ports, options);
+    await runUntil(at, worker, async () => worker.status()[0]?.state === "retrying");
+    used.push(at.kernel.usedBytes);
+  }
+  expect(new Set(used).size, used.join()).toBe(1);
+});
+
+test("a stop while the outcome of a commit is unknown loses nothing and lands nothing twice", async () => {
+  for (const fault of ["lost", "answer_lost", { kind: "late", afterCalls: 30 }] satisfies MemoryFault[]) {
+    let commits = 0;
+    let isDown = false;
+    const { at, ports, options } = await started((operation, path) => {
+      if (operation !== "putIfAbsent" || !path.endsWith("1.json")) return undefined;
+      if (++commits === 1) isDown = true;
+      return isDown ? fault : undefined;
+    });
+    await declare(at, TYPES[0]!);
+    await send(at, [event(1), event(2), event(3)]);
+    const worker = createLandWorker(ports, options);
+    const abort = new AbortController();
+    const running = worker.run(abort.signal);
+    while (commits < 2) await systemClock.sleep(5);
+    abort.abort();
+    await running;
+    isDown = false;
+    await worker.drain();
+    const fates = ["landed", "duplicates", "dead"].map((name) => counter(at, name));
+    expect(await Promise.all(fates), JSON.stringify(fault)).toEqual([3, 0, 0]);
+  }
+});
+
+test("a table that somebody else owns is left to them, until it is this worker's again", async () => {
+  const { at, ports, options } = await started();
+  await declare(at, TYPES[0]!);
+  await send(at, [event(1)]);
+  let isOurs = false;
+  const worker = createLandWorker({ ...ports, ownership: { owns: () => isOurs } }, options);
+  let rounds = 0;
+  await runUntil(at, worker, async () => {
+    if (rounds++ === 10) {
+      expect(await counter(at, "landed")).toBe(0);
+      isOurs = true;
+      await send(at, [event(2)]);
+    }
+    return (await counter(at, "landed")) === 2;
+  });
+});
+
+test("two owners that open a new table at once get one and the same", async () => {
+  const { at, ports, options } = await started(async () => {
+    await systemClock.sleep(1);
+    return undefined;
+  });
+  await declare(at, TYPES[0]!, 2);
+  for (const partition of [0, 1]) await send(at, [event(partition), event(7)], partition);
+  const workers = [createLandWorker(ports, options), createLandWorker(ports, options)];
+  await Promise.all(
+    workers.map((worker) => runUntil(at, worker, async () => (await counter(at, "landed")) === 3)),
+  );
+  expect(await counter(at, "duplicates")).toBe(1);
+  for (const worker of workers) expect(worker.status()[0]!.state).toBe("landing");
+});
