@@ -19,6 +19,7 @@ export interface Declaration<Value = unknown> {
   readonly name: string;
   /** 1 for the first; grows by one with each change. */
   readonly revision: number;
+  /** Unique per attempt: the process and the number of its change. */
   readonly writer: string;
   /** Wall clock of the writer, ms since 1970 UTC. */
   readonly atMs: number;
@@ -37,6 +38,7 @@ export class Registry {
   #reading: Promise<void> = Promise.resolve();
   #changing: Promise<unknown> = Promise.resolve();
   #changeCount = 0;
+  #attempts = 0;
 
   private constructor(log: Log, writer: string, clock: Clock) {
     this.#log = log;
@@ -80,8 +82,7 @@ export class Registry {
     revision: number,
     value: Value | null,
   ): Promise<Declaration<Value>> {
-    // One after the other: two of one writer for the same revision would share a key, so compaction would keep
-    // the one that lost.
+    // One after the other: of two at the same time the second would only lose against the first.
     const change = this.#changing.then(() => this.#put(kind, name, revision, value));
     this.#changing = change.catch(() => undefined);
     return change;
@@ -100,7 +101,8 @@ export class Registry {
       kind,
       name,
       revision: seen + 1,
-      writer: this.#writer,
+      // An attempt of unknown outcome may be stored. Under the same key, burying the next one would delete it.
+      writer: `${this.#writer}.${++this.#attempts}`,
       atMs: this.#clock.nowMs(),
       value,
     };
@@ -113,10 +115,7 @@ export class Registry {
     );
     await this.refresh();
     const winner = this.#newest.get(`${kind}/${name}`);
-    const isOurs =
-      winner?.revision === declaration.revision &&
-      winner.writer === this.#writer &&
-      winner.atMs === declaration.atMs;
+    const isOurs = winner?.revision === declaration.revision && winner.writer === declaration.writer;
     if (before && isOurs) await this.#bury(before);
     if (isOurs) return winner as Declaration<Value>;
     await this.#bury(declaration);

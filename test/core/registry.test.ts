@@ -20,7 +20,7 @@ test("revisions grow by one; a stale one is refused", async () => {
   expect(await registry.put("token", "a", 0, { n: 1 })).toMatchObject({
     revision: 1,
     value: { n: 1 },
-    writer: "w",
+    writer: "w.1",
   });
   await expect(registry.put("token", "a", 0, { n: 2 })).rejects.toMatchObject({
     code: "declaration.conflict",
@@ -44,6 +44,22 @@ test("of puts at the same moment by one writer the first wins, for ever", async 
   expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", ...Array(4).fill("rejected")]);
   await log.retain();
   expect((await Registry.open(log, "x", clock)).get("event-type", "a")?.value).toEqual({ n: 0 });
+});
+
+test("a change of unknown outcome, made again, survives compaction", async () => {
+  const faults: MemoryLogFaults = {};
+  const { log, clock } = setUp(faults);
+  const registry = await Registry.open(log, "w", clock);
+  const writer = await Registry.open(log, "v", clock);
+  faults.onAppend = () => "stored_unknown";
+  await expect(writer.put("token", "a", 0, 1)).rejects.toMatchObject({ code: "log.append_unknown" });
+  delete faults.onAppend;
+  await expect(writer.put("token", "a", 0, 2)).rejects.toMatchObject({ code: "declaration.conflict" });
+  clock.advance(1);
+  await log.retain();
+  await registry.refresh();
+  expect(registry.get("token", "a")?.value).toBe(1);
+  expect((await Registry.open(log, "x", clock)).get("token", "a")?.value).toBe(1);
 });
 
 test("a failed change or read does not stop the next", async () => {

@@ -9,7 +9,13 @@ import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { IdentitySet } from "../../core/kernel.ts";
 import { planColumns } from "../../core/columns.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
-import type { TableChange, TableCommit, TableLog, Verdict } from "../../core/ports/table-log.ts";
+import type {
+  TableChange,
+  TableCommit,
+  TableLog,
+  TableSnapshot,
+  Verdict,
+} from "../../core/ports/table-log.ts";
 import { storePathOf } from "../../lake/table/add-file.ts";
 import { ensureTable, missingColumns } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
@@ -63,9 +69,7 @@ export class LandTable {
         { details: { table: type.name, columns: missing } },
       );
     }
-    const lineage = await readLineage(log, snapshot);
-    const state = stateOf(snapshot, ports.log, stream);
-    await verifyWitnesses(state, ports.log, stream, ports.kernel);
+    const { state, lineage } = await readState(ports, log, stream, snapshot);
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
     try {
       await table.#hold();
@@ -171,5 +175,29 @@ export class LandTable {
       offset: cursor,
     }));
     return this.#ports.log.hold(`land:${this.#stream.name}`, holds);
+  }
+}
+
+/**
+ * State and lineage at a version, held against the log. Meanwhile another owner may land and retention follow it; so
+ * what looks wrong is believed only of the newest version.
+ */
+async function readState(
+  ports: LandPorts,
+  log: TableLog,
+  stream: StreamInfo,
+  snapshot: TableSnapshot,
+): Promise<{ readonly state: LandingState; readonly lineage: Lineage }> {
+  for (let at = snapshot; ;) {
+    try {
+      const lineage = await readLineage(log, at);
+      const state = stateOf(at, ports.log, stream);
+      await verifyWitnesses(state, ports.log, stream, ports.kernel);
+      return { state, lineage };
+    } catch (error) {
+      const newest = await log.snapshot({ from: at });
+      if (newest.version === at.version) throw error;
+      at = newest;
+    }
   }
 }
