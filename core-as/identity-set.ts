@@ -135,7 +135,8 @@ function makeRoom(set: usize, generation: usize): bool {
   const live: u32 = load<u32>(generation, LIVE);
   const allowed: u32 = capacity - (capacity >> 3);
   if (load<u32>(generation, FILLED) < allowed) return true;
-  const fresh: u32 = live > allowed >> 1 ? capacity << 1 : capacity;
+  // where tombstones are what fills it, a table of the same size is enough
+  const fresh: u32 = live > capacity - (capacity >> 2) ? capacity << 1 : capacity;
   if (fresh > 0x08000000) return false;
   const from: usize = load<u32>(generation, TABLE);
   const table = take(set, <usize>fresh * SLOT_BYTES);

@@ -3,6 +3,7 @@ import {
   REGION_ARGUMENTS,
   REGION_INPUT,
   reserve as reserveRegion,
+  isSound,
   release,
   setMemoryLimit,
   usedBytes,
@@ -51,6 +52,11 @@ export {
   undoTentative,
   expire,
 };
+
+/** Whether the allocator's records agree with each other. For tests. */
+export function isMemorySound(): bool {
+  return isSound();
+}
 
 export function destroyPlan(plan: usize): void {
   destroyShapes(plan);

@@ -193,6 +193,39 @@ export function blockBytes(address: usize): usize {
   return address ? HEADER + sizeOf(address - HEADER) : 0;
 }
 
+/**
+ * Whether the heap is what it should be: blocks without gaps that know their neighbours, no two free ones side by
+ * side, and each free one in the list of its bin. For tests.
+ */
+export function isSound(): bool {
+  let block = heapStart;
+  let previous: usize = 0;
+  let wasFree = false;
+  let inUse: usize = 0;
+  let free = 0;
+  let last: usize = 0;
+  while (block < heapEnd) {
+    if (<usize>load<u32>(block, 4) != previous || (wasFree && isFree(block))) return false;
+    if (isFree(block)) free++;
+    else inUse += HEADER + sizeOf(block);
+    wasFree = isFree(block);
+    previous = sizeOf(block);
+    last = block;
+    block = after(block);
+  }
+  for (let bin: u32 = 0; bin < BINS; bin++) {
+    let listed: usize = load<u32>(bins + (bin << 2));
+    const bits = bin < 64 ? occupiedLow : occupiedHigh;
+    if ((listed != 0) != (((bits >> (bin & 63)) & 1) != 0)) return false;
+    while (listed) {
+      if (!isFree(listed) || binOf(sizeOf(listed)) != bin) return false;
+      free--;
+      listed = load<u32>(listed, HEADER);
+    }
+  }
+  return block == heapEnd && last == lastBlock && inUse == used && free == 0;
+}
+
 // Regions: one block each, kept between calls.
 export const REGION_INPUT: u32 = 0;
 export const REGION_ARGUMENTS: u32 = 1;

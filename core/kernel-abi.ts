@@ -11,6 +11,7 @@ export interface KernelExports {
   initialise(seed: number): number;
   setMemoryLimit(pages: number): void;
   usedBytes(): number;
+  isMemorySound(): number;
   reserveInput(bytes: number): number;
   reserveArguments(bytes: number): number;
   createPlan(description: number, length: number): number;

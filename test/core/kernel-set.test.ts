@@ -169,6 +169,21 @@ describe("tables", () => {
     }
   });
 
+  test("undoing again and again costs no more than doing", () => {
+    const kernel = testKernel();
+    const set = kernel.createIdentitySet();
+    const kept = 48_000; // of 2^16 slots: with what is undone the table is full again and again
+    set.insert(kept, identitiesOf(sequence(kept)), new Float64Array(kept).fill(START_MS));
+    const { bytes } = set;
+    // a rehash at every entry would take hours
+    for (let round = 0; round < 60; round++) {
+      const fresh = identitiesOf(sequence(5000, 100_000 + round * 5000));
+      set.admit(5000, fresh, new Float64Array(5000).fill(START_MS), new Uint8Array(5000));
+      set.undo();
+    }
+    expect([set.size, set.bytes]).toEqual([kept, bytes]);
+  });
+
   test("identities that all want the same slots still find their places", () => {
     const kernel = testKernel();
     const set = kernel.createIdentitySet();
