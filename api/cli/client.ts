@@ -9,6 +9,8 @@ import type { CliIo } from "./services.ts";
 
 export const URL_DEFAULT = "http://127.0.0.1:8080";
 export const DATA_DEFAULT = ".muara";
+export const CUT_OFF =
+  "the answer broke off; the query ran into one of its limits, or the server was stopped.";
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 export interface ClientOptions {
@@ -34,12 +36,21 @@ export class Client {
   }
 
   async get<Answer>(route: string): Promise<Answer> {
-    return (await (await this.fetch("GET", route)).json()) as Answer;
+    return (await this.#json(await this.fetch("GET", route))) as Answer;
   }
 
   async send<Answer>(method: string, route: string, body?: unknown): Promise<Answer> {
     const response = await this.fetch(method, route, body === undefined ? undefined : JSON.stringify(body));
-    return (response.status === 204 ? undefined : await response.json()) as Answer;
+    return (response.status === 204 ? undefined : await this.#json(response)) as Answer;
+  }
+
+  async #json(response: Response): Promise<unknown> {
+    try {
+      return await response.json();
+    } catch (error) {
+      if (this.#io.signal.aborted) throw error;
+      throw new CliFailure(EXIT.failed, CUT_OFF);
+    }
   }
 
   /** @throws CliFailure for every answer that is no success, unless its status is in `accepted` */

@@ -1,5 +1,6 @@
 /** `muara sql [QUERY]`: one statement over the lake, from the argument, a file or stdin. */
 import type { Command } from "commander";
+import { CUT_OFF } from "./client.ts";
 import { duration, inputChunks, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printRows } from "./output.ts";
@@ -83,6 +84,6 @@ async function stream(session: Session, body: unknown, accept: string): Promise<
     for await (const chunk of response.body) stdout.write(chunk);
   } catch (error) {
     if (session.io.signal.aborted) throw error;
-    throw new CliFailure(EXIT.failed, "the answer broke off; the query was stopped at one of its limits.");
+    throw new CliFailure(EXIT.failed, CUT_OFF);
   }
 }

@@ -78,12 +78,27 @@ function toStream(body: AsyncIterable<Uint8Array>, leaving: AbortController): Re
   const iterator = body[Symbol.asyncIterator]();
   return new ReadableStream({
     pull: async (controller) => {
-      const { done, value } = await iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
+      try {
+        const { done, value } = await iterator.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        controller.error(cutOff(error));
+      }
     },
     cancel: () => leaving.abort(),
   });
+}
+
+/**
+ * The status has been sent, so the connection breaks: a client must not take what it has for the whole. The service
+ * has logged the cause; the server prints what it is given here, so that is one line.
+ */
+function cutOff(error: unknown): Error {
+  const code = error instanceof MuaraError ? error.code : "internal";
+  const cut = new Error(`an answer was cut off: ${code}`);
+  delete cut.stack;
+  return cut;
 }
 
 function readRequest(contentType: string | undefined, text: string): z.infer<typeof sqlRequestSchema> {

@@ -46,7 +46,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       })),
       retention: {
         log_ms: table.eventType?.options.retention_time ?? null,
-        table: snapshot.metadata?.configuration ?? {},
+        table: publicProperties(snapshot.metadata?.configuration ?? {}),
       },
     });
   });
@@ -66,6 +66,11 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     }
     return context.json({ items, next_before: version >= 0 ? version + 1 : null });
   });
+}
+
+/** Only Delta's own: Muara keeps the key of its id hashes among the others. */
+function publicProperties(properties: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => name.startsWith("delta.")));
 }
 
 function beforeVersion(text: string): number {

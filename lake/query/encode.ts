@@ -23,15 +23,19 @@ import {
   type DuckDBValue,
 } from "@duckdb/node-api";
 
-/** Writes one value that is not null as JSON text. */
+const NS_PER_S = 1_000_000_000n;
+
+/** Writes one value that is not null. */
 export type ValueEncoder = (value: DuckDBValue) => string;
 
-const asNumber: ValueEncoder = (value) => String(value);
-const asString: ValueEncoder = (value) => JSON.stringify(String(value));
-const asFloat: ValueEncoder = (value) => (Number.isFinite(value) ? String(value) : `"${String(value)}"`);
+/** A type without parts: its text, and what JSON needs around it. */
+interface Scalar {
+  readonly text: ValueEncoder;
+  /** `bare`: a JSON number or boolean. `plain`: quotes, but nothing to escape. `any`: quotes and escapes. */
+  readonly form: "bare" | "plain" | "any";
+}
 
-/** Chosen once per column, so that no type is looked at per value. */
-export function jsonEncoder(type: DuckDBType): ValueEncoder {
+function scalarOf(type: DuckDBType): Scalar {
   switch (type.typeId) {
     case DuckDBTypeId.BOOLEAN:
     case DuckDBTypeId.TINYINT:
@@ -40,22 +44,40 @@ export function jsonEncoder(type: DuckDBType): ValueEncoder {
     case DuckDBTypeId.UTINYINT:
     case DuckDBTypeId.USMALLINT:
     case DuckDBTypeId.UINTEGER:
-      return asNumber;
-    case DuckDBTypeId.FLOAT:
-    case DuckDBTypeId.DOUBLE:
-      return asFloat;
-    case DuckDBTypeId.VARCHAR:
-      return (value) => JSON.stringify(value);
+      return { text: String, form: "bare" };
+    case DuckDBTypeId.BIGINT:
+    case DuckDBTypeId.UBIGINT:
+    case DuckDBTypeId.HUGEINT:
+    case DuckDBTypeId.UHUGEINT:
+    case DuckDBTypeId.DECIMAL:
+    case DuckDBTypeId.UUID:
+      return { text: String, form: "plain" };
     case DuckDBTypeId.BLOB:
-      return (value) => `"${Buffer.from((value as DuckDBBlobValue).bytes).toString("base64")}"`;
+      return {
+        text: (value) => Buffer.from((value as DuckDBBlobValue).bytes).toString("base64"),
+        form: "plain",
+      };
     case DuckDBTypeId.DATE:
-      return (value) => `"${isoDate(value as DuckDBDateValue)}"`;
+      return { text: (value) => isoDate(value as DuckDBDateValue), form: "plain" };
     case DuckDBTypeId.TIMESTAMP:
     case DuckDBTypeId.TIMESTAMP_S:
     case DuckDBTypeId.TIMESTAMP_MS:
     case DuckDBTypeId.TIMESTAMP_NS:
     case DuckDBTypeId.TIMESTAMP_TZ:
-      return (value) => `"${isoTime(value)}"`;
+      return { text: isoTimes(), form: "plain" };
+    default:
+      return { text: String, form: "any" };
+  }
+}
+
+/** Chosen once per column, so that no type is looked at per value. */
+export function jsonEncoder(type: DuckDBType): ValueEncoder {
+  switch (type.typeId) {
+    case DuckDBTypeId.FLOAT:
+    case DuckDBTypeId.DOUBLE:
+      return (value) => (Number.isFinite(value) ? String(value) : `"${String(value)}"`);
+    case DuckDBTypeId.VARCHAR:
+      return (value) => JSON.stringify(value);
     case DuckDBTypeId.LIST:
     case DuckDBTypeId.ARRAY:
       return listEncoder(type.valueType);
@@ -65,8 +87,25 @@ export function jsonEncoder(type: DuckDBType): ValueEncoder {
       return mapEncoder(type);
     case DuckDBTypeId.UNION:
       return unionEncoder(type);
+    default: {
+      const { text, form } = scalarOf(type);
+      if (form === "bare") return text;
+      return form === "plain" ? (value) => `"${text(value)}"` : (value) => JSON.stringify(text(value));
+    }
+  }
+}
+
+/** The text of a value by itself; of lists, structs, maps and unions as JSON. */
+function textEncoder(type: DuckDBType): ValueEncoder {
+  switch (type.typeId) {
+    case DuckDBTypeId.LIST:
+    case DuckDBTypeId.ARRAY:
+    case DuckDBTypeId.STRUCT:
+    case DuckDBTypeId.MAP:
+    case DuckDBTypeId.UNION:
+      return jsonEncoder(type);
     default:
-      return asString;
+      return scalarOf(type).text;
   }
 }
 
@@ -116,18 +155,30 @@ function isoDate(value: DuckDBDateValue): string {
   return value.toString().replace(/^(\d+-\d\d-\d\d) \(BC\)$/, "-$1");
 }
 
-/** ISO 8601 with as many digits of a second as the value has: none, 3, 6 or 9. */
-function isoTime(value: DuckDBValue): string {
-  const isZoned = value instanceof DuckDBTimestampTZValue;
-  const nanoseconds = nanosecondsOf(value);
-  if (nanoseconds === undefined) return String(value); // ±infinity
-  const NS_PER_MS = 1_000_000n;
-  const rest = ((nanoseconds % NS_PER_MS) + NS_PER_MS) % NS_PER_MS;
-  const date = new Date(Number((nanoseconds - rest) / NS_PER_MS));
-  if (Number.isNaN(date.getTime())) return String(value); // beyond the years that ISO 8601 in JavaScript knows
-  const [whole, fraction] = date.toISOString().slice(0, -1).split(".") as [string, string];
-  const digits = `${fraction}${String(rest).padStart(6, "0")}`.replace(/(?:000)+$/, "");
-  return `${whole}${digits === "" ? "" : `.${digits}`}${isZoned ? "Z" : ""}`;
+/**
+ * ISO 8601 with as many digits of a second as the value has: none, 3, 6 or 9. Rows that follow each other mostly lie
+ * in the same second, so its text is kept.
+ */
+function isoTimes(): ValueEncoder {
+  let knownSecond = NaN;
+  let knownText = "";
+  return (value) => {
+    const nanoseconds = nanosecondsOf(value);
+    if (nanoseconds === undefined) return String(value); // ±infinity
+    const inSecond = ((nanoseconds % NS_PER_S) + NS_PER_S) % NS_PER_S;
+    const second = Number((nanoseconds - inSecond) / NS_PER_S);
+    if (second !== knownSecond) {
+      const date = new Date(second * 1_000);
+      if (Number.isNaN(date.getTime())) return String(value); // beyond the years that ISO 8601 in JavaScript knows
+      knownSecond = second;
+      knownText = date.toISOString().slice(0, -".000Z".length);
+    }
+    const zone = value instanceof DuckDBTimestampTZValue ? "Z" : "";
+    if (inSecond === 0n) return knownText + zone;
+    const digits = String(inSecond).padStart(9, "0");
+    const length = digits.endsWith("000000") ? 3 : digits.endsWith("000") ? 6 : 9;
+    return `${knownText}.${digits.slice(0, length)}${zone}`;
+  };
 }
 
 /** Since 1970; undefined for infinities. */
@@ -183,8 +234,8 @@ export function ndjsonRows(names: readonly string[], types: readonly DuckDBType[
 /** RFC 4180 with a header; NULL is nothing, an empty text is "". */
 export function csvRows(names: readonly string[], types: readonly DuckDBType[]): RowEncoder {
   const encoders = types.map((type): ValueEncoder => {
-    const encode = jsonEncoder(type);
-    return (value) => csvField(encode(value));
+    const encode = textEncoder(type);
+    return scalarOf(type).form === "any" ? (value) => csvField(encode(value)) : encode;
   });
   return {
     head: `${names.map((name) => csvQuote(name)).join(",")}\r\n`,
@@ -202,9 +253,8 @@ export function csvRows(names: readonly string[], types: readonly DuckDBType[]):
   };
 }
 
-function csvField(json: string): string {
-  if (!json.startsWith('"')) return csvQuote(json);
-  const text = JSON.parse(json) as string;
+/** NULL is nothing, so the empty text is quoted. */
+function csvField(text: string): string {
   return text === "" ? '""' : csvQuote(text);
 }
 

@@ -198,6 +198,10 @@ class Query {
           return;
         }
       }
+    } catch (error) {
+      const code = error instanceof MuaraError ? error.code : "internal";
+      this.#services.logger.warn("an answer was cut off", { code });
+      throw error;
     } finally {
       done();
     }

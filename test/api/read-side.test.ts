@@ -68,6 +68,7 @@ describe("tables", () => {
     expect(table).toMatchObject({ name: TYPE, alias: "shop_ORDER_PLACED", kind: "event_type", rows: GOOD });
     expect(table["location"]).toBe(`${stack.data}/lake/${TYPE}`);
     expect(table["columns"]).toContainEqual(expect.objectContaining({ name: "number", type: "BIGINT" }));
+    expect(JSON.stringify(table)).not.toContain("idKey");
     expect(table["freshness_ms"]).toBeGreaterThanOrEqual(0);
     expect((await stack.call("GET", "/v1/tables/nothing")).status).toBe(404);
   });
@@ -154,6 +155,20 @@ describe("SQL", () => {
       406,
       "request.not_acceptable",
     ]);
+  });
+
+  test("that is stopped in the middle of its answer breaks the connection", async () => {
+    const endless = {
+      sql: "SELECT i, repeat('x', 200) FROM range(100000000) AS r(i)",
+      limit: 1_000_000,
+      timeout_ms: 1_000,
+    };
+    for (const accept of ["application/json", "text/csv"]) {
+      const response = await stack.call("POST", "/v1/sql", endless, { accept });
+      expect(response.status).toBe(200);
+      await expect(response.text()).rejects.toThrow();
+    }
+    expect((await sql("SELECT 1 AS a")).rows).toEqual([[1]]);
   });
 
   test.each([
