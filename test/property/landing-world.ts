@@ -33,7 +33,7 @@ export const kernel: Kernel = createKernel(
 export type Plant = (ports: LandPorts) => LandPorts;
 
 /** The process is gone; nothing that it still meant to do happens. */
-class Crash extends Error {}
+export class Crash extends Error {}
 
 export class SimulatedClock implements Clock {
   /** Monotonic ms. */

@@ -91,8 +91,8 @@ async function search(
         if (distanceUs === undefined || (one.distanceUs !== undefined && one.distanceUs <= distanceUs))
           continue;
         one.distanceUs = distanceUs;
-        one.partition = Number(columns["log_partition"]![i]);
-        one.offset = Number(columns["log_offset"]![i]);
+        one.partition = Number(columns["log_partition"]![i] ?? -1n);
+        one.offset = Number(columns["log_offset"]![i] ?? -1n);
       }
     });
   }
@@ -121,7 +121,9 @@ async function compare(
     if (!payload) return { verdict: "unknown", ...at };
     return { verdict: ports.kernel.hash64(payload) === row.bytes_hash ? "identical" : "different", ...at };
   } catch (error) {
-    if (hasCode(error, "log.offset_out_of_range")) return { verdict: "unknown", ...at };
+    // Removed by retention; or a foreign row that names no place in this log.
+    if (hasCode(error, "log.offset_out_of_range") || hasCode(error, "log.partition_not_found"))
+      return { verdict: "unknown", ...at };
     throw error;
   }
 }

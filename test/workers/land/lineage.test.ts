@@ -22,7 +22,7 @@ function commitPath(version: number): string {
 
 /** Overwrites a version, as a writer without put-if-absent does. */
 async function rewrite(at: Installation, version: number, change: (text: string) => string): Promise<void> {
-  const text = new TextDecoder().decode((await at.store.get(commitPath(version)))!);
+  const text = new TextDecoder().decode(await at.store.get(commitPath(version)));
   await at.store.put(commitPath(version), new TextEncoder().encode(change(text)));
 }
 
