@@ -140,7 +140,8 @@ async function invite(
     total: 19.95,
   };
   const query =
-    "SELECT country, count(*) AS orders, sum(total) AS revenue FROM ORDER_CREATED GROUP BY country ORDER BY orders DESC";
+    "SELECT country, count(*) AS orders, sum(total) AS revenue FROM ORDER_CREATED " +
+    "GROUP BY country ORDER BY orders DESC";
   const curl = [
     "curl -sS -w '%{http_code}\\n'",
     `-H "Authorization: Bearer $(cat ${options.data}/token)" -H 'Content-Type: application/json'`,
