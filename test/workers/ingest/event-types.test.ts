@@ -187,6 +187,12 @@ const BAD: readonly [string, string, Record<string, unknown>, RegExp?][] = [
     /twice/,
   ],
   [
+    "a reference by name and by pattern",
+    "schema.schema",
+    recursive({ properties: { a: self }, patternProperties: { "^a": self } }),
+    /twice/,
+  ],
+  [
     "a reference that doubles",
     "schema.schema",
     recursive({ properties: { a: { ...self, properties: { a: self } } } }),
@@ -401,4 +407,20 @@ test("without authentication everybody is admin", async () => {
     new Request("http://muara.test/event-types", { method: "POST", body, headers }),
   );
   expect(answer.status).toBe(201);
+});
+
+test("a new revision counts from the next request on", async () => {
+  const door = await createDoor();
+  const declared = (await (await door.declare(declaration("t"))).json()) as Record<string, unknown>;
+  const body = JSON.stringify([event({ n: "1" })]);
+  expect((await door.publish("t", body)).status).toBe(200);
+  const stricter = {
+    type: "json_schema",
+    schema: '{"properties":{"n":{"type":"integer"}}}',
+    version: "1.1.0",
+  };
+  await door.registry.put("event-type", "t", 1, { ...declared, schema: stricter });
+  expect((await door.publish("t", body)).status).toBe(422);
+  expect((await door.publish("t", JSON.stringify([event({ n: 1 })]))).status).toBe(200);
+  expect((await door.stored("t")).map(({ header }) => header["schema_version"])).toEqual(["1.0.0", "1.1.0"]);
 });
