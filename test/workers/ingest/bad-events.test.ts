@@ -354,11 +354,11 @@ describe("what is on the right side of a limit", () => {
 
 test("an escaped key of one character is that character, whatever came before", async () => {
   const name = "shop.letters";
-  const schema = { properties: { odd: { properties: { a: { type: "string" } }, required: ["a"] } } };
+  const schema = { properties: { odd: { properties: { a: { type: "string" } } } } };
   expect((await door.declare(declaration(name, { schema }))).status).toBe(201);
   const publish = (odd: string): Promise<Response> =>
     door.publish(name, `[{${metadata()},"odd":{"odd 1":0,${odd}}}]`);
-  expect((await publish('"\\\\":1,"a":"x"')).status).toBe(200);
+  expect((await publish('"\\\\":1')).status).toBe(200);
   expect((await publish('"\\u0061":"x"')).status).toBe(200);
   expect(await (await publish('"\\u0061":1')).json()).toMatchObject([
     { code: "event.schema", pointer: "#/odd/a" },
