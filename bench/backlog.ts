@@ -45,10 +45,7 @@ printResult("backlog", [
 
 async function fillLog(directory: string): Promise<void> {
   const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
-  const onFatal = (error: unknown): void => {
-    throw error;
-  };
-  const log = await openFileLog({ directory, ...services, onFatal });
+  const log = await openFileLog({ directory, ...services });
   const registry = await Registry.open(log, "bench", systemClock);
   const type = eventTypeSchema.parse(orderType(2));
   await registry.put("event-type", type.name, 0, type);

@@ -18,10 +18,10 @@ await muara.fetch("/event-types", { method: "POST", body: JSON.stringify(orderTy
 const acceptedMs: number[] = [];
 const delaysMs: number[] = [];
 let visible = 0;
-let isPublishing = true;
+const producer = { isPublishing: true };
 
 const read = async (): Promise<void> => {
-  while (isPublishing || visible < acceptedMs.length * BATCH) {
+  while (producer.isPublishing || visible < acceptedMs.length * BATCH) {
     const [[newest]] = (await muara.sql(`SELECT max(number) FROM "bench.order"`)) as [[string | null]];
     const nowMs = performance.now();
     const seen = newest === null ? 0 : Number(newest) + 1;
@@ -38,7 +38,7 @@ for (let batch = 0; batch < (RATE * SECONDS) / BATCH; batch++) {
   acceptedMs.push(performance.now());
 }
 const elapsedS = (performance.now() - startedMs) / 1_000;
-isPublishing = false;
+producer.isPublishing = false;
 await reading;
 await muara.stop();
 await folder.remove();

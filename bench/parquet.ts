@@ -4,7 +4,7 @@
  * writing with DuckDB's read_json → COPY on one thread, zstd level 3 both, which rounds, too.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { DuckDBInstance } from "@duckdb/node-api";
@@ -12,19 +12,11 @@ import { seededRandomness } from "../core/clock.ts";
 import { planColumns } from "../core/columns.ts";
 import { eventTypeSchema } from "../core/event-type.ts";
 import { createEventEncoder, type EnvelopeColumns } from "../lake/parquet/writer.ts";
+import { printResult, type Metric } from "./result.ts";
 
 const EVENTS = 50_000;
 const ROUNDS = 5;
 const random = seededRandomness(1);
-
-interface Metric {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** The reference's value in the same unit. */
-  readonly reference: number;
-  readonly ratio: number;
-}
 
 const TEXT = { type: "string" };
 const WHOLE = { type: "integer" };
@@ -164,13 +156,8 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-if (process.argv.includes("--json")) {
-  const machine = cpus()[0]?.model ?? "unknown";
-  console.log(JSON.stringify({ bench: "parquet", machine, commit: process.env["COMMIT"] ?? "", metrics }));
-} else {
-  console.log(
-    `${EVENTS} events, ${Math.round(bytes.length / EVENTS)} bytes each; files ${fileBytes} and ${theirBytes} bytes`,
-  );
-  for (const { name, value, unit, reference, ratio } of metrics)
-    console.log(`${name}: ${value} ${unit}, ${ratio} times its ${reference}`);
-}
+metrics.push(
+  { name: "mean event", value: bytes.length / EVENTS, unit: "bytes" },
+  { name: "file", value: fileBytes, unit: "bytes", reference: theirBytes, ratio: theirBytes / fileBytes },
+);
+printResult("parquet", metrics);
