@@ -42,9 +42,8 @@ const FOLLOWERS: usize = 48;
 const SIBLING: usize = 52;
 /** The shape with one key less; 0 at the object's start. */
 const BEFORE: usize = 56;
-/** Where an object that is the value starts, and what stands for the items of an array that is. */
+/** Where an object that is the value starts; of an array, what its items are the values of. */
 const INNER: usize = 60;
-const ITEMS: usize = 64;
 const LENGTH: usize = 68;
 /** The object's start; there, the number of its shapes. */
 const START: usize = 72;
@@ -86,25 +85,19 @@ export function destroyShapes(plan: usize): void {
   }
 }
 
-function related(plan: usize, shape: usize, relation: usize): usize {
-  if (shape == 0) return 0;
-  let other: usize = load<u32>(shape + relation);
-  if (other == 0) {
-    other = create(plan, 0);
-    if (other) store<u32>(other, <u32>other, START);
-    store<u32>(shape + relation, <u32>other);
-  }
-  return other;
-}
-
-/** The shape without keys of an object that is the value at `shape`; 0 when there is none. */
+/**
+ * The shape without keys of an object that is the value at `shape`. Of an array it stands for the place of its
+ * items, whose own shapes are inside of it. 0 when there is none.
+ */
 export function innerShape(plan: usize, shape: usize): usize {
-  return related(plan, shape, INNER);
-}
-
-/** What stands for the items of an array that is the value at `shape`; 0 when there is none. */
-export function itemsShape(plan: usize, shape: usize): usize {
-  return related(plan, shape, ITEMS);
+  if (shape == 0) return 0;
+  let inner: usize = load<u32>(shape, INNER);
+  if (inner == 0) {
+    inner = create(plan, 0);
+    if (inner) store<u32>(inner, <u32>inner, START);
+    store<u32>(shape, <u32>inner, INNER);
+  }
+  return inner;
 }
 
 export function targetOf(shape: usize): usize {

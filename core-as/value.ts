@@ -23,7 +23,6 @@ import {
   follower,
   innerShape,
   isRepeated,
-  itemsShape,
   learn,
   leave,
   predicted,
@@ -274,7 +273,7 @@ export function scanValue(from: usize): usize {
         continue;
       }
       openFrame(depth, object, node, target, at, shape);
-      shape = c == 123 ? innerShape(plan, shape) : itemsShape(plan, shape);
+      shape = innerShape(plan, shape);
       depth++;
       at++;
       object = c == 123 ? nextObject() : 0;
