@@ -44,6 +44,7 @@ export const FAULTS = [
   "one id, other bytes",
   "rejected event in a request",
   "poison straight into the log",
+  "offsets without records",
   "retention ran",
 ] as const;
 

@@ -1,4 +1,267 @@
-/** Bugs to be planted. */
-import type { Plant } from "./world.ts";
+/**
+ * Bugs to be planted (design §11), each by changing what a process is given; nothing in the product knows of them.
+ * What the simulator does not catch of these is a gap in the simulator.
+ */
+import { MuaraError } from "../../core/errors.ts";
+import { type IdentitySet } from "../../core/kernel-set.ts";
+import type { Kernel } from "../../core/kernel.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { CommitRequest, TableCommit, TableLog, Txn, Verdict } from "../../core/ports/table-log.ts";
+import { packRecords, type ReadBatch, RECORD_WORDS } from "../../core/record.ts";
+import { storePathOf } from "../../lake/table/add-file.ts";
+import { openTableLog } from "../../lake/table/table-log.ts";
+import type { LandPorts } from "../../workers/land/options.ts";
+import type { Plant, World } from "./world.ts";
 
-export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>();
+const CURSOR = /^muara:land:[^:]+:[^:]+:\d+$/;
+
+export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
+  ["a txn must only grow", withCheck(onlyGrows)],
+  ["a check per partition only", withCheck(perPartition)],
+  ["every winner is rebased over", withCheck(() => "rebase")],
+  ["tentative ids are not undone", (ports) => withIds(ports, { undo: (ids) => ids.keep() })],
+  ["ids of dead letters are remembered", (ports) => withIds(ports, { admitsBad: true })],
+  ["expiry by event time", expiryByEventTime],
+  ["after an unknown outcome a later head is adopted", (ports, world) => withStore(ports, world, adoptsHead)],
+  ["an unknown outcome deletes files", deletesAfterUnknown],
+  ["dead letters are written after the commit", (ports, world) => withStore(ports, world, sideLast)],
+  ["reading beyond the durable end", (ports, world) => withLog(ports, beyondEnd(ports.log, world))],
+  ["idle by timer despite a backlog", (ports) => withLog(ports, staleBounds(ports))],
+  ["a cursor from the record instead of next", (ports) => withLog(ports, fromRecord(ports.log))],
+  [
+    "retention past a cursor",
+    (ports) => withLog(ports, { hold: (consumer) => ports.log.hold(consumer, []) }),
+  ],
+  ["a projection rebases over another owner", rebasingProjection],
+]);
+
+type Check = (change: CommitRequest["change"], winner: TableCommit) => Verdict;
+
+/** Landing's commits are judged by another check. */
+function withCheck(check: Check): Plant {
+  return (ports) =>
+    withTables(ports, (table) => ({
+      ...table,
+      commit: (request) =>
+        isLanding(request)
+          ? table.commit({ ...request, check: (winner) => check(request.change, winner) })
+          : table.commit(request),
+    }));
+}
+
+function isLanding({ change }: CommitRequest): boolean {
+  return change.txns.some(({ appId }) => appId === "muara:land");
+}
+
+function cursorsOf(txns: readonly Txn[]): Map<string, bigint> {
+  return new Map(
+    txns.filter(({ appId }) => CURSOR.test(appId)).map(({ appId, version }) => [appId, version]),
+  );
+}
+
+function onlyGrows(change: CommitRequest["change"], winner: TableCommit): Verdict {
+  const theirs = cursorsOf(winner.txns);
+  const isBehind = [...cursorsOf(change.txns)].some(([app, to]) => (theirs.get(app) ?? -1n) >= to);
+  return isBehind || winner.metadata ? "abandon" : "rebase";
+}
+
+function perPartition(change: CommitRequest["change"], winner: TableCommit): Verdict {
+  const theirs = cursorsOf(winner.txns);
+  const isShared = [...cursorsOf(change.txns).keys()].some((app) => theirs.has(app));
+  return isShared || winner.metadata ? "abandon" : "rebase";
+}
+
+function withTables(ports: LandPorts, wrap: (table: TableLog, name: string) => TableLog): LandPorts {
+  return { ...ports, openTable: (name) => wrap(ports.openTable(name), name) };
+}
+
+function withStore(
+  ports: LandPorts,
+  world: World,
+  wrap: (store: ObjectStore, world: World) => Partial<ObjectStore>,
+): LandPorts {
+  const store = { ...ports.store, ...wrap(ports.store, world) };
+  return { ...ports, store, openTable: (name) => openTableLog(store, name, ports) };
+}
+
+function withLog(ports: LandPorts, changed: Partial<Log>): LandPorts {
+  const { log } = ports;
+  const wrapped: Log = {
+    ...log,
+    ...changed,
+    get appendCount() {
+      return log.appendCount;
+    },
+  };
+  return { ...ports, log: wrapped };
+}
+
+interface IdChange {
+  readonly undo?: (ids: IdentitySet) => void;
+  readonly admitsBad?: boolean;
+  readonly expire?: (ids: IdentitySet, slowestMs: number) => void;
+}
+
+/** An id set with other habits. */
+function withIds(ports: LandPorts, change: IdChange, more: Partial<Kernel> = {}): LandPorts {
+  const kernel = derived(ports.kernel, {
+    ...more,
+    createIdentitySet: (options) => {
+      const ids = ports.kernel.createIdentitySet(options);
+      return derived(ids, {
+        undo: () => (change.undo ? change.undo(ids) : ids.undo()),
+        expire: (slowestMs) => (change.expire ? change.expire(ids, slowestMs) : ids.expire(slowestMs)),
+        admit: (count, identities, ingestMs, bad) =>
+          ids.admit(count, identities, ingestMs, change.admitsBad ? new Uint8Array(count) : bad),
+      });
+    },
+  });
+  return { ...ports, kernel };
+}
+
+/** The same object with some of its methods replaced. */
+function derived<Target extends object>(target: Target, methods: Partial<Target>): Target {
+  return new Proxy(target, {
+    get: (_, name) => {
+      const value: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name, target);
+      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+    },
+  });
+}
+
+function expiryByEventTime(ports: LandPorts): LandPorts {
+  let newestMs = 0;
+  const order: Kernel["order"] = (timesUs, selected) => {
+    for (const row of selected) newestMs = Math.max(newestMs, Number(timesUs[row]! / 1_000n));
+    return ports.kernel.order(timesUs, selected);
+  };
+  return withIds(ports, { expire: (ids, ms) => ids.expire(Math.max(ms, newestMs)) }, { order });
+}
+
+/** Whatever has the version by now is taken for one's own. */
+function adoptsHead(store: ObjectStore): Partial<ObjectStore> {
+  return {
+    putIfAbsent: async (path, bytes) => {
+      const answer = await store.putIfAbsent(path, bytes);
+      if (answer.outcome !== "unknown") return answer;
+      return (await store.head(path)) ? { outcome: "done", etag: "" } : answer;
+    },
+  };
+}
+
+function deletesAfterUnknown(ports: LandPorts, world: World): LandPorts {
+  let isUnknown = false;
+  const watched = withStore(ports, world, (store) => ({
+    putIfAbsent: async (path, bytes) => {
+      const answer = await store.putIfAbsent(path, bytes);
+      isUnknown ||= answer.outcome === "unknown";
+      if (isUnknown) throw new MuaraError("store.unavailable", "no answer");
+      return answer;
+    },
+  }));
+  return withTables(watched, (table, name) => ({
+    ...table,
+    commit: async (request) => {
+      isUnknown = false;
+      try {
+        return await table.commit(request);
+      } catch (error) {
+        if (isUnknown)
+          for (const { path } of request.change.add) await ports.store.delete(storePathOf(name, path));
+        throw error;
+      }
+    },
+  }));
+}
+
+/** The side file follows its commit. */
+function sideLast(store: ObjectStore): Partial<ObjectStore> {
+  const waiting = new Map<string, Uint8Array>();
+  return {
+    put: async (path, bytes) => {
+      if (!path.includes("/_muara/side-")) return store.put(path, bytes);
+      waiting.set(path, bytes.slice());
+    },
+    putIfAbsent: async (path, bytes) => {
+      const answer = await store.putIfAbsent(path, bytes);
+      const text = new TextDecoder().decode(bytes);
+      for (const [side, content] of waiting) {
+        if (!text.includes(side) || answer.outcome !== "done") continue;
+        waiting.delete(side);
+        await store.put(side, content);
+      }
+      return answer;
+    },
+  };
+}
+
+/** What is on its way is read as if it were stored. */
+function beyondEnd(log: Log, world: World): Partial<Log> {
+  const extra = (stream: string, partition: number) =>
+    [...world.pending].filter((one) => one.stream === stream && one.partition === partition)[0]?.batch;
+  return {
+    bounds: async (stream, partition) => {
+      const bounds = await log.bounds(stream, partition);
+      return { ...bounds, endOffset: bounds.endOffset + (extra(stream, partition)?.count ?? 0) };
+    },
+    read: async (stream, partition, offset, maxBytes) => {
+      const { endOffset } = await log.bounds(stream, partition);
+      const batch = extra(stream, partition);
+      if (offset < endOffset || !batch)
+        return log.read(stream, partition, Math.min(offset, endOffset), maxBytes);
+      const end = endOffset + batch.count;
+      const read: ReadBatch = {
+        ...packRecords([]),
+        count: batch.count,
+        bytes: batch.bytes.slice(),
+        index: batch.index.slice(0, batch.count * RECORD_WORDS),
+        stream,
+        partition,
+        offsets: Float64Array.from({ length: batch.count }, (_, i) => endOffset + i),
+        ingestMs: new Float64Array(batch.count).fill(world.wallMs(world.logOffsetMs)),
+        next: end,
+        endOffset: end,
+      };
+      return read;
+    },
+  };
+}
+
+/** The log's end is asked for rarely, so that silence is a matter of time. */
+function staleBounds({ log, clock }: LandPorts): Partial<Log> {
+  const known = new Map<
+    string,
+    { readonly atMs: number; readonly bounds: Awaited<ReturnType<Log["bounds"]>> }
+  >();
+  return {
+    bounds: async (stream, partition) => {
+      const key = `${stream}/${partition}`;
+      const found = known.get(key);
+      if (found && clock.monotonicMs() - found.atMs < 20_000) return found.bounds;
+      const bounds = await log.bounds(stream, partition);
+      known.set(key, { atMs: clock.monotonicMs(), bounds });
+      return bounds;
+    },
+  };
+}
+
+function fromRecord(log: Log): Partial<Log> {
+  return {
+    read: async (stream, partition, offset, maxBytes) => {
+      const batch = await log.read(stream, partition, offset, maxBytes);
+      return { ...batch, next: batch.count > 0 ? batch.offsets[batch.count - 1]! + 1 : offset };
+    },
+  };
+}
+
+function rebasingProjection(ports: LandPorts): LandPorts {
+  return withTables(ports, (table) => ({
+    ...table,
+    commit: (request) => {
+      const { change } = request;
+      if (change.info["kind"] !== "projection") return table.commit(request);
+      return table.commit({ ...request, check: () => "rebase" });
+    },
+  }));
+}

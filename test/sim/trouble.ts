@@ -16,8 +16,18 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
     if (faults.strikes("append refused: log full", SCALE))
       world.logFullUntilMs = scheduler.nowMs + below(random, 5_000);
     if (faults.strikes("retention ran", SCALE)) world.isRetentionDue = true;
+    if (faults.strikes("offsets without records", SCALE)) await addGap(world);
     await checkpoints(world);
   }
+}
+
+/** As transaction markers and compaction leave them on Kafka. */
+async function addGap(world: World): Promise<void> {
+  const { random, log } = world;
+  const stream = await log.stream(pick(random, world.types).name);
+  if (!stream) return;
+  await log.addGap(stream.name, below(random, stream.partitions), 1 + below(random, 3));
+  world.isDirty = true;
 }
 
 function processes(world: World): void {
