@@ -2,7 +2,7 @@
  * One landing commit: the rows' files, every partition's cursor and counters moved from → to, the watermark, and
  * in commitInfo the ledger and the side file's name. Rows and cursors become visible together or not at all.
  */
-import { hourOf, type LedgerLine } from "../../core/books.ts";
+import { HOUR_MS, hourOf, type LedgerLine } from "../../core/books.ts";
 import { partitionTxns, STEP_TXN, WATERMARK_TXN, type LandedPartition } from "../../core/landed.ts";
 import type { AddFile, TableChange, TableCommit, Txn, Verdict } from "../../core/ports/table-log.ts";
 import type { ReadBatch } from "../../core/record.ts";
@@ -71,24 +71,14 @@ export function ledgerOf(
   let row = 0;
   for (const batch of batches) {
     const lines = drafts[batch.partition]!;
+    const { logId, topicId, partition, cursor } = before[batch.partition]!;
+    let line = lines.at(-1);
     for (let i = 0; i < batch.count; i++, row++) {
-      const hourMs = hourOf(batch.ingestMs[i]!);
-      let line = lines.at(-1);
-      if (!line || line.hourMs !== hourMs) {
-        const from = line ? line.to : before[batch.partition]!.cursor;
-        const { logId, topicId, partition } = before[batch.partition]!;
-        line = {
-          logId,
-          topicId,
-          partition,
-          hourMs,
-          from,
-          to: from,
-          landed: 0,
-          duplicates: 0,
-          dead: 0,
-          gap: 0,
-        };
+      const ingestMs = batch.ingestMs[i]!;
+      if (!line || ingestMs < line.hourMs || ingestMs >= line.hourMs + HOUR_MS) {
+        const from = line ? line.to : cursor;
+        const counts = { landed: 0, duplicates: 0, dead: 0, gap: 0 };
+        line = { logId, topicId, partition, hourMs: hourOf(ingestMs), from, to: from, ...counts };
         lines.push(line);
       }
       line.to = batch.offsets[i]! + 1;
