@@ -5,11 +5,19 @@ import { createMemoryLog, type MemoryLogFaults } from "../../adapters/memory/log
 import { ManualClock, seededRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Log } from "../../core/ports/log.ts";
-import { Registry } from "../../core/registry.ts";
+import { payloadOf } from "../../core/record.ts";
+import { META_STREAM, Registry } from "../../core/registry.ts";
 
 function setUp(faults: MemoryLogFaults = {}): { log: Log; clock: ManualClock } {
   const clock = new ManualClock(1_000);
   return { clock, log: createMemoryLog({ clock, randomness: seededRandomness(3), faults, tombstoneMs: 0 }) };
+}
+
+/** Records in the registry's stream that are no tombstones. */
+async function recordsLeft(log: Log): Promise<number> {
+  const { startOffset } = await log.bounds(META_STREAM, 0);
+  const batch = await log.read(META_STREAM, 0, startOffset, 1e9);
+  return Array.from({ length: batch.count }, (_, i) => payloadOf(batch, i)).filter(Boolean).length;
 }
 
 const codeOf = (error: unknown): string => (error instanceof MuaraError ? error.code : String(error));
@@ -119,6 +127,8 @@ test("several writers, at once in groups, replayed and compacted: one history", 
           await Promise.all(writers.map((registry) => registry.refresh()));
         }
         await log.retain();
+        // Of each name only the newest record is left: no loser, no former revision.
+        expect(await recordsLeft(log)).toBe(model.size);
         for (const registry of [...writers, await Registry.open(log, "late", clock)]) {
           for (const name of ["a", "b", "c"]) {
             const expected = model.get(name);

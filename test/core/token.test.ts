@@ -80,6 +80,16 @@ test("its grants follow its declaration", async () => {
   expect((await authenticator.authenticate(`Bearer ${text}`)).grants).toEqual([]);
 });
 
+test("a new secret under the same id ends the old one", async () => {
+  const { authenticator, registry, text, declared } = await setUp();
+  await authenticator.authenticate(`Bearer ${text}`);
+  const next = await createToken("next", GRANTS, 1_000, null);
+  await registry.put("token", declared.id, 1, { ...declared, hash: next.declared.hash });
+  await expect(authenticator.authenticate(`Bearer ${text}`)).rejects.toMatchObject({ code: "auth.invalid" });
+  const rotated = `muara_${declared.id}_${next.text.slice(-43)}`;
+  expect((await authenticator.authenticate(`Bearer ${rotated}`)).id).toBe(`token:${declared.id}`);
+});
+
 test("the log holds no secret", async () => {
   const { log, text } = await setUp();
   const { bytes } = await log.read(META_STREAM, 0, 0, 1_000_000);
