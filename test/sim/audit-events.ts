@@ -86,6 +86,7 @@ export class EventAudit {
           assert(batch.offsets[i]! >= seen.length, "offsets grow");
           this.#note(payloadOf(batch, i)!, partition, batch.offsets[i]!, batch.ingestMs[i]!, keyOf(batch, i));
         }
+        assert(batch.next > seen.length, "reading goes on");
         while (seen.length < batch.next) seen.push(this.#world.nowMs());
       }
     }

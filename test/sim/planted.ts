@@ -139,13 +139,15 @@ function expiryByEventTime(ports: LandPorts): LandPorts {
   return withIds(ports, { expire: (ids, ms) => ids.expire(Math.max(ms, newestMs)) }, { order });
 }
 
-/** Whatever has the version by now is taken for one's own. */
+/** Whoever has the version once an outcome was unknown: it is taken for one's own. */
 function adoptsHead(store: ObjectStore): Partial<ObjectStore> {
+  const doubtful = new Set<string>();
   return {
     putIfAbsent: async (path, bytes) => {
       const answer = await store.putIfAbsent(path, bytes);
-      if (answer.outcome !== "unknown") return answer;
-      return (await store.head(path)) ? { outcome: "done", etag: "" } : answer;
+      if (answer.outcome === "unknown") doubtful.add(path);
+      const isAdopted = answer.outcome === "refused" && doubtful.has(path);
+      return isAdopted ? { outcome: "done", etag: "" } : answer;
     },
   };
 }
@@ -243,6 +245,17 @@ function staleBounds({ log, clock }: LandPorts): Partial<Log> {
       known.set(key, { atMs: clock.monotonicMs(), bounds });
       return bounds;
     },
+  };
+}
+
+/** Declares to need only what is still to come. */
+function holdsNothing(log: Log): Partial<Log> {
+  return {
+    hold: (consumer, holds) =>
+      log.hold(
+        consumer,
+        holds.map((hold) => ({ ...hold, offset: 1e9 })),
+      ),
   };
 }
 

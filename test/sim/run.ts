@@ -29,7 +29,7 @@ const plant = values.plant === undefined ? undefined : PLANTS.get(values.plant);
 if (values.plant !== undefined && !plant)
   throw new Error(`no such bug; there are ${[...PLANTS.keys()].join("; ")}`);
 
-const sums = { seeds: 0, steps: 0, events: 0, commits: 0, virtualMs: 0, failed: [] as number[] };
+const sums = { seeds: 0, steps: 0, events: 0, commits: 0, virtualMs: 0, trace: 0, failed: [] as number[] };
 const faults: FaultCounts = new Map(FAULTS.map((fault) => [fault, 0]));
 const started = process.cpuUsage();
 const cpuSeconds = (): number => {
@@ -41,6 +41,7 @@ for (let seed = from; seed <= to!; seed++) {
   try {
     const history = await simulate(seed, plant);
     sums.steps += history.steps;
+    sums.trace = (Math.imul(sums.trace, 31) + history.trace) | 0;
     sums.events += history.events;
     sums.commits += history.commits;
     sums.virtualMs += history.virtualMs;

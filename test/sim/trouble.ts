@@ -5,6 +5,8 @@ import { OUTSIDE, type World } from "./world.ts";
 const HOUR_MS = 3_600_000;
 /** Acts are rare beside calls. */
 const SCALE = 3;
+/** Every read translates offsets through all of them. */
+const GAPS_MAX = 6;
 
 export async function trouble(world: World, isOver: () => boolean): Promise<void> {
   const { random, scheduler, faults } = world;
@@ -23,9 +25,9 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
 
 /** As transaction markers and compaction leave them on Kafka. */
 async function addGap(world: World): Promise<void> {
-  const { random, log } = world;
+  const { random, log, faults } = world;
   const stream = await log.stream(pick(random, world.types).name);
-  if (!stream) return;
+  if (!stream || (faults.counts.get("offsets without records") ?? 0) > GAPS_MAX) return;
   await log.addGap(stream.name, below(random, stream.partitions), 1 + below(random, 3));
   world.isDirty = true;
 }
