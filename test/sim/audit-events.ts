@@ -250,17 +250,11 @@ export class EventAudit {
     const removed = commit.remove.flatMap(({ path }) => this.table.files.get(path)!);
     const kept = [...added.values()].flat();
     if (removed.length > 0 && kept.length > 0) {
-      const text = (rows: readonly Row[]): string[] =>
-        rows.map((row) => Object.values(row).map(String).join("|")).sort();
-      assert.deepEqual(text(kept), text(removed), "compaction keeps the rows");
+      assert.deepEqual(contentOf(kept), contentOf(removed), "compaction keeps the rows");
       return;
     }
-    const told = (row: Row): [string, number] => [
-      String(row["event_id"]),
-      Number((row["ingest_time"] as bigint) / 1_000n),
-    ];
-    for (const row of removed) this.model.forget(...told(row));
-    for (const row of kept) this.model.know(...told(row));
+    for (const row of removed) this.model.forget(...identityOf(row));
+    for (const row of kept) this.model.know(...identityOf(row));
     this.counts.removed += removed.length;
     this.counts.appended += kept.length;
   }
@@ -279,4 +273,12 @@ export class EventAudit {
     const live = [...this.table.files.values()].reduce((sum, rows) => sum + rows.length, 0);
     assert.equal(landed + appended - removed, live, "landed - removed = live rows");
   }
+}
+
+function identityOf(row: Row): [string, number] {
+  return [String(row["event_id"]), Number((row["ingest_time"] as bigint) / 1_000n)];
+}
+
+function contentOf(rows: readonly Row[]): string[] {
+  return rows.map((row) => Object.values(row).map(String).join("|")).sort();
 }

@@ -29,10 +29,7 @@ export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   ["reading beyond the durable end", (ports, world) => withLog(ports, beyondEnd(ports.log, world))],
   ["idle by timer despite a backlog", (ports) => withLog(ports, staleBounds(ports))],
   ["a cursor from the record instead of next", (ports) => withLog(ports, fromRecord(ports.log))],
-  [
-    "retention past a cursor",
-    (ports) => withLog(ports, { hold: (consumer) => ports.log.hold(consumer, []) }),
-  ],
+  ["retention past a cursor", (ports) => withLog(ports, holdsNothing(ports.log))],
   ["a projection rebases over another owner", rebasingProjection],
 ]);
 
@@ -201,7 +198,7 @@ function sideLast(store: ObjectStore): Partial<ObjectStore> {
 /** What is on its way is read as if it were stored. */
 function beyondEnd(log: Log, world: World): Partial<Log> {
   const extra = (stream: string, partition: number) =>
-    [...world.pending].filter((one) => one.stream === stream && one.partition === partition)[0]?.batch;
+    [...world.pending].find((one) => one.stream === stream && one.partition === partition)?.batch;
   return {
     bounds: async (stream, partition) => {
       const bounds = await log.bounds(stream, partition);

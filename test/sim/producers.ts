@@ -111,11 +111,15 @@ function settle(drafts: readonly Draft[], items: readonly Item[]): Sent {
   let isUnknown = false;
   items.forEach(({ publishing_status: status, code }, i) => {
     const draft = drafts[i]!;
-    if (status === "submitted") return void draft.acknowledged++;
+    if (status === "submitted") {
+      draft.acknowledged++;
+      return;
+    }
     again.push(draft);
-    if (code !== "log.append_unknown") return;
-    draft.unknown++;
-    isUnknown = true;
+    if (code === "log.append_unknown") {
+      draft.unknown++;
+      isUnknown = true;
+    }
   });
   return { again, isUnknown };
 }

@@ -2,6 +2,7 @@
  * The simulator's command line. `npm run sim -- 17` runs one seed, `npm run sim -- --seeds 1..2000` many,
  * `--plant NAME` with a planted bug, `--json` prints the sums as one object.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- it changes how the rest is loaded
 import "./hooks.ts";
 import { parseArgs } from "node:util";
 import type { FaultCounts } from "./faults.ts";
@@ -37,7 +38,7 @@ const cpuSeconds = (): number => {
   return (user + system) / 1e6;
 };
 
-for (let seed = from; seed <= to!; seed++) {
+for (let seed = from; seed <= to; seed++) {
   try {
     const history = await simulate(seed, plant);
     sums.steps += history.steps;
