@@ -95,9 +95,12 @@ export function orderType(name: string, partitions: number): Record<string, unkn
 }
 
 /** One event's text; `number` as it shall stand in the JSON. */
+/** One for the whole run: a resend has the same bytes. */
+const FIRST_EVENT_MS = Date.now() - 60_000;
+
 export function orderEvent(index: number, number: string): string {
   const eid = `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, "0")}`;
-  const time = new Date(Date.now() - 60_000 + index).toISOString();
+  const time = new Date(FIRST_EVENT_MS + index).toISOString();
   return `{"metadata":{"eid":"${eid}","occurred_at":"${time}"},"number":${number},"note":"n${index}"}`;
 }
 
