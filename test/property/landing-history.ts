@@ -86,9 +86,8 @@ function choose(world: LandingWorld): [string, Act] {
     owner.callsLeft = 1 + below(random, 40);
     return [`${owner.name} crashes within ${owner.callsLeft} calls`, () => world.step(owner)];
   }
-  if (dice < 0.86) {
-    owner.abortIn = 1 + below(random, 30);
-    return [`${owner.name} is aborted`, () => world.step(owner)];
+  if (dice < 0.87) {
+    return [`${owner.name} is aborted`, () => abortedStep(world, owner)];
   }
   if (dice < 0.88) return [`${owner.name} starts anew`, async () => world.drop(owner)];
   if (dice < 0.9) {
@@ -111,11 +110,19 @@ function choose(world: LandingWorld): [string, Act] {
   ];
 }
 
+/** The process is told to stop while a commit does not get through. */
+async function abortedStep(world: LandingWorld, owner: Owner): Promise<void> {
+  owner.abortIn = 1 + below(world.random, 20);
+  world.commitFaultRate = 0.8;
+  await world.step(owner);
+  world.commitFaultRate = 0;
+}
+
 /** Nothing is published, one owner looks every minute or so. */
 async function silence(world: LandingWorld, owner: Owner): Promise<void> {
-  for (let looks = 2 + below(world.random, 4); looks > 0; looks--) {
+  for (let looks = 3 + below(world.random, 5); looks > 0; looks--) {
     await world.step(owner);
-    world.clock.advance(30_000 + below(world.random, 60_000));
+    world.clock.advance(5_000 + below(world.random, 65_000));
   }
 }
 

@@ -90,6 +90,8 @@ export class LandingWorld {
   /** Paths that a commit has named: none of them may be deleted. */
   readonly named = new Set<string>();
   faultRate: number;
+  /** Of the writes that claim a version. */
+  commitFaultRate = 0;
   applyLate: () => void;
   #view = "";
   #isHealed = true;
@@ -252,7 +254,9 @@ export class LandingWorld {
     const { random } = this;
     const isSpared = this.#view === "outside" || this.#isHealed;
     for (let turns = below(random, 4); turns > 0; turns--) await Promise.resolve();
-    if (isSpared || random.fraction() >= this.faultRate) return undefined;
+    const rate =
+      operation === "putIfAbsent" ? Math.max(this.faultRate, this.commitFaultRate) : this.faultRate;
+    if (isSpared || random.fraction() >= rate) return undefined;
     if (!operation.startsWith("put")) return "lost";
     const dice = random.fraction();
     if (dice < 0.3) return "lost";

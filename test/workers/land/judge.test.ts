@@ -111,6 +111,18 @@ test("types without metadata: ids and times by annotation, or none at all", asyn
   expect(plain.timesUs[0]).toBe(BigInt(plain.ingestMs[0]!) * 1_000n);
 });
 
+test("ingest times never go back, whatever the log says", async () => {
+  const ids = at.kernel.createIdentitySet(OPTIONS);
+  const type = eventType();
+  const one = new Judge(at, OPTIONS, type, secret, createEventEncoder(planColumns(type)));
+  const batch = await batchOf([event(1), event(2), event(3)]);
+  const times = (...ingestMs: number[]): ReadBatch => ({ ...batch, ingestMs: Float64Array.from(ingestMs) });
+  const before = { ...freshPartition("log", "stream", 0), ingestMs: 500 };
+  const judged = await one.decide([times(400, 600, 550), times(590, 700, 0)], [before], ids);
+  expect([...judged.ingestMs]).toEqual([500, 600, 600, 600, 700, 700]);
+  expect(one.newest([times(400, 600, 550), times(590, 700, 0)], judged)[0]!.ingestMs).toBe(700);
+});
+
 test("what is too far ahead of its ingest time never counts as the newest", async () => {
   const nowMs = Date.UTC(2026, 2, 1, 22, 30);
   const inside = nowMs + HOUR_MS;
