@@ -23,6 +23,7 @@ import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
+import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
 export const WORKERS = ["ingest", "land", "api"] as const;
@@ -56,6 +57,8 @@ interface Base {
   readonly registry: Registry;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
+  /** Set once landing runs in this process; the read side shows its state. */
+  readonly landing: { worker?: LandWorker };
 }
 
 /** Starts the named workers in this process and listens. @throws config.invalid, log.locked, log.corrupt */
@@ -141,6 +144,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
+    landing: {},
   };
 }
 
@@ -188,7 +192,8 @@ async function openReads(base: Base, closers: (() => Promise<unknown>)[]): Promi
     logger: base.logger,
   });
   closers.push(() => query.close());
-  const ports = { ...base, catalog, query, clock: systemClock };
+  const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
+  const ports = { ...base, catalog, query, landing, clock: systemClock };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
 }
@@ -219,6 +224,7 @@ async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
     horizonMs: land.horizonHours * HOUR_MS,
     generationMs: land.generationHours * HOUR_MS,
   });
+  base.landing.worker = worker;
   const projector = createProjector(ports);
   await Promise.all([worker.run(signal), projector.run(land.projectMs, signal)]);
   // What was accepted before the stop is landed and booked before the process ends.

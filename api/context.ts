@@ -17,9 +17,18 @@ export interface ApiPorts {
   readonly query: QueryService;
   /** null: everybody may do everything (configuration `auth: none`, loopback only). */
   readonly authenticator: Authenticator | null;
+  /** Of the tables that this process lands; absent where it lands none. */
+  readonly landing?: () => readonly LandingState[];
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;
+}
+
+/** How landing of a table goes: `stopped` needs a person, `retrying` goes on by itself. */
+export interface LandingState {
+  readonly table: string;
+  readonly state: "landing" | "retrying" | "stopped";
+  readonly problem: string | undefined;
 }
 
 export interface ApiEnv {

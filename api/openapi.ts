@@ -64,6 +64,8 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
+    landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
+    problem: { ...textOrNull, description: "Why landing of the table does not go on." },
   }),
   Commit: object({
     version: whole,

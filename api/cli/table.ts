@@ -15,6 +15,7 @@ const LIST: readonly Field[] = [
   { name: "bytes", isNumber: true },
   { name: "freshness_ms", isNumber: true },
   { name: "watermark" },
+  { name: "landing" },
 ];
 const COLUMNS: readonly Field[] = [{ name: "name" }, { name: "type" }, { name: "description" }];
 const HISTORY: readonly Field[] = [

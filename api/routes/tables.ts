@@ -23,7 +23,10 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const tables = await readableTables(ports, context.get("principal"));
     const nowMs = ports.clock.nowMs();
     const items = await Promise.all(
-      tables.map(async (table) => summary(table, await ports.catalog.snapshot(table.name), nowMs)),
+      tables.map(async (table) => ({
+        ...summary(table, await ports.catalog.snapshot(table.name), nowMs),
+        ...landingOf(ports, table),
+      })),
     );
     return context.json({ items });
   });
@@ -35,6 +38,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const types = new Map(sqlColumns(schema.schemaString).map((column) => [column.name, column.type]));
     return context.json({
       ...summary(table, snapshot, ports.clock.nowMs()),
+      ...landingOf(ports, table),
       location: ports.catalog.location(table.name),
       partition_columns: schema.partitionColumns,
       columns: parseSchema(schema.schemaString).fields.map((field) => ({
@@ -103,6 +107,12 @@ function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): R
     freshness_ms: exists ? Math.max(0, nowMs - snapshot.timestampMs) : null,
     watermark: isoOrNull(watermarkOf(snapshot.txns)),
   };
+}
+
+/** null where this process does not land the table. */
+function landingOf(ports: ApiPorts, table: CatalogTable): { landing: string | null; problem: string | null } {
+  const found = ports.landing?.().find((one) => one.table === table.name);
+  return { landing: found?.state ?? null, problem: found?.problem ?? null };
 }
 
 interface Totals {
