@@ -170,9 +170,11 @@ export class TableLanding {
     signal: AbortSignal,
   ): Promise<boolean> {
     const change = landChange(this.state, after, watermarkMs, add, info);
-    const isCommitted = await this.#table.commit(change, signal);
-    this.#lastCommitMs = this.#ports.clock.monotonicMs();
-    return isCommitted;
+    try {
+      return await this.#table.commit(change, signal);
+    } finally {
+      this.#lastCommitMs = this.#ports.clock.monotonicMs();
+    }
   }
 
   /** A stream that was deleted, recreated or repartitioned meanwhile has other offsets than the cursors mean. */
