@@ -15,6 +15,11 @@ export const WATERMARK_TXN = "muara:watermark";
 /** Moved by every commit that removes rows (retention, erasure, rollback). */
 export const REMOVED_TXN = "muara:removed";
 
+/** The name under which landing of a table holds the log's records that have not landed. */
+export function landConsumer(table: string): string {
+  return `land:${table}`;
+}
+
 export interface LandedPartition {
   readonly logId: string;
   readonly topicId: string;

@@ -14,6 +14,7 @@ import {
   payloadSchema,
   RETENTION_MS_DEFAULT,
 } from "../../core/event-type.ts";
+import { landConsumer } from "../../core/landed.ts";
 import type { Log, StreamInfo } from "../../core/ports/log.ts";
 import type { Declaration, Registry } from "../../core/registry.ts";
 import { fieldSchema, isObject } from "./json-schema.ts";
@@ -73,15 +74,22 @@ export async function declareEventType(ports: DeclarePorts, input: unknown): Pro
   return type;
 }
 
-/** The stream of an event type. An existing one is taken as it is: its partitions are fixed for life. */
+/**
+ * The stream of an event type. An existing one is taken as it is: its partitions are fixed for life. A new one is
+ * held from its start in landing's name, so that retention waits for landing even where none runs yet.
+ */
 export async function ensureStream(log: Log, type: EventType): Promise<StreamInfo> {
   const existing = await log.stream(type.name);
   if (existing) return existing;
-  return log.createStream(type.name, {
+  const stream = await log.createStream(type.name, {
     partitions: partitionCount(type),
     cleanup: "delete",
     retentionMs: type.options.retention_time ?? RETENTION_MS_DEFAULT,
   });
+  const partitions = Array.from({ length: stream.partitions }, (_, partition) => partition);
+  const start = partitions.map((partition) => ({ stream: type.name, partition, offset: 0 }));
+  await log.hold(landConsumer(type.name), start);
+  return stream;
 }
 
 /**

@@ -3,6 +3,7 @@
  * or the whole object is given up. Whatever goes wrong between a commit and the state that follows from it leaves
  * `isKnown` false: then nothing in memory may be used again, the table itself has to be asked.
  */
+import { landConsumer } from "../../core/landed.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { envelopePaths } from "../../core/event-type.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -174,7 +175,7 @@ export class LandTable {
       partition,
       offset: cursor,
     }));
-    return this.#ports.log.hold(`land:${this.#stream.name}`, holds);
+    return this.#ports.log.hold(landConsumer(this.#stream.name), holds);
   }
 }
 

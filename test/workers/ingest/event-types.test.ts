@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
+import { landConsumer } from "../../../core/landed.ts";
 import { createDoor, declaration, type Door, event, NOW_MS } from "./door.ts";
 
 const get = (door: Door, path: string, headers: Record<string, string> = {}): Promise<Response> =>
@@ -423,4 +424,16 @@ test("a new revision counts from the next request on", async () => {
   expect((await door.publish("t", body)).status).toBe(422);
   expect((await door.publish("t", JSON.stringify([event({ n: 1 })]))).status).toBe(200);
   expect((await door.stored("t")).map(({ header }) => header["schema_version"])).toEqual(["1.0.0", "1.1.0"]);
+});
+
+test("retention waits for landing, even where none has started", async () => {
+  const door = await createDoor();
+  await door.declare({ ...declaration("shop.kept"), options: { retention_time: 10_800_000 } });
+  expect((await door.publish("shop.kept", JSON.stringify([event()]))).status).toBe(200);
+  door.clock.advance(30 * 86_400_000);
+  await door.log.retain();
+  expect((await door.log.bounds("shop.kept", 0)).startOffset).toBe(0);
+  await door.log.hold(landConsumer("shop.kept"), []);
+  await door.log.retain();
+  expect((await door.log.bounds("shop.kept", 0)).startOffset).toBe(1);
 });
