@@ -105,8 +105,9 @@ export class TableLanding {
     await this.#checkStream();
     const { partitions } = this.state;
     const { commitBytes, commitRows } = this.#options;
+    const lookedMs = this.#ports.clock.monotonicMs();
     const gathered = await gather(this.#ports.log, this.#stream.name, partitions, commitBytes, commitRows);
-    const isIdle = this.#idleFlags(gathered);
+    const isIdle = this.#idleFlags(gathered, lookedMs);
     if (gathered.next.every((next, i) => next === partitions[i]!.cursor)) {
       await this.#commitWatermark(gathered, isIdle, signal);
       return { hasBacklog: false };
@@ -187,12 +188,14 @@ export class TableLanding {
     });
   }
 
-  /** [partition] whether landing has been at the log's end for long enough. A backlog is never idle. */
-  #idleFlags(gathered: Gathered): boolean[] {
-    const nowMs = this.#ports.clock.monotonicMs();
+  /**
+   * [partition] whether landing has been at the log's end for long enough. A backlog is never idle.
+   * @param lookedMs before the log was read: what a slow answer took was no silence
+   */
+  #idleFlags(gathered: Gathered, lookedMs: number): boolean[] {
     return this.state.partitions.map(({ cursor }, i) => {
       const isAtEnd = gathered.isAtEnd[i] === true && gathered.next[i] === cursor;
-      return this.#still.stillMs(i, isAtEnd ? cursor : undefined, nowMs) >= this.#options.idleAfterMs;
+      return this.#still.stillMs(i, isAtEnd ? cursor : undefined, lookedMs) >= this.#options.idleAfterMs;
     });
   }
 }
