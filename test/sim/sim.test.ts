@@ -3,22 +3,23 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 
 const SEEDS = 250;
-/** A seed by which each planted bug is caught; the table in docs/proofs/sim.md. */
-const CAUGHT: readonly (readonly [string, number])[] = [
-  ["a txn must only grow", 6],
-  ["a check per partition only", 15],
-  ["every winner is rebased over", 1],
-  ["tentative ids are not undone", 2],
-  ["ids of dead letters are remembered", 6],
-  ["expiry by event time", 6],
-  ["after an unknown outcome a later head is adopted", 17],
-  ["an unknown outcome deletes files", 1],
-  ["dead letters are written after the commit", 1],
-  ["reading beyond the durable end", 6],
-  ["idle by timer despite a backlog", 4],
-  ["a cursor from the record instead of next", 10],
-  ["retention past a cursor", 30],
-  ["a projection rebases over another owner", 1],
+/** Seeds within which each planted bug must be caught; the run ends at the first that does. */
+const WITHIN = 200;
+const PLANTED: readonly string[] = [
+  "a txn must only grow",
+  "a check per partition only",
+  "every winner is rebased over",
+  "tentative ids are not undone",
+  "ids of dead letters are remembered",
+  "expiry by event time",
+  "after an unknown outcome a later head is adopted",
+  "an unknown outcome deletes files",
+  "dead letters are written after the commit",
+  "reading beyond the durable end",
+  "idle by timer despite a backlog",
+  "a cursor from the record instead of next",
+  "retention past a cursor",
+  "a projection rebases over another owner",
 ];
 
 function sim(...given: string[]): { status: number | null; output: string } {
@@ -41,8 +42,8 @@ test("a seed is a history: twice the same", { timeout: 60_000 }, () => {
   expect(historyOf("7")).toBe(historyOf("7"));
 });
 
-test.each(CAUGHT)("planted: %s", { timeout: 60_000 }, (bug, seed) => {
-  const { status, output } = sim("--seeds", `1..${seed}`, "--plant", bug);
+test.each(PLANTED)("planted: %s", { timeout: 60_000 }, (bug) => {
+  const { status, output } = sim("--seeds", `1..${WITHIN}`, "--plant", bug);
   expect(status).toBe(1);
   expect(output).toContain("again: npm run sim -- ");
 });
