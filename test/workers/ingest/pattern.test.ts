@@ -43,11 +43,9 @@ function patternOrUndefined(source: string): Pattern | undefined {
 function isFoundByV8(source: string, subject: string): boolean {
   const search = new RegExp(source, "u");
   const anchored = new RegExp(source, "uy");
-  let index = 0;
-  for (const character of [...subject, ""]) {
-    anchored.lastIndex = index;
+  for (let at = 0; at <= subject.length; at += (subject.codePointAt(at) ?? 0) > 0xffff ? 2 : 1) {
+    anchored.lastIndex = at;
     if (anchored.test(subject)) return true;
-    index += character.length;
   }
   return search.test(subject);
 }
