@@ -17,7 +17,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**"],
+          exclude: ["test/e2e/**", "test/fire/**"],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -26,7 +26,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: "whole",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/e2e/**/*.test.ts", "test/fire/**/*.test.ts"],
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
         },

@@ -3,6 +3,7 @@
  * installs it; `npm run setup` installs it (Debian's packages, asking nothing); `npm test` itself never does.
  */
 import { execFileSync, spawnSync } from "node:child_process";
+import process from "node:process";
 
 interface Need {
   readonly what: string;
@@ -24,7 +25,30 @@ const NEEDS: readonly Need[] = [
     isThere: () => runs("git", ["--version"]),
     packages: ["git"],
   },
+  {
+    what: "strace, allowed to trace (ptrace)",
+    for: "crash points and failing syncs: syscalls of real processes are stopped and refused (test/fire)",
+    isThere: () => runs("strace", ["-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]),
+    packages: ["strace"],
+  },
+  {
+    what: "a mount namespace (root, or unprivileged user namespaces)",
+    for: "full disks: Muara on a small tmpfs of its own (test/fire)",
+    isThere: () =>
+      runs("unshare", [
+        ...namespaceArgs(),
+        "sh",
+        "-c",
+        "mount -t tmpfs -o size=64k none /mnt && test -w /mnt",
+      ]),
+    packages: ["util-linux", "mount"],
+  },
 ];
+
+/** `unshare` for a process whose mounts nobody else sees: root needs no user namespace, which many machines bar. */
+export function namespaceArgs(): string[] {
+  return process.getuid?.() === 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"];
+}
 
 /** vitest's global set-up. @throws with every missing thing at once */
 export function setup(): void {
@@ -43,6 +67,9 @@ function install(): void {
   execFileSync("apt-get", ["update"], { stdio: "inherit" });
   const packages = missing.flatMap((need) => need.packages);
   execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { stdio: "inherit" });
+  const barred = missing.filter((need) => !need.isThere());
+  for (const need of barred) console.error(`installed, but still not usable here: ${need.what}`);
+  if (barred.length > 0) process.exitCode = 1;
 }
 
 function runs(command: string, args: readonly string[]): boolean {
