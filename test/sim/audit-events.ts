@@ -5,15 +5,15 @@
 import assert from "node:assert/strict";
 import type { LedgerLine } from "../../core/books.ts";
 import type { Log } from "../../core/ports/log.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableCommit } from "../../core/ports/table-log.ts";
 import { keyOf, payloadOf } from "../../core/record.ts";
-import { readSideFile, type SideRow } from "../../lake/side-file.ts";
 import type { LandInfo } from "../../workers/land/change.ts";
 import type { LandOptions } from "../../workers/land/options.ts";
 import { type Fates, LandingModel, type ModelRecord } from "../property/landing-model.ts";
 import { AuditTable, type Row } from "./audit-table.ts";
 import type { Draft, SimType } from "./events.ts";
+import { lightFile } from "./light-format.ts";
+import type { SimStore } from "./sim-store.ts";
 
 export const EVENT_COLUMNS: readonly string[] = [
   "event_id",
@@ -25,10 +25,14 @@ export const EVENT_COLUMNS: readonly string[] = [
   "n",
 ];
 
+const decoder = new TextDecoder();
+
 /** What the audit has to know of the world. */
 export interface AuditWorld {
   readonly log: Log;
-  readonly store: ObjectStore;
+  /** Grows with everything that a log may show anew. */
+  readonly logChanges: number;
+  readonly store: SimStore;
   readonly options: LandOptions;
   readonly drafts: readonly Draft[];
   readonly named: Set<string>;
@@ -41,7 +45,7 @@ export interface AuditWorld {
 export interface Landing {
   readonly version: number;
   readonly ledger: readonly LedgerLine[];
-  readonly side: readonly SideRow[];
+  readonly side: readonly Row[];
 }
 
 export class EventAudit {
@@ -53,11 +57,12 @@ export class EventAudit {
   readonly #seenMs: number[][];
   /** By draft number: how often it is in the log. */
   readonly copies = new Map<number, number>();
-  /** By version. */
-  readonly landings = new Map<number, Landing>();
+  /** In order of their versions. */
+  readonly landings: Landing[] = [];
   readonly landedIds = new Set<string>();
   readonly counts = { landed: 0, duplicates: 0, dead: 0, removed: 0, appended: 0 };
   #previous: string | null = null;
+  #logChanges = -1;
 
   constructor(world: AuditWorld, type: SimType, partitions: number) {
     this.#world = world;
@@ -70,8 +75,12 @@ export class EventAudit {
   }
 
   async catchUp(): Promise<void> {
-    await this.#readLog();
-    await this.table.catchUp();
+    const { logChanges } = this.#world;
+    if (logChanges !== this.#logChanges) {
+      this.#logChanges = logChanges;
+      await this.#readLog();
+    }
+    this.table.catchUp();
   }
 
   /** What the log took, by the log itself. */
@@ -99,7 +108,7 @@ export class EventAudit {
     ingestMs: number,
     key: Uint8Array | null,
   ): void {
-    const text = new TextDecoder().decode(payload);
+    const text = decoder.decode(payload);
     const number = Number(/"n":(\d+)/.exec(text)?.[1] ?? -1);
     const draft = this.#world.drafts[number];
     assert(draft?.type === this.#name, `nobody published what is at ${partition}/${offset}`);
@@ -112,18 +121,18 @@ export class EventAudit {
       ingestMs,
       idText: draft.id,
       flowId: null,
-      key: key && new TextDecoder().decode(key),
+      key: key && decoder.decode(key),
     };
     this.model.append(record);
   }
 
-  async #check(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): Promise<void> {
+  #check(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): void {
     const { kind } = commit.info as Partial<LandInfo>;
-    if (kind === "land" || kind === "watermark") await this.#checkLanding(commit, added);
+    if (kind === "land" || kind === "watermark") this.#checkLanding(commit, added);
     else this.#checkOther(commit, added);
   }
 
-  async #checkLanding(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): Promise<void> {
+  #checkLanding(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): void {
     const { txns } = this.table;
     const info = commit.info as unknown as LandInfo;
     const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
@@ -150,8 +159,8 @@ export class EventAudit {
     this.#checkWatermark(moved.get("muara:watermark"), watermarkBefore);
     this.#checkBooks(info, base, ends, byPlace);
     this.#checkRows(added, fates, watermarkBefore);
-    const side = await this.#checkSide(info.side, fates);
-    this.landings.set(commit.version, { version: commit.version, ledger: info.ledger, side });
+    const side = this.#checkSide(info.side, fates);
+    this.landings.push({ version: commit.version, ledger: info.ledger, side });
     for (const { id } of fates.landed) this.landedIds.add(id!);
     for (const fate of ["landed", "duplicates", "dead"] as const) this.counts[fate] += fates[fate].length;
   }
@@ -224,7 +233,7 @@ export class EventAudit {
     assert.deepEqual([...expected.keys()], [], "landed, and in no file");
   }
 
-  async #checkSide(path: string | null, fates: Fates): Promise<readonly SideRow[]> {
+  #checkSide(path: string | null, fates: Fates): readonly Row[] {
     const kinds = new Map<string, readonly [string, ModelRecord]>();
     for (const record of fates.duplicates)
       kinds.set(`${record.partition}/${record.offset}`, ["duplicate", record]);
@@ -232,15 +241,15 @@ export class EventAudit {
     assert.equal(path === null, kinds.size === 0, "a side file exactly where there are side rows");
     if (path === null) return [];
     this.#world.named.add(path);
-    const rows = await readSideFile(this.#world.store, path);
+    const rows = sideRows(this.#world.store, path);
     assert.equal(rows.length, kinds.size, "side rows");
     for (const row of rows) {
-      const place = `${row.log_partition}/${row.log_offset}`;
+      const place = `${String(row["log_partition"])}/${String(row["log_offset"])}`;
       const [kind, record] = kinds.get(place) ?? [];
       kinds.delete(place);
-      assert.equal(row.kind, kind, `fate of ${place}`);
+      assert.equal(row["kind"], kind, `fate of ${place}`);
       if (kind === "dead")
-        assert.equal(new TextDecoder().decode(row.payload!), new TextDecoder().decode(record!.payload!));
+        assert.equal(decoder.decode(row["payload"] as Uint8Array), decoder.decode(record!.payload!));
     }
     return rows;
   }
@@ -273,6 +282,17 @@ export class EventAudit {
     const live = [...this.table.files.values()].reduce((sum, rows) => sum + rows.length, 0);
     assert.equal(landed + appended - removed, live, "landed - removed = live rows");
   }
+}
+
+const SIDE = ["kind", "event_id", "log_partition", "log_offset", "reason", "payload"];
+
+function sideRows(store: SimStore, path: string): readonly Row[] {
+  const bytes = store.peek(path);
+  assert(bytes, `a commit names ${path}, which does not exist`);
+  const { rows, columns } = lightFile(bytes);
+  return Array.from({ length: rows }, (_, i) =>
+    Object.fromEntries(SIDE.map((name) => [name, columns.get(name)![i]])),
+  );
 }
 
 function identityOf(row: Row): [string, number] {

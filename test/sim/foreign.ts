@@ -5,6 +5,7 @@
  */
 import { hasCode } from "../../core/errors.ts";
 import { silentLogger } from "../../core/logger.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, TableLog, TableMetadata } from "../../core/ports/table-log.ts";
 import { planColumns } from "../../core/columns.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
@@ -55,13 +56,19 @@ export class Foreigner {
       sleep: (ms: number) => scheduler.wait(OUTSIDE, ms),
     };
     const services = { clock, randomness: this.#randomness, logger: silentLogger };
-    const slow = {
-      ...store,
-      putIfAbsent: async (path: string, bytes: Uint8Array) => {
+    const slow: ObjectStore = {
+      location: (path) => store.location(path),
+      put: (path, bytes) => store.put(path, bytes),
+      putIfAbsent: async (path, bytes) => {
         await scheduler.wait(OUTSIDE, 0);
-        this.#world.isDirty = true;
         return store.putIfAbsent(path, bytes);
       },
+      putIfMatch: (path, bytes, etag) => store.putIfMatch(path, bytes, etag),
+      get: (path) => store.get(path),
+      getRange: (path, at, length) => store.getRange(path, at, length),
+      head: (path) => store.head(path),
+      list: (prefix) => store.list(prefix),
+      delete: (path) => store.delete(path),
     };
     return openTableLog(slow, name, services);
   }
@@ -160,7 +167,7 @@ export class Foreigner {
     const { store, named, scheduler, faults } = this.#world;
     await this.#world.audit();
     let young = 0;
-    for (const { path } of await store.list("")) {
+    for (const path of [...store.paths()].sort()) {
       if (path.includes("/_delta_log/") || named.has(path)) {
         this.#orphans.delete(path);
         continue;

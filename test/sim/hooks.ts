@@ -1,22 +1,32 @@
 /**
- * Loads the light file format in the place of Parquet, for this process only: nothing in the product knows of it.
- * To be imported before anything that reaches lake/parquet. Table checkpoints stay real Parquet.
+ * Puts the light formats in the place of Parquet and remembers what compiling gives, for this process only: nothing
+ * in the product knows of it. To be imported before anything of the product.
  */
 import { registerHooks } from "node:module";
 
-const LIGHT = new URL("light-format.ts", import.meta.url).href;
-const LIGHT_COMMIT = new URL("light-commit.ts", import.meta.url).href;
-const TABLE = new URL("../../lake/table/", import.meta.url).href;
-const PARQUET = new URL("../../lake/parquet/", import.meta.url).href;
+const here = (name: string): string => new URL(name, import.meta.url).href;
+const product = (path: string): string => new URL(`../../${path}`, import.meta.url).href;
+
+const LIGHT = here("light-format.ts");
+const ROWS = product("lake/parquet/rows.ts");
+const WRITER = product("lake/parquet/writer.ts");
+const CHECKPOINT = product("lake/table/table-checkpoint.ts");
+
+/** By file name of what is imported: who gets what instead. */
+const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefined>> = {
+  hyparquet: (importer) => (importer === ROWS || importer === CHECKPOINT ? LIGHT : undefined),
+  "hyparquet-writer": (importer) => (importer === CHECKPOINT ? LIGHT : undefined),
+  "parquet-file.ts": (importer) => (importer === ROWS || importer === WRITER ? LIGHT : undefined),
+  "commit-file.ts": (importer) =>
+    importer.startsWith(product("lake/table/")) ? here("light-commit.ts") : undefined,
+  "payload-schema.ts": (importer) =>
+    importer.startsWith(product("workers/ingest/")) ? here("light-schema.ts") : undefined,
+};
 
 registerHooks({
   resolve: (specifier, context, next) => {
-    const parent = context.parentURL ?? "";
-    const isRows = parent === `${PARQUET}rows.ts`;
-    const isFile = specifier === "./parquet-file.ts" && (isRows || parent === `${PARQUET}writer.ts`);
-    if (isFile || (isRows && specifier === "hyparquet")) return { url: LIGHT, shortCircuit: true };
-    const isCommit = specifier.endsWith("/commit-file.ts") && parent.startsWith(TABLE);
-    if (isCommit) return { url: LIGHT_COMMIT, shortCircuit: true };
-    return next(specifier, context);
+    const name = specifier.slice(specifier.lastIndexOf("/") + 1);
+    const url = SUBSTITUTES[name]?.(context.parentURL ?? "");
+    return url ? { url, shortCircuit: true } : next(specifier, context);
   },
 });

@@ -1,39 +1,71 @@
 /**
- * A data file without Parquet: the same rows and columns, serialised by the runtime. The real writer costs 1.5 ms a
- * file, which is a hundred times what a simulated step may cost; what is simulated is not the format. `hooks.ts`
- * puts it in the place of lake/parquet/parquet-file.ts and of the reader behind lake/parquet/rows.ts.
+ * Files without Parquet: rows, columns and table checkpoints stay objects of this process, and the file's bytes are
+ * a handle to them. A real file costs 1.5 ms, a hundred times what a simulated step may cost; what is simulated is
+ * not the format. Bytes that were cut off or overwritten are no handle, and fail like a damaged file. `hooks.ts`
+ * puts this in the place of lake/parquet/parquet-file.ts and of hyparquet in lake/parquet/rows.ts and
+ * lake/table/table-checkpoint.ts.
  */
-import { deserialize, serialize } from "node:v8";
 import type { Column } from "../../core/columns.ts";
 import type { EncodedFile, FileColumn } from "../../lake/parquet/parquet-file.ts";
 
 export const ROW_GROUP_ROWS = 122_880;
 export const DECOMPRESSORS: Readonly<Record<string, never>> = {};
 
-interface Content {
+const MAGIC = 0x6d754c69;
+const HANDLE_BYTES = 12;
+
+export interface LightFile {
   readonly rows: number;
-  readonly columns: readonly (readonly [string, readonly unknown[]])[];
+  readonly columns: ReadonlyMap<string, readonly unknown[]>;
+  /** Of a table checkpoint only. */
+  readonly marks?: readonly Mark[];
+}
+
+interface Mark {
+  readonly key: string;
+  readonly value: string;
+}
+
+let files: LightFile[] = [];
+
+/** Forgets every file, when a world begins. */
+export function forgetFiles(): void {
+  files = [];
+}
+
+function bytesOf(file: LightFile): Uint8Array {
+  const number = files.push(file);
+  return new Uint8Array(Uint32Array.of(MAGIC, number, ~number).buffer);
+}
+
+/** @throws Error where the bytes are no whole file */
+export function lightFile(bytes: Uint8Array | ArrayBuffer): LightFile {
+  const { buffer, byteOffset } = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+  if (bytes.byteLength !== HANDLE_BYTES) throw new Error("no light file: its length");
+  const words = new DataView(buffer, byteOffset, HANDLE_BYTES);
+  const number = words.getUint32(4, true);
+  const isWhole = words.getUint32(0, true) === MAGIC && words.getUint32(8, true) === ~number >>> 0;
+  const file = isWhole ? files[number - 1] : undefined;
+  if (!file) throw new Error("no light file");
+  return file;
 }
 
 export function encodeFile(columns: readonly FileColumn[], rows: number): EncodedFile {
   if (rows < 1) throw new Error("a data file needs at least one row");
-  const content: Content = {
-    rows,
-    columns: columns.map((column) => {
-      const data = Array.from(column.gather(0, rows).data as ArrayLike<unknown>);
-      if (data.length !== rows) throw new Error(`${column.name} has ${data.length} values for ${rows} rows`);
-      return [column.name, data.map((value) => stored(column, value))] as const;
-    }),
-  };
-  const bytes = new Uint8Array(serialize(content));
-  return { bytes, rows, stats: JSON.stringify({ numRecords: rows }) };
+  const stored = columns.map((column) => {
+    const data = column.gather(0, rows).data as ArrayLike<unknown>;
+    if (data.length !== rows) throw new Error(`${column.name} has ${data.length} values for ${rows} rows`);
+    return [column.name, Array.from(data, (value) => storedValue(column, value))] as const;
+  });
+  const bytes = bytesOf({ rows, columns: new Map(stored) });
+  return { bytes, rows, stats: `{"numRecords":${rows}}` };
 }
 
-/** 64-bit integers are bigints once they are read. */
-function stored(column: Column, value: unknown): unknown {
+/** 64-bit integers are bigints once they are read, and bytes are a copy. */
+function storedValue(column: Column, value: unknown): unknown {
   const is64 = column.type.kind === "long" || column.type.kind === "timestamp";
   if (is64 && typeof value === "number") return BigInt(value);
-  return value ?? null;
+  return value instanceof Uint8Array ? value.slice() : (value ?? null);
 }
 
 interface Input {
@@ -46,17 +78,14 @@ interface Metadata {
   readonly row_groups: readonly [
     { readonly columns: readonly { readonly meta_data: { readonly path_in_schema: readonly string[] } }[] },
   ];
-  readonly content: Content;
+  readonly file: LightFile;
 }
 
 /** As hyparquet's, of a light file. */
-export async function parquetMetadataAsync(file: Input): Promise<Metadata> {
-  const content = deserialize(new Uint8Array(file.slice(0, file.byteLength))) as Content;
-  return {
-    num_rows: BigInt(content.rows),
-    row_groups: [{ columns: content.columns.map(([name]) => ({ meta_data: { path_in_schema: [name] } })) }],
-    content,
-  };
+export async function parquetMetadataAsync(input: Input): Promise<Metadata> {
+  const file = lightFile(input.slice(0, input.byteLength));
+  const columns = [...file.columns.keys()].map((name) => ({ meta_data: { path_in_schema: [name] } }));
+  return { num_rows: BigInt(file.rows), row_groups: [{ columns }], file };
 }
 
 interface ReadOptions {
@@ -71,6 +100,31 @@ interface ReadOptions {
 
 /** As hyparquet's, of a light file. */
 export async function parquetRead({ metadata, columns, onChunk }: ReadOptions): Promise<void> {
-  for (const [columnName, columnData] of metadata.content.columns)
-    if (columns.includes(columnName)) onChunk({ columnName, columnData, rowStart: 0 });
+  for (const columnName of columns)
+    onChunk({ columnName, columnData: metadata.file.columns.get(columnName)!, rowStart: 0 });
+}
+
+interface CheckpointInput {
+  readonly columnData: readonly { readonly name: string; readonly data: readonly unknown[] }[];
+  readonly kvMetadata: readonly Mark[];
+}
+
+/** As hyparquet-writer's, for table checkpoints. */
+export function parquetWriteBuffer({ columnData, kvMetadata }: CheckpointInput): ArrayBuffer {
+  const columns = new Map(columnData.map(({ name, data }) => [name, data]));
+  const bytes = bytesOf({ rows: columnData[0]!.data.length, columns, marks: kvMetadata });
+  return bytes.buffer as ArrayBuffer;
+}
+
+/** As hyparquet's, of a light table checkpoint. */
+export function parquetMetadata(file: ArrayBuffer): { readonly key_value_metadata: readonly Mark[] } {
+  return { key_value_metadata: lightFile(file).marks ?? [] };
+}
+
+/** As hyparquet's, of a light table checkpoint. */
+export async function parquetReadObjects({ file }: { readonly file: ArrayBuffer }): Promise<unknown[]> {
+  const { rows, columns } = lightFile(file);
+  return Array.from({ length: rows }, (_, i) =>
+    Object.fromEntries([...columns].map(([name, values]) => [name, values[i] ?? null])),
+  );
 }

@@ -76,6 +76,8 @@ export interface Outside {
   caller: SimProcess | undefined;
   delayMs(process: SimProcess): number;
   readFails(): boolean;
+  /** A commit of its was refused. */
+  metAnother(): void;
   plant(ports: LandPorts, process: SimProcess): LandPorts;
   willAppend(append: PendingAppend): () => void;
   /** It is gone; `problem` where that was not foreseen. */
@@ -210,7 +212,11 @@ export class SimProcess implements Actor {
     return {
       location: (path) => store.location(path),
       put: (path, bytes) => this.#through(() => store.put(path, bytes)),
-      putIfAbsent: (path, bytes) => this.#through(() => store.putIfAbsent(path, bytes)),
+      putIfAbsent: async (path, bytes) => {
+        const answer = await this.#through(() => store.putIfAbsent(path, bytes));
+        if (answer.outcome === "refused" && path.includes("/_delta_log/")) this.#outside.metAnother();
+        return answer;
+      },
       putIfMatch: (path, bytes, etag) => this.#through(() => store.putIfMatch(path, bytes, etag)),
       get: (path) => this.#through(() => store.get(path)),
       getRange: (path, at, length) => this.#through(() => store.getRange(path, at, length)),

@@ -3,6 +3,7 @@
  * and resumed, then everything runs until it waits again. When nothing is due, time goes on to what is next. So a
  * seed is a history, minutes cost milliseconds, and a process ends between two steps by never being resumed.
  */
+import process from "node:process";
 import type { Randomness } from "../../core/clock.ts";
 
 /** Somebody who can be paused or end. */
@@ -78,9 +79,17 @@ export class Scheduler {
   }
 }
 
-/** Resolves when everything that can go on without waiting has done so. */
+const TURN_EVERY = 256;
+let turns = 0;
+
+/**
+ * Resolves when everything that can go on without waiting has done so: ticks come after all microtasks, and nothing
+ * in a simulated world waits for the system. Now and then the event loop has its turn, which also tells of
+ * rejections that nobody handles.
+ */
 export function settled(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
+  const isTurn = ++turns % TURN_EVERY === 0;
+  return new Promise((resolve) => void (isTurn ? setImmediate(resolve) : process.nextTick(resolve)));
 }
 
 /** For whoever is no more. */

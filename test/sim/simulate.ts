@@ -101,7 +101,7 @@ async function drain(world: World): Promise<void> {
   const { scheduler, faults } = world;
   faults.isHealed = true;
   world.logFullUntilMs = 0;
-  world.applyLate();
+  world.store.applyLate();
   for (const process of world.processes) {
     process!.callsLeft = Infinity;
     process!.pausedUntilMs = scheduler.nowMs;
@@ -136,7 +136,7 @@ async function check(world: World, foreigner: Foreigner): Promise<void> {
   }
   const tables = [...world.audits.values(), ...world.projections].map(({ table }) => table);
   for (const table of tables) {
-    await table.recheck();
+    table.checkFiles();
     await checkReads(world, table);
   }
 }

@@ -29,6 +29,7 @@ async function addGap(world: World): Promise<void> {
   const stream = await log.stream(pick(random, world.types).name);
   if (!stream || (faults.counts.get("offsets without records") ?? 0) > GAPS_MAX) return;
   await log.addGap(stream.name, below(random, stream.partitions), 1 + below(random, 3));
+  world.gaps++;
   world.isDirty = true;
 }
 

@@ -4,10 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
-import { createMemoryObjectStore, type MemoryFault } from "../../adapters/memory/object-store.ts";
 import { type Clock, type Randomness, seededRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
 import { type AuditWorld, EventAudit } from "./audit-events.ts";
@@ -15,9 +13,13 @@ import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
 import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
 import { Faults } from "./faults.ts";
 import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } from "./process.ts";
+import { forgetFiles } from "./light-format.ts";
 import { type Actor, Scheduler } from "./scheduler.ts";
+import { SimStore, type StoreFault } from "./sim-store.ts";
 
 const HOUR_MS = 3_600_000;
+const COMMIT = /\/_delta_log\/\d{20}\.json$/;
+const CACHE = /\/_delta_log\/(_last_checkpoint|\d{20}\.checkpoint\.parquet)$/;
 const START_MS: number = Date.UTC(2026, 2, 1, 22, 30);
 
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../core-as/kernel.wasm", import.meta.url)));
@@ -38,14 +40,13 @@ export class World implements Outside, AuditWorld {
   /** [slot] */
   readonly processes: (SimProcess | undefined)[] = [];
   readonly log: GappyLog;
-  readonly store: ObjectStore;
+  readonly store: SimStore;
   readonly events: EventSource;
   readonly types: SimType[] = [];
   readonly audits = new Map<string, EventAudit>();
   readonly projections: readonly ProjectionAudit[];
   readonly named = new Set<string>();
   readonly pending = new Set<PendingAppend>();
-  readonly applyLate: () => void;
   caller: SimProcess | undefined;
   logOffsetMs = 0;
   logFullUntilMs = 0;
@@ -54,6 +55,8 @@ export class World implements Outside, AuditWorld {
   /** Something was written since the audits last looked. */
   isDirty = true;
   isRetentionDue = false;
+  /** Ranges of offsets without records. */
+  gaps = 0;
   failure: unknown;
   readonly #plant: Plant | undefined;
   readonly #ended: SimProcess[] = [];
@@ -80,12 +83,12 @@ export class World implements Outside, AuditWorld {
       monotonicMs: () => this.scheduler.nowMs,
       sleep: (ms) => this.scheduler.wait(OUTSIDE, ms),
     };
-    const memory = createMemoryObjectStore({
-      clock: logClock,
-      faults: (...call) => this.#storeFault(...call),
+    forgetFiles();
+    this.store = new SimStore({
+      nowMs: logClock.nowMs,
+      fault: (...call) => this.#storeFault(...call),
+      onWrite: (...write) => this.#observe(...write),
     });
-    this.applyLate = () => memory.applyLate();
-    this.store = this.#observed(memory);
     const log = createMemoryLog({
       clock: logClock,
       randomness: seededRandomness(seed + 1),
@@ -100,6 +103,10 @@ export class World implements Outside, AuditWorld {
 
   get drafts(): readonly Draft[] {
     return this.events.drafts;
+  }
+
+  get logChanges(): number {
+    return this.log.appendCount + this.gaps;
   }
 
   nowMs(): number {
@@ -164,9 +171,9 @@ export class World implements Outside, AuditWorld {
 
   async audit(): Promise<void> {
     this.isDirty = false;
-    for (const type of this.types) await this.adopt(type);
+    if (this.audits.size < this.types.length) for (const type of this.types) await this.adopt(type);
     for (const audit of this.audits.values()) await audit.catchUp();
-    for (const projection of this.projections) await projection.catchUp();
+    for (const projection of this.projections) projection.catchUp();
     for (const process of this.processes) {
       const stopped = process?.worker?.status().find(({ state }) => state === "stopped");
       if (stopped) throw new Error(`${process!.name}: ${stopped.table} stopped: ${stopped.problem}`);
@@ -204,6 +211,10 @@ export class World implements Outside, AuditWorld {
     await this.log.retain();
   }
 
+  metAnother(): void {
+    this.faults.note("owner met another's commit");
+  }
+
   readFails(): boolean {
     return this.faults.strikes("log read fails", 0.3);
   }
@@ -230,7 +241,7 @@ export class World implements Outside, AuditWorld {
     return faults.strikes("append refused: overloaded") ? "overloaded" : undefined;
   }
 
-  #storeFault(operation: string, path: string): MemoryFault | undefined {
+  #storeFault(operation: string, path: string): StoreFault | undefined {
     if (!this.caller) return undefined; // faults meet processes only
     const { faults, random } = this;
     if (operation === "delete") return faults.strikes("store does not delete") ? "lost" : undefined;
@@ -240,27 +251,18 @@ export class World implements Outside, AuditWorld {
     const kind = operation === "putIfAbsent" && path.includes("/_delta_log/") ? "commit put" : "file put";
     if (faults.strikes(`${kind}: answer lost`)) return "answer_lost";
     if (faults.strikes(`${kind}: lost`)) return "lost";
-    if (faults.strikes(`${kind}: applied late`)) return { kind: "late", afterCalls: 1 + below(random, 60) };
+    if (faults.strikes(`${kind}: applied late`)) return { afterCalls: 1 + below(random, 60) };
     return undefined;
   }
 
   /** What no part may ever do is seen here, whoever does it. */
-  #observed(store: ObjectStore): ObjectStore {
-    return {
-      ...store,
-      putIfAbsent: async (path, bytes) => {
-        const isProcess = this.caller !== undefined;
-        const answer = await store.putIfAbsent(path, bytes);
-        if (isProcess && answer.outcome === "refused" && path.includes("/_delta_log/"))
-          this.faults.note("owner met another's commit");
-        return answer;
-      },
-      delete: async (path) => {
-        if (this.named.has(path)) this.fail(new Error(`${path} is deleted, which a commit names`));
-        this.isDirty = true;
-        await store.delete(path);
-      },
-    };
+  #observe(path: string, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    this.isDirty = true;
+    if (!before) return;
+    if (this.named.has(path)) this.fail(new Error(`${path}, which a commit names, is gone or another`));
+    if (COMMIT.test(path)) this.fail(new Error(`${path}: a version is gone or another`));
+    if (after && !CACHE.test(path) && !path.includes("/_delta_log/"))
+      this.fail(new Error(`${path} is written a second time`));
   }
 }
 
