@@ -239,6 +239,16 @@ const TABLE = {
     retryable: true,
     help: "The object store does not answer. Check it; Muara tries again by itself.",
   },
+  "store.full": {
+    status: 507,
+    retryable: true,
+    help: "The disk of the lake has no room. Free some; landing goes on by itself, accepted events wait in the log.",
+  },
+  "store.sync_failed": {
+    status: 500,
+    retryable: false,
+    help: "The disk refused to make a name durable. Check the disk, then start again.",
+  },
   "store.not_atomic": {
     status: 500,
     retryable: false,
@@ -353,6 +363,11 @@ export class MuaraError extends Error {
   get retryable(): boolean {
     return ERRORS[this.code].retryable;
   }
+}
+
+/** Whether a store could not do it now and may later; what it was asked for has not happened, or nobody knows. */
+export function isStoreTrouble(error: unknown): error is MuaraError {
+  return hasCode(error, "store.unavailable") || hasCode(error, "store.full");
 }
 
 export function hasCode(error: unknown, code: ErrorCode): error is MuaraError {

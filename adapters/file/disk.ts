@@ -20,6 +20,8 @@ export interface Disk {
   truncate(fd: number, length: number): Promise<void>;
   /** @returns bytes; undefined where no such file exists */
   size(path: string): Promise<number | undefined>;
+  /** Bytes that a file system has left for this process; undefined where nobody knows. */
+  freeBytes?(path: string): Promise<number | undefined>;
   /** @returns undefined where no such file exists */
   readFile(path: string): Promise<Uint8Array | undefined>;
   /** Names in a directory, in no order. */
@@ -46,6 +48,11 @@ export const systemDisk: Disk = {
   datasync: (fd) => run((done) => fs.fdatasync(fd, done)),
   truncate: (fd, length) => run((done) => fs.ftruncate(fd, length, done)),
   size: (path) => absentAsUndefined(fs.promises.stat(path).then((stat) => stat.size)),
+  freeBytes: (path) =>
+    fs.promises.statfs(path).then(
+      ({ bavail, bsize }) => bavail * bsize,
+      () => undefined,
+    ),
   readFile: (path) => absentAsUndefined(fs.promises.readFile(path)),
   list: (directory) => fs.promises.readdir(directory),
   rename: (from, to) => fs.promises.rename(from, to),
@@ -102,6 +109,9 @@ export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): 
   try {
     await writeFully(disk, fd, bytes, 0);
     await disk.datasync(fd);
+  } catch (error) {
+    await disk.remove(temporary); // half of it would take room on a disk that is full
+    throw error;
   } finally {
     await disk.close(fd);
   }

@@ -98,6 +98,7 @@ export class Journal {
   #running: Promise<void> | undefined;
   #inFlight: Group | undefined;
   #fatal: MuaraError | undefined;
+  #refusedBytes = 0;
 
   constructor(options: JournalOptions) {
     this.#options = options;
@@ -105,6 +106,16 @@ export class Journal {
 
   get fatal(): MuaraError | undefined {
     return this.#fatal;
+  }
+
+  /** Size of the newest group when the disk had no room for it; 0 once one was written. */
+  get refusedBytes(): number {
+    return this.#refusedBytes;
+  }
+
+  /** Ends the log after a failure beside the journal. @returns what every call throws from here on */
+  fail(cause: unknown): MuaraError {
+    return this.#end([], cause);
   }
 
   /**
@@ -357,6 +368,7 @@ export class Journal {
       await this.#failed(group, segment, error);
       return false;
     }
+    this.#refusedBytes = 0;
     segment.length += bytes.length;
     segment.tally.lastSequence = sequence;
     segments.diskBytes += bytes.length;
@@ -368,12 +380,13 @@ export class Journal {
   /** A full disk: the segment ends again where it did before, and stays usable. Everything else is fatal. */
   async #failed(group: Group, segment: Segment, error: unknown): Promise<void> {
     const { disk, logger } = this.#options;
-    if (!isDiskFull(error)) return this.#end(group.items, error);
+    if (!isDiskFull(error)) return void this.#end(group.items, error);
+    this.#refusedBytes = group.size;
     try {
       await disk.truncate(segment.fd!, segment.length);
       await disk.datasync(segment.fd!);
     } catch (truncateError) {
-      return this.#end(group.items, truncateError);
+      return void this.#end(group.items, truncateError);
     }
     logger.warn("the disk is full", { appends: group.items.length, segment: segment.path });
     const full = new MuaraError("log.full", "the disk is full", { cause: error });
@@ -396,8 +409,9 @@ export class Journal {
     }
   }
 
-  #end(unknown: readonly Settle[], cause: unknown): void {
-    this.#fatal = new MuaraError("log.sync_failed", `the log cannot be made durable: ${String(cause)}`, {
+  #end(unknown: readonly Settle[], cause: unknown): MuaraError {
+    const isFirst = this.#fatal === undefined;
+    this.#fatal ??= new MuaraError("log.sync_failed", `the log cannot be made durable: ${String(cause)}`, {
       cause,
     });
     const error = new MuaraError("log.append_unknown", "the disk failed while the batch was written", {
@@ -405,8 +419,11 @@ export class Journal {
     });
     for (const item of unknown) item.reject(error);
     this.#rejectQueue(this.#fatal);
-    this.#options.logger.error("the log stops", { cause: String(cause) });
-    this.#options.onFatal(this.#fatal);
+    if (isFirst) {
+      this.#options.logger.error("the log stops", { cause: String(cause) });
+      this.#options.onFatal(this.#fatal);
+    }
+    return this.#fatal;
   }
 
   #rejectQueue(error: MuaraError): void {

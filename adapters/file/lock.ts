@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 
 import { MuaraError } from "../../core/errors.ts";
-import { type Disk, replaceFile } from "./disk.ts";
+import { type Disk, isDiskFull, replaceFile } from "./disk.ts";
 
 /** How long to wait for somebody who only looks whether the lock is free, ms. */
 const LOOK_MS = 200;
@@ -29,8 +29,23 @@ export async function lockDirectory(disk: Disk, directory: string): Promise<Dire
     database.close();
     throw await lockedError(disk, directory, error);
   }
-  await replaceFile(disk, join(directory, "owner.json"), Buffer.from(JSON.stringify({ pid: process.pid })));
+  try {
+    await noteOwner(disk, join(directory, "owner.json"));
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   return { release: () => database.close() };
+}
+
+/** For messages only: where the disk is full the log opens without, so that it can be read and made smaller. */
+async function noteOwner(disk: Disk, path: string): Promise<void> {
+  try {
+    await replaceFile(disk, path, Buffer.from(JSON.stringify({ pid: process.pid })));
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    await disk.remove(path); // it names somebody else
+  }
 }
 
 /** Makes sure that nobody writes at this moment; keeps no lock. @throws log.locked */
@@ -51,9 +66,10 @@ export async function checkUnlocked(disk: Disk, directory: string): Promise<void
 async function lockedError(disk: Disk, directory: string, cause: unknown): Promise<unknown> {
   if (!(cause instanceof Error) || !cause.message.includes("locked")) return cause;
   const owner = await disk.readFile(join(directory, "owner.json"));
-  const { pid }: { pid: number } = owner ? JSON.parse(Buffer.from(owner).toString()) : { pid: 0 };
-  return new MuaraError("log.locked", `process ${pid} owns the log in ${directory}`, {
-    details: { directory, pid },
+  const { pid }: { pid?: number } = owner ? JSON.parse(Buffer.from(owner).toString()) : {};
+  const who = pid === undefined ? "another process" : `process ${pid}`;
+  return new MuaraError("log.locked", `${who} owns the log in ${directory}`, {
+    details: { directory, ...(pid === undefined ? {} : { pid }) },
     cause,
   });
 }

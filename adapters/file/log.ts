@@ -41,6 +41,8 @@ const MEGABYTE = 1 << 20;
 const HOUR_MS = 3_600_000;
 const RESERVE = "reserve";
 const RESERVE_BYTES = MEGABYTE;
+/** With less room than this the disk counts as full, bytes. */
+const ROOM_BYTES_MIN = 65_536;
 
 export interface FileLogLimits {
   /** Size at which a segment is sealed, bytes. */
@@ -149,13 +151,6 @@ async function keepReserve({
   } catch (error) {
     logger.warn("no room is kept for retention", { cause: String(error) });
   }
-}
-
-/** @throws log.full, log.sync_failed, or what it was given */
-function rethrowDiskError(error: unknown): never {
-  if (error instanceof MuaraError || !(error instanceof Error && "code" in error)) throw error;
-  const code = isDiskFull(error) ? "log.full" : "log.sync_failed";
-  throw new MuaraError(code, `the disk failed: ${error.message}`, { cause: error });
 }
 
 interface Parts extends FileLogOptions {
@@ -285,7 +280,28 @@ class FileLog implements Log {
   async hold(consumer: string, holds: readonly Hold[]): Promise<void> {
     this.#checkWritable();
     for (const { stream, partition } of holds) this.#parts.state.partition(stream, partition);
-    await this.#parts.holds.declare(consumer, holds).catch(rethrowDiskError);
+    await this.#parts.holds.declare(consumer, holds).catch((error: unknown) => this.#diskFailed(error));
+  }
+
+  /**
+   * Holds and base are as much the log's truth as its segments, and of a directory's failed sync a second one tells
+   * nothing: so what is no full disk ends the log here as it does in the journal.
+   * @throws log.full, log.sync_failed, or what it was given
+   */
+  #diskFailed(error: unknown): never {
+    if (error instanceof MuaraError || !(error instanceof Error && "code" in error)) throw error;
+    if (isDiskFull(error)) throw new MuaraError("log.full", "the disk is full", { cause: error });
+    throw this.#journal.fail(error);
+  }
+
+  async refusal(): Promise<MuaraError | undefined> {
+    const { disk, directory, segments, limits } = this.#parts;
+    if (this.#journal.fatal) return this.#journal.fatal;
+    if (segments.diskBytes >= limits.diskBytesMax)
+      return new MuaraError("log.full", `the log has used its budget of ${limits.diskBytesMax} bytes`);
+    const free = await disk.freeBytes?.(directory);
+    const isFull = free !== undefined && free < Math.max(ROOM_BYTES_MIN, this.#journal.refusedBytes);
+    return isFull ? new MuaraError("log.full", "the disk is full") : undefined;
   }
 
   async retain(): Promise<number> {
@@ -310,7 +326,7 @@ class FileLog implements Log {
         return retainSegments(options);
       });
     } catch (error) {
-      return rethrowDiskError(error);
+      return this.#diskFailed(error);
     } finally {
       await keepReserve(this.#parts);
     }

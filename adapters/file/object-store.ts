@@ -6,8 +6,12 @@
  * before. Temporary files and locks live in `ROOT/.store/`, on the same file system; dot names are never listed.
  *
  * Overwriting and deleting need "read, compare, replace" as one step, so they hold a lock file (path-lock.ts).
- * A sync that failed is answered `unknown`: the name is visible but may not survive a power cut. Repeating the
- * write meets the name, syncs the directory again and answers `refused` only after that succeeded.
+ * Syncs that fail. Of a file's bytes: the file is a temporary one, nobody knows it and it is thrown away; the next
+ * try writes other pages of another file, so its success means what it says (`store.unavailable`, tried again). Of a
+ * directory: the name is visible, and a second sync may succeed without having written anything, since the kernel
+ * reports an error once and forgets it (fsyncgate). So it is never repeated: the outcome is `unknown`, the store
+ * takes no more writes, and `onFatal` is told, which ends the process. A `done` built on a repeated sync could let
+ * the log forget events whose commit a power cut takes back.
  */
 import { createHash, randomUUID } from "node:crypto";
 import {
@@ -24,7 +28,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../../core/clock.ts";
-import { hasCode, MuaraError } from "../../core/errors.ts";
+import { hasCode, isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 import { checkStorePath, checkStorePrefix, isStorePath, joinStorePath } from "../../core/store-path.ts";
 import { hasErrno, withPathLock } from "./path-lock.ts";
@@ -50,10 +54,12 @@ export interface FileObjectStoreOptions {
   /** Directory; created when absent. */
   readonly root: string;
   readonly clock?: Clock;
+  /** Told once when a directory could not be synced; the process should end, since every write fails from here on. */
+  readonly onFatal?: (error: MuaraError) => void;
 }
 
 export function createFileObjectStore(options: FileObjectStoreOptions): ObjectStore {
-  const files = new Files(resolve(options.root), options.clock ?? systemClock);
+  const files = new Files(resolve(options.root), options.clock ?? systemClock, options.onFatal);
   return {
     location: (path) => join(files.root, checkStorePrefix(path)),
     put: (path, bytes) => files.put(path, bytes),
@@ -70,13 +76,16 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
 class Files {
   readonly root: string;
   readonly #clock: Clock;
+  readonly #onFatal: ((error: MuaraError) => void) | undefined;
+  #fatal: MuaraError | undefined;
   /** Folders whose own name is known to be durable. */
   readonly #durable = new Set<string>();
   #isSwept = false;
 
-  constructor(root: string, clock: Clock) {
+  constructor(root: string, clock: Clock, onFatal: ((error: MuaraError) => void) | undefined) {
     this.root = root;
     this.#clock = clock;
+    this.#onFatal = onFatal;
   }
 
   file(path: string): string {
@@ -88,7 +97,7 @@ class Files {
     await this.#withTemporary(file, bytes, async (temporary) => {
       try {
         if (!(await this.#link(temporary, file))) await this.#locked(path, () => rename(temporary, file));
-        await syncFolder(dirname(file));
+        await this.#syncFolder(dirname(file));
       } catch (error) {
         throw unavailable(error);
       }
@@ -103,11 +112,11 @@ class Files {
         const etag = await etagOf(temporary);
         isVisible = await this.#link(temporary, file);
         if (isVisible) {
-          await syncFolder(dirname(file));
+          await this.#syncFolder(dirname(file));
           return { outcome: "done", etag };
         }
         if ((await lstat(file).catch(ignoreAbsence))?.isDirectory()) throw folderInTheWay(path);
-        await syncFolder(dirname(file)); // what refused us, perhaps our own earlier try, is durable from here on
+        await this.#syncFolder(dirname(file)); // what refused us, perhaps our own earlier try, is durable from here on
         return { outcome: "refused" };
       } catch (error) {
         return outcomeOf(error, isVisible);
@@ -127,7 +136,7 @@ class Files {
           isVisible = true;
         });
         if (!isVisible) return { outcome: "refused" };
-        await syncFolder(dirname(file));
+        await this.#syncFolder(dirname(file));
         return { outcome: "done", etag: etagNew };
       } catch (error) {
         return outcomeOf(error, isVisible);
@@ -163,10 +172,11 @@ class Files {
   async delete(path: string): Promise<void> {
     const file = this.file(path);
     if ((await read(() => lstat(file)))?.isFile() !== true) return;
+    if (this.#fatal) throw this.#fatal;
     try {
       await this.#ownFolder();
       await this.#locked(path, () => unlink(file).catch(ignoreAbsence));
-      await syncFolder(dirname(file));
+      await this.#syncFolder(dirname(file));
     } catch (error) {
       throw unavailable(error);
     }
@@ -174,13 +184,15 @@ class Files {
 
   /**
    * Gives `work` a synced file with `bytes`, and the folder of `file`.
-   * @throws store.unavailable before `work` has begun: nothing is visible then
+   * @throws store.unavailable, store.full before `work` has begun: nothing is visible then; store.sync_failed ever
+   *   after a directory could not be synced
    */
   async #withTemporary<T>(
     file: string,
     bytes: Uint8Array,
     work: (temporary: string) => Promise<T>,
   ): Promise<T> {
+    if (this.#fatal) throw this.#fatal;
     const temporary = join(this.root, OWN_FOLDER, `${randomUUID()}.tmp`);
     try {
       try {
@@ -223,6 +235,22 @@ class Files {
     return true;
   }
 
+  /** Makes the names in a folder durable. @throws store.sync_failed, for this write and all later ones */
+  async #syncFolder(folder: string): Promise<void> {
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync().catch((cause: unknown) => {
+        const failure = `names in ${folder} cannot be made durable: ${String(cause)}`;
+        this.#fatal ??= new MuaraError("store.sync_failed", failure, { cause });
+        this.#onFatal?.(this.#fatal);
+        throw this.#fatal;
+      });
+      if (this.#fatal) throw this.#fatal; // another's sync took the error that was meant for this one, perhaps
+    } finally {
+      await handle.close();
+    }
+  }
+
   #locked<T>(path: string, work: () => Promise<T>): Promise<T> {
     const name = createHash("sha256").update(path).digest("hex").slice(0, 32);
     return withPathLock(join(this.root, OWN_FOLDER, `${name}.lock`), work, { clock: this.#clock });
@@ -251,7 +279,7 @@ class Files {
       await mkdir(folder).catch((error: unknown) => {
         if (!hasErrno(error, "EEXIST")) throw error;
       });
-      await syncFolder(dirname(folder));
+      await this.#syncFolder(dirname(folder));
     }
     if (this.#durable.size >= DURABLE_FOLDERS_MAX) this.#durable.clear();
     this.#durable.add(folder);
@@ -263,15 +291,6 @@ async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
   const handle = await open(file, "wx");
   try {
     await handle.writeFile(bytes);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
     await handle.sync();
   } finally {
     await handle.close();
@@ -337,6 +356,8 @@ function unavailable(error: unknown): unknown {
     return new MuaraError("store.path", "a folder and an object would share a name", { cause: error });
   }
   if (!(error instanceof Error) || !("code" in error) || error instanceof MuaraError) return error;
+  if (hasErrno(error, "ENOSPC", "EDQUOT"))
+    return new MuaraError("store.full", "the disk of the directory store is full", { cause: error });
   return new MuaraError("store.unavailable", `the directory store failed: ${String(error.code)}`, {
     cause: error,
   });
@@ -348,8 +369,7 @@ function folderInTheWay(path: string): MuaraError {
 
 /** @throws where it is certain that nothing became visible */
 function outcomeOf(error: unknown, isVisible: boolean): PutOutcome {
-  const isCertain =
-    hasCode(error, "store.path") || hasCode(error, "store.unavailable") || hasErrno(error, ...CERTAIN);
+  const isCertain = hasCode(error, "store.path") || isStoreTrouble(error) || hasErrno(error, ...CERTAIN);
   if (!isVisible && isCertain) throw unavailable(error);
   return { outcome: "unknown", cause: error };
 }

@@ -63,15 +63,15 @@ export async function withPathLock<T>(
 /** Creates `path` whole, with `owner` in it; false where it exists. */
 async function claim(path: string, owner: Owner): Promise<boolean> {
   const temporary = `${path}.${randomUUID()}.tmp`;
-  await writeFile(temporary, [owner.id, owner.host, owner.boot, owner.pid, owner.started].join("\n"));
   try {
+    await writeFile(temporary, [owner.id, owner.host, owner.boot, owner.pid, owner.started].join("\n"));
     await link(temporary, path);
     return true;
   } catch (error) {
     if (hasErrno(error, "EEXIST")) return false;
     throw error;
   } finally {
-    await unlink(temporary);
+    await unlinkIfPresent(temporary); // a full disk makes the name and takes no bytes
   }
 }
 

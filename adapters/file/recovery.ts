@@ -6,7 +6,7 @@
 import { join } from "node:path";
 
 import { MuaraError } from "../../core/errors.ts";
-import { corrupt } from "./disk.ts";
+import { corrupt, isDiskFull, readFully, writeFully } from "./disk.ts";
 import { segmentName, type SegmentSet, type SegmentSetOptions } from "./segment-set.ts";
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from "./journal-format.ts";
 import { readBase } from "./log-base.ts";
@@ -172,6 +172,8 @@ async function openLast(options: RecoveryOptions, path: string): Promise<Segment
       logger.warn("cutting off a group that was not finished", { segment: path, at: outcome.length, bytes });
       if (!readOnly) await disk.truncate(fd, outcome.length);
     }
+    const wasClosed = sidecar?.segmentLength === outcome.length;
+    if (!readOnly && !wasClosed) await writeAgain(options, fd, outcome.lastGroupAt, outcome.length);
     if (!readOnly) await disk.datasync(fd);
     const segment = new Segment(path, header, tally, outcome.length);
     Object.assign(segment, { fd, index, isPinned: true });
@@ -179,6 +181,27 @@ async function openLast(options: RecoveryOptions, path: string): Promise<Segment
   } catch (error) {
     await disk.close(fd);
     throw error;
+  }
+}
+
+/**
+ * The last group may be one whose sync failed, which ended the process. The system keeps such bytes in memory and
+ * believes them written, so that another sync does nothing; only writing them again makes it try again. Else later
+ * groups would follow a hole, which the next power cut would uncover as damage in the middle.
+ */
+async function writeAgain(
+  { disk, logger }: RecoveryOptions,
+  fd: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  const bytes = new Uint8Array(to - from);
+  const filled = await readFully(disk, fd, bytes, from);
+  try {
+    await writeFully(disk, fd, bytes.subarray(0, filled), from);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error; // where writing in place takes room; the log can still be read
+    logger.warn("the last group was not written again: the disk is full");
   }
 }
 

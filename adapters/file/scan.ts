@@ -25,6 +25,8 @@ export interface ScanOutcome {
   /** Bytes up to the end of the last good group. */
   readonly length: number;
   readonly lastSequence: number;
+  /** Where the last good group begins; 0 where there is none. */
+  readonly lastGroupAt: number;
   /** What is wrong right after `length`; undefined where the file ends there. */
   readonly damage?: string;
   /** Where a good group stands behind the damage. */
@@ -44,11 +46,12 @@ export async function scanSegment(
   const window = new Window(disk, fd, fileLength);
   let position = SEGMENT_HEADER_BYTES;
   let lastSequence = header.firstSequence - 1;
+  let lastGroupAt = 0;
   while (position < fileLength) {
     const group = await readGroup(window, position, header.salt, lastSequence + 1);
     if (typeof group === "string") {
       const laterGroupAt = await findGroup(window, position, header.salt, lastSequence + 1);
-      const damage = { length: position, lastSequence, damage: group };
+      const damage = { length: position, lastSequence, lastGroupAt, damage: group };
       return laterGroupAt === undefined ? damage : { ...damage, laterGroupAt };
     }
     for (const batch of group.batches)
@@ -57,10 +60,11 @@ export async function scanSegment(
         position + batch.at,
         group.bytes.subarray(batch.at, batch.at + dataLength(batch.entry)),
       );
+    lastGroupAt = position;
     position += group.bytes.length;
     lastSequence++;
   }
-  return { length: position, lastSequence };
+  return { length: position, lastSequence, lastGroupAt };
 }
 
 interface Group {

@@ -8,6 +8,7 @@
  * - `read` never passes the durable end and never returns a record twice; `next` is where to read on.
  * - a producer (id, epoch, sequence) makes a repeated append harmless: it resolves with the first one's offsets.
  */
+import type { MuaraError } from "../errors.ts";
 import type { ReadBatch, RecordBatch } from "../record.ts";
 
 export interface StreamOptions {
@@ -109,6 +110,12 @@ export interface Log {
   hold(consumer: string, holds: readonly Hold[]): Promise<void>;
   /** Removes what age, size and the holds allow. @returns bytes freed */
   retain(): Promise<number>;
+
+  /**
+   * Why an append would be refused for as long as nobody changes anything (log.full), as far as the log can tell;
+   * undefined where it would be taken. For health, never to decide on. Optional: not every log can tell.
+   */
+  refusal?(): Promise<MuaraError | undefined>;
 
   /** Counts up with every durable append; with `waitForAppend` a reader sleeps until there is something new. */
   readonly appendCount: number;

@@ -23,7 +23,7 @@ export interface ObjectStore {
   /** Where readers outside of Muara find `path`: an absolute file path or an s3:// address. */
   location(path: string): string;
 
-  /** Writes or overwrites. @throws store.unavailable when the outcome is not known to be done */
+  /** Writes or overwrites. @throws store.unavailable, store.full when the outcome is not known to be done */
   put(path: string, bytes: Uint8Array): Promise<void>;
   /** Writes only where no object of that name exists; of many racing callers exactly one is `done`. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<PutOutcome>;

@@ -12,7 +12,7 @@
  */
 import { assert, AssertionError } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
-import { hasCode, MuaraError } from "../../core/errors.ts";
+import { hasCode, isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type {
@@ -129,7 +129,7 @@ class Committer {
     try {
       return (await this.#store.putIfAbsent(path, bytes)).outcome;
     } catch (error) {
-      if (!isRepeated || !hasCode(error, "store.unavailable")) throw error;
+      if (!isRepeated || !isStoreTrouble(error)) throw error;
       return "unknown";
     }
   }

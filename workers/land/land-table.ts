@@ -6,7 +6,7 @@
 import { landConsumer } from "../../core/landed.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { envelopePaths } from "../../core/event-type.ts";
-import { hasCode, MuaraError } from "../../core/errors.ts";
+import { isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { IdentitySet } from "../../core/kernel.ts";
 import { planColumns } from "../../core/columns.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
@@ -162,7 +162,7 @@ export class LandTable {
       try {
         await this.#ports.store.delete(path);
       } catch (error) {
-        if (!hasCode(error, "store.unavailable")) throw error;
+        if (!isStoreTrouble(error)) throw error;
         this.#ports.logger.warn("a file of an abandoned attempt stays for the sweeper", { path, error });
       }
     }
