@@ -30,19 +30,28 @@ export async function temporaryFolder(name: string): Promise<{ path: string; rem
 }
 
 /** Starts `muara start` on a free port over `data`, and waits until it is ready. */
-export async function startMuara(
+export function startMuara(data: string, environment: Record<string, string> = {}): Promise<MuaraProcess> {
+  return spawnMuara(data, environment).ready;
+}
+
+/** A process that may be killed before it is ready; then `ready` rejects. */
+export function spawnMuara(
   data: string,
   environment: Record<string, string> = {},
-): Promise<MuaraProcess> {
+): { readonly child: ChildProcess; readonly ready: Promise<MuaraProcess> } {
   const startedMs = performance.now();
   const child = spawn(process.execPath, [join(ROOT, "muara.js"), "start", "--data", data, "--port", "0"], {
     cwd: ROOT,
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  return { child, ready: whenReady(child, data, startedMs) };
+}
+
+async function whenReady(child: ChildProcess, data: string, startedMs: number): Promise<MuaraProcess> {
   let errors = "";
-  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  child.stdout.resume();
+  child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  child.stdout?.resume();
   const url = await addressOf(child, () => errors);
   const token = (await readFile(join(data, "token"), "utf8")).trim();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
