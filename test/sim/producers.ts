@@ -33,7 +33,7 @@ export async function produce(world: World, requests: number): Promise<void> {
     await scheduler.wait(OUTSIDE, below(random, pick(random, [50, 1_000, 3_000])));
     const type = pick(random, world.types);
     const drafts: Draft[] = [];
-    for (let count = 1 + below(random, 7); count > 0; count--)
+    for (let count = 1 + below(random, 5); count > 0; count--)
       drafts.push(...world.events.draw(type.name, world.wallMs(0)));
     const poison = drafts.filter(({ id }) => id === null);
     if (poison.length > 0) await appendPoison(world, type, poison);

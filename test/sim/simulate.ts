@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { silentLogger } from "../../core/logger.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import type { AuditTable } from "./audit-table.ts";
-import { below } from "./events.ts";
+import { below, pick } from "./events.ts";
 import type { FaultCounts } from "./faults.ts";
 import { Foreigner } from "./foreign.ts";
 import { declare, produce } from "./producers.ts";
@@ -16,6 +16,8 @@ import { OUTSIDE, type Plant, World } from "./world.ts";
 
 /** Virtual ms in which everything must be drained once it is healed. */
 const DRAIN_MS = 240_000;
+/** Requests of a producer, at least. Most histories are short: many of them find more than a few long ones. */
+const LENGTHS = [2, 2, 2, 2, 3, 3, 4, 8];
 /** A history that takes more goes round in circles. */
 const STEPS_MAX = 40_000;
 
@@ -63,8 +65,9 @@ async function play(world: World, foreigner: Foreigner): Promise<void> {
   const others = [trouble(world, isOver), foreigner.run(isOver)].map((other) => other.catch(fail));
   await declare(world, "order.created");
   if (random.fraction() < 0.4) await declare(world, "parcel.sent");
-  const producers = Array.from({ length: 1 + below(random, 3) }, () =>
-    produce(world, 4 + below(random, 10)).catch(fail),
+  const length = pick(random, LENGTHS);
+  const producers = Array.from({ length: 1 + below(random, 2) }, () =>
+    produce(world, length + below(random, length)).catch(fail),
   );
   if (faults.has("type declared while running")) {
     await world.scheduler.wait(OUTSIDE, below(random, 10_000));
