@@ -14,6 +14,7 @@ import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
+import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
 import type { Log } from "./core/ports/log.ts";
@@ -31,7 +32,11 @@ export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
 /** How long answers under way may take once a stop began. */
-const CLOSE_MS = 3_000;
+const ANSWER_MS = 2_000;
+/** How long connections may take to close once everything else is. */
+const CLOSE_MS = 500;
+/** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
+const STOP_MS_MAX = 9_000;
 /** Exit code after the disk refused durability: a supervisor may start it again. */
 const EXIT_DURABILITY = 75;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -84,8 +89,8 @@ export async function startWorkers(
     const token = await ensureToken(base);
     const door = workers.includes("ingest") ? await openDoor(base) : undefined;
     const reads = workers.includes("api") ? await openReads(base, closers) : undefined;
-    const server = await listen(config, route(door, reads));
-    closers.unshift(() => closeServer(server));
+    const drain = new Drain(route(door, reads), systemClock);
+    const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLanding(base, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
@@ -96,10 +101,12 @@ export async function startWorkers(
       token: token?.text,
       isTokenNew: token?.isNew ?? false,
       stop: async () => {
+        await drain.stop(ANSWER_MS);
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
         await base.log.close();
+        await closeServer(server);
       },
     };
   } catch (error) {
@@ -116,8 +123,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     randomness: systemRandomness,
     logger,
     onFatal: (error) => {
-      logger.error("the log can no longer promise durability; the process ends", { problem: String(error) });
-      process.exit(EXIT_DURABILITY);
+      const exit = EXIT_DURABILITY;
+      logger.error("the disk refused durability; the process ends", { problem: String(error), exit });
+      process.exit(exit);
     },
   };
   const folder = resolve(config.data);
@@ -172,7 +180,11 @@ async function openDoor(base: Base): Promise<Fetch> {
   const { createIngestApp } = await import("./workers/ingest/app.ts");
   const app = createIngestApp(
     { ...base, clock: systemClock, randomness: systemRandomness },
-    { limits: base.config.limits },
+    {
+      limits: base.config.limits,
+      inFlightBytes: base.config.limits.inFlightBytes,
+      queueMs: base.config.limits.queueMs,
+    },
   );
   return (request) => app.fetch(request);
 }
@@ -214,6 +226,7 @@ async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
   const [{ createLandWorker }, { createProjector }] = await Promise.all([
     import("./workers/land/worker.ts"),
     import("./workers/land/projector.ts"),
+    import("./workers/land/commit-budget.ts"),
   ]);
   const { land, limits } = base.config;
   const ports = { ...base, clock: systemClock, randomness: systemRandomness, ownership: soleOwnership };
@@ -303,6 +316,13 @@ function stopOf(signal: AbortSignal): Promise<void> {
 }
 
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
+function cutOff(): never {
+  process.stderr.write(
+    "muara: the stop took too long and was cut off; the rest lands after the next start\n",
+  );
+  process.exit(0);
+}
+
 async function start(flags: StartFlags): Promise<number> {
   const stopped = stopOf(flags.signal);
   const { data, host, port } = flags;
@@ -320,7 +340,9 @@ async function start(flags: StartFlags): Promise<number> {
   process.stderr.write(`${lines.join("\n")}\n`);
   await stopped;
   await running.stop();
+  const timer = setTimeout(cutOff, STOP_MS_MAX).unref();
   return 0;
+  clearTimeout(timer);
 }
 
 /** `muara demo`: everything in one process, with the seeded shop as a source. */

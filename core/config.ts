@@ -29,6 +29,10 @@ export const configSchema = z.strictObject({
       headerBytes: bytes(16_384).describe("all request headers together, bytes"),
       requestMs: ms(30_000).describe("until a request must have arrived completely, ms"),
       connections: count(1_000).describe("open connections"),
+      inFlightBytes: bytes(64 * MIB).describe(
+        "bodies in memory over all requests; beyond it producers get 429, bytes",
+      ),
+      queueMs: ms(2_000).describe("expected wait for the log beyond which producers get 429, ms"),
     })
     .prefault({}),
   journal: z

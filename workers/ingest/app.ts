@@ -9,7 +9,7 @@ import { Hono } from "hono";
 import { authorize, type Principal } from "../../core/authorize.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
 import {
   answerHeaders,
   authenticateRequest,
@@ -29,6 +29,7 @@ import { Contracts } from "./contract.ts";
 import { createEventType, DECLARATION_BYTES_MAX, listEventTypes, readEventType } from "./event-types.ts";
 import { InFlight } from "./in-flight.ts";
 import { publish } from "./publish.ts";
+import { Queue } from "./queue.ts";
 
 export interface IngestPorts {
   readonly log: Log;
@@ -45,10 +46,15 @@ export interface IngestOptions {
   readonly limits: Pick<Config["limits"], "eventBytes" | "bodyBytes" | "batchEvents" | "depth">;
   /** Bodies in memory at a time, over all requests, bytes; beyond it producers get 429. */
   readonly inFlightBytes?: number;
+  /** Expected wait for the log beyond which producers get 429, ms. */
+  readonly queueMs?: number;
 }
 
 const IN_FLIGHT_BYTES_DEFAULT = 67_108_864;
-const RETRY_AFTER_SECONDS = 1;
+const QUEUE_MS_DEFAULT = 2_000;
+const RETRY_AFTER_SECONDS_MAX = 30;
+/** Room on a disk does not come within a second. */
+const FULL_SECONDS = 5;
 
 /** One authenticated request. */
 interface Call {
@@ -94,6 +100,7 @@ class Door {
   readonly #options: IngestOptions;
   readonly #contracts: Contracts;
   readonly #inFlight: InFlight;
+  readonly #queue: Queue;
 
   constructor(ports: IngestPorts, options: IngestOptions) {
     const { eventBytes, depth } = options.limits;
@@ -101,6 +108,7 @@ class Door {
     this.#options = options;
     this.#contracts = new Contracts(ports, { maxBytes: eventBytes, maxDepth: depth });
     this.#inFlight = new InFlight(options.inFlightBytes ?? IN_FLIGHT_BYTES_DEFAULT);
+    this.#queue = new Queue(ports.clock, options.queueMs ?? QUEUE_MS_DEFAULT);
   }
 
   async handle(request: Request, name: string, answer: (call: Call) => Promise<Response>): Promise<Response> {
@@ -118,7 +126,7 @@ class Door {
     if (!(error instanceof MuaraError))
       logger.error("request failed", { flow_id: flowId, ...describeBug(error) });
     else if (error.status >= 500) logger.warn("request refused", { flow_id: flowId, code: error.code });
-    return errorResponse(error, flowId, RETRY_AFTER_SECONDS);
+    return errorResponse(error, flowId, retryAfterSeconds(error));
   }
 
   async list({ request, flowId, principal }: Call): Promise<Response> {
@@ -150,12 +158,15 @@ class Door {
     authorize(principal, "write", { kind: "event_type", name });
     requireJson(request.headers.get("content-type"));
     await this.#contracts.use(name, () => undefined); // unknown types are refused before the body is read
+    this.#queue.admit(); // and so is what would wait too long
     return this.#withBody(request, limits.bodyBytes, (body) =>
-      this.#contracts.use(name, (contract) => {
-        const spare = Math.floor(randomness.fraction() * contract.partitions);
-        const maxEvents = limits.batchEvents;
-        return publish(log, kernel, { contract, body, principal, flowId, maxEvents, spare });
-      }),
+      this.#queue.pass(body.length, () =>
+        this.#contracts.use(name, (contract) => {
+          const spare = Math.floor(randomness.fraction() * contract.partitions);
+          const maxEvents = limits.batchEvents;
+          return publish(log, kernel, { contract, body, principal, flowId, maxEvents, spare });
+        }),
+      ),
     );
   }
 
@@ -172,6 +183,14 @@ class Door {
       reservation.release();
     }
   }
+}
+
+/** What `Retry-After` says: about when the queue is short again. */
+function retryAfterSeconds(error: unknown): number {
+  if (hasCode(error, "log.full")) return FULL_SECONDS;
+  const waitMs = error instanceof MuaraError ? error.details["wait_ms"] : undefined;
+  if (typeof waitMs !== "number") return 1;
+  return Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil(waitMs / 1_000)));
 }
 
 function wrongMethod(allowed: string): MuaraError {

@@ -4,6 +4,7 @@
  * which it knows from the ledger before it reads any side file; what is left is taken by the next pass.
  */
 import type { LandInfo } from "./change.ts";
+import type { CommitBudget } from "./commit-budget.ts";
 import { findFirstLandings, type FirstLandingPorts } from "./first-landing.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { isAssertion } from "../../core/assert.ts";
@@ -35,13 +36,15 @@ const ROWS_MAX = 25_000;
 /** Versions without rows for a projection are consumed together, once there are this many. */
 const EMPTY_VERSIONS_MAX = 100;
 /** What a stop waits for commits not yet booked; the rest is booked after the next start. */
-const DRAIN_MS = 5_000;
+const DRAIN_MS = 2_000;
 
 export interface ProjectorPorts extends FirstLandingPorts {
   readonly registry: Registry;
   readonly openTable: (name: string) => TableLog;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Where its commits are noted. */
+  readonly budget?: CommitBudget;
 }
 
 interface Source {
@@ -75,6 +78,8 @@ class LedgerProjector implements Projector {
   readonly #ports: ProjectorPorts;
   readonly #sources = new Map<string, Source>();
   #targets: readonly Target[] | undefined;
+  /** Whether the last pass left something over, because of its bounds or another owner. */
+  #hasMore = false;
 
   constructor(ports: ProjectorPorts) {
     this.#ports = ports;
@@ -84,7 +89,9 @@ class LedgerProjector implements Projector {
     const { clock, logger } = this.#ports;
     while (!signal.aborted) {
       try {
-        if (await this.pass(signal)) continue;
+        // What landed meanwhile is the next pass's, an interval later: else every commit of every table would be
+        // followed by one of each projection.
+        if ((await this.pass(signal)) && this.#hasMore) continue;
       } catch (error) {
         if (signal.aborted) break;
         if (isAssertion(error)) throw error;
@@ -122,12 +129,15 @@ class LedgerProjector implements Projector {
   async #pass(signal: AbortSignal): Promise<boolean> {
     this.#targets ??= await this.#openTargets();
     await this.#adopt();
+    this.#hasMore = false;
     let wrote = false;
     for (const target of this.#targets) {
       const steps = await this.#stepsOf(target);
       if (steps.length === 0) continue;
       wrote = true;
+      this.#ports.budget?.spendOther(1);
       if (await target.projection.append(steps, signal)) continue;
+      this.#hasMore = true;
       await target.projection.refresh();
       target.looked.clear();
     }
@@ -147,7 +157,10 @@ class LedgerProjector implements Projector {
     const steps: ProjectedStep[] = [];
     let rows = 0;
     for (const source of this.#sources.values()) {
-      if (rows >= ROWS_MAX) break;
+      if (rows >= ROWS_MAX) {
+        this.#hasMore = true;
+        break;
+      }
       const step = await this.#stepOf(source, target, ROWS_MAX - rows);
       if (!step) continue;
       steps.push(step);
@@ -162,14 +175,22 @@ class LedgerProjector implements Projector {
     const landings: TableCommit[] = [];
     let to = Math.max(from, target.looked.get(sourceId) ?? -1);
     let expected = 0;
-    for (const limit = to + COMMITS_MAX; to < limit; to++) {
+    const limit = to + COMMITS_MAX;
+    for (; ; to++) {
+      if (to === limit) {
+        this.#hasMore = true;
+        break;
+      }
       const commit = await source.log.read(to + 1);
       if (!commit) break;
       const { kind, ledger } = commit.info as Partial<LandInfo>;
       if (kind !== "land" || !ledger) continue;
       const count = ledger.reduce((sum, line) => sum + target.countOf(line), 0);
       if (count === 0) continue;
-      if (expected > 0 && expected + count > rowsMax) break;
+      if (expected > 0 && expected + count > rowsMax) {
+        this.#hasMore = true;
+        break;
+      }
       landings.push(commit);
       expected += count;
     }
