@@ -1,0 +1,15 @@
+/** The short form of `npm run proof:kill-cycles`: a few kills at random moments, everything checked at the end. */
+import { expect, test } from "vitest";
+import { runKillCycles } from "../proofs/kill-cycles.ts";
+
+const CYCLES = 8;
+
+test(`${CYCLES} kills at random moments`, { timeout: 120_000 }, async () => {
+  const result = await runKillCycles({ cycles: CYCLES, seed: 4 });
+  const { recovering, ready, load, stopping } = result.kills;
+  expect(recovering + ready + load + stopping + result.cleanStops).toBe(CYCLES);
+  // Kills while it starts, and while it works; and work that was done.
+  expect(recovering).toBeGreaterThan(0);
+  expect(load).toBeGreaterThan(0);
+  expect(result.events).toBeGreaterThan(500);
+});
