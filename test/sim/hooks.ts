@@ -3,17 +3,20 @@
  * in the product knows of it. To be imported before anything of the product.
  */
 import { registerHooks } from "node:module";
+import { setGlobals } from "./light-web.ts";
 
 const here = (name: string): string => new URL(name, import.meta.url).href;
 const product = (path: string): string => new URL(`../../${path}`, import.meta.url).href;
 
 const LIGHT = here("light-format.ts");
+const DOOR = product("workers/ingest/app.ts");
 const ROWS = product("lake/parquet/rows.ts");
 const WRITER = product("lake/parquet/writer.ts");
 const CHECKPOINT = product("lake/table/table-checkpoint.ts");
 
 /** By file name of what is imported: who gets what instead. */
 const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefined>> = {
+  hono: (importer) => (importer === DOOR ? here("light-web.ts") : undefined),
   hyparquet: (importer) => (importer === ROWS || importer === CHECKPOINT ? LIGHT : undefined),
   "hyparquet-writer": (importer) => (importer === CHECKPOINT ? LIGHT : undefined),
   "parquet-file.ts": (importer) => (importer === ROWS || importer === WRITER ? LIGHT : undefined),
@@ -23,6 +26,7 @@ const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefi
     importer.startsWith(product("workers/ingest/")) ? here("light-schema.ts") : undefined,
 };
 
+setGlobals();
 registerHooks({
   resolve: (specifier, context, next) => {
     const name = specifier.slice(specifier.lastIndexOf("/") + 1);

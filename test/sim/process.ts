@@ -181,8 +181,8 @@ export class SimProcess implements Actor {
     this.#outside.ended(this, problem);
   }
 
-  /** A moment in which others may go first, or this process ends. */
-  async step(): Promise<void> {
+  /** A moment in which others may go first, or this process ends. @returns undefined where it just goes on */
+  step(): Promise<void> | undefined {
     if (this.isDead) return never();
     const { scheduler, switchRate, random } = this.#outside;
     if (--this.callsLeft <= 0) {
@@ -191,19 +191,21 @@ export class SimProcess implements Actor {
     }
     const ms = this.#outside.delayMs(this);
     const waits = ms > 0 || this.pausedUntilMs > scheduler.nowMs || random.fraction() < switchRate;
-    if (waits) await scheduler.wait(this, ms);
+    return waits ? scheduler.wait(this, ms) : undefined;
   }
 
   /** The call and what is around it: lost before it, or done and its answer lost. */
   async #through<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    await this.step();
+    const before = this.step();
+    if (before) await before;
     try {
       this.#outside.caller = this; // whom a fault meets is asked before the call first waits
       const answer = call();
       this.#outside.caller = undefined;
       return await answer;
     } finally {
-      await this.step();
+      const after = this.step();
+      if (after) await after;
     }
   }
 
@@ -272,7 +274,11 @@ export class SimProcess implements Actor {
 
 /** As much of a request as the door looks at; a real one costs more than the rest of the door. */
 function requestOf(path: string, body: Uint8Array): Request {
-  const headers = new Headers({ "content-type": "application/json", "content-length": String(body.length) });
+  const given = new Map([
+    ["content-type", "application/json"],
+    ["content-length", String(body.length)],
+  ]);
+  const headers = { get: (name: string) => given.get(name) ?? null };
   const arrayBuffer = async (): Promise<ArrayBuffer> => new Uint8Array(body).buffer;
   const request = { method: "POST", url: `http://muara.test${path}`, headers, arrayBuffer };
   return request as unknown as Request;

@@ -32,6 +32,7 @@ if (values.plant !== undefined && !plant)
 
 const sums = { seeds: 0, steps: 0, events: 0, commits: 0, virtualMs: 0, trace: 0, failed: [] as number[] };
 const faults: FaultCounts = new Map(FAULTS.map((fault) => [fault, 0]));
+Error.stackTraceLimit = 0;
 const started = process.cpuUsage();
 const cpuSeconds = (): number => {
   const { user, system } = process.cpuUsage(started);

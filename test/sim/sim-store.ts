@@ -96,8 +96,10 @@ export class SimStore implements ObjectStore {
 
   async list(prefix: string): Promise<readonly StoredObject[]> {
     return this.#sure("list", prefix, () => {
-      const below = [...this.#entries].filter(([path]) => prefix === "" || path.startsWith(`${prefix}/`));
-      return below.map(([path, entry]) => described(path, entry)).sort((a, b) => (a.path < b.path ? -1 : 1));
+      const folder = prefix === "" ? "" : `${prefix}/`;
+      const below: StoredObject[] = [];
+      for (const [path, entry] of this.#entries) if (path.startsWith(folder)) below.push(described(path, entry));
+      return below.sort((a, b) => (a.path < b.path ? -1 : 1));
     });
   }
 
