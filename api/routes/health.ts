@@ -1,4 +1,9 @@
-/** Liveness (the process answers) and readiness (log and lake are reachable). Open without a token. */
+/**
+ * Liveness (the process answers) and readiness (log and lake are reachable). Open without a token.
+ *
+ * A full disk or a table that waits is `degraded` and still 200: queries work, and a balancer that took the process
+ * out would give producers a connection error instead of the 507 that says what to do.
+ */
 import type { Hono } from "hono";
 import { toProblem } from "../../core/problem.ts";
 import { META_STREAM } from "../../core/registry.ts";
@@ -8,13 +13,32 @@ export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/health/live", (context) => context.json({ status: "live" }));
 
   app.get("/health/ready", async (context) => {
-    const checks = {
+    const needed = {
       log: await codeOf(() => ports.log.bounds(META_STREAM, 0)),
       lake: await codeOf(() => ports.catalog.list()),
     };
-    const isReady = Object.values(checks).every((code) => code === "ok");
-    return context.json({ status: isReady ? "ready" : "not ready", checks }, isReady ? 200 : 503);
+    const checks = {
+      ...needed,
+      append: await codeOf(async () => {
+        const refusal = await ports.log.refusal?.();
+        if (refusal) throw refusal;
+      }),
+      landing: landingCode(ports),
+    };
+    const isReady = isWell(needed);
+    const status = isWell(checks) ? "ready" : isReady ? "degraded" : "not ready";
+    return context.json({ status, checks }, isReady ? 200 : 503);
   });
+}
+
+function isWell(checks: Readonly<Record<string, string>>): boolean {
+  return Object.values(checks).every((code) => code === "ok");
+}
+
+/** Of the first table that does not land. */
+function landingCode({ landing }: ApiPorts): string {
+  const troubled = landing?.().find(({ state }) => state !== "landing");
+  return troubled ? (troubled.code ?? "internal") : "ok";
 }
 
 /** Codes only: this address is open, texts may name places. */
