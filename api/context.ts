@@ -29,6 +29,7 @@ export interface LandingState {
   readonly table: string;
   readonly state: "landing" | "retrying" | "stopped";
   readonly problem: string | undefined;
+  readonly code?: string | undefined;
 }
 
 export interface ApiEnv {
