@@ -11,14 +11,17 @@ import { allocate, blockBytes, release } from "./memory";
 
 import {
   EMPTY,
+  ENTRY_BYTES,
   NOWHERE,
   SLOT_BYTES,
   copyEntries,
+  copyOut,
   eraseSlot,
   fillSlot,
   findSlot,
   freeSlot,
   mixIdentity,
+  raiseTime,
   slotTime,
 } from "./identity-table";
 
@@ -45,12 +48,20 @@ const JOURNAL_LENGTH: usize = 28;
 const JOURNAL_CAPACITY: usize = 32;
 /** The journal's length before the call that is running. */
 const MARK: usize = 36;
+/** u64: drawn anew at every change, never twice in a kernel. */
+const STAMP: usize = 40;
 const GENERATION: usize = 48;
 
 const SLOTS_MIN: u32 = 16;
+const SLOTS_MAX: u32 = 0x08000000;
+let stamps: u64 = 0;
 
 function bump(address: usize, offset: usize, by: i32): void {
   store<u32>(address + offset, load<u32>(address + offset) + <u32>by);
+}
+
+function touch(generation: usize): void {
+  store<u64>(generation, ++stamps, STAMP);
 }
 
 function take(set: usize, bytes: usize): usize {
@@ -137,7 +148,14 @@ function makeRoom(set: usize, generation: usize): bool {
   if (load<u32>(generation, FILLED) < allowed) return true;
   // where tombstones are what fills it, a table of the same size is enough
   const fresh: u32 = live > capacity - (capacity >> 2) ? capacity << 1 : capacity;
-  if (fresh > 0x08000000) return false;
+  return resize(set, generation, fresh);
+}
+
+/** Moves a generation's entries to a table of another capacity. @returns false when there is no memory */
+function resize(set: usize, generation: usize, fresh: u32): bool {
+  if (fresh > SLOTS_MAX) return false;
+  const capacity: u32 = load<u32>(generation, CAPACITY);
+  const live: u32 = load<u32>(generation, LIVE);
   const from: usize = load<u32>(generation, TABLE);
   const table = take(set, <usize>fresh * SLOT_BYTES);
   if (table == 0) return false;
@@ -160,6 +178,7 @@ function addEntry(set: usize, generation: usize, low: u64, high: u64, ms: u32, h
   fillSlot(table, capacity, slot, low, high, ms, hash);
   bump(generation, LIVE, 1);
   bump(set, SIZE, 1);
+  touch(generation);
   return true;
 }
 
@@ -169,6 +188,7 @@ function removeEntry(set: usize, generation: usize, low: u64, high: u64): void {
   if (eraseSlot(load<u32>(generation, TABLE), slot)) bump(generation, FILLED, -1);
   bump(generation, LIVE, -1);
   bump(set, SIZE, -1);
+  touch(generation);
 }
 
 // ---- generations
@@ -202,6 +222,7 @@ function generationOf(set: usize, number: i64): usize {
   store<i64>(generation, number, NUMBER);
   store<u32>(generation, <u32>table, TABLE);
   store<u32>(generation, SLOTS_MIN, CAPACITY);
+  touch(generation);
   const at: usize = <usize>load<u32>(set, LIST) + ((<usize>place) << 2);
   memory.copy(at + 4, at, (<usize>(count - place)) << 2);
   store<u32>(at, <u32>generation);
@@ -377,6 +398,18 @@ function abandon(set: usize): bool {
   return false;
 }
 
+/**
+ * Adds an entry for good. Of two times of one identity in one generation the later stays, so that the result does
+ * not depend on the order. @returns false when there is no memory
+ */
+function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bool {
+  const hash = mixIdentity(low, high);
+  const slot = find(generation, low, high, hash);
+  if (slot == NOWHERE) return addEntry(set, generation, low, high, ms, hash);
+  if (raiseTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot, ms)) touch(generation);
+  return true;
+}
+
 /** Adds entries for good: rebuilding a set from a table. @returns false when memory ran out */
 export function insert(set: usize, count: u32, identities: usize, ingest: usize): bool {
   const span: i64 = load<i64>(set, SPAN);
@@ -387,9 +420,75 @@ export function insert(set: usize, count: u32, identities: usize, ingest: usize)
     if (generation == 0) return false;
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    const hash = mixIdentity(low, high);
-    if (find(generation, low, high, hash) != NOWHERE) continue;
-    if (!addEntry(set, generation, low, high, <u32>(time - number * span), hash)) return false;
+    if (!settle(set, generation, low, high, <u32>(time - number * span))) return false;
   }
   return true;
+}
+
+// ---- state images: generation by generation, oldest first
+
+export function generationCount(set: usize): u32 {
+  return load<u32>(set, LIST_LENGTH);
+}
+
+export function generationNumber(set: usize, place: u32): f64 {
+  return <f64>load<i64>(generationAt(set, place), NUMBER);
+}
+
+export function generationSize(set: usize, place: u32): u32 {
+  return load<u32>(generationAt(set, place), LIVE);
+}
+
+/** Equal stamps, equal entries: for as long as the kernel lives. */
+export function generationStamp(set: usize, place: u32): u64 {
+  return load<u64>(generationAt(set, place), STAMP);
+}
+
+/** The slot at which the next `exportEntries` of the same generation goes on. */
+export let nextSlot: u32 = 0;
+
+/**
+ * Writes entries (identity, u32 ms within the generation) in the order of their slots: put back in that order they
+ * touch memory in sequence. @returns how many, at most `most` (at least 16); 0 at the end
+ */
+export function exportEntries(set: usize, place: u32, fromSlot: u32, most: u32, out: usize): u32 {
+  const generation = generationAt(set, place);
+  const capacity: u32 = load<u32>(generation, CAPACITY);
+  const table: usize = load<u32>(generation, TABLE);
+  let count: u32 = 0;
+  let slot = fromSlot;
+  while (slot < capacity && count + 16 <= most) {
+    count += copyOut(table, capacity, slot, out + <usize>count * ENTRY_BYTES);
+    slot += 16;
+  }
+  nextSlot = slot;
+  return count;
+}
+
+/** Makes room for a generation of `count` entries. @returns false when there is no memory */
+export function reserveGeneration(set: usize, number: f64, count: u32): bool {
+  const generation = generationOf(set, <i64>number);
+  if (generation == 0) return false;
+  let capacity: u32 = load<u32>(generation, CAPACITY);
+  const had = capacity;
+  while (capacity <= SLOTS_MAX && count > capacity - (capacity >> 3)) capacity <<= 1;
+  return capacity == had || resize(set, generation, capacity);
+}
+
+export const IMPORTED: i32 = 0;
+export const NO_MEMORY: i32 = -1;
+export const BAD_ENTRY: i32 = -2;
+
+/** Adds exported entries for good. BAD_ENTRY where a time lies outside of the generation. */
+export function importEntries(set: usize, number: f64, count: u32, entries: usize): i32 {
+  const generation = generationOf(set, <i64>number);
+  if (generation == 0) return NO_MEMORY;
+  const span: i64 = load<i64>(set, SPAN);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const entry = entries + i * ENTRY_BYTES;
+    const ms: u32 = load<u32>(entry, 16);
+    if (<i64>ms >= span) return BAD_ENTRY;
+    if (!settle(set, generation, load<u64>(entry), load<u64>(entry, 8), ms)) return NO_MEMORY;
+  }
+  return IMPORTED;
 }

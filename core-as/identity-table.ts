@@ -10,6 +10,8 @@ const DELETED: u8 = 0xfe;
 
 /** Control byte, identity, ms within the generation. */
 export const SLOT_BYTES: usize = 21;
+/** An entry outside of a table: identity, ms within the generation. */
+export const ENTRY_BYTES: usize = 20;
 export const NOWHERE: u32 = 0xffffffff;
 
 const FIRST_FACTOR: u64 = ((<u64>0x9e3779b9) << 32) | 0x7f4a7c15;
@@ -95,6 +97,29 @@ export function copyEntries(from: usize, capacity: u32, table: usize, fresh: u32
       full &= full - 1;
     }
   }
+}
+
+/** Writes the entries of the group that begins at `slot`. @returns how many */
+export function copyOut(table: usize, capacity: u32, slot: u32, out: usize): u32 {
+  let full = ~i8x16.bitmask(v128.load(table + slot)) & 0xffff;
+  let count: u32 = 0;
+  while (full) {
+    const at: u32 = slot + <u32>ctz(full);
+    const entry = out + <usize>count * ENTRY_BYTES;
+    v128.store(entry, v128.load(identityAt(table, capacity, at)));
+    store<u32>(entry, load<u32>(slotTime(table, capacity, at)), 16);
+    full &= full - 1;
+    count++;
+  }
+  return count;
+}
+
+/** Replaces an entry's time by a later one. @returns whether it was */
+export function raiseTime(table: usize, capacity: u32, slot: u32, ms: u32): bool {
+  const time = slotTime(table, capacity, slot);
+  if (load<u32>(time) >= ms) return false;
+  store<u32>(time, ms);
+  return true;
 }
 
 /** Removes an entry. @returns whether its slot is empty now, not a tombstone */

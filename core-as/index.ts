@@ -21,8 +21,16 @@ import {
   createSet,
   destroySet,
   expire,
+  exportEntries,
+  generationCount,
+  generationNumber,
+  generationSize,
+  generationStamp,
+  importEntries,
   insert,
   keepTentative,
+  nextSlot,
+  reserveGeneration,
   setBytes,
   setSize,
   tentativeCount,
@@ -30,7 +38,7 @@ import {
 } from "./identity-set";
 
 /** Changes with every change of what a function takes or means. */
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 export function version(): u32 {
   return VERSION;
@@ -51,6 +59,13 @@ export {
   keepTentative,
   undoTentative,
   expire,
+  generationCount,
+  generationNumber,
+  generationSize,
+  generationStamp,
+  exportEntries,
+  reserveGeneration,
+  importEntries,
 };
 
 /** Whether the allocator's records agree with each other. For tests. */
@@ -84,6 +99,10 @@ export function itemsFound(): usize {
 
 export function brokenPosition(): usize {
   return bodyBrokenAt;
+}
+
+export function exportedTo(): u32 {
+  return nextSlot;
 }
 
 export function foundNewest(): bool {

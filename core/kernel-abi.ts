@@ -2,7 +2,7 @@
 import type { ErrorCode } from "./errors.ts";
 
 /** Must equal VERSION in core-as/index.ts. */
-export const KERNEL_VERSION = 1;
+export const KERNEL_VERSION = 2;
 
 /** Addresses and sizes are unsigned 32-bit numbers, booleans are 0 or 1. */
 export interface KernelExports {
@@ -59,7 +59,20 @@ export interface KernelExports {
   keepTentative(set: number): void;
   undoTentative(set: number): void;
   expire(set: number, slowestMs: number): void;
+  generationCount(set: number): number;
+  generationNumber(set: number, place: number): number;
+  generationSize(set: number, place: number): number;
+  generationStamp(set: number, place: number): bigint;
+  exportEntries(set: number, place: number, fromSlot: number, most: number, out: number): number;
+  exportedTo(): number;
+  reserveGeneration(set: number, generation: number, count: number): number;
+  importEntries(set: number, generation: number, count: number, entries: number): number;
 }
+
+/** Bytes of an exported entry: identity, u32 ms within its generation. */
+export const ENTRY_BYTES = 20;
+export const IMPORT_NO_MEMORY = -1;
+export const IMPORT_BAD_ENTRY = -2;
 
 // What a scan returns (core-as/verdict.ts).
 export const SCAN_DONE = 0;

@@ -7,6 +7,7 @@
  * attempt is given up.
  */
 import { assert } from "./assert.ts";
+import { ENTRY_BYTES, IMPORT_BAD_ENTRY, IMPORT_NO_MEMORY } from "./kernel-abi.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
 export const ADMIT_DUPLICATE = 0;
@@ -15,6 +16,17 @@ export const ADMIT_NEW = 1;
 export const ADMIT_UNKNOWN = 2;
 
 const HOUR_MS = 3_600_000;
+/** Entries moved per call of the kernel, a multiple of 16. */
+const CHUNK = 65_536;
+
+/** The entries of one span of ingest time: [number, number + 1) × generationMs. */
+export interface Generation {
+  readonly number: number;
+  /** Entries. */
+  readonly size: number;
+  /** Equal stamps mean equal entries, for as long as the process lives. */
+  readonly stamp: bigint;
+}
 
 export interface IdentitySetOptions {
   /** Ingest times this far apart are still duplicates. Default 48 h. */
@@ -92,8 +104,8 @@ export class IdentitySet {
   }
 
   /**
-   * Adds entries for good, to rebuild a set from a table. An identity that its generation already has is left
-   * as it is.
+   * Adds entries for good, to rebuild a set from a table. An identity that its generation already has keeps the
+   * later of both times, so that the order of insertion does not matter.
    * @throws kernel.memory with some of them added
    */
   insert(count: number, identities: BigUint64Array, ingestMs: Float64Array): void {
@@ -103,6 +115,64 @@ export class IdentitySet {
     memory.unsignedLongs(ids, count * 2).set(identities.subarray(0, count * 2));
     memory.doubles(times, count).set(ingestMs.subarray(0, count));
     if (!memory.exports.insert(this.#open(), count, ids, times)) throw memory.exhausted();
+  }
+
+  /** Oldest first. */
+  generations(): readonly Generation[] {
+    const { exports } = this.#memory;
+    const set = this.#open();
+    return Array.from({ length: exports.generationCount(set) >>> 0 }, (_, place) => ({
+      number: exports.generationNumber(set, place),
+      size: exports.generationSize(set, place) >>> 0,
+      stamp: exports.generationStamp(set, place),
+    }));
+  }
+
+  /**
+   * A copy of one generation's entries, for a state image; nothing may be tentative.
+   * @param place in `generations()`
+   * @returns [entry × 20 bytes] identity, u32 ms within the generation; in an order that is quick to put back
+   */
+  exportGeneration(place: number): Uint8Array<ArrayBuffer> {
+    assert(this.tentative === 0, "tentative entries are no state");
+    const generation = this.generations()[place];
+    assert(generation !== undefined, `no generation at ${place}`);
+    const memory = this.#memory;
+    const result = new Uint8Array(generation.size * ENTRY_BYTES);
+    const most = Math.min(CHUNK, generation.size + 16); // the kernel writes by whole groups of 16 slots
+    const [out] = memory.place(most * ENTRY_BYTES);
+    let slot = 0;
+    for (let at = 0; at < result.length; slot = memory.exports.exportedTo() >>> 0) {
+      const count = memory.exports.exportEntries(this.#open(), place, slot, most, out) >>> 0;
+      assert(count > 0, "a generation has fewer entries than it says");
+      result.set(memory.bytes(out, count * ENTRY_BYTES), at);
+      at += count * ENTRY_BYTES;
+    }
+    return result;
+  }
+
+  /**
+   * Adds what `exportGeneration` gave, like `insert`. The horizon and the span must be those of the exporting set.
+   * @returns false where a time lies outside of the generation: some entries are added then
+   * @throws kernel.memory with some of them added
+   */
+  importGeneration(number: number, entries: Uint8Array): boolean {
+    assert(Number.isSafeInteger(number), "a generation's number is an integer");
+    assert(entries.length % ENTRY_BYTES === 0, "entries have 20 bytes each");
+    const memory = this.#memory;
+    const total = entries.length / ENTRY_BYTES;
+    if (!memory.exports.reserveGeneration(this.#open(), number, total)) throw memory.exhausted();
+    for (let from = 0; from < total; from += CHUNK) {
+      const count = Math.min(CHUNK, total - from);
+      const [at] = memory.place(count * ENTRY_BYTES);
+      memory
+        .bytes(at, count * ENTRY_BYTES)
+        .set(entries.subarray(from * ENTRY_BYTES, (from + count) * ENTRY_BYTES));
+      const status = memory.exports.importEntries(this.#open(), number, count, at);
+      if (status === IMPORT_NO_MEMORY) throw memory.exhausted();
+      if (status === IMPORT_BAD_ENTRY) return false;
+    }
+    return true;
   }
 
   /** Makes tentative entries permanent. */

@@ -1,7 +1,7 @@
 /** What an identity set must do, on a plain Map: every entry with all that is known of it. */
 
 interface Entry {
-  readonly ingestMs: number;
+  ingestMs: number;
   isTentative: boolean;
 }
 
@@ -27,7 +27,11 @@ export class SetModel {
   insert(identity: bigint, ingestMs: number): void {
     const known = this.#entries.get(identity) ?? [];
     const generation = (ms: number): number => Math.floor(ms / this.#generationMs);
-    if (known.some((entry) => generation(entry.ingestMs) === generation(ingestMs))) return;
+    const twin = known.find((entry) => generation(entry.ingestMs) === generation(ingestMs));
+    if (twin) {
+      twin.ingestMs = Math.max(twin.ingestMs, ingestMs);
+      return;
+    }
     this.#entries.set(identity, [...known, { ingestMs, isTentative: false }]);
   }
 
@@ -49,6 +53,13 @@ export class SetModel {
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  /** Every entry as `identity@ms`, sorted. */
+  dump(): readonly string[] {
+    return [...this.#entries]
+      .flatMap(([identity, known]) => known.map(({ ingestMs }) => `${identity}@${ingestMs}`))
+      .sort();
   }
 
   get size(): number {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { seededRandomness } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
-import { ADMIT_DUPLICATE, ADMIT_NEW, ADMIT_UNKNOWN } from "../../core/kernel-set.ts";
+import { ADMIT_DUPLICATE, ADMIT_NEW, ADMIT_UNKNOWN, type IdentitySet } from "../../core/kernel-set.ts";
 import { Dice } from "../core-as/documents.ts";
 import { SetModel } from "../core-as/set-model.ts";
 import { same, testKernel } from "../core-as/support.ts";
@@ -19,6 +19,24 @@ function sequence(count: number, from = 0): readonly bigint[] {
   return Array.from({ length: count }, (_, i) => BigInt(from + i));
 }
 
+/** Every generation's number and entries. */
+function imageOf(set: IdentitySet): { number: number; entries: Uint8Array }[] {
+  return set.generations().map(({ number }, place) => ({ number, entries: set.exportGeneration(place) }));
+}
+
+/** Every entry as `low word@ms`, sorted: independent of how tables lie in memory. */
+function dump(set: IdentitySet): readonly string[] {
+  return imageOf(set)
+    .flatMap(({ number, entries }) => {
+      const view = new DataView(entries.buffer, entries.byteOffset, entries.length);
+      return Array.from({ length: entries.length / 20 }, (_, i) => {
+        const ms = number * set.generationMs + view.getUint32(i * 20 + 16, true);
+        return `${view.getBigUint64(i * 20, true)}@${ms}`;
+      });
+    })
+    .sort();
+}
+
 describe("histories", () => {
   const kernel = testKernel();
 
@@ -26,7 +44,7 @@ describe("histories", () => {
   function live(dice: Dice, context: string): void {
     const horizonMs = dice.pick([1, 4, 10, 37, 48 * HOUR_MS]);
     const generationMs = Math.max(1, Math.floor(horizonMs / dice.pick([1, 1, 2, 3, 4, 4])));
-    const set = kernel.createIdentitySet({ horizonMs, generationMs });
+    let set = kernel.createIdentitySet({ horizonMs, generationMs });
     const model = new SetModel(horizonMs, generationMs);
     const pool = BigInt(dice.pick([3, 20, 300, 5000]));
     // identities that share all bits a table looks at first must not confuse it
@@ -62,9 +80,19 @@ describe("histories", () => {
         const ingestMs = Float64Array.from(numbers, () => nowMs + dice.roll(horizonMs));
         set.insert(numbers.length, identitiesOf(numbers), ingestMs);
         numbers.forEach((number, i) => model.insert(number, ingestMs[i]!));
-      } else {
+      } else if (dice.chance(0.2)) {
         set.clear();
         model.clear();
+      } else {
+        set.keep();
+        model.keep();
+        same(dump(set).join(), model.dump().join(), context);
+        const image = imageOf(set);
+        set.destroy();
+        set = kernel.createIdentitySet({ horizonMs, generationMs });
+        for (const { number, entries } of dice.chance(0.5) ? image : image.toReversed())
+          same(set.importGeneration(number, entries), true, context);
+        same(dump(set).join(), model.dump().join(), context);
       }
       same(`${set.size} ${set.tentative}`, `${model.size} ${model.tentative}`, context);
     }
@@ -299,5 +327,72 @@ describe("without memory", () => {
       const answers = set.admit(5000, again, new Float64Array(5000).fill(START_MS), new Uint8Array(5000));
       expect(new Set(answers)).toEqual(new Set([ADMIT_DUPLICATE]));
     }
+  });
+});
+
+describe("a state image", () => {
+  const numbers = sequence(200_000);
+  const ids = identitiesOf(numbers.map((number) => number * 0x9e37_79b9_7f4a_7c15n));
+  const times = Float64Array.from(numbers, (number) => START_MS + Number(number) * 700);
+
+  test("of many entries comes back whole, whatever the capacities were", () => {
+    const kernel = testKernel();
+    const set = kernel.createIdentitySet();
+    set.insert(numbers.length, ids, times);
+    const image = imageOf(set);
+    expect(image.length).toBeGreaterThan(3);
+    const copy = kernel.createIdentitySet();
+    for (const { number, entries } of image) expect(copy.importGeneration(number, entries)).toBe(true);
+    expect(copy.size).toBe(numbers.length);
+    const answers = copy.admit(numbers.length, ids, times, new Uint8Array(numbers.length));
+    expect(new Set(answers)).toEqual(new Set([ADMIT_DUPLICATE]));
+    expect(dump(copy)).toEqual(dump(set));
+    expect(copy.bytes).toBeLessThanOrEqual(set.bytes);
+  });
+
+  test("changed entries have another stamp, others the same", () => {
+    const set = testKernel().createIdentitySet();
+    const stamps = (): bigint[] => set.generations().map(({ stamp }) => stamp);
+    set.insert(numbers.length, ids, times);
+    const before = stamps();
+    set.insert(numbers.length, ids, times);
+    set.keep();
+    set.expire(START_MS);
+    expect(stamps()).toEqual(before);
+    const late = identitiesOf([5n]);
+    set.admit(1, late, Float64Array.of(START_MS + 200_000 * 700), Uint8Array.of(0));
+    const between = stamps();
+    expect(between.slice(0, -1)).toEqual(before.slice(0, -1));
+    expect(between.at(-1)).not.toBe(before.at(-1));
+    set.undo();
+    expect(stamps().at(-1)).not.toBe(between.at(-1));
+    set.insert(1, ids.slice(0, 2), Float64Array.of(times[0]! + 1));
+    expect(stamps()[0]).not.toBe(before[0]);
+    set.clear();
+    set.insert(numbers.length, ids, times);
+    expect(stamps().some((stamp) => before.includes(stamp))).toBe(false);
+  });
+
+  test("is refused with tentative entries, with impossible times, and without memory", () => {
+    const kernel = testKernel();
+    const set = kernel.createIdentitySet({ horizonMs: 100, generationMs: 10 });
+    set.admit(1, identitiesOf([1n]), Float64Array.of(55), Uint8Array.of(0));
+    expect(() => set.exportGeneration(0)).toThrow("tentative");
+    set.keep();
+    const entries = set.exportGeneration(0);
+    expect(set.generations()).toMatchObject([{ number: 5, size: 1 }]);
+    expect(() => set.exportGeneration(1)).toThrow("no generation");
+    expect(() => set.importGeneration(5, entries.subarray(1))).toThrow("20 bytes");
+    entries[16] = 10;
+    expect(set.importGeneration(5, entries)).toBe(false);
+    entries[16] = 9;
+    expect(set.importGeneration(5, entries)).toBe(true);
+    expect(dump(set)).toEqual(["1@59"]);
+    const small = testKernel({ maxMemoryBytes: 4 << 20 }).createIdentitySet();
+    const large = new Uint8Array(20 * 400_000);
+    expect(() => small.importGeneration(1, large)).toThrow(
+      expect.toSatisfy((error) => hasCode(error, "kernel.memory")),
+    );
+    expect(small.size).toBe(0);
   });
 });
