@@ -22,6 +22,8 @@ export interface MuaraProcess {
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
   stop(): Promise<number | null>;
+  /** Resolves with the exit code when it has ended, however it ends; null after a signal. */
+  ended(): Promise<number | null>;
 }
 
 export async function temporaryFolder(name: string): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -29,18 +31,28 @@ export async function temporaryFolder(name: string): Promise<{ path: string; rem
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Starts `muara start` on a free port over `data`, and waits until it is ready. */
-export function startMuara(data: string, environment: Record<string, string> = {}): Promise<MuaraProcess> {
-  return spawnMuara(data, environment).ready;
+/**
+ * Starts `muara start` on a free port over `data`, and waits until it is ready.
+ * @param prefix a command that becomes the one after it, under the same process id (`nsenter …`, `strace -D …`)
+ */
+export function startMuara(
+  data: string,
+  environment: Record<string, string> = {},
+  prefix: readonly string[] = [],
+): Promise<MuaraProcess> {
+  return spawnMuara(data, environment, prefix).ready;
 }
 
 /** A process that may be killed before it is ready; then `ready` rejects. */
 export function spawnMuara(
   data: string,
   environment: Record<string, string> = {},
+  prefix: readonly string[] = [],
 ): { readonly child: ChildProcess; readonly ready: Promise<MuaraProcess> } {
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [join(ROOT, "muara.js"), "start", "--data", data, "--port", "0"], {
+  const command = [process.execPath, join(ROOT, "muara.js"), "start", "--data", data, "--port", "0"];
+  const [program, ...args] = [...prefix, ...command];
+  const child = spawn(program!, args, {
     cwd: ROOT,
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
@@ -53,7 +65,9 @@ async function whenReady(child: ChildProcess, data: string, startedMs: number): 
   child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   child.stdout?.resume();
   const url = await addressOf(child, () => errors);
-  const token = (await readFile(join(data, "token"), "utf8")).trim();
+  // Its folder may be on a disk that only it sees.
+  const root = child.spawnargs[0] === process.execPath ? "" : `/proc/${child.pid!}/root`;
+  const token = (await readFile(join(root, data, "token"), "utf8")).trim();
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const request = (path: string, init: RequestInit = {}): Promise<Response> =>
     fetch(url + path, { ...init, headers: { ...headers, ...(init.headers as Record<string, string>) } });
@@ -81,6 +95,7 @@ async function whenReady(child: ChildProcess, data: string, startedMs: number): 
       child.kill("SIGTERM");
       return exitOf(child);
     },
+    ended: () => exitOf(child),
   };
 }
 
