@@ -21,6 +21,16 @@ export function remedyOf(error: unknown, wasOpen: boolean): Remedy {
   return error.retryable || COMING.has(error.code) ? "retry" : "stop";
 }
 
+const RETRY_MS_MAX = 30_000;
+/** Somebody frees room and watches: landing goes on within seconds, however long the disk was full. */
+const FULL_RETRY_MS_MAX = 5_000;
+
+/** How long after the `failures`th failure in a row the next try comes, ms. */
+export function retryMs(code: ErrorCode | undefined, failures: number): number {
+  const isFull = code === "store.full" || code === "log.full";
+  return Math.min(isFull ? FULL_RETRY_MS_MAX : RETRY_MS_MAX, 100 * 2 ** failures);
+}
+
 /** Errors of the operating system carry a code such as EIO; those may pass. A TypeError (Node: ERR_…) will not. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code));

@@ -8,13 +8,12 @@ import type { EventType } from "../../core/event-type.ts";
 import { type ErrorCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
-import { remedyOf } from "./failure.ts";
+import { remedyOf, retryMs } from "./failure.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { TableLanding } from "./table-landing.ts";
 
 /** Tables landed at the same time in one round; bounds memory, not correctness. */
 const CONCURRENCY = 2;
-const RETRY_MS_MAX = 30_000;
 /** What a stop waits for a backlog; the rest lands after the next start. */
 const DRAIN_MS = 5_000;
 /** Without appends the worker looks this often: for watermarks, retries and tables that it now owns. */
@@ -160,7 +159,7 @@ class RoundWorker implements LandWorker {
     entry.problem = error instanceof Error ? error.message : String(error);
     entry.code = error instanceof MuaraError ? error.code : undefined;
     entry.failures++;
-    entry.retryAtMs = clock.monotonicMs() + Math.min(RETRY_MS_MAX, 100 * 2 ** entry.failures);
+    entry.retryAtMs = clock.monotonicMs() + retryMs(entry.code, entry.failures);
     const fields = {
       table: entry.type.name,
       problem: entry.problem,
