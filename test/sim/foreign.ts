@@ -11,7 +11,7 @@ import { planColumns } from "../../core/columns.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
-import { seededRandomness } from "../../core/clock.ts";
+import { simRandomness } from "./randomness.ts";
 import { below, pick, type SimType } from "./events.ts";
 import type { Fault } from "./faults.ts";
 import { OUTSIDE, type World } from "./world.ts";
@@ -27,7 +27,7 @@ export class Foreigner {
 
   constructor(world: World) {
     this.#world = world;
-    this.#randomness = seededRandomness(world.seed + 2);
+    this.#randomness = simRandomness(world.seed + 2);
   }
 
   async run(isOver: () => boolean): Promise<void> {
@@ -39,7 +39,7 @@ export class Foreigner {
       ["foreign change of metadata", (type) => this.#changeMetadata(type)],
     ];
     while (!isOver()) {
-      await scheduler.wait(OUTSIDE, 200 + below(random, 4_000));
+      await scheduler.wait(OUTSIDE, 100 + below(random, 2_500));
       const possible = acts.filter(([fault]) => this.#world.faults.has(fault));
       if (possible.length === 0) continue;
       const [fault, act] = pick(random, possible);

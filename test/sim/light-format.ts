@@ -6,13 +6,11 @@
  * lake/table/table-checkpoint.ts.
  */
 import type { Column } from "../../core/columns.ts";
+import { behind, handleOf } from "./handles.ts";
 import type { EncodedFile, FileColumn } from "../../lake/parquet/parquet-file.ts";
 
 export const ROW_GROUP_ROWS = 122_880;
 export const DECOMPRESSORS: Readonly<Record<string, never>> = {};
-
-const MAGIC = 0x6d754c69;
-const HANDLE_BYTES = 12;
 
 export interface LightFile {
   readonly rows: number;
@@ -26,28 +24,11 @@ interface Mark {
   readonly value: string;
 }
 
-let files: LightFile[] = [];
-
-/** Forgets every file, when a world begins. */
-export function forgetFiles(): void {
-  files = [];
-}
-
-function bytesOf(file: LightFile): Uint8Array {
-  const number = files.push(file);
-  return new Uint8Array(Uint32Array.of(MAGIC, number, ~number).buffer);
-}
-
 /** @throws Error where the bytes are no whole file */
-export function lightFile(bytes: Uint8Array | ArrayBuffer): LightFile {
-  const { buffer, byteOffset } = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-  if (bytes.byteLength !== HANDLE_BYTES) throw new Error("no light file: its length");
-  const words = new DataView(buffer, byteOffset, HANDLE_BYTES);
-  const number = words.getUint32(4, true);
-  const isWhole = words.getUint32(0, true) === MAGIC && words.getUint32(8, true) === ~number >>> 0;
-  const file = isWhole ? files[number - 1] : undefined;
+export function lightFile(bytes: Uint8Array): LightFile {
+  const file = behind(bytes);
   if (!file) throw new Error("no light file");
-  return file;
+  return file as LightFile;
 }
 
 export function encodeFile(columns: readonly FileColumn[], rows: number): EncodedFile {
@@ -57,7 +38,7 @@ export function encodeFile(columns: readonly FileColumn[], rows: number): Encode
     if (data.length !== rows) throw new Error(`${column.name} has ${data.length} values for ${rows} rows`);
     return [column.name, Array.from(data, (value) => storedValue(column, value))] as const;
   });
-  const bytes = bytesOf({ rows, columns: new Map(stored) });
+  const bytes = handleOf({ rows, columns: new Map(stored) });
   return { bytes, rows, stats: `{"numRecords":${rows}}` };
 }
 
@@ -83,7 +64,7 @@ interface Metadata {
 
 /** As hyparquet's, of a light file. */
 export async function parquetMetadataAsync(input: Input): Promise<Metadata> {
-  const file = lightFile(input.slice(0, input.byteLength));
+  const file = lightFile(new Uint8Array(input.slice(0, input.byteLength)));
   const columns = [...file.columns.keys()].map((name) => ({ meta_data: { path_in_schema: [name] } }));
   return { num_rows: BigInt(file.rows), row_groups: [{ columns }], file };
 }
@@ -112,18 +93,18 @@ interface CheckpointInput {
 /** As hyparquet-writer's, for table checkpoints. */
 export function parquetWriteBuffer({ columnData, kvMetadata }: CheckpointInput): ArrayBuffer {
   const columns = new Map(columnData.map(({ name, data }) => [name, data]));
-  const bytes = bytesOf({ rows: columnData[0]!.data.length, columns, marks: kvMetadata });
-  return bytes.buffer as ArrayBuffer;
+  const bytes = handleOf({ rows: columnData[0]!.data.length, columns, marks: kvMetadata });
+  return bytes.buffer;
 }
 
 /** As hyparquet's, of a light table checkpoint. */
 export function parquetMetadata(file: ArrayBuffer): { readonly key_value_metadata: readonly Mark[] } {
-  return { key_value_metadata: lightFile(file).marks ?? [] };
+  return { key_value_metadata: lightFile(new Uint8Array(file)).marks ?? [] };
 }
 
 /** As hyparquet's, of a light table checkpoint. */
 export async function parquetReadObjects({ file }: { readonly file: ArrayBuffer }): Promise<unknown[]> {
-  const { rows, columns } = lightFile(file);
+  const { rows, columns } = lightFile(new Uint8Array(file));
   return Array.from({ length: rows }, (_, i) =>
     Object.fromEntries([...columns].map(([name, values]) => [name, values[i] ?? null])),
   );

@@ -12,6 +12,7 @@ import { packRecords, type ReadBatch, RECORD_WORDS } from "../../core/record.ts"
 import { storePathOf } from "../../lake/table/add-file.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import type { LandPorts } from "../../workers/land/options.ts";
+import { parseCommit } from "./light-commit.ts";
 import type { Plant, World } from "./world.ts";
 
 const CURSOR = /^muara:land:[^:]+:[^:]+:\d+$/;
@@ -184,11 +185,11 @@ function sideLast(store: ObjectStore): Partial<ObjectStore> {
     },
     putIfAbsent: async (path, bytes) => {
       const answer = await store.putIfAbsent(path, bytes);
-      const text = new TextDecoder().decode(bytes);
-      for (const [side, content] of waiting) {
-        if (!text.includes(side) || answer.outcome !== "done") continue;
-        waiting.delete(side);
-        await store.put(side, content);
+      const side = path.includes("/_delta_log/") ? parseCommit(0, bytes).info["side"] : undefined;
+      const content = waiting.get(String(side));
+      if (content && answer.outcome === "done") {
+        waiting.delete(String(side));
+        await store.put(String(side), content);
       }
       return answer;
     },

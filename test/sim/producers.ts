@@ -30,7 +30,7 @@ export async function declare(world: World, name: string): Promise<void> {
 export async function produce(world: World, requests: number): Promise<void> {
   const { random, scheduler } = world;
   for (let i = 0; i < requests; i++) {
-    await scheduler.wait(OUTSIDE, below(random, pick(random, [50, 1_000, 3_000])));
+    await scheduler.wait(OUTSIDE, below(random, pick(random, [50, 600, 2_000])));
     const type = pick(random, world.types);
     const drafts: Draft[] = [];
     for (let count = 1 + below(random, 5); count > 0; count--)
@@ -62,7 +62,7 @@ async function sendAll(world: World, drafts: readonly Draft[]): Promise<void> {
     left = again;
     if (left.length === 0 || world.random.fraction() < 0.15) return;
     if (isUnknown) world.faults.note("sent again after unknown");
-    await world.scheduler.wait(OUTSIDE, below(world.random, 2_000));
+    await world.scheduler.wait(OUTSIDE, below(world.random, 1_000));
   }
 }
 

@@ -70,7 +70,7 @@ async function play(world: World, foreigner: Foreigner): Promise<void> {
     produce(world, length + below(random, length)).catch(fail),
   );
   if (faults.has("type declared while running")) {
-    await world.scheduler.wait(OUTSIDE, below(random, 10_000));
+    await world.scheduler.wait(OUTSIDE, below(random, 3_000));
     faults.note("type declared while running");
     await declare(world, "order.cancelled");
   }

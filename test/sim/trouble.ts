@@ -12,7 +12,7 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
   const { random, scheduler, faults } = world;
   while (!isOver()) {
     faults.isBurst = random.fraction() < 0.7;
-    await scheduler.wait(OUTSIDE, 100 + below(random, 2_500));
+    await scheduler.wait(OUTSIDE, 50 + below(random, 1_500));
     processes(world);
     clocks(world);
     if (faults.strikes("append refused: log full", SCALE))
@@ -37,8 +37,9 @@ function processes(world: World): void {
   const { random, scheduler, faults } = world;
   const process = pick(random, world.processes);
   if (!process || process.isDead) return;
-  if (faults.strikes("process crashed", SCALE)) process.callsLeft = 1 + below(random, 80);
-  else if (faults.strikes("process stopped in order", SCALE)) process.stop();
+  // A start costs as much as everything else in a short history.
+  if (faults.strikes("process crashed")) process.callsLeft = 1 + below(random, 80);
+  else if (faults.strikes("process stopped in order", 0.5)) process.stop();
   else if (faults.strikes("process paused", SCALE))
     process.pausedUntilMs = scheduler.nowMs + below(random, pick(random, [2_000, 20_000, 90_000]));
 }

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
-import { type Clock, type Randomness, seededRandomness } from "../../core/clock.ts";
+import { type Clock, type Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
@@ -13,7 +13,9 @@ import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
 import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
 import { Faults } from "./faults.ts";
 import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } from "./process.ts";
-import { forgetFiles } from "./light-format.ts";
+import { forgetHandles } from "./handles.ts";
+import { chooseFormat } from "./light-commit.ts";
+import { simRandomness } from "./randomness.ts";
 import { type Actor, Scheduler } from "./scheduler.ts";
 import { SimStore, type StoreFault } from "./sim-store.ts";
 
@@ -65,9 +67,9 @@ export class World implements Outside, AuditWorld {
   constructor(seed: number, plant?: Plant) {
     this.seed = seed;
     this.#plant = plant;
-    const random = (this.random = seededRandomness(seed));
+    const random = (this.random = simRandomness(seed));
     this.faults = new Faults(random);
-    this.scheduler = new Scheduler(seededRandomness(seed ^ 0x5eed));
+    this.scheduler = new Scheduler(simRandomness(seed ^ 0x5eed));
     this.options = drawOptions(random);
     this.projectMs = pick(random, [1_000, 3_000, 8_000]);
     this.switchRate = pick(random, [0.1, 0.2, 0.5]);
@@ -83,7 +85,8 @@ export class World implements Outside, AuditWorld {
       monotonicMs: () => this.scheduler.nowMs,
       sleep: (ms) => this.scheduler.wait(OUTSIDE, ms),
     };
-    forgetFiles();
+    forgetHandles();
+    chooseFormat(seed % 8 !== 0);
     this.store = new SimStore({
       nowMs: logClock.nowMs,
       fault: (...call) => this.#storeFault(...call),
@@ -91,7 +94,7 @@ export class World implements Outside, AuditWorld {
     });
     const log = createMemoryLog({
       clock: logClock,
-      randomness: seededRandomness(seed + 1),
+      randomness: simRandomness(seed + 1),
       faults: { onAppend: () => this.#appendFault() },
     });
     this.log = createGappyLog(log, () => false);
@@ -138,7 +141,7 @@ export class World implements Outside, AuditWorld {
     const process = new SimProcess(
       this,
       this.slots[slot]!,
-      seededRandomness((this.seed * 64 + this.slots[slot]!.starts) * 2 + slot),
+      simRandomness((this.seed * 64 + this.slots[slot]!.starts) * 2 + slot),
     );
     this.processes[slot] = process;
     if (process.slot.starts > 1 && this.faults.strikes("process crashed while it recovered", 3))
@@ -161,7 +164,7 @@ export class World implements Outside, AuditWorld {
       this.scheduler.sweep();
       process.slot.kernel.empty();
       const slot = this.slots.indexOf(process.slot);
-      void this.scheduler.wait(OUTSIDE, below(this.random, 3_000)).then(() => this.start(slot));
+      void this.scheduler.wait(OUTSIDE, below(this.random, 1_500)).then(() => this.start(slot));
     }
   }
 
