@@ -2,7 +2,8 @@
  * The log on disk in CPU time per event of 500 bytes: `node bench/log.ts` (`--json` for one object). The reference
  * is a bare `writev` + `fdatasync` of the same payload bytes, measured in alternating rounds of the same run: what
  * a log costs that has no index, no checksums, no offsets and no reader. Both write from as many different buffers as
- * fill 16 MB, since no two requests share their memory. Last, how long a start takes.
+ * fill 16 MB, since no two requests share their memory. Ratios are medians over pairs of neighbouring rounds. Last,
+ * how long a start takes.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import * as fs from "node:fs";
@@ -17,8 +18,8 @@ import { ABSENT, RECORD_WORDS, type RecordBatch } from "../core/record.ts";
 import { median, type Metric, printResult } from "./result.ts";
 
 const EVENT_BYTES = 500;
-const ROUNDS = 9;
-const ROUND_EVENTS = 100_000;
+const ROUNDS = 25;
+const ROUND_EVENTS = 48_000;
 const SOURCE_BYTES = 16 << 20;
 const START_BYTES = Number(process.env["BENCH_START_BYTES"] ?? 1 << 30);
 
@@ -104,14 +105,15 @@ async function compareAppends(events: number, atOnce: number): Promise<Metric[]>
   }
   closeSync(fd);
   await log.close();
+  ours.shift(); // the first round warms up
+  raw.shift();
   const perCpuSecond = (all: readonly Spent[]): number =>
-    median(all.slice(1).map(({ cpuMs }) => (ROUND_EVENTS / cpuMs) * 1000)); // the first round warms up
-  const value = perCpuSecond(ours);
-  const reference = perCpuSecond(raw);
+    median(all.map(({ cpuMs }) => (ROUND_EVENTS / cpuMs) * 1000));
+  const ratio = median(ours.map(({ cpuMs }, round) => raw[round]!.cpuMs / cpuMs));
   const name = `append, batches of ${events}, ${atOnce} at once`;
-  const wall = median(ours.slice(1).map(({ wallMs }) => (ROUND_EVENTS / wallMs) * 1000));
+  const wall = median(ours.map(({ wallMs }) => (ROUND_EVENTS / wallMs) * 1000));
   return [
-    { name, value, unit: "events/CPU s", reference, ratio: value / reference },
+    { name, value: perCpuSecond(ours), unit: "events/CPU s", reference: perCpuSecond(raw), ratio },
     { name: `${name}, elapsed`, value: wall, unit: "events/s" },
   ];
 }
