@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
+import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import { EVERYTHING } from "./core/authorize.ts";
@@ -37,8 +38,6 @@ const ANSWER_MS = 2_000;
 const CLOSE_MS = 500;
 /** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
 const STOP_MS_MAX = 9_000;
-/** Exit code after the disk refused durability: a supervisor may start it again. */
-const EXIT_DURABILITY = 75;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
 type Fetch = (request: Request) => Response | Promise<Response>;
@@ -123,7 +122,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     randomness: systemRandomness,
     logger,
     onFatal: (error) => {
-      const exit = EXIT_DURABILITY;
+      const exit = EXIT.durability;
       logger.error("the disk refused durability; the process ends", { problem: String(error), exit });
       process.exit(exit);
     },
@@ -223,13 +222,14 @@ function route(door: Fetch | undefined, reads: Fetch | undefined): Fetch {
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
-  const [{ createLandWorker }, { createProjector }] = await Promise.all([
+  const [{ createLandWorker }, { createProjector }, { createCommitBudget }] = await Promise.all([
     import("./workers/land/worker.ts"),
     import("./workers/land/projector.ts"),
     import("./workers/land/commit-budget.ts"),
   ]);
   const { land, limits } = base.config;
-  const ports = { ...base, clock: systemClock, randomness: systemRandomness, ownership: soleOwnership };
+  const services = { clock: systemClock, randomness: systemRandomness, ownership: soleOwnership };
+  const ports = { ...base, ...services, budget: createCommitBudget(systemClock, land) };
   const worker = createLandWorker(ports, {
     ...land,
     eventBytes: limits.eventBytes,
@@ -315,7 +315,6 @@ function stopOf(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
 function cutOff(): never {
   process.stderr.write(
     "muara: the stop took too long and was cut off; the rest lands after the next start\n",
@@ -323,6 +322,7 @@ function cutOff(): never {
   process.exit(0);
 }
 
+/** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
 async function start(flags: StartFlags): Promise<number> {
   const stopped = stopOf(flags.signal);
   const { data, host, port } = flags;
@@ -339,10 +339,10 @@ async function start(flags: StartFlags): Promise<number> {
     lines.push(`administrator's token: ${running.token!} (also in ${join(folder, "token")})`);
   process.stderr.write(`${lines.join("\n")}\n`);
   await stopped;
-  await running.stop();
   const timer = setTimeout(cutOff, STOP_MS_MAX).unref();
-  return 0;
+  await running.stop();
   clearTimeout(timer);
+  return 0;
 }
 
 /** `muara demo`: everything in one process, with the seeded shop as a source. */

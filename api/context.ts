@@ -30,6 +30,9 @@ export interface LandingState {
   readonly state: "landing" | "retrying" | "stopped";
   readonly problem: string | undefined;
   readonly code?: string | undefined;
+  /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */
+  readonly intervalMs: number;
+  readonly intervalReason: string;
 }
 
 export interface ApiEnv {

@@ -66,6 +66,11 @@ const SCHEMAS: Json = {
     watermark: time,
     landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
+    commit_interval_ms: {
+      ...wholeOrNull,
+      description: "How long after a commit the next one comes while events arrive; 0 during a backlog.",
+    },
+    commit_interval_reason: { ...textOrNull, description: "Why it is that long." },
   }),
   Commit: object({
     version: whole,

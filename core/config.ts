@@ -51,6 +51,10 @@ export const configSchema = z.strictObject({
   land: z
     .strictObject({
       commitMs: ms(500).describe("a table commits at least this often while events arrive, ms"),
+      commitsPerSecond: count(100).describe(
+        "commits of all tables and projections together; beyond it tables commit less often",
+      ),
+      commitMsMax: ms(10_000).describe("beyond that budget a table still commits at least this often, ms"),
       commitBytes: bytes(64 * MIB).describe("payload bytes at which a table commits at once"),
       commitRows: count(25_000).describe(
         "events in one commit; bounds memory and how long the door waits for it",

@@ -16,6 +16,7 @@ const LIST: readonly Field[] = [
   { name: "freshness_ms", isNumber: true },
   { name: "watermark" },
   { name: "landing" },
+  { name: "commit_interval_ms", isNumber: true },
 ];
 const COLUMNS: readonly Field[] = [{ name: "name" }, { name: "type" }, { name: "description" }];
 const HISTORY: readonly Field[] = [

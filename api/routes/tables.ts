@@ -109,10 +109,15 @@ function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): R
   };
 }
 
-/** null where this process does not land the table. */
-function landingOf(ports: ApiPorts, table: CatalogTable): { landing: string | null; problem: string | null } {
+/** Everything null where this process does not land the table. */
+function landingOf(ports: ApiPorts, table: CatalogTable): Record<string, unknown> {
   const found = ports.landing?.().find((one) => one.table === table.name);
-  return { landing: found?.state ?? null, problem: found?.problem ?? null };
+  return {
+    landing: found?.state ?? null,
+    problem: found?.problem ?? null,
+    commit_interval_ms: found?.intervalMs ?? null,
+    commit_interval_reason: found?.intervalReason ?? null,
+  };
 }
 
 interface Totals {

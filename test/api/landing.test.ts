@@ -9,6 +9,8 @@ interface Shown {
   readonly name: string;
   readonly landing: string | null;
   readonly problem: string | null;
+  readonly commit_interval_ms: number | null;
+  readonly commit_interval_reason: string | null;
 }
 
 test("a table that was landed from another log is stopped, and says so", async () => {
@@ -28,8 +30,17 @@ test("a table that was landed from another log is stopped, and says so", async (
   await expect.poll(async () => (await second.get<Shown>("/v1/tables/a.order")).landing).toBe("stopped");
   const { items } = await second.get<{ items: Shown[] }>("/v1/tables");
   expect(items.find((item) => item.name === "a.order")?.problem).toContain("the log is another one");
-  expect(items.find((item) => item.name === "b.order")).toMatchObject({ landing: "landing", problem: null });
-  expect(items.find((item) => item.name === "books")).toMatchObject({ landing: null, problem: null });
+  expect(items.find((item) => item.name === "b.order")).toMatchObject({
+    landing: "landing",
+    problem: null,
+    commit_interval_ms: 100,
+    commit_interval_reason: "within the commit budget",
+  });
+  expect(items.find((item) => item.name === "books")).toMatchObject({
+    landing: null,
+    problem: null,
+    commit_interval_ms: null,
+  });
   await second.close();
   await rm(lake, { recursive: true, force: true });
 });

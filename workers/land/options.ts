@@ -19,6 +19,10 @@ export interface LandPorts {
 export interface LandOptions {
   /** A table commits at least this often while events arrive, ms. */
   readonly commitMs: number;
+  /** Beyond the commit budget it commits at least this often, ms. */
+  readonly commitMsMax?: number;
+  /** The commit budget of the process. */
+  readonly commitsPerSecond?: number;
   /** Payload bytes in one commit, about. */
   readonly commitBytes: number;
   /** Records in one commit, at most; bounds memory. */

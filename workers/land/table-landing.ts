@@ -23,6 +23,12 @@ import { StillTimer } from "./still-timer.ts";
 /** A watermark-only version at most this often. */
 const WATERMARK_COMMIT_MS = 60_000;
 
+/** What an attempt came to. */
+export interface Step {
+  readonly hasBacklog: boolean;
+  readonly isCommitted: boolean;
+}
+
 export class TableLanding {
   readonly #ports: LandPorts;
   readonly #options: LandOptions;
@@ -34,6 +40,8 @@ export class TableLanding {
   readonly #still: StillTimer;
   /** Monotonic ms of the newest commit that this landing made or met. */
   #lastCommitMs: number;
+  /** Payload bytes of an event, as of the newest attempt that had any. */
+  #eventBytes = 0;
 
   private constructor(
     ports: LandPorts,
@@ -85,11 +93,25 @@ export class TableLanding {
     this.#judge.discard();
   }
 
+  /** What the log holds behind the cursors, and whether that is enough for a commit as large as commits get. */
+  async waiting(): Promise<{ offsets: number; isFull: boolean }> {
+    const { log } = this.#ports;
+    const { commitBytes, commitRows } = this.#options;
+    let offsets = 0;
+    for (const { partition, cursor } of this.state.partitions) {
+      const { endOffset } = await log.bounds(this.#stream.name, partition);
+      // Where the log ends before the cursor it is another log: the attempt will say so.
+      offsets += Math.abs(endOffset - cursor);
+    }
+    return { offsets, isFull: offsets >= commitRows || offsets * this.#eventBytes >= commitBytes };
+  }
+
   /**
-   * One attempt. @returns whether records were left in the log for lack of budget, or the attempt was abandoned
+   * One attempt. @returns whether records were left in the log for lack of budget, or the attempt was abandoned;
+   * and whether it committed anything
    * @throws what stops or delays this table; everything tentative is taken back then
    */
-  async step(signal: AbortSignal): Promise<{ hasBacklog: boolean }> {
+  async step(signal: AbortSignal): Promise<Step> {
     assert(this.isUsable, "a landing that lost track of its table is used again");
     try {
       return await this.#attempt(signal);
@@ -101,7 +123,7 @@ export class TableLanding {
     }
   }
 
-  async #attempt(signal: AbortSignal): Promise<{ hasBacklog: boolean }> {
+  async #attempt(signal: AbortSignal): Promise<Step> {
     await this.#checkStream();
     const { partitions } = this.state;
     const { commitBytes, commitRows } = this.#options;
@@ -109,12 +131,13 @@ export class TableLanding {
     const gathered = await gather(this.#ports.log, this.#stream.name, partitions, commitBytes, commitRows);
     const isIdle = this.#idleFlags(gathered, lookedMs);
     if (gathered.next.every((next, i) => next === partitions[i]!.cursor)) {
-      await this.#commitWatermark(gathered, isIdle, signal);
-      return { hasBacklog: false };
+      return { hasBacklog: false, isCommitted: await this.#commitWatermark(gathered, isIdle, signal) };
     }
+    if (gathered.count > 0)
+      this.#eventBytes = gathered.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) / gathered.count;
     const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids);
     const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
-    return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false) };
+    return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false), isCommitted };
   }
 
   async #commitRows(
@@ -149,18 +172,23 @@ export class TableLanding {
   }
 
   /** When everything is idle, time goes on without rows. */
-  async #commitWatermark(gathered: Gathered, isIdle: readonly boolean[], signal: AbortSignal): Promise<void> {
+  async #commitWatermark(
+    gathered: Gathered,
+    isIdle: readonly boolean[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { clock } = this.#ports;
-    if (clock.monotonicMs() - this.#lastCommitMs < WATERMARK_COMMIT_MS || isIdle.includes(false)) return;
+    if (clock.monotonicMs() - this.#lastCommitMs < WATERMARK_COMMIT_MS || isIdle.includes(false))
+      return false;
     const { state } = this;
     const { idleAfterMs, disorderMs } = this.#options;
     const after = state.partitions.map((partition) => ({ ...partition, isIdle: true }));
     // The log's word counts as well: a clock that ran ahead here must not make late what is accepted next.
     const nowMs = Math.min(clock.nowMs(), gathered.ingestFloorMs);
     const watermarkMs = idleWatermark(state.watermarkMs, after, nowMs, idleAfterMs, disorderMs);
-    if (watermarkMs === state.watermarkMs) return;
+    if (watermarkMs === state.watermarkMs) return false;
     const info: LandInfo = { kind: "watermark", previous: this.#table.previous, ledger: [], side: null };
-    await this.#commit(after, watermarkMs, [], info, signal);
+    return this.#commit(after, watermarkMs, [], info, signal);
   }
 
   async #commit(

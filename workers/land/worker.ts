@@ -1,9 +1,13 @@
 /**
- * The landing worker: one `TableLanding` per event type that this process owns, in rounds. A round lands what every
- * table has; the next one starts when something was appended, at the earliest `commitMs` after the last began, and
- * at once where a table still has a backlog. One table's failure leaves the others alone.
+ * The landing worker: one `TableLanding` per event type that this process owns, in rounds. A round lands what is
+ * due; the next one starts when something was appended, at the earliest `commitMs` after the last began, and at
+ * once where a table still has a backlog. One table's failure leaves the others alone.
+ *
+ * When a table is due follows from the commit budget (commit-budget.ts): as long as all tables together stay within
+ * it, `commitMs` after the round that last landed it, beyond it later.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { type CommitBudget, createCommitBudget, type Pace, paceOf } from "./commit-budget.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { type ErrorCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
@@ -11,6 +15,7 @@ import type { Registry } from "../../core/registry.ts";
 import { remedyOf, retryMs } from "./failure.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { TableLanding } from "./table-landing.ts";
+import { Turn } from "./turn.ts";
 
 /** Tables landed at the same time in one round; bounds memory, not correctness. */
 const CONCURRENCY = 2;
@@ -18,10 +23,16 @@ const CONCURRENCY = 2;
 const DRAIN_MS = 5_000;
 /** Without appends the worker looks this often: for watermarks, retries and tables that it now owns. */
 const LOOK_MS = 1_000;
+/** Rounds while tables wait for their turn are at least this far apart; each looks at all of them. */
+const TURN_MS = 100;
+const COMMITS_PER_SECOND_DEFAULT = 100;
+const COMMIT_MS_MAX_DEFAULT = 10_000;
 
 export interface LandWorkerPorts extends LandPorts {
   readonly registry: Registry;
   readonly ownership: Ownership;
+  /** Shared with the others of this process that commit; absent: the worker's own. */
+  readonly budget?: CommitBudget;
 }
 
 export interface LandStatus {
@@ -30,11 +41,15 @@ export interface LandStatus {
   readonly state: "landing" | "retrying" | "stopped";
   readonly problem: string | undefined;
   readonly code: ErrorCode | undefined;
+  /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */
+  readonly intervalMs: number;
+  readonly intervalReason: string;
 }
 
 interface Entry {
   readonly type: EventType;
   landing: TableLanding | undefined;
+  readonly turn: Turn;
   state: LandStatus["state"];
   problem: string | undefined;
   code: ErrorCode | undefined;
@@ -59,20 +74,40 @@ class RoundWorker implements LandWorker {
   readonly #ports: LandWorkerPorts;
   readonly #options: LandOptions;
   readonly #entries = new Map<string, Entry>();
+  readonly #budget: CommitBudget;
+  #pace: Pace;
   #seenChanges = -1;
 
   constructor(ports: LandWorkerPorts, options: LandOptions) {
     this.#ports = ports;
     this.#options = options;
+    const { commitMs, commitMsMax, commitsPerSecond } = options;
+    this.#budget =
+      ports.budget ??
+      createCommitBudget(ports.clock, {
+        commitMs,
+        commitMsMax: commitMsMax ?? COMMIT_MS_MAX_DEFAULT,
+        commitsPerSecond: commitsPerSecond ?? COMMITS_PER_SECOND_DEFAULT,
+      });
+    this.#pace = paceOf([], this.#budget.forTables, this.#budget.options);
   }
 
   status(): readonly LandStatus[] {
-    return [...this.#entries.values()].map(({ type, state, problem, code }) => ({
+    return [...this.#entries.values()].map(({ type, turn, state, problem, code }) => ({
       table: type.name,
       state,
       problem,
       code,
+      intervalMs: turn.isFull ? 0 : this.#pace.intervalMs,
+      intervalReason: turn.isFull ? "a backlog lands without waiting" : this.#paceReason(),
     }));
+  }
+
+  #paceReason(): string {
+    const { intervalMs, wantedPerSecond, allowedPerSecond } = this.#pace;
+    if (intervalMs <= this.#options.commitMs) return "within the commit budget";
+    const [wanted, allowed] = [Math.ceil(wantedPerSecond), Math.floor(allowedPerSecond)];
+    return `commit budget: the tables want ${wanted} commits/s, ${allowed} are allowed`;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -80,15 +115,21 @@ class RoundWorker implements LandWorker {
     while (!signal.aborted) {
       const startedMs = clock.monotonicMs();
       const seen = log.appendCount;
+      let dueMs: number | undefined;
       try {
-        if ((await this.#round(signal)) || signal.aborted) continue;
+        const round = await this.#round(startedMs, signal);
+        if (round.hasBacklog || signal.aborted) continue;
+        ({ dueMs } = round);
       } catch (error) {
         // Only the declarations can fail here; the tables have their own handling.
         if (isAssertion(error) || signal.aborted) throw error;
         logger.error("landing cannot read what is declared", { error });
       }
-      await this.#waitForEvents(seen, signal);
-      await clock.sleep(startedMs + this.#options.commitMs - clock.monotonicMs(), signal);
+      if (dueMs === undefined) await this.#waitForEvents(seen, signal);
+      // Somebody waits for a turn, at the latest until a round would come anyway.
+      const nextMs = startedMs + this.#options.commitMs;
+      const wakeMs = dueMs === undefined ? nextMs : Math.max(startedMs + TURN_MS, Math.min(dueMs, nextMs));
+      await clock.sleep(wakeMs - clock.monotonicMs(), signal);
     }
   }
 
@@ -98,7 +139,7 @@ class RoundWorker implements LandWorker {
     const done = new AbortController();
     const timer = clock.sleep(DRAIN_MS, done.signal).then(() => limit.abort());
     try {
-      while ((await this.#round(limit.signal)) && !limit.signal.aborted);
+      while ((await this.#round(undefined, limit.signal)).hasBacklog && !limit.signal.aborted);
     } finally {
       done.abort();
       await timer;
@@ -106,11 +147,56 @@ class RoundWorker implements LandWorker {
     }
   }
 
-  /** @returns whether a table has a backlog */
-  async #round(signal: AbortSignal): Promise<boolean> {
-    await this.#ports.registry.refresh();
+  /**
+   * @param paceMs monotonic ms of its start; undefined: nothing waits for its turn
+   * @returns whether a table has a backlog, and when the first of those that wait for their turn is due
+   */
+  async #round(
+    paceMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<{ hasBacklog: boolean; dueMs: number | undefined }> {
+    const { clock, log, registry } = this.#ports;
+    const nowMs = paceMs ?? clock.monotonicMs();
+    await registry.refresh();
     this.#adopt();
-    return eachOf([...this.#entries.values()], CONCURRENCY, (entry) => this.#land(entry, signal));
+    const entries = [...this.#entries.values()];
+    for (const { landing, turn } of entries) if (landing) await turn.look(landing, log.appendCount, nowMs);
+    const open = entries.filter(({ landing }) => landing !== undefined);
+    this.#pace = paceOf(
+      open.map(({ turn }) => turn.gapMs(nowMs)),
+      this.#budget.forTables,
+      this.#budget.options,
+    );
+    const { intervalMs } = this.#pace;
+    entries.sort((a, b) => a.turn.dueMs(intervalMs, nowMs) - b.turn.dueMs(intervalMs, nowMs));
+    let dueMs: number | undefined;
+    const hasBacklog = await eachOf(entries, CONCURRENCY, async (entry) => {
+      if (!this.#isReady(entry)) return false;
+      const waitMs = paceMs === undefined ? 0 : this.#waitMs(entry, nowMs);
+      if (waitMs > 0) dueMs = Math.min(dueMs ?? Infinity, nowMs + waitMs);
+      else if (paceMs === undefined || !isIdle(entry, nowMs)) return this.#land(entry, nowMs, signal);
+      return false;
+    });
+    return { hasBacklog, dueMs };
+  }
+
+  /** Whether it is this worker's and may be tried; gives up what somebody else owns. */
+  #isReady(entry: Entry): boolean {
+    const { clock, ownership } = this.#ports;
+    if (!ownership.owns(entry.type.name)) {
+      discard(entry); // whoever has it now knows better what is in the table
+      return false;
+    }
+    return entry.state !== "stopped" && entry.retryAtMs <= clock.monotonicMs();
+  }
+
+  /** How long it still has to wait for its turn, ms. */
+  #waitMs({ landing, turn }: Entry, nowMs: number): number {
+    const { commitMsMax } = this.#budget.options;
+    if (turn.isFull || (landing && !turn.isWaiting)) return 0;
+    const earlyMs = turn.dueMs(this.#pace.intervalMs, nowMs) - nowMs;
+    if (earlyMs > 0) return earlyMs;
+    return turn.waitedMs(nowMs) >= commitMsMax ? 0 : this.#budget.waitMs();
   }
 
   #adopt(): void {
@@ -122,6 +208,7 @@ class RoundWorker implements LandWorker {
       this.#entries.set(value.name, {
         type: value,
         landing: undefined,
+        turn: new Turn(),
         state: "landing",
         problem: undefined,
         code: undefined,
@@ -131,16 +218,20 @@ class RoundWorker implements LandWorker {
     }
   }
 
-  async #land(entry: Entry, signal: AbortSignal): Promise<boolean> {
-    const { clock, ownership } = this.#ports;
-    if (!ownership.owns(entry.type.name)) {
-      discard(entry); // whoever has it now knows better what is in the table
-      return false;
-    }
-    if (entry.state === "stopped" || entry.retryAtMs > clock.monotonicMs() || signal.aborted) return false;
+  async #land(entry: Entry, roundMs: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
+    const { turn } = entry;
     try {
-      entry.landing ??= await TableLanding.open(this.#ports, this.#options, entry.type);
-      const { hasBacklog } = await entry.landing.step(signal);
+      if (!entry.landing) {
+        entry.landing = await TableLanding.open(this.#ports, this.#options, entry.type);
+        if (entry.landing.state.snapshot.version === 0) this.#budget.spendOther(1);
+      }
+      turn.triedMs = roundMs;
+      const { hasBacklog, isCommitted } = await entry.landing.step(signal);
+      if (isCommitted) {
+        this.#budget.spend(1);
+        turn.landed(roundMs, hasBacklog);
+      } else if (!hasBacklog) turn.forget();
       Object.assign(entry, { state: "landing", problem: undefined, code: undefined, failures: 0 });
       return hasBacklog;
     } catch (error) {
@@ -188,6 +279,12 @@ class RoundWorker implements LandWorker {
 function discard(entry: Entry): void {
   entry.landing?.discard();
   entry.landing = undefined;
+  entry.turn.forget();
+}
+
+/** Nothing to land, and looked after a moment ago: for watermarks and the health of the table that is enough. */
+function isIdle({ landing, turn }: Entry, nowMs: number): boolean {
+  return landing !== undefined && !turn.isWaiting && nowMs - turn.triedMs < LOOK_MS;
 }
 
 /** Runs `work` over `items`, at most `width` at a time. @returns whether any answered true */

@@ -109,7 +109,7 @@ test("each landing commit names the one before it, across restarts, other owners
   await send(at, [event(3)]);
   await other.step(never);
   await send(at, [event(4)]);
-  expect(await landing.step(never)).toEqual({ hasBacklog: true });
+  expect(await landing.step(never)).toEqual({ hasBacklog: true, isCommitted: false });
   await landing.step(never);
   const table = at.openTable("order.created");
   const empty = { operation: "OPTIMIZE", add: [], remove: [], txns: [], info: {} };
