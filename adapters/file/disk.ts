@@ -70,6 +70,34 @@ export const systemDisk: Disk = {
   },
 };
 
+/**
+ * The same disk; `onFailed` is told of every directory that could not be synced, also where whoever asked can do
+ * without (caches). The kernel reports such an error once: the next sync of that directory may succeed and cover
+ * names that matter, without having written any.
+ */
+export function watchDirectories(disk: Disk, onFailed: (cause: unknown) => void): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    close: (fd) => disk.close(fd),
+    read: (fd, target, position) => disk.read(fd, target, position),
+    write: (fd, source, position) => disk.write(fd, source, position),
+    datasync: (fd) => disk.datasync(fd),
+    truncate: (fd, length) => disk.truncate(fd, length),
+    size: (path) => disk.size(path),
+    freeBytes: async (path) => disk.freeBytes?.(path),
+    readFile: (path) => disk.readFile(path),
+    list: (directory) => disk.list(directory),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    makeDirectory: (path) => disk.makeDirectory(path),
+    syncDirectory: (path) =>
+      disk.syncDirectory(path).catch((error: unknown) => {
+        onFailed(error);
+        throw error;
+      }),
+  };
+}
+
 /** Writes all of `source`; a short write is followed by another, which then tells what is wrong. */
 export async function writeFully(
   disk: Disk,
@@ -122,6 +150,12 @@ export async function replaceFile(disk: Disk, path: string, bytes: Uint8Array): 
 export function isDiskFull(error: unknown): boolean {
   const code = codeOf(error);
   return code === "ENOSPC" || code === "EDQUOT";
+}
+
+/** Whether a sync failed, of a file or a directory. */
+export function isSyncFailure(error: unknown): boolean {
+  const call = error instanceof Error && "syscall" in error ? error.syscall : undefined;
+  return call === "fsync" || call === "fdatasync";
 }
 
 /** Says which file, and at which byte, is not what was written. */

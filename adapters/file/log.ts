@@ -25,7 +25,7 @@ import type {
   StreamOptions,
 } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
-import { type Disk, isDiskFull, replaceFile, systemDisk } from "./disk.ts";
+import { type Disk, isDiskFull, isSyncFailure, replaceFile, systemDisk, watchDirectories } from "./disk.ts";
 import { Holds } from "./holds.ts";
 import { Journal } from "./journal.ts";
 import { checkUnlocked, type DirectoryLock, lockDirectory } from "./lock.ts";
@@ -90,14 +90,18 @@ export interface FileLogOptions extends Partial<FileLogLimits> {
   readonly disk?: Disk;
 }
 
-/** @throws log.locked, log.corrupt, log.identity */
+/** @throws log.locked, log.corrupt, log.identity, log.sync_failed */
 export async function openFileLog(options: FileLogOptions): Promise<Log> {
-  const { directory, disk = systemDisk, readOnly = false } = options;
+  const { directory, readOnly = false } = options;
+  const syncs: { fail: (cause: unknown) => unknown; failure?: unknown } = {
+    fail: (cause) => (syncs.failure ??= cause),
+  };
+  const disk = watchDirectories(options.disk ?? systemDisk, (cause) => syncs.fail(cause));
   if (!readOnly) await disk.makeDirectory(directory);
   let lock: DirectoryLock | undefined;
-  if (readOnly) await checkUnlocked(disk, directory);
-  else lock = await lockDirectory(disk, directory);
   try {
+    if (readOnly) await checkUnlocked(disk, directory);
+    else lock = await lockDirectory(disk, directory);
     const id = await identify(options, disk);
     const limits: FileLogLimits = { ...DEFAULT_LIMITS, ...options };
     const { randomness, logger } = options;
@@ -112,10 +116,16 @@ export async function openFileLog(options: FileLogOptions): Promise<Log> {
     }
     const holds = await Holds.open(disk, directory);
     if (!readOnly) await keepReserve({ disk, directory, logger });
-    return new FileLog({ ...options, id, disk, lock, limits, state, segments, holds });
+    if (syncs.failure) throw syncs.failure;
+    const log = new FileLog({ ...options, id, disk, lock, limits, state, segments, holds });
+    syncs.fail = (cause) => log.fail(cause);
+    return log;
   } catch (error) {
     lock?.release();
-    throw error;
+    if (!isSyncFailure(error)) throw error;
+    throw new MuaraError("log.sync_failed", `the log cannot be made durable: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -193,6 +203,11 @@ class FileLog implements Log {
         parts.onFatal?.(error);
       },
     });
+  }
+
+  /** Ends the log: what is on disk is in doubt. @returns what every call throws from here on */
+  fail(cause: unknown): MuaraError {
+    return this.#journal.fail(cause);
   }
 
   get appendCount(): number {
@@ -291,7 +306,7 @@ class FileLog implements Log {
   #diskFailed(error: unknown): never {
     if (error instanceof MuaraError || !(error instanceof Error && "code" in error)) throw error;
     if (isDiskFull(error)) throw new MuaraError("log.full", "the disk is full", { cause: error });
-    throw this.#journal.fail(error);
+    throw this.fail(error);
   }
 
   async refusal(): Promise<MuaraError | undefined> {

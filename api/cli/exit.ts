@@ -1,7 +1,7 @@
 /**
  * Exit codes and the texts of failures: what went wrong, why, and the next command. 0 done, 1 failed, 2 usage,
  * 3 not found, 4 not allowed, 5 conflict, 6 a check did not hold, 7 unreachable or timed out (retry is sensible),
- * 130 interrupted.
+ * 75 the disk refused durability (a supervisor may start it again), 130 interrupted.
  */
 import { MuaraError } from "../../core/errors.ts";
 import { visible } from "./output.ts";
@@ -15,6 +15,7 @@ export const EXIT = {
   conflict: 5,
   checkFailed: 6,
   unreachable: 7,
+  durability: 75,
   interrupted: 130,
 } as const;
 
@@ -53,7 +54,8 @@ export function describeFailure(error: unknown): { readonly text: string; readon
   }
   if (error instanceof MuaraError) {
     const text = `muara: ${visibleLines(error.message)} (${error.code})\n  ${hintOf(error)}\n`;
-    return { text, exitCode: exitCodeOfStatus(error.status) };
+    const isDurability = error.code === "log.sync_failed" || error.code === "store.sync_failed";
+    return { text, exitCode: isDurability ? EXIT.durability : exitCodeOfStatus(error.status) };
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
