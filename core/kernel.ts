@@ -96,6 +96,25 @@ export class Kernel {
   }
 
   /**
+   * The same of ids that lie as UTF-8 in one buffer: no string is made.
+   * @param index [id × 2] start and length in `bytes`
+   * @returns [id × 2]
+   */
+  identitiesAt(bytes: Uint8Array, index: Uint32Array, secret: Uint8Array): BigUint64Array {
+    assert(secret.length === 16, "a table's secret has 16 bytes");
+    const memory = this.#memory;
+    const count = index.length >>> 1;
+    for (let i = 0; i < count; i++)
+      assert(index[i * 2]! + index[i * 2 + 1]! <= bytes.length, "an id lies outside of its bytes");
+    const [secretAt, places, out, text] = memory.place(16, count * 8, count * 16, bytes.length);
+    memory.bytes(secretAt, 16).set(secret);
+    memory.words(places, count * 2).set(index);
+    memory.bytes(text, bytes.length).set(bytes);
+    memory.exports.identifyAll(text, places, count, secretAt, out);
+    return memory.unsignedLongs(out, count * 2).slice();
+  }
+
+  /**
    * Orders records by event time; equal times keep their order in `selected`.
    * @param timesUs [record]
    * @param selected [n] positions in `timesUs`

@@ -10,7 +10,7 @@ import type { AddFile, TableChange } from "../../core/ports/table-log.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { ensureTable } from "../../lake/tables.ts";
-import { newSecret } from "../../workers/land/identities.ts";
+import { newSecret } from "../../lake/id-key.ts";
 import { type AuditCounts, LandingAudit } from "./landing-audit.ts";
 import { below, pick } from "./landing-events.ts";
 import { LandingWorld, type Owner, type Plant } from "./landing-world.ts";

@@ -1,95 +1,120 @@
 /**
- * The id set of a table: which ids landed within the horizon. It is rebuilt from the table's own id column, so it is
- * a function of the table version and needs no file of its own. Identities are keyed with a secret of the table, so
- * that nobody outside can aim for collisions.
+ * The id set of a table: which ids landed within the horizon. It is a function of the table version alone: the ids of
+ * its files and of its removed rows, whatever way led there. Three ways do: landing itself, from commit to commit
+ * (`rollForward`), and from nothing (`rebuildIdentities`). Only generations that the slowest cursor has passed may be
+ * missing.
  */
-import type { Randomness } from "../../core/clock.ts";
 import { INGEST_DATE } from "../../core/columns.ts";
-import { MuaraError } from "../../core/errors.ts";
-import type { IdentitySet, Kernel } from "../../core/kernel.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
-import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
-import { readColumns } from "../../lake/parquet/rows.ts";
-import { storePathOf } from "../../lake/table/add-file.ts";
+import { hasCode } from "../../core/errors.ts";
+import type { IdentitySet } from "../../core/kernel.ts";
+import { REMOVED_TXN } from "../../core/landed.ts";
+import type { AddFile, TableCommit, TableLog } from "../../core/ports/table-log.ts";
+import { secretOf } from "../../lake/id-key.ts";
+import { type IdentityPorts, identityRows } from "../../lake/identity-rows.ts";
+import { readRemovedIds } from "../../lake/removed-ids.ts";
 import type { LandingState } from "./state.ts";
 import { slowestIngestMs } from "./slowest.ts";
 
-/** Table property that holds the secret: 32 hex digits. */
-const ID_KEY = "muara.idKey";
+/** Commits fetched at once. */
+const READ_AHEAD = 16;
+/** Versions that a set is rolled forward over; beyond them building it anew is not slower. */
+const ROLL_MAX = 20_000;
 
-/** Table properties of a new event table. */
-export function newSecret(randomness: Randomness): Readonly<Record<string, string>> {
-  return { [ID_KEY]: randomness.uuid().replaceAll("-", "") };
-}
-
-/** @returns [16] @throws table.corrupt where the table has no usable secret */
-export function secretOf(snapshot: TableSnapshot): Uint8Array {
-  const hex = snapshot.metadata?.configuration[ID_KEY] ?? "";
-  if (!/^[0-9a-f]{32}$/.test(hex)) {
-    throw new MuaraError(
-      "table.corrupt",
-      `${snapshot.metadata?.name}: table property ${ID_KEY} is missing or malformed.`,
-      {
-        details: { property: ID_KEY },
-      },
-    );
-  }
-  return Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16));
-}
-
-export interface IdentityPorts {
-  readonly store: ObjectStore;
-  readonly kernel: Kernel;
+/** Empties the set and adds what the table's files and removed rows hold. */
+export async function rebuildIdentities(
+  ports: IdentityPorts,
+  ids: IdentitySet,
+  table: string,
+  state: LandingState,
+): Promise<void> {
+  ids.clear();
+  await addFiles(ports, ids, table, state, state.snapshot.files.values());
+  await addRemoved(ports, ids, table, state);
+  ids.expire(slowestIngestMs(state.partitions));
 }
 
 /**
- * Adds the ids of every file that came since `before` (of all, without it) and may hold one within the horizon.
- * Takes a generation more than it needs rather than one less: what is too old is expired at the end.
+ * Brings a set from an earlier version of the table to `state`.
+ * @returns versions rolled over; undefined where that cannot be told from the commits: the set is unchanged then
  */
-export async function addIdentities(
+export async function rollForward(
   ports: IdentityPorts,
   ids: IdentitySet,
   table: string,
-  before: LandingState | undefined,
-  after: LandingState,
-): Promise<void> {
-  const slowestMs = slowestIngestMs(after.partitions);
-  const secret = secretOf(after.snapshot);
-  for (const file of after.snapshot.files.values()) {
-    if (before?.snapshot.files.has(file.path) || !mayBeWithin(file, slowestMs - ids.horizonMs)) continue;
-    await insertFile(ports, table, ids, secret, file);
+  log: TableLog,
+  fromVersion: number,
+  state: LandingState,
+): Promise<number | undefined> {
+  const { version, files } = state.snapshot;
+  if (version - fromVersion > ROLL_MAX) return undefined;
+  const gained = new Set<string>();
+  let hasRemoved = false;
+  for (let first = fromVersion + 1; first <= version; first += READ_AHEAD) {
+    const count = Math.min(READ_AHEAD, version - first + 1);
+    const commits = await Promise.all(Array.from({ length: count }, (_, i) => readCommit(log, first + i)));
+    for (const commit of commits) {
+      if (!commit || !follow(commit, gained)) return undefined;
+      hasRemoved ||= commit.txns.some(({ appId }) => appId === REMOVED_TXN);
+    }
   }
-  ids.expire(slowestMs);
+  const added = [...gained].map((path) => files.get(path));
+  if (added.includes(undefined)) return undefined; // commits and snapshot disagree
+  await addFiles(ports, ids, table, state, added as readonly AddFile[]);
+  if (hasRemoved) await addRemoved(ports, ids, table, state);
+  ids.expire(slowestIngestMs(state.partitions));
+  return version - fromVersion;
 }
 
-async function insertFile(
+/**
+ * Notes which files hold rows that came since: those of new rows, and what they were rewritten to.
+ * @returns false where rows went away without `muara:removed`, or the metadata (the secret) changed
+ */
+function follow({ add, remove, txns, metadata }: TableCommit, gained: Set<string>): boolean {
+  const isRecorded = txns.some(({ appId }) => appId === REMOVED_TXN);
+  if (metadata || (!isRecorded && remove.some((file) => file.dataChange))) return false;
+  let isRewritten = false;
+  for (const { path } of remove) isRewritten = gained.delete(path) || isRewritten;
+  for (const { path, dataChange } of add) if (dataChange || isRewritten) gained.add(path);
+  return true;
+}
+
+async function addFiles(
   ports: IdentityPorts,
-  table: string,
   ids: IdentitySet,
-  secret: Uint8Array,
-  file: AddFile,
+  table: string,
+  { snapshot, partitions }: LandingState,
+  files: Iterable<AddFile>,
 ): Promise<void> {
-  const path = storePathOf(table, file.path);
-  const bytes = await ports.store.get(path);
-  if (!bytes)
-    throw new MuaraError("table.corrupt", `${table} names ${file.path}, which does not exist.`, {
-      details: { path },
-    });
-  const columns = await readColumns(bytes, ["event_id", "ingest_time"]);
-  const times = columns["ingest_time"] as readonly (bigint | null)[];
-  const texts: string[] = [];
-  const ingestMs: number[] = [];
-  columns["event_id"]!.forEach((id, i) => {
-    const time = times[i] ?? null;
-    if (typeof id !== "string" || time === null) return; // a foreign row, which no event can repeat
-    texts.push(id);
-    ingestMs.push(Number(time / 1_000n));
-  });
-  ids.insert(texts.length, ports.kernel.identities(texts, secret), Float64Array.from(ingestMs));
+  const oldestMs = slowestIngestMs(partitions) - ids.horizonMs;
+  const secret = secretOf(snapshot);
+  for (const file of files) {
+    if (!mayBeWithin(file, oldestMs)) continue;
+    for await (const { count, identities, ingestMs } of identityRows(ports, table, file, secret))
+      ids.insert(count, identities, ingestMs);
+  }
+}
+
+async function addRemoved(
+  ports: IdentityPorts,
+  ids: IdentitySet,
+  table: string,
+  { snapshot }: LandingState,
+): Promise<void> {
+  const removed = await readRemovedIds(ports, table, snapshot);
+  if (removed) ids.insert(removed.count, removed.identities, removed.ingestMs);
 }
 
 /** Whether a file can hold a row accepted at or after `fromMs`: its day ends later. */
 function mayBeWithin(file: AddFile, fromMs: number): boolean {
   const date = file.partitionValues[INGEST_DATE];
   return !date || Date.parse(`${date}T00:00:00Z`) + 86_400_000 > fromMs;
+}
+
+async function readCommit(log: TableLog, version: number): Promise<TableCommit | undefined> {
+  try {
+    return await log.read(version);
+  } catch (error) {
+    if (hasCode(error, "table.version_not_found")) return undefined;
+    throw error;
+  }
 }

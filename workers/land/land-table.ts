@@ -5,7 +5,6 @@
  */
 import { landConsumer } from "../../core/landed.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { envelopePaths } from "../../core/event-type.ts";
 import { isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { IdentitySet } from "../../core/kernel.ts";
 import { planColumns } from "../../core/columns.ts";
@@ -17,17 +16,18 @@ import type {
   TableSnapshot,
   Verdict,
 } from "../../core/ports/table-log.ts";
+import { newSecret, secretOf } from "../../lake/id-key.ts";
 import { storePathOf } from "../../lake/table/add-file.ts";
 import { ensureTable, missingColumns } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
-import { addIdentities, newSecret, secretOf } from "./identities.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
 import { slowestIngestMs } from "./slowest.ts";
 import { stateOf, verifyWitnesses, type LandingState } from "./state.ts";
+import { TableIdentities } from "./table-identities.ts";
 
 export class LandTable {
-  readonly ids: IdentitySet;
+  readonly #identities: TableIdentities;
   readonly #ports: LandPorts;
   readonly #type: EventType;
   readonly #stream: StreamInfo;
@@ -43,12 +43,13 @@ export class LandTable {
     stream: StreamInfo,
     opened: { readonly log: TableLog; readonly state: LandingState; readonly lineage: Lineage },
   ) {
-    this.ids = ports.kernel.createIdentitySet(options);
+    const { log, state } = opened;
+    this.#identities = new TableIdentities(ports, options, type, log, state.snapshot.metadata?.id ?? "");
     this.#ports = ports;
     this.#type = type;
     this.#stream = stream;
-    this.#log = opened.log;
-    this.#state = opened.state;
+    this.#log = log;
+    this.#state = state;
     this.#lineage = opened.lineage;
   }
 
@@ -74,12 +75,16 @@ export class LandTable {
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
     try {
       await table.#hold();
-      await table.#syncIdentities(undefined);
+      await table.#identities.open(table.#state);
     } catch (error) {
       table.discard();
       throw error;
     }
     return table;
+  }
+
+  get ids(): IdentitySet {
+    return this.#identities.ids;
   }
 
   get state(): LandingState {
@@ -98,6 +103,11 @@ export class LandTable {
   /** What the next landing commit names as its predecessor. */
   get previous(): string | null {
     return this.#lineage.landing ?? null;
+  }
+
+  /** Stores the ids for the next start, where it is worth it. Nothing may be tentative. */
+  async saveImage(): Promise<void> {
+    if (this.#isKnown) await this.#identities.saveIfDue(this.#state, this.#lineage, true);
   }
 
   /** Frees the id set. */
@@ -125,8 +135,10 @@ export class LandTable {
       this.#state = stateOf(outcome.snapshot, this.#ports.log, this.#stream);
       this.#lineage = lineageAfter(this.#lineage, outcome.commit);
       this.ids.expire(slowestIngestMs(this.#state.partitions));
+      this.#identities.committed(landedIn(change));
       this.#isKnown = true;
       await this.#hold();
+      await this.#identities.saveIfDue(this.#state, this.#lineage, false);
       return true;
     }
     this.ids.undo();
@@ -139,19 +151,9 @@ export class LandTable {
         details: { table: this.#type.name, version: this.#state.snapshot.version },
       });
     await verifyWitnesses(this.#state, this.#ports.log, this.#stream, this.#ports.kernel);
-    await this.#syncIdentities(before);
+    await this.#identities.follow(before, this.#state);
     this.#isKnown = true;
     return false;
-  }
-
-  /** Brings the id set from an earlier state of the table to the present one; from nothing where files went away. */
-  async #syncIdentities(before: LandingState | undefined): Promise<void> {
-    if (envelopePaths(this.#type).id === undefined) return;
-    const { snapshot } = this.#state;
-    const isGrown =
-      before !== undefined && [...before.snapshot.files.keys()].every((path) => snapshot.files.has(path));
-    if (!isGrown) this.ids.clear();
-    await addIdentities(this.#ports, this.ids, this.#type.name, isGrown ? before : undefined, this.#state);
   }
 
   /** Only after a proven refusal: no version names these files. One that stays is left to the sweeper. */
@@ -177,6 +179,11 @@ export class LandTable {
     }));
     return this.#ports.log.hold(landConsumer(this.#stream.name), holds);
   }
+}
+
+/** Rows that a change lands. */
+function landedIn({ info }: TableChange): number {
+  return (info as unknown as LandInfo).ledger.reduce((sum, line) => sum + line.landed, 0);
 }
 
 /**

@@ -52,6 +52,12 @@ export function lineageAfter(lineage: Lineage, commit: TableCommit): Lineage {
   return { base: writingOf(commit), landing: isLanding ? commit.commitId : lineage.landing };
 }
 
+/** Which writing of a version the table has; undefined where there is none, or none any more. */
+export async function readWriting(table: TableLog, version: number): Promise<string | undefined> {
+  const commit = await readOrNothing(table, version);
+  return commit && writingOf(commit);
+}
+
 /** @throws land.fenced where the version that the state was read from is gone or was written anew */
 export async function checkBase(table: TableLog, version: number, lineage: Lineage): Promise<void> {
   if (lineage.base === undefined) return;

@@ -9,6 +9,8 @@ import type { TableLog } from "../../core/ports/table-log.ts";
 export interface LandPorts {
   readonly log: Log;
   readonly store: ObjectStore;
+  /** Where state images lie, on this machine; without it every start reads the ids from the lake. */
+  readonly state?: ObjectStore;
   readonly openTable: (name: string) => TableLog;
   readonly kernel: Kernel;
   readonly clock: Clock;
@@ -30,6 +32,10 @@ export interface LandOptions {
   /** Ingest times at most this far apart are compared for duplicates, ms. */
   readonly horizonMs: number;
   readonly generationMs: number;
+  /** New ids after which a state image is written. */
+  readonly imageIds?: number;
+  /** Commits after which a state image is written. */
+  readonly imageCommits?: number;
   readonly disorderMs: number;
   readonly idleAfterMs: number;
   readonly skewMs: number;

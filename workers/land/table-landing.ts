@@ -87,6 +87,11 @@ export class TableLanding {
     return this.#table.isKnown;
   }
 
+  /** At a clean stop: stores what the next start would have to read again. */
+  saveImage(): Promise<void> {
+    return this.#table.saveImage();
+  }
+
   /** Frees the kernel's memory. The landing must not be used afterwards. */
   discard(): void {
     this.#table.discard();
@@ -167,7 +172,14 @@ export class TableLanding {
     const add = await writeDataFiles(this.#ports, this.#type.name, this.#encoder, batches, judged, state);
     // Before the commit: a crash between the two leaves a file that nobody names, never a commit without its file.
     const side = await writeSideRows(this.#ports, this.#type.name, batches, judged, state);
-    const info: LandInfo = { kind: "land", previous: this.#table.previous, ledger, side };
+    const replays = side.replays > 0 ? { replays: side.replays } : {};
+    const info: LandInfo = {
+      kind: "land",
+      previous: this.#table.previous,
+      ledger,
+      side: side.path,
+      ...replays,
+    };
     return this.#commit(after, watermarkMs, add, info, signal);
   }
 

@@ -143,7 +143,10 @@ class RoundWorker implements LandWorker {
     } finally {
       done.abort();
       await timer;
-      for (const entry of this.#entries.values()) discard(entry);
+      for (const entry of this.#entries.values()) {
+        await entry.landing?.saveImage();
+        discard(entry);
+      }
     }
   }
 

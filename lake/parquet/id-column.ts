@@ -1,0 +1,193 @@
+/**
+ * The id and ingest time of every row of a data file, for rebuilding an id set: ids stay bytes in one buffer per row
+ * group, times become doubles, and nothing is allocated per row (about 10x a general reader).
+ *
+ * The surprising rule: it reads only the encodings in which our writer and DuckDB write these two columns, and says
+ * so where a file has others (or NULLs): the caller has a general reader for those.
+ */
+import { zstdDecompressSync } from "node:zlib";
+import { parquetMetadata, type PageHeader, type RowGroup, type SchemaElement } from "hyparquet";
+import { parquetHeader } from "hyparquet/src/column.js";
+import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
+
+const MAGIC = "PAR1";
+const WORD = 2 ** 32;
+
+export interface IdRows {
+  readonly count: number;
+  /** The ids' UTF-8, somewhere. */
+  readonly bytes: Uint8Array;
+  /** [row × 2] start and length in `bytes`. */
+  readonly index: Uint32Array;
+  /** [row] whole ms since 1970 UTC. */
+  readonly ingestMs: Float64Array;
+}
+
+/** @returns [row group]; undefined where the file needs the general reader, damaged ones included */
+export function readIdRows(file: Uint8Array, id: string, ingestTime: string): readonly IdRows[] | undefined {
+  if (Buffer.from(file.buffer, file.byteOffset, Math.min(file.length, 4)).toString("latin1") !== MAGIC)
+    return undefined;
+  try {
+    const { schema, row_groups: groups } = parquetMetadata(new Uint8Array(file).buffer);
+    const rows: IdRows[] = [];
+    for (const group of groups) {
+      const count = Number(group.num_rows);
+      const ids = readIds(pagesOf(file, schema, group, id, isText), count);
+      const ingestMs = readTimes(pagesOf(file, schema, group, ingestTime, isMicros), count);
+      if (!ids || !ingestMs) return undefined;
+      rows.push({ count, ...ids, ingestMs });
+    }
+    return rows;
+  } catch {
+    return undefined; // whatever it is, the general reader says it better
+  }
+}
+
+function isText({ type, converted_type: converted }: SchemaElement): boolean {
+  return type === "BYTE_ARRAY" && converted === "UTF8";
+}
+
+function isMicros({ type, converted_type: converted }: SchemaElement): boolean {
+  return type === "INT64" && converted === "TIMESTAMP_MICROS";
+}
+
+/** A page of values without NULLs. */
+interface Page {
+  readonly isDictionary: boolean;
+  readonly encoding: string;
+  readonly count: number;
+  readonly values: Uint8Array;
+}
+
+/** The pages of a column in a row group; undefined where it is none of ours. */
+function pagesOf(
+  file: Uint8Array,
+  schema: readonly SchemaElement[],
+  group: RowGroup,
+  name: string,
+  isExpected: (element: SchemaElement) => boolean,
+): readonly Page[] | undefined {
+  const element = schema.find((candidate) => candidate.name === name);
+  const chunk = group.columns.find(
+    ({ meta_data: data }) => data?.path_in_schema.join("\0") === name,
+  )?.meta_data;
+  if (!chunk || !element || !isExpected(element)) return undefined;
+  if (chunk.codec !== "ZSTD" && chunk.codec !== "UNCOMPRESSED") return undefined;
+  const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
+  const bytes = file.subarray(start, start + Number(chunk.total_compressed_size));
+  const reader = { view: viewOf(bytes), offset: 0 };
+  const pages: Page[] = [];
+  while (reader.offset < bytes.length) {
+    const header = parquetHeader(reader);
+    const end = reader.offset + header.compressed_page_size;
+    const stored = bytes.subarray(reader.offset, end);
+    const page = pageOf(header, stored, chunk.codec === "ZSTD", element.repetition_type !== "REQUIRED");
+    if (!page) return undefined;
+    pages.push(page);
+    reader.offset = end;
+  }
+  return pages;
+}
+
+function viewOf(bytes: Uint8Array): DataView<ArrayBuffer> {
+  return new DataView(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
+}
+
+function pageOf(
+  header: PageHeader,
+  stored: Uint8Array,
+  isZstd: boolean,
+  isOptional: boolean,
+): Page | undefined {
+  const { data_page_header: first, data_page_header_v2: second, dictionary_page_header: dictionary } = header;
+  const size = header.uncompressed_page_size;
+  if (dictionary) {
+    const values = isZstd ? inflate(stored, size) : stored;
+    return { isDictionary: true, encoding: "PLAIN", count: dictionary.num_values, values };
+  }
+  if (second) {
+    const { num_nulls: nulls, num_values: count, encoding } = second;
+    const levels = second.definition_levels_byte_length + second.repetition_levels_byte_length;
+    if (nulls > 0 || second.repetition_levels_byte_length > 0) return undefined;
+    const packed = stored.subarray(levels);
+    const values = isZstd && second.is_compressed !== false ? inflate(packed, size - levels) : packed;
+    return { isDictionary: false, encoding, count, values };
+  }
+  if (!first) return undefined;
+  const { num_values: count, encoding } = first;
+  const page = isZstd ? inflate(stored, size) : stored;
+  const start = isOptional ? behindLevels(page, count) : 0;
+  return start === undefined
+    ? undefined
+    : { isDictionary: false, encoding, count, values: page.subarray(start) };
+}
+
+function inflate(bytes: Uint8Array, size: number): Uint8Array {
+  return zstdDecompressSync(bytes, { maxOutputLength: Math.max(size, 1) });
+}
+
+/** Where the values of a data page of version 1 begin: behind levels that say "present" for every row. */
+function behindLevels(page: Uint8Array, count: number): number | undefined {
+  const view = viewOf(page);
+  const length = view.getUint32(0, true);
+  const levels = new Uint8Array(count);
+  readRleBitPackedHybrid({ view, offset: 4 }, 1, levels, length);
+  return levels.includes(0) ? undefined : 4 + length;
+}
+
+function readIds(
+  pages: readonly Page[] | undefined,
+  rows: number,
+): Pick<IdRows, "bytes" | "index"> | undefined {
+  if (!pages || pages.some(({ isDictionary, encoding }) => isDictionary || encoding !== "PLAIN"))
+    return undefined;
+  const bytes = pages.length === 1 ? pages[0]!.values : Buffer.concat(pages.map(({ values }) => values));
+  const view = viewOf(bytes);
+  const index = new Uint32Array(rows * 2);
+  let at = 0;
+  for (let row = 0; row < rows; row++) {
+    const length = view.getUint32(at, true);
+    index[row * 2] = at + 4;
+    index[row * 2 + 1] = length;
+    at += 4 + length;
+  }
+  return at === bytes.length ? { bytes, index } : undefined;
+}
+
+function readTimes(pages: readonly Page[] | undefined, rows: number): Float64Array | undefined {
+  if (!pages) return undefined;
+  const times = new Float64Array(rows);
+  let dictionary: Float64Array = new Float64Array(0);
+  let row = 0;
+  for (const { isDictionary, encoding, count, values } of pages) {
+    if (isDictionary) {
+      dictionary = plainTimes(values, count);
+      continue;
+    }
+    if (encoding === "PLAIN") times.set(plainTimes(values, count), row);
+    else if (encoding === "RLE_DICTIONARY")
+      readDictionaryTimes(values, dictionary, times.subarray(row, row + count));
+    else return undefined;
+    row += count;
+  }
+  return row === rows && !times.includes(Number.NaN) ? times : undefined;
+}
+
+function readDictionaryTimes(values: Uint8Array, dictionary: Float64Array, times: Float64Array): void {
+  const places = new Uint32Array(times.length);
+  const width = values[0]!;
+  if (width > 0)
+    readRleBitPackedHybrid({ view: viewOf(values), offset: 1 }, width, places, values.length - 1);
+  for (let i = 0; i < times.length; i++) times[i] = dictionary[places[i]!] ?? Number.NaN;
+}
+
+/** Little-endian µs as ms; what is no exact double is no time of ours. */
+function plainTimes(values: Uint8Array, count: number): Float64Array {
+  const view = viewOf(values);
+  const times = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const us = view.getInt32(i * 8 + 4, true) * WORD + view.getUint32(i * 8, true);
+    times[i] = Number.isSafeInteger(us) ? Math.trunc(us / 1000) : Number.NaN;
+  }
+  return times;
+}
