@@ -57,6 +57,8 @@ interface Base {
   readonly logger: Logger;
   readonly log: Log;
   readonly store: ObjectStore;
+  /** Caches of this machine; deleting them costs time only. */
+  readonly state: ObjectStore;
   readonly kernel: Kernel;
   readonly registry: Registry;
   readonly authenticator: Authenticator | null;
@@ -129,9 +131,10 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, store, module] = await Promise.all([
+  const [log, store, state, module] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services),
+    openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
   ]);
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
@@ -147,6 +150,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     logger,
     log,
     store,
+    state,
     kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16))),
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
