@@ -84,6 +84,13 @@ export const configSchema = z.strictObject({
       sqlBytes: bytes(65_536).describe("length of the SQL text, bytes"),
       concurrency: count(4).describe("queries at a time"),
       warm: z.int().min(0).max(8).default(1).describe("query processes kept ready"),
+      answerBytes: bytes(512 * MIB).describe("length of an answer; beyond it it is cut off, bytes"),
+      namespace: z
+        .enum(["auto", "required", "off"])
+        .default("auto")
+        .describe(
+          "query processes in namespaces of their own: where the machine allows it, or no SQL without, or never",
+        ),
     })
     .prefault({}),
 });

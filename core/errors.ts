@@ -168,6 +168,22 @@ const TABLE = {
     retryable: false,
     help: "A value cannot be held exactly by its column. Declare a wider type, then replay.",
   },
+  // dead letters
+  "dead_letter.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No dead letter of this id, or none that you may read. List what is there.",
+  },
+  "dead_letter.replayed": {
+    status: 409,
+    retryable: false,
+    help: "A dead letter is replayed once. Where it died again, replay the dead letter that came of it.",
+  },
+  "dead_letter.correction": {
+    status: 422,
+    retryable: false,
+    help: "The correction does not fit the event. Compare its pointers with the bytes that `show` prints.",
+  },
   "event.value_type": {
     status: 422,
     retryable: false,
@@ -304,6 +320,16 @@ const TABLE = {
     status: 422,
     retryable: false,
     help: "The query ran into its memory limit. Narrow or pre-aggregate it.",
+  },
+  "sql.answer_too_large": {
+    status: 422,
+    retryable: false,
+    help: "The answer exceeds query.answerBytes. Ask for fewer rows or columns, or aggregate.",
+  },
+  "sql.unavailable": {
+    status: 503,
+    retryable: false,
+    help: "query.namespace is required, but this machine allows no namespaces. Allow them, or set it to auto.",
   },
   "sql.busy": { status: 429, retryable: true, help: "All query slots are in use. Wait as Retry-After says." },
   // the process

@@ -10,17 +10,20 @@ import module from "node:module";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { csvRows, jsonRows, ndjsonRows, type RowEncoder } from "./encode.ts";
-import { readFailure } from "./failure.ts";
+import { readFailure, type Phase } from "./failure.ts";
 import { judge } from "./gate.ts";
 import { encodeFrame, encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
-import { quoteText, viewStatements } from "./view.ts";
+import { lock, NotOneSelect, openEngine, pinTables, prepareSelect, serializeSql } from "./session.ts";
+import { quoteText } from "./view.ts";
 
 const NICENESS = 5;
 const FILE_CHUNK_BYTES = 262_144;
 
 const [memoryBytes, threads] = process.argv.slice(2).map(Number);
+const limits = { memoryBytes: memoryBytes ?? 1_073_741_824, threads: threads ?? 2 };
+let phase: Phase = "preparing";
 
 /** The kernel should end this process before any other when memory runs out, and landing goes first on the CPU. */
 function stepBack(): void {
@@ -28,30 +31,8 @@ function stepBack(): void {
     os.setPriority(NICENESS);
     fs.writeFileSync("/proc/self/oom_score_adj", "1000");
   } catch {
-    // Not on this system: the limits that the parent enforces do not depend on it.
+    // Not on this system, or already done by who started it: the limits that the parent enforces do not need it.
   }
-}
-
-async function openEngine(): Promise<DuckDBConnection> {
-  const instance = await DuckDBInstance.create(":memory:", {
-    threads: String(threads ?? 2),
-    memory_limit: `${Math.floor((memoryBytes ?? 1_073_741_824) / 1_048_576)}MiB`,
-    temp_directory: "",
-    autoinstall_known_extensions: "false",
-    autoload_known_extensions: "false",
-    allow_community_extensions: "false",
-    allow_persistent_secrets: "false",
-  });
-  const connection = await instance.connect();
-  await connection.run("SET TimeZone = 'UTC'");
-  await connection.run("SET errors_as_json = true");
-  return connection;
-}
-
-async function lock(connection: DuckDBConnection, paths: readonly string[]): Promise<void> {
-  await connection.run(`SET allowed_paths = [${paths.map(quoteText).join(", ")}]`);
-  await connection.run("SET enable_external_access = false");
-  await connection.run("SET lock_configuration = true");
 }
 
 function write(bytes: Uint8Array): Promise<void> {
@@ -63,25 +44,19 @@ function write(bytes: Uint8Array): Promise<void> {
 const report = (value: Report): Promise<void> => write(encodeJson(value));
 
 async function judgeSql(scratch: DuckDBConnection, sql: string): Promise<void> {
-  const answer = await scratch.runAndReadAll(
-    "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)",
-    [sql],
-  );
-  await report({ report: "judged", judged: judge(String(answer.getRows()[0]![0])) });
+  await report({ report: "judged", judged: judge(await serializeSql(scratch, sql)) });
 }
 
-async function runSql(connection: DuckDBConnection, order: Order & { order: "run" }): Promise<void> {
+type Run = Order & { order: "run" };
+
+async function runSql(connection: DuckDBConnection, order: Run): Promise<void> {
   const output = path.join(process.cwd(), "answer.parquet");
-  for (const table of order.tables)
-    for (const statement of viewStatements(table)) await connection.run(statement);
-  const files = order.tables.flatMap((table) => table.files.map((file) => file.path));
-  await lock(connection, order.format === "parquet" ? [...files, output] : files);
-  if (order.format === "parquet") await answerParquet(connection, order, output);
-  else await answerText(connection, order);
-}
-
-async function answerText(connection: DuckDBConnection, order: Order & { order: "run" }): Promise<void> {
-  const result = await connection.stream(order.sql);
+  const isParquet = order.format === "parquet";
+  await pinTables(connection, order.tables, isParquet ? output : undefined);
+  const prepared = await prepareSelect(connection, order.sql);
+  if (isParquet) return answerParquet(connection, order, output);
+  phase = "running";
+  const result = await prepared.stream();
   const names = result.deduplicatedColumnNames();
   const types = result.columnTypes();
   await report({
@@ -118,14 +93,11 @@ function rowEncoder(
 }
 
 /** The judged text stays one string constant (`query(…)`), so that no splicing can change what it means. */
-async function answerParquet(
-  connection: DuckDBConnection,
-  order: Order & { order: "run" },
-  output: string,
-): Promise<void> {
+async function answerParquet(connection: DuckDBConnection, order: Run, output: string): Promise<void> {
   const limited = `FROM query(${quoteText(order.sql)}) LIMIT ${order.rows}`;
   const described = await connection.runAndReadAll(`DESCRIBE ${limited}`);
   const columns = described.getRows().map((row) => ({ name: String(row[0]), type: String(row[1]) }));
+  phase = "running";
   const copied = await connection.runAndReadAll(
     `COPY (${limited}) TO ${quoteText(output)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
   );
@@ -141,26 +113,61 @@ async function answerParquet(
   await report({ report: "done", rows, isTruncated: rows === order.rows });
 }
 
+/**
+ * One small query of every kind of work through the code that the real one will take: what is loaded, compiled and
+ * allocated at first use then is, before anybody waits for it.
+ */
+async function warmUp(scratch: DuckDBConnection, connection: DuckDBConnection): Promise<void> {
+  const file = path.join(process.cwd(), "warm.parquet");
+  const list = "SELECT range AS a, range::VARCHAR AS b, now() AS c FROM range(3)";
+  const sql = "SELECT b, c, count(*), sum(a) FROM warm GROUP BY ALL ORDER BY c LIMIT 3";
+  judge(await serializeSql(scratch, sql));
+  await connection.run(`COPY (${list}) TO ${quoteText(file)} (FORMAT parquet, COMPRESSION zstd)`);
+  await connection.run(`CREATE VIEW warm AS FROM read_parquet(${quoteText(file)})`);
+  const result = await (await prepareSelect(connection, sql)).stream();
+  const chunk = await result.fetchChunk();
+  jsonRows(result.columnTypes()).rows(chunk!.getColumns(), chunk!.rowCount, true);
+  await connection.run("DROP VIEW warm");
+  fs.rmSync(file);
+}
+
+async function act(order: Order, scratch: DuckDBConnection, connection: DuckDBConnection): Promise<void> {
+  try {
+    await (order.order === "judge" ? judgeSql(scratch, order.sql) : runSql(connection, order));
+  } catch (error) {
+    const failure =
+      error instanceof NotOneSelect
+        ? ({ kind: "failed", message: "Only one SELECT runs here.", byte: null } as const)
+        : readFailure(error, phase);
+    await report({ report: "failed", failure });
+  }
+}
+
 async function main(): Promise<void> {
   stepBack();
-  const scratch = await openEngine();
+  const scratch = await openEngine(limits);
   await lock(scratch, []);
-  const connection = await openEngine();
+  const connection = await openEngine(limits);
+  await warmUp(scratch, connection);
   const reader = new FrameReader();
   let working: Promise<void> = Promise.resolve();
   process.stdin.on("data", (chunk: Buffer) => {
     for (const frame of reader.push(chunk)) {
       const order = JSON.parse(frame.body.toString()) as Order;
-      working = working
-        .then(() => (order.order === "judge" ? judgeSql(scratch, order.sql) : runSql(connection, order)))
-        .catch((error: unknown) => report({ report: "failed", failure: readFailure(error) }));
+      working = working.then(() => act(order, scratch, connection));
     }
   });
   // Without a parent nobody wants the answer. The engine's threads do not end by asking.
-  process.stdin.on("close", () => process.kill(process.pid, "SIGKILL"));
-  process.stdin.on("end", () => process.kill(process.pid, "SIGKILL"));
+  process.stdin.on("close", end);
+  process.stdin.on("end", end);
   module.flushCompileCache?.(); // it never ends by itself, which would be when Node does this
   await report({ report: "ready" });
+}
+
+/** As the first process of a namespace it cannot kill itself with a signal; then it aborts. */
+function end(): void {
+  process.kill(process.pid, "SIGKILL");
+  process.abort();
 }
 
 await main();

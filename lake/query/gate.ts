@@ -26,6 +26,7 @@ import {
   type Tree,
   type Walker,
 } from "./gate-rules.ts";
+import { restrictionsOf, type Restriction } from "./restriction.ts";
 
 /** What the statement asks for. Table names are as written, once each, ignoring case. */
 export type Judged =
@@ -40,6 +41,8 @@ export interface TableMention {
   readonly name: string;
   /** Place of the first mention in the SQL text as UTF-8; null where the engine does not say. */
   readonly byte: number | null;
+  /** Per mention, what its WHERE says of columns; an empty list says nothing. */
+  readonly wanted: readonly (readonly Restriction[])[];
 }
 
 /** @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered */
@@ -62,7 +65,8 @@ export function judge(serialized: string): Judged {
 }
 
 class Gate implements Walker {
-  readonly #tables = new Map<string, TableMention>();
+  readonly #tables = new Map<string, TableMention & { wanted: (readonly Restriction[])[] }>();
+  readonly #restrictions = new Map<Tree, readonly Restriction[]>();
   /** Place of the nearest node above that has one; for refusals. */
   #byte: number | null = null;
 
@@ -72,6 +76,8 @@ class Gate implements Walker {
 
   query(node: Tree, outer: Scope): void {
     const scope = new Set(outer);
+    const direct = restrictionsOf(node);
+    if (direct) this.#restrictions.set(direct.table, direct.restrictions);
     for (const item of asList(asTree(node["cte_map"] ?? {})["map"] ?? [])) this.#commonTable(item, scope);
     this.keys(node, QUERIES, "type", scope);
   }
@@ -144,8 +150,11 @@ class Gate implements Walker {
       this.#refuse(`the name ${full}; write table names that contain dots in quotes: "${full}"`);
     }
     const key = name.toLowerCase();
-    if (scope.has(key) || this.#tables.has(key)) return;
-    this.#tables.set(key, { name, byte: this.#byte });
+    if (scope.has(key)) return;
+    const wanted = this.#restrictions.get(node) ?? [];
+    const known = this.#tables.get(key);
+    if (known) known.wanted.push(wanted);
+    else this.#tables.set(key, { name, byte: this.#byte, wanted: [wanted] });
   }
 
   #locate(node: Tree): void {

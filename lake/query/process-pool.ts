@@ -1,6 +1,7 @@
 /**
  * Query processes that wait for work, each used once, and a bound on how many work at a time. The next one is
- * started when one is taken, so that starting (engine and runtime, a fifth of a second) overlaps with the query.
+ * started when a query has ended or has gone on for a while: starting (engine and runtime, a fifth of a second of CPU)
+ * must not slow down the query that somebody waits for.
  */
 import fs from "node:fs/promises";
 import os from "node:os";
@@ -9,18 +10,33 @@ import type { Clock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import { confinedLaunch, plainLaunch, planWalls, type LaunchOptions, type Walls } from "./launcher.ts";
 import { QueryProcess, type Spawn } from "./query-process.ts";
+import { makeTempFolder, sweepTempFolders } from "./temp-folder.ts";
 
 const THREADS_MAX = 4;
 /** How long a query waits for a free slot before it is told to come back. */
 const SLOT_WAIT_MS = 2_000;
 const WAITING_PER_SLOT = 4;
+const REFILL_AFTER_MS = 100;
+/** Of the memory limit, the engine's own; the rest is the runtime's and what the engine does not count. */
+const ENGINE_SHARE = 0.6;
+const PRIMING_MS_MAX = 15_000;
 
 export interface PoolOptions {
   readonly options: Config["query"];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Folder of the lake's tables; absent where they are no local files. */
+  readonly lake?: string | undefined;
   readonly spawn?: Spawn;
+}
+
+/** What is decided once, before the first query process. */
+interface Ground {
+  readonly launch: LaunchOptions;
+  /** Absent: the processes have the view of the machine that this one has. */
+  readonly walls: Walls | undefined;
 }
 
 export class ProcessPool {
@@ -29,7 +45,7 @@ export class ProcessPool {
   readonly #all = new Set<QueryProcess>();
   readonly #queue: (() => void)[] = [];
   #busy = 0;
-  #root: Promise<string> | undefined;
+  #ground: Promise<Ground> | undefined;
   #isClosed = false;
 
   constructor(services: PoolOptions) {
@@ -42,18 +58,36 @@ export class ProcessPool {
     await this.#slot();
     try {
       for (;;) {
-        const waiting = this.#warm.shift() ?? this.#start();
-        this.#fill();
-        const ready = await waiting;
+        const ready = await (this.#warm.shift() ?? this.#start());
         if (!ready.isAlive) continue;
         // The slot belongs to the process, so nobody can forget to give it back.
         void ready.gone().then(() => this.#release());
+        void Promise.race([ready.gone(), this.#services.clock.sleep(REFILL_AFTER_MS)]).then(() =>
+          this.#fill(),
+        );
         return ready;
       }
     } catch (error) {
       this.#release();
+      this.#fill();
       throw error;
     }
+  }
+
+  /**
+   * What stands between a query and the machine, outermost first.
+   * @throws sql.unavailable where it is less than the configuration requires
+   */
+  async layers(): Promise<readonly string[]> {
+    const { walls } = await this.#grounded();
+    const common = [
+      "grants",
+      "gate",
+      "locked engine",
+      "own process",
+      "limits of time, memory, rows and bytes",
+    ];
+    return walls ? [...common, "namespaces"] : common;
   }
 
   #release(): void {
@@ -67,7 +101,8 @@ export class ProcessPool {
     for (const child of this.#all) child.kill(closing);
     await Promise.all([...this.#all].map((child) => child.gone()));
     await Promise.allSettled(this.#warm);
-    if (this.#root) await fs.rm(await this.#root, { recursive: true, force: true });
+    const ground = await this.#ground?.catch(() => undefined);
+    if (ground) await fs.rm(ground.launch.root, { recursive: true, force: true });
   }
 
   async #slot(): Promise<void> {
@@ -99,23 +134,76 @@ export class ProcessPool {
   }
 
   async #start(): Promise<QueryProcess> {
-    this.#root ??= fs.mkdtemp(path.join(os.tmpdir(), "muara-query-"));
-    const root = await this.#root;
-    const folder = await fs.mkdtemp(path.join(root, "q-"));
+    return this.#spawn(await this.#grounded(), false);
+  }
+
+  /** @param isPrimer it fills the store of compiled code and sees no query */
+  async #spawn({ launch, walls }: Ground, isPrimer: boolean): Promise<QueryProcess> {
+    const folder = await fs.mkdtemp(path.join(launch.root, "q-"));
     const { options, clock, spawn } = this.#services;
     if (this.#isClosed) throw new MuaraError("log.closed", "The service is shutting down.");
     const child = new QueryProcess({
       folder,
-      codeCache: path.join(root, "code"),
+      launch: walls ? await confinedLaunch(launch, walls, folder, isPrimer) : plainLaunch(launch),
       clock,
       memoryBytes: options.memoryBytes,
-      threads: Math.min(THREADS_MAX, os.availableParallelism()),
       ...(spawn ? { spawn } : {}),
     });
     this.#all.add(child);
     void child.gone().then(() => this.#all.delete(child));
+    if (isPrimer) child.guard(PRIMING_MS_MAX, new AbortController().signal);
     const first = await child.next();
     if (first.report !== "ready") throw new MuaraError("sql.failed", "The query process did not start.");
     return child;
+  }
+
+  /** @throws sql.unavailable */
+  async #grounded(): Promise<Ground> {
+    const ground = await (this.#ground ??= this.#prepare());
+    if (this.#services.options.namespace === "required" && !ground.walls)
+      throw new MuaraError(
+        "sql.unavailable",
+        "SQL is off: this machine gives no namespaces to query processes.",
+      );
+    return ground;
+  }
+
+  async #prepare(): Promise<Ground> {
+    const { options, logger, lake } = this.#services;
+    const removed = await sweepTempFolders();
+    if (removed.length > 0)
+      logger.info("removed what a killed service has left", { folders: removed.length });
+    const launch: LaunchOptions = {
+      root: await makeTempFolder(),
+      lake,
+      memoryBytes: options.memoryBytes,
+      engineBytes: Math.floor(options.memoryBytes * ENGINE_SHARE),
+      threads: Math.min(THREADS_MAX, os.availableParallelism()),
+      fileBytes: options.answerBytes,
+    };
+    const walls = options.namespace === "off" ? "switched off (query.namespace)" : await this.#walls(launch);
+    if (typeof walls !== "string") {
+      logger.info("query processes run in namespaces of their own");
+      return { launch, walls };
+    }
+    const say = options.namespace === "auto" ? "warn" : options.namespace === "required" ? "error" : "info";
+    logger[say]("query processes run without namespaces of their own", { reason: walls });
+    return { launch, walls: undefined };
+  }
+
+  /** Plans the walls and starts one process behind them. @returns the reason where that does not work */
+  async #walls(launch: LaunchOptions): Promise<Walls | string> {
+    try {
+      const walls = await planWalls(launch);
+      if (typeof walls === "string") return walls;
+      const primer = await this.#spawn({ launch, walls }, true);
+      primer.kill(new MuaraError("log.closed", "It was only to fill the store of compiled code."));
+      await primer.gone();
+      return walls;
+    } catch (error) {
+      if (this.#isClosed) throw error;
+      const cause = error instanceof MuaraError ? error.cause : undefined;
+      return String(cause ?? error);
+    }
   }
 }

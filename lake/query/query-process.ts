@@ -5,13 +5,12 @@
  */
 import { spawn as spawnProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
 import fs from "node:fs";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
+import type { Launch } from "./launcher.ts";
 import { encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
+import { childOf, residentBytes, WATCH_EVERY_MS } from "./resident.ts";
 
-const WATCH_EVERY_MS = 20;
 const STDERR_BYTES_MAX = 4_096;
 /** Answer bytes that may wait for the client before the process is made to wait. */
 const WAITING_BYTES_MAX = 1_048_576;
@@ -28,20 +27,15 @@ const systemSpawn: Spawn = (command, args, options) =>
 export interface QueryProcessOptions {
   /** Existing folder for nothing else; removed with the process. */
   readonly folder: string;
-  /** Where the runtime keeps compiled code between processes: halves the CPU time of a start (measured). */
-  readonly codeCache?: string;
+  readonly launch: Launch;
   /** Resident memory of the whole process, bytes. */
   readonly memoryBytes: number;
-  readonly threads: number;
   readonly clock: Clock;
   readonly spawn?: Spawn;
 }
 
 /** What came from the process, in order. */
 export type Arrival = Report | { readonly report: "data"; readonly bytes: Buffer };
-
-/** Of the memory limit, what the runtime and the engine's untracked allocations need. */
-const ENGINE_SHARE = 0.6;
 
 export class QueryProcess {
   readonly #child: ChildProcessWithoutNullStreams;
@@ -57,15 +51,8 @@ export class QueryProcess {
 
   constructor(options: QueryProcessOptions) {
     this.#options = options;
-    const isSource = import.meta.url.endsWith(".ts");
-    const script = fileURLToPath(new URL(isSource ? "child.ts" : "child.js", import.meta.url));
-    const args = [script, String(Math.floor(options.memoryBytes * ENGINE_SHARE)), String(options.threads)];
-    const isDeno = "Deno" in globalThis;
-    this.#child = (options.spawn ?? systemSpawn)(
-      process.execPath,
-      isDeno ? ["run", "--quiet", "--allow-all", ...args] : args,
-      { cwd: options.folder, env: options.codeCache ? { NODE_COMPILE_CACHE: options.codeCache } : {} },
-    );
+    const { command, args, env } = options.launch;
+    this.#child = (options.spawn ?? systemSpawn)(command, args, { cwd: options.folder, env });
     this.#child.stdout.on("data", (chunk: Buffer) => this.#receive(chunk));
     this.#child.stderr.on("data", (chunk: Buffer) => {
       if (this.#stderr.length < STDERR_BYTES_MAX) this.#stderr += chunk.toString();
@@ -79,8 +66,10 @@ export class QueryProcess {
     return !this.#ended.signal.aborted;
   }
 
+  /** Of the process that does the work. */
   get pid(): number | undefined {
-    return this.#child.pid;
+    const { pid } = this.#child;
+    return this.#options.launch.isWrapped && pid !== undefined ? childOf(pid) : pid;
   }
 
   send(order: Order): void {
@@ -134,9 +123,10 @@ export class QueryProcess {
   }
 
   async #watchMemory(memoryBytes: number): Promise<void> {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
     while (this.isAlive) {
-      const resident = residentBytes(this.pid);
-      if (resident === undefined) return; // no /proc here: the engine's own limit is what is left
+      const resident = (await residentBytes(pid, this.#options.launch.isWrapped)) ?? 0;
       if (resident > memoryBytes) {
         const details = { memoryBytes };
         this.kill(
@@ -169,6 +159,8 @@ export class QueryProcess {
     // The kernel kills with this signal what it ends for lack of memory.
     if (signal === "SIGKILL")
       return new MuaraError("sql.memory", "The query process was killed by the system.", { details: {} });
+    if (signal === "SIGXFSZ")
+      return new MuaraError("sql.answer_too_large", "The answer is longer than an answer may be.");
     return lost(`exit ${code ?? signal}: ${this.#stderr.trim().slice(0, 500)}`);
   }
 
@@ -176,7 +168,8 @@ export class QueryProcess {
     if (!this.isAlive) return;
     this.#reason ??= reason;
     this.#ended.abort();
-    fs.rm(this.#options.folder, { recursive: true, force: true }, () => {});
+    for (const left of [this.#options.folder, `${this.#options.folder}.mounts`])
+      fs.rm(left, { recursive: true, force: true }, () => {});
     this.#wakeUp();
   }
 
@@ -189,15 +182,4 @@ export class QueryProcess {
 /** @param cause for the log of the service, never for the client */
 function lost(cause: string): MuaraError {
   return new MuaraError("sql.failed", "The query process ended unexpectedly.", { cause });
-}
-
-/** Resident memory by /proc. @returns undefined where there is none or the process has gone */
-function residentBytes(pid: number | undefined): number | undefined {
-  try {
-    const status = fs.readFileSync(`/proc/${pid}/status`, "latin1");
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1_024;
-  } catch {
-    return undefined;
-  }
 }

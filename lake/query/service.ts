@@ -2,6 +2,7 @@
  * SQL over the lake. Every query runs in its own process over a pinned snapshot of each table: the process says which
  * tables the SQL mentions, this side decides whether the asker may read them, and hands over exactly their files.
  */
+import path from "node:path";
 import { isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
@@ -13,7 +14,8 @@ import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
 import { pinSnapshot, type At } from "./time-travel.ts";
-import { quoteText, type PinnedTable } from "./view.ts";
+import { mayMatch, type Restriction } from "./restriction.ts";
+import { quoteText, sqlColumns, type PinnedFile, type PinnedTable } from "./view.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
 
@@ -60,6 +62,8 @@ export interface QueryService {
   run(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer>;
   /** All rows at once, for Muara's own reads. */
   rows(request: Omit<QueryRequest, "format">, signal: AbortSignal): Promise<QueryRows>;
+  /** What stands between a query and the machine. @throws sql.unavailable where no query can be asked */
+  layers(): Promise<readonly string[]>;
   /** Kills what runs and what waits. */
   close(): Promise<void>;
 }
@@ -69,7 +73,7 @@ export interface QueryServiceOptions extends PoolOptions {
 }
 
 export function createQueryService(services: QueryServiceOptions): QueryService {
-  const pool = new ProcessPool(services);
+  const pool = new ProcessPool({ ...services, lake: services.lake ?? lakeFolder(services.catalog) });
   const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
     new Query(services, pool, request, signal).answer();
   return {
@@ -81,6 +85,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
       const rows = JSON.parse(`[${Buffer.concat(chunks).toString()}]`) as unknown[][];
       return { ...answer, rows, isTruncated: answer.end.isTruncated };
     },
+    layers: () => pool.layers(),
     close: () => pool.close(),
   };
 }
@@ -187,11 +192,19 @@ class Query {
     end: { rows: number; isTruncated: boolean },
     done: () => void,
   ): AsyncGenerator<Uint8Array> {
+    const { answerBytes } = this.#services.options;
+    let bytes = 0;
     try {
       for (;;) {
         const arrival = arrivals.shift() ?? (await child.next());
-        if (arrival.report === "data") yield arrival.bytes;
-        else if (arrival.report === "failed") throw this.#failure(arrival.failure);
+        if (arrival.report === "data") {
+          bytes += arrival.bytes.length;
+          if (bytes > answerBytes)
+            throw new MuaraError("sql.answer_too_large", `The answer is longer than ${answerBytes} bytes.`, {
+              details: { answerBytes },
+            });
+          yield arrival.bytes;
+        } else if (arrival.report === "failed") throw this.#failure(arrival.failure);
         else if (arrival.report === "done") {
           end.rows = arrival.rows;
           end.isTruncated = arrival.isTruncated;
@@ -209,21 +222,27 @@ class Query {
 
   async #pin(mentions: readonly TableMention[]): Promise<readonly Pinned[]> {
     const { catalog, clock } = this.#services;
-    const byName = new Map<string, { table: CatalogTable; names: string[] }>();
+    const byName = new Map<string, { table: CatalogTable; names: string[]; wanted: Restriction[][] }>();
     for (const mention of mentions) {
       const table = await this.#readable(mention);
-      const known = byName.get(table.name);
-      if (known) known.names.push(mention.name);
-      else byName.set(table.name, { table, names: [mention.name] });
+      const known = byName.get(table.name) ?? { table, names: [], wanted: [] };
+      known.names.push(mention.name);
+      known.wanted.push(...mention.wanted.map((restrictions) => [...restrictions]));
+      byName.set(table.name, known);
     }
     const pins: Pinned[] = [];
-    for (const { table, names } of byName.values()) {
+    for (const { table, names, wanted } of byName.values()) {
       const at = await pinSnapshot(catalog, table.name, this.#request.at, byName.size, clock.nowMs());
       const { schemaString, partitionColumns } = catalog.schema(table, at.snapshot);
-      const files = [...at.snapshot.files.values()].map((file) => ({
-        path: localPath(catalog.location(table.name, file.path)),
-        partitionValues: file.partitionValues,
-      }));
+      const dates = sqlColumns(schemaString).filter((column) => column.type === "DATE");
+      const dateColumns = partitionColumns.filter((name) => dates.some((column) => column.name === name));
+      const files: PinnedFile[] = [];
+      for (const file of at.snapshot.files.values())
+        if (mayMatch(wanted, dateColumns, file.partitionValues))
+          files.push({
+            path: localPath(catalog.location(table.name, file.path)),
+            partitionValues: file.partitionValues,
+          });
       const { snapshot, ingestedUntilMs } = at;
       pins.push({
         table,
@@ -309,9 +328,16 @@ function completeThrough(pins: readonly Pinned[]): number | null {
   return lowest;
 }
 
+/** @returns undefined where the lake is no local folder */
+function lakeFolder(catalog: Catalog): string | undefined {
+  const location = catalog.location("x");
+  return isUrl(location) ? undefined : path.dirname(location);
+}
+
+const isUrl = (location: string): boolean => /^[a-z][a-z0-9+.-]+:\//i.test(location);
+
 /** The query process reads plain files and has no network. */
 function localPath(location: string): string {
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(location))
-    throw new MuaraError("table.unsupported", "SQL needs a lake in a local folder.");
+  if (isUrl(location)) throw new MuaraError("table.unsupported", "SQL needs a lake in a local folder.");
   return location;
 }

@@ -1,0 +1,84 @@
+/**
+ * The engine of a query process: opened with nothing, given one query's views, locked, then asked once.
+ *
+ * The gate has judged the SQL before. What stands here must hold without it: only the pinned files can be opened, no
+ * setting changes, and only one statement of the kind SELECT runs. The last matters because the engine lets `COPY`
+ * write to every file that it may read, and because a statement is expanded (pragmas) while it is parsed, so it is
+ * parsed after the lock.
+ */
+import {
+  DuckDBInstance,
+  StatementType,
+  type DuckDBConnection,
+  type DuckDBPreparedStatement,
+} from "@duckdb/node-api";
+import { listOfTexts, viewStatements, type PinnedTable } from "./view.ts";
+
+export interface EngineLimits {
+  /** Of the engine's own accounting, bytes. */
+  readonly memoryBytes: number;
+  readonly threads: number;
+}
+
+export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection> {
+  const instance = await DuckDBInstance.create(":memory:", {
+    threads: String(limits.threads),
+    memory_limit: `${Math.floor(limits.memoryBytes / 1_048_576)}MiB`,
+    temp_directory: "", // no spilling: the disk is not ours to fill, and it would be one more folder to write to
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+    allow_persistent_secrets: "false",
+  });
+  const connection = await instance.connect();
+  await connection.run("SET TimeZone = 'UTC'");
+  await connection.run("SET errors_as_json = true");
+  return connection;
+}
+
+/** @param paths files that may be opened from now on, for reading and (the engine's rule) writing */
+export async function lock(connection: DuckDBConnection, paths: readonly string[]): Promise<void> {
+  await connection.run(`SET allowed_paths = ${listOfTexts(paths)}`);
+  await connection.run("SET enable_external_access = false");
+  await connection.run("SET lock_configuration = true");
+}
+
+/** @param output file that the answer is written to, where it is one */
+export async function pinTables(
+  connection: DuckDBConnection,
+  tables: readonly PinnedTable[],
+  output: string | undefined,
+): Promise<void> {
+  for (const [index, table] of tables.entries())
+    for (const statement of viewStatements(table, index)) await connection.run(statement);
+  const files = tables.flatMap((table) => table.files.map((file) => file.path));
+  await lock(connection, output === undefined ? files : [...files, output]);
+}
+
+/** The statement is not what the gate said it is. */
+export class NotOneSelect extends Error {}
+
+/**
+ * Parses and binds, reads no row.
+ * @throws NotOneSelect
+ */
+export async function prepareSelect(
+  connection: DuckDBConnection,
+  sql: string,
+): Promise<DuckDBPreparedStatement> {
+  const extracted = await connection.extractStatements(sql);
+  if (extracted.count !== 1) throw new NotOneSelect(`${extracted.count} statements`);
+  const prepared = await extracted.prepare(0);
+  if (prepared.statementType !== StatementType.SELECT)
+    throw new NotOneSelect(`statement type ${prepared.statementType}`);
+  return prepared;
+}
+
+/** What the gate reads. It parses, looks nothing up and opens nothing. */
+export async function serializeSql(scratch: DuckDBConnection, sql: string): Promise<string> {
+  const answer = await scratch.runAndReadAll(
+    "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)",
+    [sql],
+  );
+  return String(answer.getRows()[0]![0]);
+}

@@ -1,0 +1,74 @@
+/**
+ * The folder of a service's query processes, below the system's folder for temporary files. Its name says whose it is,
+ * so that the next service can remove what a killed one has left, and nothing of a living one: same machine since its
+ * start, same process namespace (a container may share the folder but not the process numbers), and the number no
+ * longer that of the process which made it.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
+import fs from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+
+const NAME = /^muara-query-([0-9a-f]{8})-(\d+)-(\d+)-/;
+
+/** @param parent for tests */
+export async function makeTempFolder(parent = os.tmpdir()): Promise<string> {
+  const name = `muara-query-${machine()}-${process.pid}-${startOf(process.pid)}-`;
+  return fs.mkdtemp(path.join(await fs.realpath(parent), name));
+}
+
+/** Removes what ended services have left. @returns the names that were removed */
+export async function sweepTempFolders(parent = os.tmpdir()): Promise<readonly string[]> {
+  const own = machine();
+  const removed: string[] = [];
+  for (const name of await fs.readdir(parent)) {
+    const [, where, pid, start] = NAME.exec(name) ?? [];
+    if (where !== own || isAlive(Number(pid), start!)) continue;
+    try {
+      await fs.rm(path.join(parent, name), { recursive: true, force: true });
+      removed.push(name);
+    } catch (error) {
+      if (!["EACCES", "EPERM"].includes((error as { code?: string }).code ?? "")) throw error;
+      // Another user's: theirs to remove.
+    }
+  }
+  return removed;
+}
+
+function machine(): string {
+  const parts = [os.hostname(), read("/proc/sys/kernel/random/boot_id"), link("/proc/self/ns/pid")];
+  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8);
+}
+
+function isAlive(pid: number, start: string): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ESRCH") return false;
+  }
+  return startOf(pid) === start;
+}
+
+/** When the process started, in ticks since the machine did; "0" where the system does not say. */
+function startOf(pid: number): string {
+  // The name of the process may hold anything, so count from its end.
+  return read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(" ")[19] ?? "0";
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "latin1").trim();
+  } catch {
+    return "";
+  }
+}
+
+function link(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return "";
+  }
+}
