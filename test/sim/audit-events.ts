@@ -29,7 +29,7 @@ const decoder = new TextDecoder();
 
 /** What the audit has to know of the world. */
 export interface AuditWorld {
-  readonly log: Log;
+  readonly log: Log | undefined;
   /** Grows with everything that a log may show anew. */
   readonly logChanges: number;
   readonly store: SimStore;
@@ -77,15 +77,15 @@ export class EventAudit {
   async catchUp(): Promise<void> {
     const { logChanges } = this.#world;
     if (logChanges !== this.#logChanges) {
+      const { log } = this.#world;
+      if (log) await this.#readLog(log);
       this.#logChanges = logChanges;
-      await this.#readLog();
     }
     this.table.catchUp();
   }
 
   /** What the log took, by the log itself. */
-  async #readLog(): Promise<void> {
-    const { log } = this.#world;
+  async #readLog(log: Log): Promise<void> {
     for (const [partition, seen] of this.#seenMs.entries()) {
       const { endOffset } = await log.bounds(this.#name, partition);
       assert(endOffset >= seen.length, "the log got shorter");

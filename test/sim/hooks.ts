@@ -10,6 +10,7 @@ const product = (path: string): string => new URL(`../../${path}`, import.meta.u
 
 const LIGHT = here("light-format.ts");
 const DOOR = product("workers/ingest/app.ts");
+const FILE_LOG = product("adapters/file/log.ts");
 const ROWS = product("lake/parquet/rows.ts");
 const WRITER = product("lake/parquet/writer.ts");
 const CHECKPOINT = product("lake/table/table-checkpoint.ts");
@@ -20,6 +21,7 @@ const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefi
   hyparquet: (importer) => (importer === ROWS || importer === CHECKPOINT ? LIGHT : undefined),
   "hyparquet-writer": (importer) => (importer === CHECKPOINT ? LIGHT : undefined),
   "parquet-file.ts": (importer) => (importer === ROWS || importer === WRITER ? LIGHT : undefined),
+  "lock.ts": (importer) => (importer === FILE_LOG ? here("light-lock.ts") : undefined),
   "commit-file.ts": (importer) =>
     importer.startsWith(product("lake/table/")) ? here("light-commit.ts") : undefined,
   "payload-schema.ts": (importer) =>

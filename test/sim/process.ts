@@ -9,7 +9,7 @@ import { Kernel } from "../../core/kernel.ts";
 import { type IdentitySet, type IdentitySetOptions } from "../../core/kernel-set.ts";
 import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-plan.ts";
 import { silentLogger } from "../../core/logger.ts";
-import type { Log } from "../../core/ports/log.ts";
+import type { Appended, Log } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableLog } from "../../core/ports/table-log.ts";
 import type { RecordBatch } from "../../core/record.ts";
@@ -20,6 +20,7 @@ import { createIngestApp } from "../../workers/ingest/app.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createProjector } from "../../workers/land/projector.ts";
 import { createLandWorker, type LandWorker } from "../../workers/land/worker.ts";
+import type { Through } from "./sim-disk.ts";
 import { type Actor, never, type Scheduler } from "./scheduler.ts";
 
 const LIMITS = { eventBytes: 20_000, bodyBytes: 1_000_000, batchEvents: 1_000, depth: 16 };
@@ -62,7 +63,9 @@ export interface PendingAppend {
 /** What processes share: the outside world. */
 export interface Outside {
   readonly scheduler: Scheduler;
-  readonly log: Log;
+  /** What a process opens as its log; `through` leads its disk through the process. */
+  openLog(process: SimProcess, through: Through): Promise<Log>;
+  closeLog(log: Log): Promise<void>;
   readonly store: ObjectStore;
   readonly options: LandOptions;
   readonly projectMs: number;
@@ -102,6 +105,11 @@ export class SimProcess implements Actor {
   readonly clock: Clock;
   readonly randomness: Randomness;
   worker: LandWorker | undefined;
+  /** Its log, without its steps: for those who only look. */
+  log: Log | undefined;
+  /** Whether the machine goes down with it. */
+  losesPower = false;
+  #ports: LandPorts | undefined;
   #fetch: ((request: Request) => Response | Promise<Response>) | undefined;
   readonly #outside: Outside;
   readonly #stop = new AbortController();
@@ -145,8 +153,10 @@ export class SimProcess implements Actor {
     const store = this.#storeView();
     const services = { clock, randomness, logger: silentLogger };
     const openTable = (name: string): TableLog => openTableLog(store, name, services);
-    const base: LandPorts = { log: this.#logView(), store, kernel: slot.kernel, openTable, ...services };
+    this.log = await this.#outside.openLog(this, (call) => this.#through(call));
+    const base: LandPorts = { log: this.#logView(this.log), store, kernel: slot.kernel, openTable, ...services };
     const ports = this.#outside.plant(base, this);
+    this.#ports = ports;
     const registry = await Registry.open(ports.log, this.name, clock);
     const app = createIngestApp({ ...base, registry, authenticator: null }, { limits: LIMITS });
     this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership }, options);
@@ -155,6 +165,9 @@ export class SimProcess implements Actor {
     await Promise.all([this.worker.run(signal), projector.run(projectMs, signal)]);
     await this.worker.drain();
     await projector.drain();
+    const { log } = this;
+    this.log = undefined; // nobody may look into a log that is being closed
+    await this.#outside.closeLog(log);
   }
 
   /** @returns undefined where it ended before it answered */
@@ -162,6 +175,23 @@ export class SimProcess implements Actor {
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
     const answer = this.#fetch!(requestOf(path, bytes));
     return Promise.race([answer, this.#gone.promise]);
+  }
+
+  /** What a timer does in a real process. */
+  async retain(): Promise<void> {
+    await this.#ports?.log.retain();
+  }
+
+  /** Beside the door. */
+  async append(...given: Parameters<Log["append"]>): Promise<Appended | undefined> {
+    return Promise.race([this.#ports!.log.append(...given), this.#gone.promise]);
+  }
+
+  /** After something was written to its disk: where the power fails, it likes to fail here. */
+  async wrote(): Promise<void> {
+    if (!this.losesPower || this.#outside.random.fraction() > 0.2) return;
+    this.crash();
+    await never();
   }
 
   /** SIGTERM. */
@@ -228,9 +258,8 @@ export class SimProcess implements Actor {
     };
   }
 
-  #logView(): Log {
+  #logView(log: Log): Log {
     const outside = this.#outside;
-    const { log } = outside;
     const alive = <Answer>(call: () => Promise<Answer>): Promise<Answer> => this.#through(call);
     const read = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
       this.#through(async () => {

@@ -1,4 +1,5 @@
 /** Producers: they declare types, post events through the doors, and send again what nobody told them about. */
+import { MuaraError } from "../../core/errors.ts";
 import { packRecords } from "../../core/record.ts";
 import { below, type Draft, pick, type SimType } from "./events.ts";
 import type { SimProcess } from "./process.ts";
@@ -46,12 +47,28 @@ export async function produce(world: World, requests: number): Promise<void> {
 
 /** What a producer beside the door may do. */
 async function appendPoison(world: World, type: SimType, drafts: readonly Draft[]): Promise<void> {
-  const stream = await world.log.stream(type.name);
+  const stream = await world.log?.stream(type.name);
   if (!stream) return;
   const records = drafts.map(({ payload }) => ({ payload, key: null, header: HEADER }));
-  for (const draft of drafts) draft.acknowledged++;
+  const partition = below(world.random, stream.partitions);
   world.isDirty = true;
-  await world.log.append(type.name, below(world.random, stream.partitions), packRecords(records));
+  if (world.memoryLog) {
+    for (const draft of drafts) draft.acknowledged++;
+    await world.memoryLog.append(type.name, partition, packRecords(records));
+    return;
+  }
+  for (const draft of drafts) draft.unknown++;
+  const door = world.processes.find((process) => process?.isServing);
+  try {
+    const appended = await door?.append(type.name, partition, packRecords(records));
+    if (appended)
+      for (const draft of drafts) {
+        draft.acknowledged++;
+        draft.unknown--;
+      }
+  } catch (error) {
+    if (!(error instanceof MuaraError)) throw error;
+  }
 }
 
 /** Sends, and what may not have arrived once or twice more. */

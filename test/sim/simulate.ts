@@ -104,9 +104,11 @@ async function drain(world: World): Promise<void> {
   const { scheduler, faults } = world;
   faults.isHealed = true;
   world.logFullUntilMs = 0;
+  if (world.disk) world.disk.fullUntilMs = 0;
   world.store.applyLate();
   for (const process of world.processes) {
     process!.callsLeft = Infinity;
+    process!.losesPower = false;
     process!.pausedUntilMs = scheduler.nowMs;
   }
   const endMs = scheduler.nowMs + DRAIN_MS;

@@ -19,15 +19,16 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
       world.logFullUntilMs = scheduler.nowMs + below(random, 5_000);
     if (faults.strikes("retention ran", SCALE)) world.isRetentionDue = true;
     if (faults.strikes("offsets without records", SCALE)) await addGap(world);
+    if (world.disk && faults.strikes("disk full")) world.disk.fullUntilMs = scheduler.nowMs + below(random, 5_000);
     await checkpoints(world);
   }
 }
 
 /** As transaction markers and compaction leave them on Kafka. */
 async function addGap(world: World): Promise<void> {
-  const { random, log, faults } = world;
-  const stream = await log.stream(pick(random, world.types).name);
-  if (!stream || (faults.counts.get("offsets without records") ?? 0) > GAPS_MAX) return;
+  const { random, memoryLog: log, faults } = world;
+  const stream = await log?.stream(pick(random, world.types).name);
+  if (!log || !stream || (faults.counts.get("offsets without records") ?? 0) > GAPS_MAX) return;
   await log.addGap(stream.name, below(random, stream.partitions), 1 + below(random, 3));
   world.gaps++;
   world.isDirty = true;
@@ -38,7 +39,10 @@ function processes(world: World): void {
   const process = pick(random, world.processes);
   if (!process || process.isDead) return;
   // A start costs as much as everything else in a short history.
-  if (faults.strikes("process crashed")) process.callsLeft = 1 + below(random, 80);
+  if (world.disk && faults.strikes("power lost", 0.5)) {
+    process.losesPower = true;
+    process.callsLeft = 1 + below(random, 80);
+  } else if (faults.strikes("process crashed")) process.callsLeft = 1 + below(random, 80);
   else if (faults.strikes("process stopped in order", 0.5)) process.stop();
   else if (faults.strikes("process paused", SCALE))
     process.pausedUntilMs = scheduler.nowMs + below(random, pick(random, [2_000, 20_000, 90_000]));

@@ -3,8 +3,11 @@
  * acts in it (producers, foreign writers, trouble) is in files of their own.
  */
 import { readFileSync } from "node:fs";
+import { openFileLog } from "../../adapters/file/log.ts";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
 import { type Clock, type Randomness } from "../../core/clock.ts";
+import { silentLogger } from "../../core/logger.ts";
+import type { Log } from "../../core/ports/log.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
@@ -16,7 +19,8 @@ import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } f
 import { forgetHandles } from "./handles.ts";
 import { chooseFormat } from "./light-commit.ts";
 import { simRandomness } from "./randomness.ts";
-import { type Actor, Scheduler } from "./scheduler.ts";
+import { type Actor, Scheduler, settled } from "./scheduler.ts";
+import { DiskFault, SimDisk, type Through } from "./sim-disk.ts";
 import { SimStore, type StoreFault } from "./sim-store.ts";
 
 const HOUR_MS = 3_600_000;
@@ -38,10 +42,14 @@ export class World implements Outside, AuditWorld {
   readonly options: LandOptions;
   readonly projectMs: number;
   readonly switchRate: number;
+  /** Of a log on disk. */
+  readonly segmentBytes: number;
   readonly slots: readonly Slot[];
   /** [slot] */
   readonly processes: (SimProcess | undefined)[] = [];
-  readonly log: GappyLog;
+  /** In memory, shared by all; undefined where every process opens the log on `disk`. */
+  readonly memoryLog: GappyLog | undefined;
+  readonly disk: SimDisk | undefined;
   readonly store: SimStore;
   readonly events: EventSource;
   readonly types: SimType[] = [];
@@ -63,6 +71,7 @@ export class World implements Outside, AuditWorld {
   readonly #plant: Plant | undefined;
   readonly #ended: SimProcess[] = [];
   #highestWallMs = START_MS;
+  #looking: { readonly isDone: boolean } | undefined;
 
   constructor(seed: number, plant?: Plant) {
     this.seed = seed;
@@ -73,7 +82,8 @@ export class World implements Outside, AuditWorld {
     this.options = drawOptions(random);
     this.projectMs = pick(random, [1_000, 3_000, 8_000]);
     this.switchRate = pick(random, [0.1, 0.2, 0.5]);
-    const slots = random.fraction() < 0.75 ? 2 : 1;
+    const isOnDisk = random.fraction() < 0.25;
+    const slots = !isOnDisk && random.fraction() < 0.75 ? 2 : 1;
     this.slots = kernels.slice(0, slots).map((kernel, i) => ({
       name: "ab"[i]!,
       kernel,
@@ -92,12 +102,17 @@ export class World implements Outside, AuditWorld {
       fault: (...call) => this.#storeFault(...call),
       onWrite: (...write) => this.#observe(...write),
     });
-    const log = createMemoryLog({
-      clock: logClock,
-      randomness: simRandomness(seed + 1),
-      faults: { onAppend: () => this.#appendFault() },
-    });
-    this.log = createGappyLog(log, () => false);
+    if (isOnDisk)
+      this.disk = new SimDisk({ random, faults: this.faults, nowMs: () => this.scheduler.nowMs });
+    else {
+      const log = createMemoryLog({
+        clock: logClock,
+        randomness: simRandomness(seed + 1),
+        faults: { onAppend: () => this.#appendFault() },
+      });
+      this.memoryLog = createGappyLog(log, () => false);
+    }
+    this.segmentBytes = pick(random, [1_500, 6_000, 1 << 27]);
     this.events = new EventSource(random, this.faults);
     this.projections = PROJECTIONS.map(
       (name) => new ProjectionAudit(name, this.store, this.named, this.audits),
@@ -108,8 +123,35 @@ export class World implements Outside, AuditWorld {
     return this.events.drafts;
   }
 
+  /** The log for those who only look; undefined while nobody has it open. */
+  get log(): Log | undefined {
+    if (this.memoryLog) return this.memoryLog;
+    const process = this.processes[0];
+    return process?.isDead === false ? process.log : undefined;
+  }
+
+  async closeLog(log: Log): Promise<void> {
+    if (this.disk) await log.close();
+  }
+
   get logChanges(): number {
-    return this.log.appendCount + this.gaps;
+    const { log } = this;
+    return log ? log.appendCount + this.gaps + this.slots[0]!.starts * 1_000_000 : -1;
+  }
+
+  async openLog(process: SimProcess, through: Through): Promise<Log> {
+    const { memoryLog, disk, segmentBytes } = this;
+    if (!disk) return memoryLog!;
+    return openFileLog({
+      directory: "/log",
+      clock: process.clock,
+      randomness: process.randomness,
+      logger: silentLogger,
+      disk: disk.view(through, () => process.wrote()),
+      segmentBytes,
+      segmentAgeMs: 2_000,
+      onFatal: () => process.crash(),
+    });
   }
 
   nowMs(): number {
@@ -132,7 +174,7 @@ export class World implements Outside, AuditWorld {
 
   /** The audit of a type begins with its stream. */
   async adopt(type: SimType): Promise<void> {
-    const info = await this.log.stream(type.name);
+    const info = await this.log?.stream(type.name);
     if (info && !this.audits.has(type.name))
       this.audits.set(type.name, new EventAudit(this, type, info.partitions));
   }
@@ -152,9 +194,13 @@ export class World implements Outside, AuditWorld {
 
   ended(process: SimProcess, problem?: unknown): void {
     this.#ended.push(process);
+    if (this.disk && problem === undefined && process.losesPower) this.faults.note("power lost");
+    this.disk?.processEnded();
+    if (process.losesPower) this.disk?.losePower();
+    this.#looking = undefined;
+    this.isDirty = true;
     for (const append of this.pending) if (append.process === process) this.pending.delete(append);
-    const isTransient = problem instanceof MuaraError && problem.retryable;
-    if (problem !== undefined && !isTransient)
+    if (problem !== undefined && !isForeseen(problem))
       this.fail(new Error(`process ${process.name}`, { cause: problem }));
   }
 
@@ -168,11 +214,30 @@ export class World implements Outside, AuditWorld {
     }
   }
 
+  #foresee(error: unknown): void {
+    if (!isForeseen(error)) this.fail(error);
+  }
+
   fail(error: unknown): void {
     this.failure ??= error;
   }
 
+  /** Looks at everything that is new. Where the log cannot be read without waiting, at the next opportunity. */
   async audit(): Promise<void> {
+    if (!this.disk) return this.#look();
+    if (this.#looking?.isDone === false) return;
+    this.disk.isLookedAt = true;
+    const looking = { isDone: false };
+    this.#looking = looking;
+    void this.#look()
+      .catch((error: unknown) => this.fail(error))
+      .then(() => (looking.isDone = true));
+    await settled();
+    this.disk.isLookedAt = false;
+    if (!looking.isDone) this.isDirty = true;
+  }
+
+  async #look(): Promise<void> {
     this.isDirty = false;
     if (this.audits.size < this.types.length) for (const type of this.types) await this.adopt(type);
     for (const audit of this.audits.values()) await audit.catchUp();
@@ -193,6 +258,7 @@ export class World implements Outside, AuditWorld {
 
   delayMs(process: SimProcess): number {
     if (process.pausedUntilMs > this.scheduler.nowMs) return 0;
+    if (this.faults.strikes("stalled answer", 0.03)) return below(this.random, 60_000);
     return this.faults.strikes("slow answer", 0.3) ? below(this.random, 3_000) : 0;
   }
 
@@ -202,16 +268,22 @@ export class World implements Outside, AuditWorld {
    */
   async retain(): Promise<void> {
     this.isRetentionDue = false;
-    for (const { name, partitions } of await this.log.listStreams()) {
+    const log = this.memoryLog;
+    if (!log) {
+      for (const process of this.processes)
+        if (process?.isServing) void process.retain().catch((error: unknown) => this.#foresee(error));
+      return;
+    }
+    for (const { name, partitions } of await log.listStreams()) {
       const isOpen = this.held.has(name) || !this.audits.has(name);
       const holds = Array.from({ length: partitions }, (_, partition) => ({
         stream: name,
         partition,
         offset: 0,
       }));
-      await this.log.hold(`sim:${name}`, isOpen ? [] : holds);
+      await log.hold(`sim:${name}`, isOpen ? [] : holds);
     }
-    await this.log.retain();
+    await log.retain();
   }
 
   metAnother(): void {
@@ -228,7 +300,10 @@ export class World implements Outside, AuditWorld {
 
   willAppend(append: PendingAppend): () => void {
     this.pending.add(append);
-    return () => void this.pending.delete(append);
+    return () => {
+      this.pending.delete(append);
+      this.isDirty = true;
+    };
   }
 
   #appendFault(): "stored_unknown" | "lost_unknown" | "overloaded" | "full" | undefined {
@@ -271,6 +346,12 @@ export class World implements Outside, AuditWorld {
 
 /** Whoever is no process of ours. */
 export const OUTSIDE: Actor = { name: "outside", isDead: false, pausedUntilMs: 0 };
+
+/** Whether an error comes from the faults. */
+function isForeseen(error: unknown): boolean {
+  if (error instanceof DiskFault || (error instanceof MuaraError && error.retryable)) return true;
+  return error instanceof Error && error.cause !== undefined && isForeseen(error.cause);
+}
 
 function drawOptions(random: Randomness): LandOptions {
   const isShort = random.fraction() < 0.3;
