@@ -10,7 +10,7 @@ import { parseJson } from "./parse-json.ts";
 export const EVENT_TYPE_NAME: RegExp = /^[a-zA-Z][-0-9a-zA-Z_]*(\.[0-9a-zA-Z][-0-9a-zA-Z_]*)*$/;
 export const EVENT_TYPE_NAME_LENGTH_MAX = 255;
 /** Names of Muara's own tables and streams, which no event type may take (compared ignoring case). */
-export const RESERVED_TABLES: readonly string[] = ["books", "dead_letters", "duplicates"];
+export const RESERVED_TABLES: readonly string[] = ["books", "dead_letters", "duplicates", "replays"];
 export const RESERVED_PREFIX = "muara.";
 
 /** Where an `undefined` event keeps its id and time: JSON pointers in these annotations. */

@@ -1,14 +1,16 @@
 /**
- * The three tables that every landing feeds: `books` (what became of every offset), `dead_letters` (what could
- * not land, with its bytes) and `duplicates` (what had landed before). Each is a projection of landing commits.
+ * The four tables that every landing feeds: `books` (what became of every offset), `dead_letters` (what could
+ * not land, with its bytes), `duplicates` (what had landed before) and `replays` (what became of dead letters that
+ * were published again). Each is a projection of landing commits.
  */
 import type { LedgerLine } from "../core/books.ts";
 import type { Column, ColumnType } from "../core/columns.ts";
+import { deadLetterId, replayNoteOf } from "../core/replay.ts";
 import type { TableCommit } from "../core/ports/table-log.ts";
 import type { ProjectedRow } from "./projection.ts";
 import type { SideRow } from "./side-file.ts";
 
-const column = (name: string, kind: "string" | "long" | "timestamp" | "binary"): Column => {
+const column = (name: string, kind: "string" | "long" | "timestamp" | "binary" | "boolean"): Column => {
   const type: ColumnType = { kind };
   return { name, type, nullable: true };
 };
@@ -16,6 +18,7 @@ const column = (name: string, kind: "string" | "long" | "timestamp" | "binary"):
 export const BOOKS = "books";
 export const DEAD_LETTERS = "dead_letters";
 export const DUPLICATES = "duplicates";
+export const REPLAYS = "replays";
 
 export const BOOKS_COLUMNS: readonly Column[] = [
   column("event_type", "string"),
@@ -66,6 +69,23 @@ export const DUPLICATES_COLUMNS: readonly Column[] = [
   column("table_version", "long"),
 ];
 
+export const REPLAYS_COLUMNS: readonly Column[] = [
+  column("dead_letter_id", "string"),
+  column("event_type", "string"),
+  column("event_id", "string"),
+  column("outcome", "string"),
+  column("reason", "string"),
+  column("corrected", "boolean"),
+  column("replayed_by", "string"),
+  column("flow_id", "string"),
+  column("log_id", "string"),
+  column("topic_id", "string"),
+  column("log_partition", "long"),
+  column("log_offset", "long"),
+  column("ingest_time", "timestamp"),
+  column("table_version", "long"),
+];
+
 /** How a duplicate compares with the record that landed; `unknown` when that one is no longer in the log. */
 export type DuplicateVerdict = "identical" | "different" | "unknown";
 
@@ -104,7 +124,7 @@ export function deadLetterRow(eventType: string, commit: TableCommit, side: Side
   return {
     ingestMs: Number(side.ingest_time / 1_000n),
     values: {
-      dead_letter_id: `${side.topic_id}:${side.log_partition}:${side.log_offset}`,
+      dead_letter_id: deadLetterId(side.topic_id, side.log_partition, side.log_offset),
       event_type: eventType,
       event_id: side.event_id,
       reason: side.reason,
@@ -143,6 +163,31 @@ export function duplicateRow(
       verdict: first.verdict,
       first_partition: first.partition,
       first_offset: first.offset,
+      table_version: BigInt(commit.version),
+    },
+  };
+}
+
+/** @returns undefined for a note that no door of ours wrote */
+export function replayRow(eventType: string, commit: TableCommit, side: SideRow): ProjectedRow | undefined {
+  const note = replayNoteOf(new TextEncoder().encode(side.header ?? ""));
+  if (!note) return undefined;
+  return {
+    ingestMs: Number(side.ingest_time / 1_000n),
+    values: {
+      dead_letter_id: note.replayOf,
+      event_type: eventType,
+      event_id: side.event_id,
+      outcome: side.fate,
+      reason: side.reason,
+      corrected: note.isCorrected,
+      replayed_by: note.replayedBy,
+      flow_id: note.flowId,
+      log_id: side.log_id,
+      topic_id: side.topic_id,
+      log_partition: side.log_partition,
+      log_offset: side.log_offset,
+      ingest_time: side.ingest_time,
       table_version: BigInt(commit.version),
     },
   };

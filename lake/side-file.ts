@@ -1,5 +1,6 @@
 /**
- * The side file of a landing commit: its dead letters and duplicates, one row each, as Parquet beside the table
+ * The side file of a landing commit: its dead letters and duplicates, one row each, and one more for each record
+ * that is a dead letter published again, whatever became of it; as Parquet beside the table
  * (below `_muara/`, which readers of the table ignore). It is written before the commit that names it, so a
  * crash leaves an unnamed file, never a commit without its file.
  */
@@ -9,7 +10,9 @@ import { MuaraError } from "../core/errors.ts";
 import { readRows, writeRows } from "./parquet/rows.ts";
 
 export interface SideRow {
-  readonly kind: "dead" | "duplicate";
+  readonly kind: "dead" | "duplicate" | "replay";
+  /** What became of the record. */
+  readonly fate: "landed" | "duplicate" | "dead_letter";
   /** null where the event has none that could be read. */
   readonly event_id: string | null;
   readonly log_id: string;
@@ -34,6 +37,7 @@ const long = (name: string): Column => ({ name, type: { kind: "long" }, nullable
 
 export const SIDE_COLUMNS: readonly Column[] = [
   text("kind"),
+  text("fate"),
   text("event_id"),
   text("log_id"),
   text("topic_id"),

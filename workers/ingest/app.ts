@@ -30,6 +30,7 @@ import { createEventType, DECLARATION_BYTES_MAX, listEventTypes, readEventType }
 import { InFlight } from "./in-flight.ts";
 import { publish } from "./publish.ts";
 import { Queue } from "./queue.ts";
+import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
 
 export interface IngestPorts {
   readonly log: Log;
@@ -65,9 +66,12 @@ interface Call {
   readonly name: string;
 }
 
-export function createIngestApp(ports: IngestPorts, options: IngestOptions): Hono {
+export function createIngestApp(
+  ports: IngestPorts,
+  options: IngestOptions,
+  door: Door = new Door(ports, options),
+): Hono {
   const app = new Hono();
-  const door = new Door(ports, options);
   const on = (method: string, path: string, answer: (call: Call) => Promise<Response>): void => {
     app.on(method, path, (c) => door.handle(c.req.raw, c.req.param("name") ?? "", answer));
   };
@@ -95,7 +99,8 @@ export function createIngestApp(ports: IngestPorts, options: IngestOptions): Hon
   return app;
 }
 
-class Door {
+/** The door itself, for those that publish from within the process, too. */
+export class Door {
   readonly #ports: IngestPorts;
   readonly #options: IngestOptions;
   readonly #contracts: Contracts;
@@ -168,6 +173,36 @@ class Door {
         }),
       ),
     );
+  }
+
+  /**
+   * Publishes one dead letter again, or with `isDryRun` says whether it would be taken: as a request with this one
+   * event, by the same checks.
+   * @returns why the event is refused; undefined where it was accepted
+   * @throws auth.forbidden, event_type.not_found, log.overloaded, log.full, log.append_unknown, log.closed
+   */
+  async replay(again: ReplayRequest): Promise<Refusal | undefined> {
+    const { log, kernel, randomness } = this.#ports;
+    const { eventType, principal, flowId, isDryRun, note } = again;
+    authorize(principal, "write", { kind: "event_type", name: eventType });
+    const body = bodyOf(again.payload);
+    const reservation = this.#inFlight.enter();
+    const send = (): Promise<Response> =>
+      this.#contracts.use(eventType, (contract) => {
+        const spare = Math.floor(randomness.fraction() * contract.partitions);
+        const request = { contract, body, principal, flowId, spare, maxEvents: 1, replay: note, isDryRun };
+        return publish(log, kernel, request);
+      });
+    try {
+      reservation.take(body.length);
+      if (isDryRun) return await refusalOf(await send());
+      this.#queue.admit();
+      return await refusalOf(await this.#queue.pass(body.length, send));
+    } catch (error) {
+      return refusalOfBody(error);
+    } finally {
+      reservation.release();
+    }
   }
 
   /** Reads the body within its own bound and the one of all requests together, until `use` is done with it. */

@@ -12,6 +12,7 @@ import { answerHeaders, jsonResponse } from "../../core/http.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import type { Log } from "../../core/ports/log.ts";
+import { replayMembers, type ReplayNote } from "../../core/replay.ts";
 import { partialItems, rejectedItems } from "./answers.ts";
 import { assignPartitions } from "./assign.ts";
 import { buildBatches, type PartitionBatch, type RecordHeaders } from "./batches.ts";
@@ -46,6 +47,10 @@ export interface PublishRequest {
   readonly maxEvents: number;
   /** Partition for events without an id. */
   readonly spare: number;
+  /** Of a dead letter that is published again. */
+  readonly replay?: ReplayNote | undefined;
+  /** Judges only: nothing is written, 200 means that it would be. */
+  readonly isDryRun?: boolean | undefined;
 }
 
 /**
@@ -59,6 +64,7 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
   if (failures.size > 0) return jsonResponse(rejectedItems(contract, scan, failures), 422, flowId);
+  if (request.isDryRun) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
   const batches = buildBatches(contract, scan, assigned, recordHeaders(request));
   const errors = await appendAll(log, contract.type.name, batches);
   return settledResponse(contract, batches, errors, flowId);
@@ -91,11 +97,12 @@ function scanItems(kernel: Kernel, contract: Contract, body: Uint8Array, maxItem
 }
 
 /** What the door adds to each record of a request. An event that names its own flow id keeps it. */
-function recordHeaders({ contract, principal, flowId }: PublishRequest): RecordHeaders {
+function recordHeaders({ contract, principal, flowId, replay }: PublishRequest): RecordHeaders {
   const added = { schema_version: contract.type.schema.version, published_by: principal.id };
+  const note = replay ? replayMembers(replay) : {};
   return {
-    withFlowId: encoder.encode(JSON.stringify({ flow_id: flowId, ...added })),
-    withoutFlowId: encoder.encode(JSON.stringify(added)),
+    withFlowId: encoder.encode(JSON.stringify({ ...note, flow_id: flowId, ...added })),
+    withoutFlowId: encoder.encode(JSON.stringify({ ...note, ...added })),
   };
 }
 

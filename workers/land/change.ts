@@ -16,6 +16,8 @@ export interface LandInfo {
   readonly ledger: readonly LedgerLine[];
   /** Store path of the side file with dead letters and duplicates; null where there are none. */
   readonly side: string | null;
+  /** Dead letters that were published again among the records, whatever became of them; absent: none. */
+  readonly replays?: number;
 }
 
 /** @param after [partition] @param watermarkMs of the table once this is committed */

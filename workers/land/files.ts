@@ -16,6 +16,7 @@ import {
 } from "../../core/record.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { INGEST_DATE } from "../../core/columns.ts";
+import { hasReplayNote } from "../../core/replay.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
@@ -72,23 +73,47 @@ export async function writeDataFiles(
   return files;
 }
 
-/** Writes dead letters and duplicates. @returns the side file's store path; null when there are none */
+export interface SideFile {
+  /** Store path; null where there is nothing to write. */
+  readonly path: string | null;
+  readonly replays: number;
+}
+
+/** Writes dead letters, duplicates, and which records are dead letters published again. */
 export async function writeSideRows(
   ports: FilePorts,
   table: string,
   batches: readonly ReadBatch[],
   judged: Judged,
   state: LandingState,
-): Promise<string | null> {
+): Promise<SideFile> {
   const rows: SideRow[] = [];
+  let replays = 0;
   eachRow(batches, (batch, i, row) => {
-    const fate = judged.fates[row]!;
-    if (fate !== LANDED) rows.push(sideRow(ports.kernel, batch, i, judged, row, state));
+    const word = i * RECORD_WORDS;
+    const isReplay = hasReplayNote(batch.bytes, batch.index[word + HEADER_AT]!, headerLength(batch, word));
+    if (judged.fates[row] === LANDED && !isReplay) return;
+    const side = sideRow(ports.kernel, batch, i, judged, row, state);
+    if (judged.fates[row] !== LANDED) rows.push(side);
+    if (!isReplay) return;
+    rows.push(replayRow(batch, i, side));
+    replays++;
   });
-  if (rows.length === 0) return null;
+  if (rows.length === 0) return { path: null, replays };
   const path = sidePath(table, ports.randomness.uuid());
   await writeSideFile(ports.store, path, rows);
-  return path;
+  return { path, replays };
+}
+
+function headerLength(batch: ReadBatch, word: number): number {
+  const length = batch.index[word + HEADER_LENGTH]!;
+  return length === ABSENT ? 0 : length;
+}
+
+/** A second row of the same record: what became of a dead letter that was published again. */
+function replayRow(batch: ReadBatch, i: number, side: SideRow): SideRow {
+  const header = decoder.decode(headerOf(batch, i));
+  return { ...side, kind: "replay", payload: null, event_key: null, header };
 }
 
 function sideRow(
@@ -101,11 +126,13 @@ function sideRow(
 ): SideRow {
   const { logId, topicId } = state.partitions[batch.partition]!;
   const payload = payloadOf(batch, i) ?? new Uint8Array(0);
-  const isDead = judged.fates[row] === DEAD;
+  const fate = judged.fates[row]!;
+  const isDead = fate === DEAD;
   const reason = isDead ? judged.reasons.get(row) : undefined;
   const key = keyOf(batch, i);
   return {
-    kind: judged.fates[row] === DUPLICATE ? "duplicate" : "dead",
+    kind: isDead ? "dead" : "duplicate",
+    fate: isDead ? "dead_letter" : fate === DUPLICATE ? "duplicate" : "landed",
     event_id: judged.eventIds[row] ?? null,
     log_id: logId,
     topic_id: topicId,

@@ -1,5 +1,5 @@
 /**
- * Keeps `books`, `dead_letters` and `duplicates` up to date with the landing commits of every event table. One pass
+ * Keeps `books`, `dead_letters`, `duplicates` and `replays` up to date with the landing commits of every event table. One pass
  * reads each new commit once and writes at most one commit per projection. What a pass holds is bounded by rows,
  * which it knows from the ledger before it reads any side file; what is left is taken by the next pass.
  */
@@ -8,7 +8,6 @@ import type { CommitBudget } from "./commit-budget.ts";
 import { findFirstLandings, type FirstLandingPorts } from "./first-landing.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { isAssertion } from "../../core/assert.ts";
-import type { LedgerLine } from "../../core/books.ts";
 import type { Randomness } from "../../core/clock.ts";
 import type { Column } from "../../core/columns.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -24,6 +23,9 @@ import {
   DUPLICATES,
   DUPLICATES_COLUMNS,
   duplicateRow,
+  REPLAYS,
+  REPLAYS_COLUMNS,
+  replayRow,
 } from "../../lake/ledger-tables.ts";
 import { Projection, type ProjectedRow, type ProjectedStep } from "../../lake/projection.ts";
 import { readSideFile, type SideRow } from "../../lake/side-file.ts";
@@ -55,8 +57,8 @@ interface Source {
 
 interface Target {
   readonly projection: Projection;
-  /** Rows that a ledger line gives. */
-  readonly countOf: (line: LedgerLine) => number;
+  /** Rows that a commit gives, about. */
+  readonly countOf: (info: LandInfo) => number;
   readonly rowsOf: (source: Source, commits: readonly TableCommit[]) => Promise<ProjectedRow[]>;
   /** By source id: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
   readonly looked: Map<string, number>;
@@ -185,7 +187,7 @@ class LedgerProjector implements Projector {
       if (!commit) break;
       const { kind, ledger } = commit.info as Partial<LandInfo>;
       if (kind !== "land" || !ledger) continue;
-      const count = ledger.reduce((sum, line) => sum + target.countOf(line), 0);
+      const count = target.countOf(infoOf(commit));
       if (count === 0) continue;
       if (expected > 0 && expected + count > rowsMax) {
         this.#hasMore = true;
@@ -205,22 +207,31 @@ class LedgerProjector implements Projector {
       this.#openTarget(
         BOOKS,
         BOOKS_COLUMNS,
-        () => 1,
+        ({ ledger }) => ledger.length,
         async ({ name }, commits) =>
           commits.flatMap((commit) => booksRows(name, commit, infoOf(commit).ledger)),
       ),
       this.#openTarget(
         DEAD_LETTERS,
         DEAD_LETTERS_COLUMNS,
-        (line) => line.dead,
+        ({ ledger }) => ledger.reduce((sum, line) => sum + line.dead, 0),
         async ({ name }, commits) =>
           (await this.#sideRows(commits, "dead")).map(([commit, row]) => deadLetterRow(name, commit, row)),
       ),
       this.#openTarget(
         DUPLICATES,
         DUPLICATES_COLUMNS,
-        (line) => line.duplicates,
+        ({ ledger }) => ledger.reduce((sum, line) => sum + line.duplicates, 0),
         (source, commits) => this.#duplicateRows(source, commits),
+      ),
+      this.#openTarget(
+        REPLAYS,
+        REPLAYS_COLUMNS,
+        ({ replays }) => replays ?? 0,
+        async ({ name }, commits) =>
+          (await this.#sideRows(commits, "replay")).flatMap(
+            ([commit, row]) => replayRow(name, commit, row) ?? [],
+          ),
       ),
     ]);
   }
