@@ -36,6 +36,9 @@ export class Host {
   #child: ChildProcess | undefined;
   #running: MuaraProcess | undefined;
   #waiting: ((muara: MuaraProcess) => void)[] = [];
+  /** Processes that are meant to end. */
+  readonly #told = new Set<ChildProcess>();
+  #surprise: string | undefined;
 
   constructor(folder: string, environment: Record<string, string> = {}) {
     this.folder = folder;
@@ -52,8 +55,11 @@ export class Host {
 
   /** Starts a process and waits until it is ready. @throws with its output when it ends before */
   async start(): Promise<MuaraProcess> {
-    const { ready } = this.#spawn();
+    const { child, ready } = this.#spawn();
     const muara = await ready;
+    const ended = (): void => this.#noteEnd(child, muara);
+    if (child.exitCode !== null || child.signalCode !== null) ended();
+    else child.once("exit", ended);
     this.#running = muara;
     this.onReady(muara);
     for (const resolve of this.#waiting.splice(0)) resolve(muara);
@@ -83,6 +89,7 @@ export class Host {
     const child = this.#child;
     if (!child) return;
     this.counts.kills++;
+    this.#told.add(child);
     child.kill("SIGKILL");
     await this.#ended(child);
   }
@@ -90,6 +97,7 @@ export class Host {
   /** SIGTERM, and SIGKILL after `ms` if it is still there. @returns whether it ended cleanly before */
   async stop(ms: number): Promise<boolean> {
     const child = this.#child!;
+    this.#told.add(child);
     child.kill("SIGTERM");
     const deadline = new AbortController();
     await Promise.race([this.#ended(child), sleep(ms, deadline.signal)]);
@@ -100,9 +108,10 @@ export class Host {
     return false;
   }
 
-  /** Sends until there is an answer. */
+  /** Sends until there is an answer. @throws when the process ended without having been told to */
   async post(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<Settled> {
     for (let unanswered = 0; ;) {
+      if (this.#surprise !== undefined) throw new Error(this.#surprise);
       const muara = this.#running ?? (await new Promise<MuaraProcess>((found) => this.#waiting.push(found)));
       try {
         const response = await muara.fetch(path, { method: "POST", body });
@@ -120,6 +129,12 @@ export class Host {
       }
       await sleep(RETRY_MS);
     }
+  }
+
+  #noteEnd(child: ChildProcess, muara: MuaraProcess): void {
+    if (this.#told.has(child)) return;
+    const how = child.exitCode ?? child.signalCode;
+    this.#surprise = `it ended by itself with ${how}:\n${muara.log().slice(-3_000)}`;
   }
 
   #spawn(): { readonly child: ChildProcess; readonly ready: Promise<MuaraProcess> } {
