@@ -291,7 +291,8 @@ export class LandingAudit {
       canonical(String(row["event_id"])),
       Number((row["ingest_time"] as bigint) / 1_000n),
     ];
-    for (const row of removed) model.forget(...told(row));
+    // Rows that went away with a record of their ids are still known.
+    if (!actions.txn.has("muara:removed")) for (const row of removed) model.forget(...told(row));
     for (const row of kept) model.know(...told(row));
   }
 

@@ -6,14 +6,17 @@
 import assert from "node:assert/strict";
 import { hasCode } from "../../core/errors.ts";
 import { planColumns } from "../../core/columns.ts";
-import type { AddFile, TableChange } from "../../core/ports/table-log.ts";
+import { landedPartitions } from "../../core/landed.ts";
+import type { AddFile, TableChange, Txn } from "../../core/ports/table-log.ts";
+import { identitiesOfFiles, writeRemovedIds } from "../../lake/removed-ids.ts";
+import { slowestIngestMs } from "../../workers/land/slowest.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { ensureTable } from "../../lake/tables.ts";
 import { newSecret } from "../../lake/id-key.ts";
 import { type AuditCounts, LandingAudit } from "./landing-audit.ts";
 import { below, pick } from "./landing-events.ts";
-import { LandingWorld, type Owner, type Plant } from "./landing-world.ts";
+import { kernel, LandingWorld, type Owner, type Plant } from "./landing-world.ts";
 
 const STEPS = 40;
 const DRAIN_STEPS_MAX = 400;
@@ -25,7 +28,12 @@ export interface History {
 }
 
 /** Runs one history. @throws Error naming the seed, with the first thing that is wrong as its cause */
-export async function runLandingHistory(seed: number, counts: AuditCounts, plant?: Plant): Promise<History> {
+export async function runLandingHistory(
+  seed: number,
+  counts: AuditCounts,
+  plant?: Plant,
+  observe: (world: LandingWorld) => Promise<void> = async () => {},
+): Promise<History> {
   const world = new LandingWorld(seed, plant);
   const audit = new LandingAudit(world, counts);
   const done: string[] = [];
@@ -37,9 +45,11 @@ export async function runLandingHistory(seed: number, counts: AuditCounts, plant
       done.push(name);
       await act(audit);
       await audit.catchUp();
+      await observe(world);
     }
     done.push("drain");
     await drain(world, audit);
+    await observe(world);
     await checkEnd(world, audit);
     return { world, audit };
   } catch (error) {
@@ -89,7 +99,8 @@ function choose(world: LandingWorld): [string, Act] {
   if (dice < 0.87) {
     return [`${owner.name} is aborted`, () => abortedStep(world, owner)];
   }
-  if (dice < 0.88) return [`${owner.name} starts anew`, async () => world.drop(owner)];
+  if (dice < 0.875) return [`${owner.name} starts anew`, async () => world.drop(owner)];
+  if (dice < 0.88) return [`images of ${owner.name} are damaged`, () => damageImages(world, owner)];
   if (dice < 0.9) {
     const partition = below(random, world.model.partitions.length);
     const length = 1 + below(random, 3);
@@ -102,7 +113,7 @@ function choose(world: LandingWorld): [string, Act] {
     return [name, async () => world.log.stall(partition, isStalled)];
   }
   if (dice < 0.93) return ["retention", () => world.log.retain()];
-  const change = pick(random, [compact, compact, compact, removeFile, appendForeign]);
+  const change = pick(random, [compact, compact, compact, removeFile, removeRecorded, appendForeign]);
   if (dice < 0.965) return [change.name, (audit) => change(world, audit)];
   return [
     `${owner.name} steps beside ${change.name}`,
@@ -159,6 +170,34 @@ async function removeFile(world: LandingWorld): Promise<void> {
   if (files.length > 0) await commit(world, [], [pick(world.random, files)], true);
 }
 
+/** As retention would: the ids of what goes stay known. */
+async function removeRecorded(world: LandingWorld): Promise<void> {
+  const snapshot = await world.table.snapshot();
+  const files = [...snapshot.files.values()];
+  if (files.length === 0) return;
+  const { name } = world.type;
+  const ports = { store: world.store, kernel, randomness: world.random };
+  const removed = [pick(world.random, files)];
+  const ids = await identitiesOfFiles(ports, name, snapshot, removed);
+  const keepFromMs = slowestIngestMs(landedPartitions(snapshot.txns)) - 2 * world.options.horizonMs;
+  const { txn } = await writeRemovedIds(ports, name, snapshot, ids, keepFromMs);
+  await commit(world, [], removed, true, [txn]);
+}
+
+/** One object of an owner's images is lost, cut off or overwritten; then it starts anew. */
+async function damageImages(world: LandingWorld, owner: Owner): Promise<void> {
+  const objects = await owner.images.list("");
+  world.drop(owner);
+  if (objects.length === 0) return;
+  const { path, bytes: size } = pick(world.random, objects);
+  const bytes = (await owner.images.get(path))!;
+  const kind = below(world.random, 3);
+  if (kind === 0) return owner.images.delete(path);
+  if (kind === 1) return owner.images.put(path, bytes.subarray(0, below(world.random, size)));
+  bytes[below(world.random, size)]! ^= 1 << below(world.random, 8);
+  await owner.images.put(path, bytes);
+}
+
 async function appendForeign(world: LandingWorld): Promise<void> {
   if ((await world.table.snapshot()).version < 0) return;
   const us = BigInt(world.clock.nowMs()) * 1_000n;
@@ -188,6 +227,7 @@ async function commit(
   add: readonly AddFile[],
   remove: readonly AddFile[],
   dataChange: boolean,
+  txns: readonly Txn[] = [],
 ): Promise<void> {
   const base = await world.table.snapshot();
   const deletionTimestamp = world.clock.nowMs();
@@ -195,7 +235,7 @@ async function commit(
     operation: "OPTIMIZE",
     add,
     remove: remove.map(({ path }) => ({ path, deletionTimestamp, dataChange })),
-    txns: [],
+    txns,
     info: {},
   };
   try {

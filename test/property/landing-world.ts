@@ -64,6 +64,8 @@ export class SimulatedClock implements Clock {
 export interface Owner {
   readonly name: string;
   readonly ports: LandPorts;
+  /** Its folder of state images, without faults. */
+  readonly images: ObjectStore;
   landing: TableLanding | undefined;
   isDead: boolean;
   /** Store calls until it crashes; Infinity: never. */
@@ -115,13 +117,12 @@ export class LandingWorld {
       skewMs: HOUR_MS,
       eventBytes: 999_000,
       depth: DEPTH,
+      imageIds: pick(random, [2, 10, 1_000]),
+      imageCommits: pick(random, [1, 3, 10]),
     };
     this.model = new LandingModel({ ...this.options, partitions, hasIds: this.kind !== "plain" });
     this.faultRate = pick(random, [0, 0.05, 0.2, 0.4]);
-    const memory = createMemoryObjectStore({
-      clock: this.clock,
-      faults: (operation) => this.#fault(operation),
-    });
+    const memory = this.#memoryStore();
     this.applyLate = () => memory.applyLate();
     this.store = this.#viewOf(memory, "outside", () => {});
     const logRandom = seededRandomness(seed + 1);
@@ -188,9 +189,11 @@ export class LandingWorld {
   #owner(name: string, memory: ObjectStore, salt: number, plant: Plant): Owner {
     const services = this.#services(salt);
     const store = this.#viewOf(memory, name, () => this.#countCall(owner));
+    const images = this.#memoryStore();
     const ports: LandPorts = {
       log: this.log,
       store,
+      state: this.#viewOf(images, name, () => this.#countCall(owner)),
       openTable: (table) => openTableLog(store, table, services),
       kernel,
       ...services,
@@ -198,6 +201,7 @@ export class LandingWorld {
     const owner: Owner = {
       name,
       ports: plant(ports),
+      images: this.#viewOf(images, "outside", () => {}),
       landing: undefined,
       isDead: false,
       callsLeft: Infinity,
@@ -205,6 +209,13 @@ export class LandingWorld {
       abort: new AbortController(),
     };
     return owner;
+  }
+
+  #memoryStore() {
+    return createMemoryObjectStore({
+      clock: this.clock,
+      faults: (operation) => this.#fault(operation),
+    });
   }
 
   #services(salt: number) {
