@@ -20,7 +20,7 @@ const ENVIRONMENT = {
 };
 const FIRST_STARTS = 3;
 const READY_MS_MAX = 100;
-const LOAD_MS_MAX = 700;
+const LOAD_MS_MAX = 1_200;
 const STOP_MS_MAX = 500;
 const ANSWER_MS = 30_000;
 
