@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { LedgerLine } from "../../core/books.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { TableCommit } from "../../core/ports/table-log.ts";
+import { REMOVED_TXN } from "../../core/landed.ts";
 import { keyOf, payloadOf } from "../../core/record.ts";
 import type { LandInfo } from "../../workers/land/change.ts";
 import type { LandOptions } from "../../workers/land/options.ts";
@@ -25,6 +26,8 @@ export const EVENT_COLUMNS: readonly string[] = [
   "n",
 ];
 
+/** How far back landing looks for the landing commit before (workers/land/lineage.ts). */
+const WALK_MAX = 64;
 const decoder = new TextDecoder();
 
 /** What the audit has to know of the world. */
@@ -62,6 +65,7 @@ export class EventAudit {
   readonly landedIds = new Set<string>();
   readonly counts = { landed: 0, duplicates: 0, dead: 0, removed: 0, appended: 0 };
   #previous: string | null = null;
+  #previousVersion = -1;
   #logChanges = -1;
 
   constructor(world: AuditWorld, type: SimType, partitions: number) {
@@ -137,7 +141,10 @@ export class EventAudit {
     const info = commit.info as unknown as LandInfo;
     const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
     assert.equal(commit.remove.length, 0, "landing removes nothing");
-    assert.equal(info.previous, this.#previous, "the predecessor's name");
+    const isFar = commit.version - this.#previousVersion > WALK_MAX;
+    if (!isFar || info.previous !== null)
+      assert.equal(info.previous, this.#previous, "the predecessor's name");
+    this.#previousVersion = commit.version;
     assert.equal(moved.get("muara:land"), (txns.get("muara:land") ?? 0n) + 1n, "the step");
     this.#previous = commit.commitId;
     const base = this.model.partitions.map((partition) => ({ ...partition }));
@@ -262,10 +269,26 @@ export class EventAudit {
       assert.deepEqual(contentOf(kept), contentOf(removed), "compaction keeps the rows");
       return;
     }
-    for (const row of removed) this.model.forget(...identityOf(row));
+    const record = commit.txns.find(({ appId }) => appId === REMOVED_TXN);
+    if (record) this.#nameRemoved(record.version);
+    else for (const row of removed) this.model.forget(...identityOf(row));
     for (const row of kept) this.model.know(...identityOf(row));
     this.counts.removed += removed.length;
     this.counts.appended += kept.length;
+  }
+
+  /** Ids of removed rows stay known; they are in the newest such file. */
+  #nameRemoved(number: bigint): void {
+    const { named, store } = this.#world;
+    const before = this.table.txns.get(REMOVED_TXN);
+    if (before !== undefined) named.delete(this.#removedPath(before));
+    const path = this.#removedPath(number);
+    assert(store.peek(path), `a commit names ${path}, which does not exist`);
+    named.add(path);
+  }
+
+  #removedPath(number: bigint): string {
+    return `${this.#name}/_muara/removed-${number}.ids`;
   }
 
   /** Whether every cursor is at the log's end. */

@@ -130,9 +130,7 @@ function rowsOf(name: ProjectionName, { version, ledger, side }: Landing): Row[]
       gap: line.gap,
     }));
   const kind = name === DEAD_LETTERS ? "dead" : "duplicate";
-  return side
-    .filter((row) => row["kind"] === kind)
-    .map((row): Row => ({ ...row, table_version: version }));
+  return side.filter((row) => row["kind"] === kind).map((row): Row => ({ ...row, table_version: version }));
 }
 
 function keyOf(type: string, name: ProjectionName, row: Row): string {

@@ -6,8 +6,19 @@
 import { hasCode } from "../../core/errors.ts";
 import { silentLogger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
-import type { AddFile, TableChange, TableLog, TableMetadata } from "../../core/ports/table-log.ts";
+import type {
+  AddFile,
+  TableChange,
+  TableCommit,
+  TableLog,
+  TableMetadata,
+  TableSnapshot,
+  Txn,
+  Verdict,
+} from "../../core/ports/table-log.ts";
 import { planColumns } from "../../core/columns.ts";
+import { identitiesOfFiles, writeRemovedIds } from "../../lake/removed-ids.ts";
+import { REMOVED_TXN } from "../../core/landed.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
@@ -35,6 +46,7 @@ export class Foreigner {
     const acts: readonly [Fault, (type: SimType) => Promise<boolean>][] = [
       ["foreign compaction", (type) => this.#compact(type)],
       ["foreign removal of rows", (type) => this.#remove(type)],
+      ["foreign removal that keeps the ids", (type) => this.#retire(type)],
       ["foreign append of rows", (type) => this.#append(type)],
       ["foreign change of metadata", (type) => this.#changeMetadata(type)],
     ];
@@ -99,6 +111,26 @@ export class Foreigner {
     return files.length > 0 && this.#commit(table, [], [pick(this.#world.random, files)], true);
   }
 
+  /** As the product's retention will: what is left of the rows is their ids. */
+  async #retire({ name }: SimType): Promise<boolean> {
+    const { store, random } = this.#world;
+    const table = this.#table(name);
+    const base = await table.snapshot();
+    if (base.files.size === 0) return false;
+    const file = pick(random, [...base.files.values()]);
+    const ports = { store, kernel: this.#world.slots[0]!.kernel, randomness: this.#randomness };
+    let removal;
+    try {
+      const rows = await identitiesOfFiles(ports, name, base, [file]);
+      removal = await writeRemovedIds(ports, name, base, rows, -Infinity);
+    } catch (error) {
+      if (hasCode(error, "table.corrupt")) return false; // removed and swept meanwhile
+      throw error;
+    }
+    await this.#world.scheduler.wait(OUTSIDE, 0);
+    return this.#commit(table, [], [file], true, undefined, { base, txn: removal.txn });
+  }
+
   async #append({ name, declared }: SimType): Promise<boolean> {
     const table = this.#table(name);
     if ((await table.snapshot()).version < 0) return false;
@@ -141,8 +173,9 @@ export class Foreigner {
     remove: readonly AddFile[],
     dataChange: boolean,
     metadata?: TableMetadata,
+    decided?: { readonly base: TableSnapshot; readonly txn: Txn },
   ): Promise<boolean> {
-    const base = await table.snapshot();
+    const base = decided?.base ?? (await table.snapshot());
     await this.#world.scheduler.wait(OUTSIDE, 0);
     const deletionTimestamp = this.#world.wallMs(0);
     const change: TableChange = {
@@ -150,12 +183,14 @@ export class Foreigner {
       ...(metadata ? { metadata } : {}),
       add,
       remove: remove.map(({ path }) => ({ path, deletionTimestamp, dataChange })),
-      txns: [],
+      txns: decided ? [decided.txn] : [],
       info: {},
     };
     try {
-      await table.commit({ base, change, check: () => "rebase" });
-      return true;
+      const isMoved = (winner: TableCommit): boolean =>
+        winner.txns.some(({ appId }) => appId === REMOVED_TXN);
+      const check = (winner: TableCommit): Verdict => (decided && isMoved(winner) ? "abandon" : "rebase");
+      return (await table.commit({ base, change, check })).outcome === "committed";
     } catch (error) {
       if (hasCode(error, "table.commit_conflict")) return false;
       throw error;

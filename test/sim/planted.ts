@@ -11,13 +11,17 @@ import type { CommitRequest, TableCommit, TableLog, Txn, Verdict } from "../../c
 import { packRecords, type ReadBatch, RECORD_WORDS } from "../../core/record.ts";
 import { storePathOf } from "../../lake/table/add-file.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
+import type { Disk } from "../../adapters/file/disk.ts";
 import type { LandPorts } from "../../workers/land/options.ts";
 import { parseCommit } from "./light-commit.ts";
-import type { Plant, World } from "./world.ts";
+import type { SimProcess } from "./process.ts";
+import type { Admitted, Plant, World } from "./world.ts";
 
 const CURSOR = /^muara:land:[^:]+:[^:]+:\d+$/;
 
-export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
+type PortsPlant = (ports: LandPorts, world: World, process: SimProcess) => LandPorts;
+
+const PORTS: readonly (readonly [string, PortsPlant])[] = [
   ["a txn must only grow", withCheck(onlyGrows)],
   ["a check per partition only", withCheck(perPartition)],
   ["every winner is rebased over", withCheck(() => "rebase")],
@@ -32,12 +36,23 @@ export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
   ["a cursor from the record instead of next", (ports) => withLog(ports, fromRecord(ports.log))],
   ["retention past a cursor", (ports) => withLog(ports, holdsNothing(ports.log))],
   ["a projection rebases over another owner", rebasingProjection],
+  ["a state image is newer than its table", imageAhead],
+];
+
+const DISKS: readonly (readonly [string, (disk: Disk) => Disk])[] = [
+  ["the log acknowledges without a sync", (disk) => ({ ...disk, datasync: async () => {} })],
+  ["the log does not sync names", (disk) => ({ ...disk, syncDirectory: async () => {} })],
+];
+
+export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
+  ...PORTS.map(([name, ports]) => [name, { ports }] as const),
+  ...DISKS.map(([name, disk]) => [name, { disk }] as const),
 ]);
 
 type Check = (change: CommitRequest["change"], winner: TableCommit) => Verdict;
 
 /** Landing's commits are judged by another check. */
-function withCheck(check: Check): Plant {
+function withCheck(check: Check): PortsPlant {
   return (ports) =>
     withTables(ports, (table) => ({
       ...table,
@@ -126,6 +141,52 @@ function derived<Target extends object>(target: Target, methods: Partial<Target>
       return typeof value === "function" ? (value as () => unknown).bind(target) : value;
     },
   });
+}
+
+/**
+ * Images hold what was tentative when they were written. By slot: what was not committed when its process ended is in
+ * the next one's set as soon as that has an image.
+ */
+function imageAhead(ports: LandPorts, world: World, process: SimProcess): LandPorts {
+  const tentative = world.leaked.get(process.slot.name) ?? new Set<Admitted>();
+  world.leaked.set(process.slot.name, tentative);
+  const kernel = derived(ports.kernel, {
+    createIdentitySet: (options) => {
+      const ids = ports.kernel.createIdentitySet(options);
+      const own = new Set<Admitted>();
+      const settle = (): void => {
+        for (const one of own) tentative.delete(one);
+        own.clear();
+      };
+      return derived(ids, {
+        admit: (count, identities, ingestMs, bad) => {
+          const good = Array.from({ length: count }, (_, i) => i).filter((i) => !bad?.[i]);
+          const admitted = {
+            count: good.length,
+            identities: BigUint64Array.from(good.flatMap((i) => [...identities.subarray(i * 2, i * 2 + 2)])),
+            ingestMs: Float64Array.from(good, (i) => ingestMs[i]!),
+          };
+          own.add(admitted);
+          tentative.add(admitted);
+          return ids.admit(count, identities, ingestMs, bad);
+        },
+        keep: () => {
+          settle();
+          ids.keep();
+        },
+        undo: () => {
+          settle();
+          ids.undo();
+        },
+        importGeneration: (number, bytes) => {
+          const isFit = ids.importGeneration(number, bytes);
+          for (const one of tentative) if (!own.has(one)) ids.insert(one.count, one.identities, one.ingestMs);
+          return isFit;
+        },
+      });
+    },
+  });
+  return { ...ports, kernel };
 }
 
 function expiryByEventTime(ports: LandPorts): LandPorts {

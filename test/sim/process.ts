@@ -17,10 +17,12 @@ import { soleOwnership } from "../../core/ports/ownership.ts";
 import { Registry } from "../../core/registry.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { createIngestApp } from "../../workers/ingest/app.ts";
+import { createCommitBudget } from "../../workers/land/commit-budget.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createProjector } from "../../workers/land/projector.ts";
 import { createLandWorker, type LandWorker } from "../../workers/land/worker.ts";
 import type { Through } from "./sim-disk.ts";
+import type { SimStore } from "./sim-store.ts";
 import { type Actor, never, type Scheduler } from "./scheduler.ts";
 
 const LIMITS = { eventBytes: 20_000, bodyBytes: 1_000_000, batchEvents: 1_000, depth: 16 };
@@ -90,6 +92,8 @@ export interface Outside {
 export interface Slot {
   readonly name: string;
   readonly kernel: SlotKernel;
+  /** Where its machine keeps state images. */
+  readonly images: SimStore;
   /** ms that its wall clock is off. */
   wallOffsetMs: number;
   starts: number;
@@ -150,17 +154,30 @@ export class SimProcess implements Actor {
     const { options, projectMs } = this.#outside;
     const { clock, randomness, slot } = this;
     const signal = this.#stop.signal;
-    const store = this.#storeView();
+    const store = this.#storeView(this.#outside.store);
+    const state = this.#storeView(slot.images);
     const services = { clock, randomness, logger: silentLogger };
     const openTable = (name: string): TableLog => openTableLog(store, name, services);
     this.log = await this.#outside.openLog(this, (call) => this.#through(call));
-    const base: LandPorts = { log: this.#logView(this.log), store, kernel: slot.kernel, openTable, ...services };
+    const base: LandPorts = {
+      log: this.#logView(this.log),
+      store,
+      state,
+      kernel: slot.kernel,
+      openTable,
+      ...services,
+    };
     const ports = this.#outside.plant(base, this);
     this.#ports = ports;
     const registry = await Registry.open(ports.log, this.name, clock);
     const app = createIngestApp({ ...base, registry, authenticator: null }, { limits: LIMITS });
-    this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership }, options);
-    const projector = createProjector({ ...ports, registry });
+    const budget = createCommitBudget(clock, {
+      commitMs: options.commitMs,
+      commitMsMax: options.commitMsMax ?? options.commitMs,
+      commitsPerSecond: options.commitsPerSecond ?? 1_000,
+    });
+    this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership, budget }, options);
+    const projector = createProjector({ ...ports, registry, budget });
     this.#fetch = (request) => app.fetch(request);
     await Promise.all([this.worker.run(signal), projector.run(projectMs, signal)]);
     await this.worker.drain();
@@ -239,8 +256,7 @@ export class SimProcess implements Actor {
     }
   }
 
-  #storeView(): ObjectStore {
-    const { store } = this.#outside;
+  #storeView(store: ObjectStore): ObjectStore {
     return {
       location: (path) => store.location(path),
       put: (path, bytes) => this.#through(() => store.put(path, bytes)),

@@ -142,7 +142,9 @@ export class SimDisk {
     // The first write to a disk that runs full is short, the next one tells why.
     if (isFull && this.#options.random.fraction() < 0.5) this.#checkRoom();
     if (this.#strikes("disk: write fails", 0.2)) throw diskError("EIO", "write");
-    const count = isShort ? 1 + Math.floor(this.#options.random.fraction() * (source.length - 1)) : source.length;
+    const count = isShort
+      ? 1 + Math.floor(this.#options.random.fraction() * (source.length - 1))
+      : source.length;
     const part = source.subarray(0, count);
     const isShared = position === 0 && inode.length === 0 && count >= SHARED_BYTES;
     if (isShared) inode.bytes = part;
@@ -177,7 +179,9 @@ export class SimDisk {
     reserve(inode, length);
     inode.bytes.fill(0, Math.min(length, inode.length));
     inode.length = length;
-    inode.dirty = inode.dirty.flatMap(({ from, to }) => (from < length ? [{ from, to: Math.min(to, length) }] : []));
+    inode.dirty = inode.dirty.flatMap(({ from, to }) =>
+      from < length ? [{ from, to: Math.min(to, length) }] : [],
+    );
   }
 
   #rename(from: string, to: string): void {

@@ -7,7 +7,14 @@ import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 
 export type StoreOperation =
-  "put" | "putIfAbsent" | "putIfMatch" | "get" | "getRange" | "head" | "list" | "delete";
+  | "put"
+  | "putIfAbsent"
+  | "putIfMatch"
+  | "get"
+  | "getRange"
+  | "head"
+  | "list"
+  | "delete";
 
 /** As MemoryFault, see there. */
 export type StoreFault = "lost" | "answer_lost" | { readonly afterCalls: number };
@@ -45,6 +52,13 @@ export class SimStore implements ObjectStore {
   /** The object as it is now, to those who stand outside of the history. */
   peek(path: string): Uint8Array | undefined {
     return this.#entries.get(path)?.bytes;
+  }
+
+  /** Changes an object behind everybody's back. */
+  poke(path: string, bytes: Uint8Array | undefined): void {
+    this.#entries.delete(path);
+    if (bytes)
+      this.#entries.set(path, { bytes, etag: `m${this.#etagNext++}`, modifiedMs: this.#options.nowMs() });
   }
 
   paths(): Iterable<string> {
@@ -98,7 +112,8 @@ export class SimStore implements ObjectStore {
     return this.#sure("list", prefix, () => {
       const folder = prefix === "" ? "" : `${prefix}/`;
       const below: StoredObject[] = [];
-      for (const [path, entry] of this.#entries) if (path.startsWith(folder)) below.push(described(path, entry));
+      for (const [path, entry] of this.#entries)
+        if (path.startsWith(folder)) below.push(described(path, entry));
       return below.sort((a, b) => (a.path < b.path ? -1 : 1));
     });
   }

@@ -19,8 +19,10 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
       world.logFullUntilMs = scheduler.nowMs + below(random, 5_000);
     if (faults.strikes("retention ran", SCALE)) world.isRetentionDue = true;
     if (faults.strikes("offsets without records", SCALE)) await addGap(world);
-    if (world.disk && faults.strikes("disk full")) world.disk.fullUntilMs = scheduler.nowMs + below(random, 5_000);
+    if (world.disk && faults.strikes("disk full"))
+      world.disk.fullUntilMs = scheduler.nowMs + below(random, 5_000);
     await checkpoints(world);
+    images(world);
   }
 }
 
@@ -58,6 +60,26 @@ function clocks(world: World): void {
   const slot = pick(random, [...world.slots, undefined]);
   if (slot) slot.wallOffsetMs += ms;
   else world.logOffsetMs += ms;
+}
+
+/** State images are a cache: they may be gone, damaged, or those of another time. */
+function images(world: World): void {
+  const { random, faults } = world;
+  const { images } = pick(random, world.slots);
+  const paths = [...images.paths()];
+  if (paths.length === 0) return;
+  const path = pick(random, paths);
+  if (faults.strikes("state image lost", SCALE)) images.poke(path, undefined);
+  if (faults.strikes("state image damaged", SCALE)) {
+    const bytes = images.peek(path)?.slice();
+    if (bytes) bytes[below(random, bytes.length)]! ^= 1 << below(random, 8);
+    images.poke(path, bytes);
+  }
+  if (!faults.strikes("state image of an earlier time", SCALE)) return;
+  const kept = world.keptImages;
+  world.keptImages = new Map(paths.map((one) => [one, images.peek(one)!]));
+  for (const one of paths) images.poke(one, undefined);
+  for (const [one, bytes] of kept) images.poke(one, bytes);
 }
 
 async function checkpoints(world: World): Promise<void> {

@@ -3,6 +3,7 @@
  * acts in it (producers, foreign writers, trouble) is in files of their own.
  */
 import { readFileSync } from "node:fs";
+import type { Disk } from "../../adapters/file/disk.ts";
 import { openFileLog } from "../../adapters/file/log.ts";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
 import { type Clock, type Randomness } from "../../core/clock.ts";
@@ -31,8 +32,18 @@ const START_MS: number = Date.UTC(2026, 2, 1, 22, 30);
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../core-as/kernel.wasm", import.meta.url)));
 const kernels = ["a", "b"].map(() => new SlotKernel(wasm, new Uint8Array(16).fill(3), {}));
 
+/** Identities that were admitted and not yet committed. */
+export interface Admitted {
+  readonly count: number;
+  readonly identities: BigUint64Array;
+  readonly ingestMs: Float64Array;
+}
+
 /** Changes what a process is given, to plant a bug. */
-export type Plant = (ports: LandPorts, world: World, process: SimProcess) => LandPorts;
+export interface Plant {
+  ports?(ports: LandPorts, world: World, process: SimProcess): LandPorts;
+  disk?(disk: Disk): Disk;
+}
 
 export class World implements Outside, AuditWorld {
   readonly seed: number;
@@ -65,8 +76,12 @@ export class World implements Outside, AuditWorld {
   /** Something was written since the audits last looked. */
   isDirty = true;
   isRetentionDue = false;
+  /** What a machine had as state images at an earlier time, by path. */
+  keptImages: ReadonlyMap<string, Uint8Array> = new Map();
   /** Ranges of offsets without records. */
   gaps = 0;
+  /** By slot: what a planted bug remembers across processes. */
+  readonly leaked = new Map<string, Set<Admitted>>();
   failure: unknown;
   readonly #plant: Plant | undefined;
   readonly #ended: SimProcess[] = [];
@@ -87,6 +102,7 @@ export class World implements Outside, AuditWorld {
     this.slots = kernels.slice(0, slots).map((kernel, i) => ({
       name: "ab"[i]!,
       kernel,
+      images: this.#imageStore(),
       wallOffsetMs: 0,
       starts: 0,
     }));
@@ -102,8 +118,7 @@ export class World implements Outside, AuditWorld {
       fault: (...call) => this.#storeFault(...call),
       onWrite: (...write) => this.#observe(...write),
     });
-    if (isOnDisk)
-      this.disk = new SimDisk({ random, faults: this.faults, nowMs: () => this.scheduler.nowMs });
+    if (isOnDisk) this.disk = new SimDisk({ random, faults: this.faults, nowMs: () => this.scheduler.nowMs });
     else {
       const log = createMemoryLog({
         clock: logClock,
@@ -140,14 +155,15 @@ export class World implements Outside, AuditWorld {
   }
 
   async openLog(process: SimProcess, through: Through): Promise<Log> {
-    const { memoryLog, disk, segmentBytes } = this;
-    if (!disk) return memoryLog!;
+    const { memoryLog, segmentBytes } = this;
+    if (!this.disk) return memoryLog!;
+    const disk = this.disk.view(through, () => process.wrote());
     return openFileLog({
       directory: "/log",
       clock: process.clock,
       randomness: process.randomness,
       logger: silentLogger,
-      disk: disk.view(through, () => process.wrote()),
+      disk: this.#plant?.disk?.(disk) ?? disk,
       segmentBytes,
       segmentAgeMs: 2_000,
       onFatal: () => process.crash(),
@@ -295,7 +311,7 @@ export class World implements Outside, AuditWorld {
   }
 
   plant(ports: LandPorts, process: SimProcess): LandPorts {
-    return this.#plant ? this.#plant(ports, this, process) : ports;
+    return this.#plant?.ports?.(ports, this, process) ?? ports;
   }
 
   willAppend(append: PendingAppend): () => void {
@@ -333,6 +349,16 @@ export class World implements Outside, AuditWorld {
     return undefined;
   }
 
+  #imageStore(): SimStore {
+    return new SimStore({
+      nowMs: () => this.scheduler.nowMs,
+      fault: (operation) => {
+        const isPut = operation === "put" && this.caller !== undefined;
+        return isPut && this.faults.strikes("state image: put fails") ? "lost" : undefined;
+      },
+    });
+  }
+
   /** What no part may ever do is seen here, whoever does it. */
   #observe(path: string, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
     this.isDirty = true;
@@ -360,6 +386,10 @@ function drawOptions(random: Randomness): LandOptions {
     commitBytes: pick(random, [600, 3_000, 1 << 20]),
     commitRows: pick(random, [4, 12, 1_000]),
     horizonMs: isShort ? 2 * HOUR_MS : 48 * HOUR_MS,
+    imageIds: pick(random, [1, 4, 250_000]),
+    imageCommits: pick(random, [1, 3, 1_000]),
+    commitMsMax: 3_000,
+    commitsPerSecond: pick(random, [0.5, 2, 1_000]),
     generationMs: isShort ? HOUR_MS / 2 : 12 * HOUR_MS,
     disorderMs: 5_000,
     idleAfterMs: pick(random, [2_000, 10_000, 60_000]),
