@@ -81,11 +81,11 @@ async function install(sizes: { readonly log: number; readonly lake?: number }):
   await mkdir(log);
   if (lake !== log) await mkdir(lake);
   const disks = await smallDisks({ [log]: sizes.log, ...(sizes.lake && { [lake]: sizes.lake }) });
-  cleanups.push(disks.close);
+  cleanups.push(() => disks.close());
   const environment = { ...SETTINGS, MUARA_LAKE: `file:${join(lake, "lake")}` };
   const start = async (): Promise<MuaraProcess> => {
     const muara = await startMuara(join(log, "data"), environment, disks.prefix);
-    cleanups.push(muara.kill);
+    cleanups.push(() => muara.kill());
     return muara;
   };
   return { disks, log, lake, start };

@@ -43,6 +43,12 @@ export function startMuara(
   return spawnMuara(data, environment, prefix).ready;
 }
 
+/** Without what speaks to the tests: to the program it would be a configuration key that does not exist. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const { MUARA_LONG: _long, MUARA_SEED: _seed, MUARA_TEST_SEED: _testSeed, ...own } = process.env;
+  return own;
+}
+
 /** A process that may be killed before it is ready; then `ready` rejects. */
 export function spawnMuara(
   data: string,
@@ -54,7 +60,7 @@ export function spawnMuara(
   const [program, ...args] = [...prefix, ...command];
   const child = spawn(program!, args, {
     cwd: ROOT,
-    env: { ...process.env, ...environment },
+    env: { ...ownEnvironment(), ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   return { child, ready: whenReady(child, data, startedMs) };
