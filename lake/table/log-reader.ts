@@ -19,8 +19,10 @@ import {
 import { EMPTY_TABLE, stateOf, type TableState } from "./table-state.ts";
 
 const READ_AHEAD_MAX = 16; // commits fetched at once on a long tail
+const OPENINGS_MAX = 3; // the log's clean-up may pass a reader by, hardly ever twice
 const OUTLIVED_CHECK_EVERY_MS = 10_000;
-const OUTLIVED_AFTER_MS = 3_600_000; // far below any retention of commits
+/** Far below any retention of commits. */
+export const OUTLIVED_AFTER_MS = 3_600_000;
 
 export interface SnapshotRequest {
   readonly version?: number;
@@ -84,8 +86,28 @@ export class LogReader {
     });
   }
 
-  /** The newest state up to `limit`, without help. */
+  /**
+   * Whether `version`, which was just written, lies before the place where the log begins: its writer slept through
+   * a clean-up, found the name free, and nobody will ever read it.
+   */
+  async isBeforeLog(version: number): Promise<boolean> {
+    const hint = await readHint(this.#store, this.#tablePath);
+    if (version === 0 || hint === undefined || hint.version < version) return false;
+    return (await this.readFile(version - 1)) === undefined;
+  }
+
+  /** The newest state up to `limit`, without help. Clean-up may remove commits before they are read: again, then. */
   async #open(limit: number): Promise<TableState> {
+    for (let opening = 1; ; opening++) {
+      try {
+        return await this.#openOnce(limit);
+      } catch (error) {
+        if (!hasCode(error, "table.corrupt") || opening === OPENINGS_MAX) throw error;
+      }
+    }
+  }
+
+  async #openOnce(limit: number): Promise<TableState> {
     const hint = await readHint(this.#store, this.#tablePath);
     if (hint !== undefined && hint.version <= limit) {
       const state = await this.#tryCheckpoint(hint);
@@ -160,8 +182,20 @@ export class LogReader {
   async #snapshotAtTime(timeMs: number): Promise<TableState> {
     const head = await this.#open(Infinity);
     if (head.version >= 0 && head.timestampMs <= timeMs) return head;
-    const { oldestCommit } = await this.#listVersions();
-    if (oldestCommit === undefined) throw this.#notFound({ timeMs });
+    for (let looked = -1; ;) {
+      const { oldestCommit } = await this.#listVersions();
+      if (oldestCommit === undefined) throw this.#notFound({ timeMs });
+      try {
+        return await this.#lastBefore(timeMs, oldestCommit, head);
+      } catch (error) {
+        // Commits that went away during the search may have made it go astray.
+        if (!hasCode(error, "table.version_not_found") || oldestCommit <= looked) throw error;
+        looked = oldestCommit;
+      }
+    }
+  }
+
+  async #lastBefore(timeMs: number, oldestCommit: number, head: TableState): Promise<TableState> {
     let low = oldestCommit; // the answer is below `low`, or `low` itself once it is known to be early enough
     let high = head.version;
     while (low < high) {

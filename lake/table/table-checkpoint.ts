@@ -66,19 +66,21 @@ export async function writeCheckpoint(
   const folder = logFolder(tablePath);
   await store.put(joinStorePath(folder, checkpointFileName(state.version)), bytes);
   const hint = await readHint(store, tablePath);
-  if (hint === undefined || hint.version <= state.version) {
-    const pointer = {
-      version: state.version,
-      size: rows.length,
-      sizeInBytes: bytes.length,
-      numOfAddFiles: state.files.size,
-    };
-    await store.put(
-      joinStorePath(folder, LAST_CHECKPOINT),
-      new TextEncoder().encode(JSON.stringify(pointer)),
-    );
-  }
+  if (hint === undefined || hint.version <= state.version) await writeHint(store, tablePath, state);
   return { version: state.version, actions: rows.length, bytes: bytes.length };
+}
+
+/** Points readers to the checkpoint of `state`, which exists. @param parts of a foreign one */
+export async function writeHint(
+  store: ObjectStore,
+  tablePath: string,
+  { version, protocol, metadata, txns, files, tombstones }: TableState,
+  parts?: number,
+): Promise<void> {
+  const size = (protocol ? 1 : 0) + (metadata ? 1 : 0) + txns.size + files.size + tombstones.size;
+  const pointer = { version, size, ...(parts === undefined ? {} : { parts }), numOfAddFiles: files.size };
+  const bytes = new TextEncoder().encode(JSON.stringify(pointer));
+  await store.put(joinStorePath(logFolder(tablePath), LAST_CHECKPOINT), bytes);
 }
 
 /** @returns undefined where there is none, or none that can be read */

@@ -25,7 +25,7 @@ import type {
 } from "../../core/ports/table-log.ts";
 import { joinStorePath } from "../../core/store-path.ts";
 import { type CommitFile, commitFileName, formatCommit, parseCommit } from "./commit-file.ts";
-import { LogReader } from "./log-reader.ts";
+import { LogReader, OUTLIVED_AFTER_MS } from "./log-reader.ts";
 import { logFolder, writeCheckpoint } from "./table-checkpoint.ts";
 import { isCheckpointDue, stateOf, type TableState } from "./table-state.ts";
 
@@ -70,12 +70,16 @@ class Committer {
     checkChange(change);
     const commitId = this.#randomness.uuid();
     let state = stateOf(base);
+    const startedMs = this.#timesMs();
     await this.#reader.checkNotOutlived(state);
     for (;;) {
       state.checkApplicable(change);
       const bytes = this.#format(state, commitId, change);
       let next = await this.#settle(readable(state.version + 1, bytes), bytes, signal);
-      if (next.commitId === commitId) return this.#committed(state.apply(next), next);
+      if (next.commitId === commitId) {
+        await this.#checkReadable(next, startedMs);
+        return this.#committed(state.apply(next), next);
+      }
       for (;;) {
         state = state.apply(next);
         if (check(next) === "abandon") return { outcome: "abandoned", snapshot: state, winner: next };
@@ -85,6 +89,29 @@ class Committer {
         next = following;
       }
     }
+  }
+
+  #timesMs(): readonly [number, number] {
+    return [this.#clock.nowMs(), this.#clock.monotonicMs()];
+  }
+
+  /**
+   * A commit that took very long (its machine slept) may lie before the log's beginning by now. What is in memory is
+   * then as old as that: whoever asks the table anew is right.
+   * @throws table.commit_unknown
+   */
+  async #checkReadable(
+    { version, commitId }: CommitFile,
+    startedMs: readonly [number, number],
+  ): Promise<void> {
+    const tookMs = Math.max(...this.#timesMs().map((ms, i) => ms - startedMs[i]!));
+    if (tookMs < OUTLIVED_AFTER_MS || !(await this.#reader.isBeforeLog(version))) return;
+    // A reader as old as this writer would take it for the next version.
+    await this.#store.delete(joinStorePath(logFolder(this.#tablePath), commitFileName(version)));
+    const details = { version, commitId, tookMs };
+    throw new MuaraError("table.commit_unknown", `commit ${version} may lie before the log's beginning`, {
+      details,
+    });
   }
 
   #format(base: TableState, commitId: string, change: TableChange): Uint8Array {

@@ -3,9 +3,13 @@ import type { TableMetadata } from "../../core/ports/table-log.ts";
 
 export const CHECKPOINT_INTERVAL = "delta.checkpointInterval";
 export const DELETED_FILE_RETENTION = "delta.deletedFileRetentionDuration";
+export const LOG_RETENTION = "delta.logRetentionDuration";
 
 const CHECKPOINT_INTERVAL_DEFAULT = 100; // versions; measured: research on readers' open times
 const DELETED_FILE_RETENTION_MS_DEFAULT = 7 * 86_400_000; // Delta's own where the table says nothing
+const LOG_RETENTION_MS_DEFAULT = 30 * 86_400_000; // Delta's own
+/** A writer that slept looks whether the log was cleaned up meanwhile once its base is an hour old. */
+const LOG_RETENTION_MS_MIN = 2 * 3_600_000;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   millisecond: 1,
@@ -32,6 +36,13 @@ export function checkpointInterval(metadata: TableMetadata | undefined): number 
 export function tombstoneRetentionMs(metadata: TableMetadata | undefined): number {
   const text = metadata?.configuration[DELETED_FILE_RETENTION];
   return (text === undefined ? undefined : parseIntervalMs(text)) ?? DELETED_FILE_RETENTION_MS_DEFAULT;
+}
+
+/** ms for which commits are kept, at least two hours. */
+export function logRetentionMs(metadata: TableMetadata | undefined): number {
+  const text = metadata?.configuration[LOG_RETENTION];
+  const wantedMs = (text === undefined ? undefined : parseIntervalMs(text)) ?? LOG_RETENTION_MS_DEFAULT;
+  return Math.max(wantedMs, LOG_RETENTION_MS_MIN);
 }
 
 /** `interval 1 day 2 hours` in ms. @returns undefined for anything else */
