@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { temporaryFolder } from "../services/muara.ts";
 import { Host, sleep } from "./host.ts";
-import { type Checked, declareType, KillLoad } from "./kill-load.ts";
+import { type Checked, declareType, KillLoad, TYPE } from "./kill-load.ts";
+import { versionsOf } from "./table-folder.ts";
 
 const ENVIRONMENT = {
   MUARA_LAND_COMMIT_MS: "100",
@@ -22,6 +23,9 @@ const FIRST_STARTS = 3;
 const READY_MS_MAX = 100;
 const LOAD_MS_MAX = 1_200;
 const STOP_MS_MAX = 500;
+/** Commits come every 100 ms. */
+const LANDING_KILL_MS_MAX = 150;
+const LANDING_MS = 60_000;
 const ANSWER_MS = 30_000;
 
 export interface KillCyclesOptions {
@@ -52,14 +56,14 @@ export interface KillCyclesResult {
 }
 
 /** When the kill comes. */
-export type Moment = "recovering" | "ready" | "load" | "stopping";
+export type Moment = "recovering" | "ready" | "load" | "landing" | "stopping";
 
 /** @throws Error naming the seed and the cycle */
 export async function runKillCycles(options: KillCyclesOptions): Promise<KillCyclesResult> {
   const { cycles, seed, cyclesPerFolder = 200 } = options;
   const result: KillCyclesResult = {
     cycles: 0,
-    kills: { recovering: 0, ready: 0, load: 0, stopping: 0 },
+    kills: { recovering: 0, ready: 0, load: 0, landing: 0, stopping: 0 },
     cleanStops: 0,
     checks: 0,
     folders: 0,
@@ -151,8 +155,9 @@ class Killer {
     if (dice < 0.25) return this.#whileRecovering();
     if (dice < 0.35) return this.#justReady();
     if (!this.#host.running) await this.#startUntilAcknowledged();
+    if (dice < 0.65) return this.#whileLanding();
     await sleep(random.fraction() * LOAD_MS_MAX);
-    if (dice < 0.8) return this.#killNow("load");
+    if (dice < 0.85) return this.#killNow("load");
     const isClean = await this.#host.stop(random.fraction() * STOP_MS_MAX);
     if (isClean) this.#result.cleanStops++;
     else this.#result.kills.stopping++;
@@ -162,6 +167,18 @@ class Killer {
     if (this.#host.running) await this.#host.kill();
     await this.#host.startBriefly(this.#random.fraction() * this.#readyMs);
     this.#result.kills.recovering++;
+  }
+
+  /** Commits follow each other; the next one is under way when one has appeared. */
+  async #whileLanding(): Promise<void> {
+    const before = await versionsOf(this.#host.folder, TYPE);
+    const endMs = performance.now() + LANDING_MS;
+    while ((await versionsOf(this.#host.folder, TYPE)) === before) {
+      if (performance.now() > endMs) throw new Error(`nothing landed within ${LANDING_MS} ms`);
+      await sleep(5);
+    }
+    await sleep(this.#random.fraction() * LANDING_KILL_MS_MAX);
+    await this.#killNow("landing");
   }
 
   async #justReady(): Promise<void> {

@@ -6,6 +6,8 @@
 import { access, readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 
+const COMMIT = /^\d{20}\.json$/;
+
 export interface FolderAudit {
   /** Versions from 0. */
   readonly versions: number;
@@ -24,12 +26,44 @@ interface Action {
   readonly txn?: { readonly appId: string; readonly version: number };
 }
 
+/** How many versions the table has. */
+export async function versionsOf(data: string, table: string): Promise<number> {
+  const names = await readdir(join(data, "lake", table, "_delta_log")).catch(() => []);
+  return names.filter((name) => COMMIT.test(name)).length;
+}
+
+/** Absolute paths of the newest version's data files. @throws as the audit does */
+export async function liveFiles(data: string, table: string): Promise<string[]> {
+  const { live } = await readCommits(data, table);
+  return [...live.keys()].map((path) => join(data, "lake", table, path));
+}
+
 /** @throws Error naming the first thing that is wrong */
 export async function auditTableFolder(data: string, table: string): Promise<FolderAudit> {
+  const folder = join(data, "lake", table);
+  const { versions, live, named } = await readCommits(data, table);
+  const present = (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".parquet"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !relative(folder, path).startsWith("_delta_log"));
+  const rows = [...live.values()].reduce((total, count) => total + count, 0);
+  const unreferenced = present.filter((path) => !named.has(path)).length;
+  return { versions, files: live.size, unreferenced, rows };
+}
+
+interface Commits {
+  readonly versions: number;
+  /** Rows by path of the data files of the newest version. */
+  readonly live: ReadonlyMap<string, number>;
+  /** Absolute paths of everything that some version names. */
+  readonly named: ReadonlySet<string>;
+}
+
+async function readCommits(data: string, table: string): Promise<Commits> {
   const lake = join(data, "lake");
   const folder = join(lake, table);
   const log = join(folder, "_delta_log");
-  const names = (await readdir(log)).filter((name) => /^\d{20}\.json$/.test(name)).sort();
+  const names = (await readdir(log)).filter((name) => COMMIT.test(name)).sort();
   const live = new Map<string, number>();
   const added = new Set<string>();
   const named = new Set<string>();
@@ -58,11 +92,5 @@ export async function auditTableFolder(data: string, table: string): Promise<Fol
         throw new Error(`version ${version} is landing step ${txn.version}, expected ${step}`);
     }
   }
-  const present = (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".parquet"))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !relative(folder, path).startsWith("_delta_log"));
-  const rows = [...live.values()].reduce((total, count) => total + count, 0);
-  const unreferenced = present.filter((path) => !named.has(path)).length;
-  return { versions: names.length, files: live.size, unreferenced, rows };
+  return { versions: names.length, live, named };
 }
