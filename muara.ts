@@ -11,6 +11,7 @@ import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
+import type { ReplayPort } from "./api/replays.ts";
 import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
@@ -89,8 +90,8 @@ export async function startWorkers(
   try {
     const token = await ensureToken(base);
     const door = workers.includes("ingest") ? await openDoor(base) : undefined;
-    const reads = workers.includes("api") ? await openReads(base, closers) : undefined;
-    const drain = new Drain(route(door, reads), systemClock);
+    const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
+    const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLanding(base, abort.signal));
     background.push(runRetention(base, abort.signal));
@@ -179,20 +180,29 @@ async function ensureToken({
   return { text, isNew: true };
 }
 
-async function openDoor(base: Base): Promise<Fetch> {
-  const { createIngestApp } = await import("./workers/ingest/app.ts");
-  const app = createIngestApp(
-    { ...base, clock: systemClock, randomness: systemRandomness },
-    {
-      limits: base.config.limits,
-      inFlightBytes: base.config.limits.inFlightBytes,
-      queueMs: base.config.limits.queueMs,
-    },
-  );
-  return (request) => app.fetch(request);
+async function openDoor(base: Base): Promise<{ readonly fetch: Fetch; readonly replay: ReplayPort }> {
+  const [{ createIngestApp, Door }, { rehearse }] = await Promise.all([
+    import("./workers/ingest/app.ts"),
+    import("./workers/land/rehearsal.ts"),
+  ]);
+  const { limits, land } = base.config;
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs };
+  const door = new Door(ports, options);
+  const app = createIngestApp(ports, options, door);
+  const replay: ReplayPort = {
+    publish: (again) => door.replay(again),
+    rehearse: (type, payloads) => rehearse(ports, { ...limits, skewMs: land.skewMs }, type, payloads),
+    horizonMs: land.horizonHours * HOUR_MS,
+  };
+  return { fetch: (request) => app.fetch(request), replay };
 }
 
-async function openReads(base: Base, closers: (() => Promise<unknown>)[]): Promise<Fetch> {
+async function openReads(
+  base: Base,
+  replay: ReplayPort | undefined,
+  closers: (() => Promise<unknown>)[],
+): Promise<Fetch> {
   const [{ createCatalog }, { createQueryService }, { createApiApp }] = await Promise.all([
     import("./lake/catalog.ts"),
     import("./lake/query/service.ts"),
@@ -208,7 +218,7 @@ async function openReads(base: Base, closers: (() => Promise<unknown>)[]): Promi
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const ports = { ...base, catalog, query, landing, clock: systemClock };
+  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
 }

@@ -5,10 +5,12 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Log } from "../core/ports/log.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { QueryService } from "../lake/query/service.ts";
+import type { ReplayPort } from "./replays.ts";
 
 export interface ApiPorts {
   readonly log: Log;
@@ -19,6 +21,10 @@ export interface ApiPorts {
   readonly authenticator: Authenticator | null;
   /** Of the tables that this process lands; absent where it lands none. */
   readonly landing?: () => readonly LandingState[];
+  /** Where the tables lie; for what no table says. */
+  readonly store?: ObjectStore;
+  /** Publishes dead letters again; absent in a process without a door. */
+  readonly replay?: ReplayPort;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;

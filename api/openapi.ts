@@ -3,6 +3,7 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
@@ -106,6 +107,22 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: text,
     ingest_time: time,
+    state: { enum: ["open", "landed", "duplicate", "dead_again"] },
+    replayed_by: textOrNull,
+    replayed_at: time,
+    corrected: { type: ["boolean", "null"] },
+    replay_partition: textOrNull,
+    replay_offset: textOrNull,
+  }),
+  ReplayRequest: z.toJSONSchema(replayRequestSchema, { io: "input" }),
+  Replayed: object({
+    dead_letter_id: text,
+    event_type: textOrNull,
+    event_id: textOrNull,
+    outcome: { enum: ["accepted", "would_land", "would_be_duplicate", "refused"] },
+    code: { ...textOrNull, description: "Why it is refused; `pointer` and `detail` say where and what." },
+    pointer: textOrNull,
+    detail: textOrNull,
   }),
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
@@ -168,10 +185,35 @@ const PATHS: Json = {
     get: read("listDeadLetters", "What could not land, newest first", listOf("DeadLetter"), [
       query("event_type", text),
       query("reason", text),
+      query("state", { enum: ["open", "landed", "duplicate", "dead_again"] }),
       query("since", { type: "string", format: "date-time" }),
+      query("until", { type: "string", format: "date-time" }),
       query("limit", whole),
       query("cursor", text),
     ]),
+  },
+  "/v1/dead-letters/replay": {
+    post: {
+      operationId: "replayDeadLetters",
+      summary: "Publish dead letters again, corrected or as they are; each once",
+      requestBody: { required: true, content: json("ReplayRequest") },
+      responses: {
+        "200": {
+          description: "What became of each, or in a dry run would.",
+          content: {
+            "application/json": {
+              schema: object({
+                dry_run: flag,
+                counts: { type: "object", additionalProperties: whole },
+                items: list(reference("Replayed")),
+                next_cursor: textOrNull,
+              }),
+            },
+          },
+        },
+        default: problem(),
+      },
+    },
   },
   "/v1/dead-letters/{id}": {
     get: read("showDeadLetter", "One dead letter with its bytes", reference("DeadLetter"), [path("id")]),

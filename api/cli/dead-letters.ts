@@ -1,10 +1,12 @@
-/** `muara dead-letters list|show`: what was accepted and could not land. */
+/** `muara dead-letters list|show|replay`: what was accepted and could not land. */
 import { duration, wholeNumber, type AddCommand } from "./command.ts";
+import { addReplay } from "./replay.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 const LIST: readonly Field[] = [
   { name: "ingest_time" },
   { name: "event_type" },
+  { name: "state" },
   { name: "reason" },
   { name: "pointer" },
   { name: "detail" },
@@ -18,15 +20,23 @@ export const addDeadLetters: AddCommand = (program, run) => {
     .description("newest first")
     .option("--type <event-type>")
     .option("--reason <code>", "an error code such as event.schema")
+    .option("--state <state>", "open, landed, duplicate or dead_again (replayed, with that outcome)")
     .option("--since <duration>", "e.g. 2h")
     .option("-n, --limit <number>", "how many", "100")
     .action(
       run(async ({ client, io, flags, say }, command) => {
-        const options = command.opts<{ type?: string; reason?: string; since?: string; limit: string }>();
+        const options = command.opts<{
+          type?: string;
+          reason?: string;
+          state?: string;
+          since?: string;
+          limit: string;
+        }>();
         const limit = wholeNumber("--limit", options.limit, 1, 1_000);
         const query = new URLSearchParams({ limit: String(limit) });
         if (options.type) query.set("event_type", options.type);
         if (options.reason) query.set("reason", options.reason);
+        if (options.state) query.set("state", options.state);
         if (options.since) {
           const sinceMs = io.clock.nowMs() - duration("--since", options.since);
           query.set("since", new Date(sinceMs).toISOString());
@@ -50,4 +60,5 @@ export const addDeadLetters: AddCommand = (program, run) => {
         printObject(io.stdout, flags.output, flags.output === "table" ? shown : found);
       }),
     );
+  addReplay(deadLetters, run);
 };

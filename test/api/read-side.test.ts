@@ -62,6 +62,7 @@ describe("tables", () => {
       ["books", expect.any(Number)],
       ["dead_letters", DEAD],
       ["duplicates", RESENT],
+      ["replays", 0],
       [TYPE, GOOD],
     ]);
     const table = await stack.get<Item>("/v1/tables/shop_ORDER_PLACED");
@@ -197,6 +198,7 @@ describe("rights", () => {
     ["GET", `/v1/books?event_type=${TYPE}`],
     ["GET", `/v1/events/${eventId(1)}`],
     ["GET", "/v1/dead-letters"],
+    ["POST", "/v1/dead-letters/replay", { filter: {}, dry_run: true }],
     ["POST", "/v1/sql", { sql: `SELECT 1 FROM "${TYPE}" LIMIT 1` }],
     ["GET", "/v1/tokens"],
     ["POST", "/v1/tokens", { description: "x", grants: [{ action: "read", kind: "table", name: "x" }] }],
@@ -219,9 +221,9 @@ describe("rights", () => {
     const unknown = `muara_${"0".repeat(12)}_${"A".repeat(43)}`;
     expect(await statuses(undefined)).toEqual(routes.map(() => 401));
     expect(await statuses(unknown)).toEqual(routes.map(() => 401));
-    expect(await statuses(reader)).toEqual([200, 200, 200, 200, 200, 200, 200, 403, 403, 403]);
-    expect(await statuses(other)).toEqual([200, 404, 404, 404, 200, 200, 404, 403, 403, 403]);
-    expect(await statuses(stack.token)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 201, 404]);
+    expect(await statuses(reader)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]);
+    expect(await statuses(other)).toEqual([200, 404, 404, 404, 200, 200, 200, 404, 403, 403, 403]);
+    expect(await statuses(stack.token)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 201, 404]);
   });
 
   test("what one may not read is in no list, no fate and no dead letter", async () => {

@@ -1,7 +1,7 @@
 /**
- * Keeps `books`, `dead_letters`, `duplicates` and `replays` up to date with the landing commits of every event table. One pass
- * reads each new commit once and writes at most one commit per projection. What a pass holds is bounded by rows,
- * which it knows from the ledger before it reads any side file; what is left is taken by the next pass.
+ * Keeps `books`, `dead_letters`, `duplicates` and `replays` up to date with the landing commits of every event
+ * table. One pass reads each new commit once and writes at most one commit per projection. What a pass holds is
+ * bounded by rows, which it knows from the ledger before it reads any side file; what is left is taken by the next.
  */
 import type { LandInfo } from "./change.ts";
 import type { CommitBudget } from "./commit-budget.ts";
