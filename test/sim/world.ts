@@ -158,7 +158,7 @@ export class World implements Outside, AuditWorld {
     const { memoryLog, segmentBytes } = this;
     if (!this.disk) return memoryLog!;
     const disk = this.disk.view(through, () => process.wrote());
-    return openFileLog({
+    const log = await openFileLog({
       directory: "/log",
       clock: process.clock,
       randomness: process.randomness,
@@ -168,6 +168,8 @@ export class World implements Outside, AuditWorld {
       segmentAgeMs: 2_000,
       onFatal: () => process.crash(),
     });
+    this.isDirty = true;
+    return log;
   }
 
   nowMs(): number {
@@ -267,6 +269,7 @@ export class World implements Outside, AuditWorld {
   /** A type whose declaring door died has no stream before its first event: then there is nothing to land. */
   get isDrained(): boolean {
     return (
+      this.log !== undefined &&
       [...this.audits.values()].every((audit) => audit.isDrained) &&
       this.projections.every((projection) => projection.isComplete)
     );
