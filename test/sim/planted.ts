@@ -144,8 +144,8 @@ function derived<Target extends object>(target: Target, methods: Partial<Target>
 }
 
 /**
- * Images hold what was tentative when they were written. By slot: what was not committed when its process ended is in
- * the next one's set as soon as that has an image.
+ * Images are written before the commit that they belong to: what an attempt admitted and never committed comes back
+ * with the next image that is read, by slot.
  */
 function imageAhead(ports: LandPorts, world: World, process: SimProcess): LandPorts {
   const tentative = world.leaked.get(process.slot.name) ?? new Set<Admitted>();
@@ -175,7 +175,7 @@ function imageAhead(ports: LandPorts, world: World, process: SimProcess): LandPo
           ids.keep();
         },
         undo: () => {
-          settle();
+          own.clear(); // from memory; the image still has them
           ids.undo();
         },
         importGeneration: (number, bytes) => {
