@@ -5,6 +5,7 @@
  */
 import { spawn as spawnProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
 import fs from "node:fs";
+import process from "node:process";
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Launch } from "./launcher.ts";
@@ -110,8 +111,22 @@ export class QueryProcess {
   kill(reason: MuaraError): void {
     if (!this.isAlive) return;
     this.#reason ??= reason;
-    this.#child.kill("SIGKILL");
+    this.#killWorker();
     this.#child.stdout.resume();
+  }
+
+  /**
+   * The wrapper is left to see its child end and to end with it: killed itself, it would leave the child to the
+   * machine's first process, which in a container may be this one and collects nothing.
+   */
+  #killWorker(): void {
+    const worker = this.#options.launch.isWrapped ? this.pid : undefined;
+    if (worker === undefined) return void this.#child.kill("SIGKILL");
+    try {
+      process.kill(worker, "SIGKILL");
+    } catch {
+      this.#child.kill("SIGKILL"); // it has gone in this moment
+    }
   }
 
   /** Resolves when the process is gone. */

@@ -3,7 +3,8 @@ import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { judge, type Judged } from "../../../lake/query/gate.ts";
-import { ALLOWED, escapeList } from "./escapes.ts";
+import { ALLOWED } from "./allowed.ts";
+import { escapeList } from "./escape-list.ts";
 
 let engine: DuckDBConnection;
 
@@ -23,6 +24,7 @@ const judgeSql = async (sql: string): Promise<Judged> => judge(await serialize(s
 const ESCAPE_LIST = escapeList({
   file: "/outside/secret.csv",
   lake: "/lake/orders/part-0.parquet",
+  other: "/lake/secret/part-0.parquet",
   out: "/outside/out",
 });
 const GRANTED = new Set(["orders", "order.placed"]);
@@ -36,11 +38,19 @@ function passes(judged: Judged): boolean {
 }
 
 describe("the gate", () => {
-  test("knows more than sixty escapes", () => expect(ESCAPE_LIST.length).toBeGreaterThan(120));
-
-  test.each(ESCAPE_LIST)("%s: %s", async (_what, sql) => {
-    expect(passes(await judgeSql(sql))).toBe(false);
+  test("knows 250 escapes and more", () => {
+    console.log(
+      `${ESCAPE_LIST.length} escapes in ${new Set(ESCAPE_LIST.map(([what]) => what)).size} classes`,
+    );
+    expect(new Set(ESCAPE_LIST.map(([, sql]) => sql)).size).toBeGreaterThanOrEqual(250);
   });
+
+  test.each(ESCAPE_LIST.map(([what, sql]) => [what, sql.slice(0, 120), sql] as const))(
+    "%s: %s",
+    async (_what, _start, sql) => {
+      expect(passes(await judgeSql(sql))).toBe(false);
+    },
+  );
 
   test.each(ALLOWED)("lets through %s", async (sql, tables) => {
     const judged = await judgeSql(sql);
