@@ -10,6 +10,7 @@ import type { ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
+import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
@@ -60,6 +61,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addDeadLetterRoutes(app, ports);
+  addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
   return app;
 }

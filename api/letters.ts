@@ -1,7 +1,7 @@
 /** Dead letters and what became of them: the tables `dead_letters` and `replays`, asked together. */
 import type { Principal } from "../core/authorize.ts";
 import { MuaraError } from "../core/errors.ts";
-import { deadLetterId } from "../core/replay.ts";
+import { recordId } from "../core/replay.ts";
 import { quoteText } from "../lake/query/view.ts";
 import { readableTables, SYSTEM, type ApiPorts } from "./context.ts";
 
@@ -87,10 +87,10 @@ export function cursorOf(ingestTime: string, id: string): string {
 }
 
 /** @param order `<` for lists with the newest first @throws request.malformed */
-export function behindCursor(cursor: string, order: "<" | ">"): string {
+export function behindCursor(cursor: string, order: "<" | ">", idSql = "d.dead_letter_id"): string {
   const [at, id] = cursor.split("|");
   if (at && id && /^[0-9T:.Z-]+$/.test(at))
-    return `(d.ingest_time, d.dead_letter_id) ${order} (TIMESTAMPTZ ${quoteText(at)}, ${quoteText(id)})`;
+    return `(d.ingest_time, ${idSql}) ${order} (TIMESTAMPTZ ${quoteText(at)}, ${quoteText(id)})`;
   throw new MuaraError("request.malformed", "The cursor is not one that was given out here.", {
     details: { parameter: "cursor" },
   });
@@ -126,8 +126,7 @@ export async function lettersOf(
       bytes: Number(bytes ?? 0),
       payload: withPayload ? new Uint8Array(Buffer.from(textOf(payload), "base64")) : undefined,
       state: state as LetterState,
-      successor:
-        state === "dead_again" ? deadLetterId(String(topicId), Number(partition), Number(offset)) : null,
+      successor: state === "dead_again" ? recordId(String(topicId), Number(partition), Number(offset)) : null,
     };
   });
   return { letters, hasMore: rows.length > max };

@@ -72,6 +72,10 @@ const SCHEMAS: Json = {
       description: "How long after a commit the next one comes while events arrive; 0 during a backlog.",
     },
     commit_interval_reason: { ...textOrNull, description: "Why it is that long." },
+    duplicates: {
+      ...object({ identical: whole, different: whole, unknown: whole }),
+      description: "Of an event type: how what came again compares with what landed.",
+    },
   }),
   Commit: object({
     version: whole,
@@ -92,6 +96,7 @@ const SCHEMAS: Json = {
     dead_letters: whole,
     in_flight: whole,
     balanced: flag,
+    duplicates_different: { ...whole, description: "Of the duplicates: other bytes than what landed." },
   }),
   Fate: object({
     fate: { enum: ["landed", "duplicate", "dead_letter", "waiting"] },
@@ -113,6 +118,16 @@ const SCHEMAS: Json = {
     corrected: { type: ["boolean", "null"] },
     replay_partition: textOrNull,
     replay_offset: textOrNull,
+  }),
+  Duplicate: object({
+    duplicate_id: text,
+    event_type: text,
+    event_id: textOrNull,
+    verdict: {
+      enum: ["identical", "different", "unknown"],
+      description: "Compared with the bytes that landed.",
+    },
+    ingest_time: time,
   }),
   ReplayRequest: z.toJSONSchema(replayRequestSchema, { io: "input" }),
   Replayed: object({
@@ -217,6 +232,20 @@ const PATHS: Json = {
   },
   "/v1/dead-letters/{id}": {
     get: read("showDeadLetter", "One dead letter with its bytes", reference("DeadLetter"), [path("id")]),
+  },
+  "/v1/duplicates": {
+    get: read("listDuplicates", "What came again under a known id, newest first", listOf("Duplicate"), [
+      query("event_type", text),
+      query("event_id", text),
+      query("verdict", { enum: ["identical", "different", "unknown"] }),
+      query("since", { type: "string", format: "date-time" }),
+      query("until", { type: "string", format: "date-time" }),
+      query("limit", whole),
+      query("cursor", text),
+    ]),
+  },
+  "/v1/duplicates/{id}": {
+    get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),

@@ -14,8 +14,8 @@ export interface ReplayNote {
   readonly isCorrected: boolean;
 }
 
-/** The id of the dead letter of a record that could not land. */
-export function deadLetterId(topicId: string, partition: number | bigint, offset: number | bigint): string {
+/** The id of a record: of the dead letter, or the duplicate, that it became. */
+export function recordId(topicId: string, partition: number | bigint, offset: number | bigint): string {
   return `${topicId}:${partition}:${offset}`;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { LedgerLine } from "../core/books.ts";
 import type { Column, ColumnType } from "../core/columns.ts";
-import { deadLetterId, replayNoteOf } from "../core/replay.ts";
+import { recordId, replayNoteOf } from "../core/replay.ts";
 import type { TableCommit } from "../core/ports/table-log.ts";
 import type { ProjectedRow } from "./projection.ts";
 import type { SideRow } from "./side-file.ts";
@@ -124,7 +124,7 @@ export function deadLetterRow(eventType: string, commit: TableCommit, side: Side
   return {
     ingestMs: Number(side.ingest_time / 1_000n),
     values: {
-      dead_letter_id: deadLetterId(side.topic_id, side.log_partition, side.log_offset),
+      dead_letter_id: recordId(side.topic_id, side.log_partition, side.log_offset),
       event_type: eventType,
       event_id: side.event_id,
       reason: side.reason,

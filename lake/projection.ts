@@ -7,7 +7,7 @@ import type { Column } from "../core/columns.ts";
 import { INGEST_DATE } from "../core/columns.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
-import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
+import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
 import { addFile, dataFilePath, storePathOf } from "./table/add-file.ts";
 import { writeRows } from "./parquet/rows.ts";
 
@@ -25,6 +25,8 @@ export interface ProjectedStep {
   readonly from: number;
   readonly to: number;
   readonly rows: readonly ProjectedRow[];
+  /** Of the rows, counted apart and kept as sums beside `proj:`: name → how many. */
+  readonly counts?: ReadonlyMap<string, number>;
 }
 
 export interface ProjectionPorts {
@@ -78,7 +80,7 @@ export class Projection {
         operation: "WRITE",
         add,
         remove: [],
-        txns: steps.map((step) => ({ appId: consumedTxn(step.sourceId), version: BigInt(step.to) })),
+        txns: steps.flatMap((step) => this.#txnsOf(step)),
         info: { kind: "projection" },
       },
       check: (winner) => (movesOneOf(winner, steps) ? "abandon" : "rebase"),
@@ -89,6 +91,14 @@ export class Projection {
     // Proven refused: no version names these files.
     for (const file of add) await this.#ports.store.delete(storePathOf(this.name, file.path));
     return false;
+  }
+
+  #txnsOf({ sourceId, to, counts }: ProjectedStep): Txn[] {
+    const sums = [...(counts ?? [])].map(([name, count]) => ({
+      appId: countTxn(sourceId, name),
+      version: BigInt(projectedCount(this.#snapshot.txns, sourceId, name) + count),
+    }));
+    return [{ appId: consumedTxn(sourceId), version: BigInt(to) }, ...sums];
   }
 
   async #writeFiles(rows: readonly ProjectedRow[]): Promise<AddFile[]> {
@@ -113,7 +123,17 @@ export class Projection {
   }
 }
 
-function consumedTxn(sourceId: string): string {
+function countTxn(sourceId: string, name: string): string {
+  return `count:${sourceId}:${name}`;
+}
+
+/** How many rows of a source a projection has counted under a name, by its own `txn`s. */
+export function projectedCount(txns: ReadonlyMap<string, bigint>, sourceId: string, name: string): number {
+  return Number(txns.get(countTxn(sourceId, name)) ?? 0n);
+}
+
+/** Under which name a projection records the version of a source that it has consumed. */
+export function consumedTxn(sourceId: string): string {
   return `proj:${sourceId}`;
 }
 

@@ -6,6 +6,7 @@ import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
+import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
@@ -26,6 +27,7 @@ const COMMANDS: readonly AddCommand[] = [
   addTable,
   addBooks,
   addDeadLetters,
+  addDuplicates,
   addToken,
   addConfig,
   addDoctor,

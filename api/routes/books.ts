@@ -4,6 +4,7 @@ import { MuaraError } from "../../core/errors.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import { quoteText } from "../../lake/query/view.ts";
 import { hourAccounts, partitionAccounts, totalAccount, type Account, type LedgerSum } from "../accounts.ts";
+import { duplicateCounter } from "../duplicate-counts.ts";
 import { isoOrNull, readableTable, readableTables, SYSTEM, type ApiEnv, type ApiPorts } from "../context.ts";
 
 const ROWS_MAX = 1_000_000;
@@ -58,7 +59,9 @@ async function accountsOf(
       cursor: one.cursor,
       end_offset: one.endOffset,
     }));
-  return [{ event_type, partitions: partitions.length, ...shown(totalAccount(partitions)) }];
+  const duplicates_different = (await duplicateCounter(ports))(snapshot).different;
+  const total = { ...shown(totalAccount(partitions)), duplicates_different };
+  return [{ event_type, partitions: partitions.length, ...total }];
 }
 
 function shown(account: Account): Record<string, unknown> {

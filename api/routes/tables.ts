@@ -6,6 +6,7 @@ import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
+import { duplicateCounter } from "../duplicate-counts.ts";
 import {
   isoOrNull,
   readableTable,
@@ -22,11 +23,13 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/tables", async (context) => {
     const tables = await readableTables(ports, context.get("principal"));
     const nowMs = ports.clock.nowMs();
+    const countsOf = await duplicateCounter(ports);
     const items = await Promise.all(
-      tables.map(async (table) => ({
-        ...summary(table, await ports.catalog.snapshot(table.name), nowMs),
-        ...landingOf(ports, table),
-      })),
+      tables.map(async (table) => {
+        const snapshot = await ports.catalog.snapshot(table.name);
+        const duplicates = table.kind === "event_type" ? { duplicates: countsOf(snapshot) } : {};
+        return { ...summary(table, snapshot, nowMs), ...landingOf(ports, table), ...duplicates };
+      }),
     );
     return context.json({ items });
   });
@@ -39,6 +42,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     return context.json({
       ...summary(table, snapshot, ports.clock.nowMs()),
       ...landingOf(ports, table),
+      ...(table.kind === "event_type" ? { duplicates: (await duplicateCounter(ports))(snapshot) } : {}),
       location: ports.catalog.location(table.name),
       partition_columns: schema.partitionColumns,
       columns: parseSchema(schema.schemaString).fields.map((field) => ({

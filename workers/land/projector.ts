@@ -13,6 +13,7 @@ import type { Column } from "../../core/columns.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Registry } from "../../core/registry.ts";
+import { recordId } from "../../core/replay.ts";
 import {
   BOOKS,
   BOOKS_COLUMNS,
@@ -23,6 +24,7 @@ import {
   DUPLICATES,
   DUPLICATES_COLUMNS,
   duplicateRow,
+  type FirstLanding,
   REPLAYS,
   REPLAYS_COLUMNS,
   replayRow,
@@ -60,6 +62,8 @@ interface Target {
   /** Rows that a commit gives, about. */
   readonly countOf: (info: LandInfo) => number;
   readonly rowsOf: (source: Source, commits: readonly TableCommit[]) => Promise<ProjectedRow[]>;
+  /** What of the rows is counted apart: the name that a row counts under. */
+  readonly counted: ((row: ProjectedRow) => string) | undefined;
   /** By source id: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
   readonly looked: Map<string, number>;
 }
@@ -197,7 +201,10 @@ class LedgerProjector implements Projector {
       expected += count;
     }
     const rows = await target.rowsOf(source, landings);
-    if (rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX) return { sourceId, from, to, rows };
+    if (rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX) {
+      const counts = target.counted ? countsOf(rows, target.counted) : undefined;
+      return { sourceId, from, to, rows, ...(counts ? { counts } : {}) };
+    }
     target.looked.set(sourceId, to);
     return undefined;
   }
@@ -223,6 +230,7 @@ class LedgerProjector implements Projector {
         DUPLICATES_COLUMNS,
         ({ ledger }) => ledger.reduce((sum, line) => sum + line.duplicates, 0),
         (source, commits) => this.#duplicateRows(source, commits),
+        (row) => String(row.values["verdict"]),
       ),
       this.#openTarget(
         REPLAYS,
@@ -241,11 +249,12 @@ class LedgerProjector implements Projector {
     columns: readonly Column[],
     countOf: Target["countOf"],
     rowsOf: Target["rowsOf"],
+    counted?: Target["counted"],
   ): Promise<Target> {
     const log = this.#ports.openTable(name);
     const snapshot = await ensureTable(log, name, columns, {}, this.#ports);
     const projection = new Projection(name, columns, log, snapshot, this.#ports);
-    return { projection, countOf, rowsOf, looked: new Map() };
+    return { projection, countOf, rowsOf, counted, looked: new Map() };
   }
 
   async #duplicateRows(source: Source, commits: readonly TableCommit[]): Promise<ProjectedRow[]> {
@@ -254,7 +263,20 @@ class LedgerProjector implements Projector {
     source.snapshot = await source.log.snapshot({ from: source.snapshot });
     const duplicates = found.map(([, row]) => row);
     const firsts = await findFirstLandings(this.#ports, source.name, source.snapshot, duplicates);
+    this.#warnOfDifferent(source.name, duplicates, firsts);
     return found.map(([commit, row], i) => duplicateRow(source.name, commit, row, firsts[i]!));
+  }
+
+  /** A resend is the same event: other bytes under a known id are a mistake of the producer, which is told here. */
+  #warnOfDifferent(table: string, rows: readonly SideRow[], firsts: readonly FirstLanding[]): void {
+    const different = rows.filter((_, i) => firsts[i]!.verdict === "different");
+    const [one] = different;
+    if (!one) return;
+    this.#ports.logger.warn("events came again under a known id with other bytes", {
+      table,
+      count: different.length,
+      example: recordId(one.topic_id, one.log_partition, one.log_offset),
+    });
   }
 
   async #sideRows(commits: readonly TableCommit[], kind: SideRow["kind"]): Promise<[TableCommit, SideRow][]> {
@@ -267,6 +289,12 @@ class LedgerProjector implements Projector {
     }
     return found;
   }
+}
+
+function countsOf(rows: readonly ProjectedRow[], nameOf: (row: ProjectedRow) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const row of rows) counts.set(nameOf(row), (counts.get(nameOf(row)) ?? 0) + 1);
+  return counts;
 }
 
 function infoOf(commit: TableCommit): LandInfo {
