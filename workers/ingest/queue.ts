@@ -5,15 +5,16 @@
  *
  * Expected wait = bytes that wait / bytes per second that came out lately. The surprising rule: the estimate counts
  * only while the oldest request has waited for a while. In a quiet minute one request at a time comes out, and that
- * is the latency of a sync, not what the log can do; the queue would refuse the first burst.
+ * is the latency of a sync, not what the log can do; the queue would refuse the first burst. And where nothing came
+ * out yet, the wait so far is all that is known: one slow sync, or a process that the machine did not run, is no queue.
  */
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 
 /** From this age of the oldest request on the log is busy without a break, ms: what comes out is its best. */
 const BUSY_MS = 250;
-/** The rate is that of the last second, in steps. */
-const WINDOW_MS = 1_000;
+/** The rate is that of the last seconds, in steps: long enough to outlive a pause. */
+const WINDOW_MS = 4_000;
 const STEP_MS = 100;
 
 interface Waiting {
@@ -42,14 +43,14 @@ export class Queue {
     if (!oldest || nowMs - oldest.sinceMs < BUSY_MS) return 0;
     const fromMs = Math.max(this.#busySinceMs, nowMs - WINDOW_MS);
     const bytes = this.#out.reduce((sum, step) => sum + (step.atMs + STEP_MS > fromMs ? step.bytes : 0), 0);
-    return (this.#bytes * (nowMs - fromMs)) / bytes;
+    return bytes === 0 ? nowMs - oldest.sinceMs : (this.#bytes * (nowMs - fromMs)) / bytes;
   }
 
   /** @throws log.overloaded, with the wait that it expects in `wait_ms` */
   admit(): void {
     const waitMs = this.expectedWaitMs();
     if (waitMs <= this.#maxWaitMs) return;
-    const details = { wait_ms: Number.isFinite(waitMs) ? Math.ceil(waitMs) : null, limit: this.#maxWaitMs };
+    const details = { wait_ms: Math.ceil(waitMs), limit: this.#maxWaitMs };
     throw new MuaraError("log.overloaded", "More is waiting for the log than it can take in time.", {
       details,
     });

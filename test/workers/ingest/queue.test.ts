@@ -77,10 +77,14 @@ describe("the queue before the log", () => {
     expect([log.length, log.refused]).toEqual([0, 0]);
   });
 
-  test("a log that stands still refuses within moments, and takes again when it moves", async () => {
+  test("a pause is no queue; a log that stands still refuses after the longest wait, and takes when it moves", async () => {
     const log = new SlowLog(2_000);
+    await log.run(3_000, 100, () => void log.send(90));
     void log.send(100);
     await log.run(1_500, 0);
+    void log.send(100);
+    expect(log.refused).toBe(0);
+    await log.run(3_000, 0);
     await log.send(100);
     expect(log.refused).toBe(1);
     await log.run(10, 100);
