@@ -17,7 +17,9 @@ export async function writeOrderFile(path: string, rows: number): Promise<void> 
         CASE WHEN i < 5 THEN TIMESTAMP '1948-01-26 22:59:00'
           ELSE TIMESTAMP '2018-01-01 00:00:00' + to_seconds(i // 3 * 60) END AS ts,
         CASE WHEN hash(i) % 4 > 0 THEN ${pick("batch", 4)} END AS resource,
-        CASE WHEN hash(i) % 10 > 0 THEN CAST(CAST(hash(i * 17) % 900000000 AS DECIMAL(18,2)) / 100 - 4000000 AS DECIMAL(18,2))::DOUBLE END AS value_eur
+        CASE WHEN hash(i) % 10 > 0 THEN
+          CAST(CAST(CAST(hash(i * 17) % 900000000 AS DECIMAL(18,2)) / 100 - 4000000 AS DECIMAL(18,2)) AS DOUBLE)
+        END AS value_eur
       FROM range(${rows}) numbers(i) ORDER BY i
     ) TO '${path}' (FORMAT parquet)`,
   );
