@@ -93,7 +93,8 @@ export async function startWorkers(
     const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
-    if (workers.includes("land")) background.push(runLanding(base, abort.signal));
+    if (workers.includes("land"))
+      background.push(runLanding(base, abort.signal), runLogKeeper(base, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -257,6 +258,12 @@ async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
   // What was accepted before the stop is landed and booked before the process ends.
   await worker.drain();
   await projector.drain();
+}
+
+async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
+  const { createLogKeeper } = await import("./lake/log-keeper.ts");
+  const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
+  await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {

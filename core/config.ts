@@ -71,6 +71,13 @@ export const configSchema = z.strictObject({
       ),
       skewMs: ms(HOUR_MS).describe("an event further ahead of its ingest time never moves the watermark, ms"),
       projectMs: ms(1_000).describe("interval of the projections books, dead_letters and duplicates, ms"),
+      imageIds: count(250_000).describe("new ids after which a table's state image is written"),
+      imageCommits: count(1_000).describe("commits after which a table's state image is written"),
+      holdDays: z
+        .int()
+        .nonnegative()
+        .default(7)
+        .describe("a table's log waits for a slow consumer this long beyond its retention, days"),
     })
     .prefault({}),
   query: z

@@ -11,7 +11,15 @@ import { readHint } from "../../../lake/table/table-checkpoint.ts";
 import { openTableLog } from "../../../lake/table/table-log.ts";
 import { logRetentionMs } from "../../../lake/table/table-properties.ts";
 import { stateOf } from "../../../lake/table/table-state.ts";
-import { abandon, change, committed, created, logOver, TABLE } from "../../conformance/table-changes.ts";
+import {
+  abandon,
+  change,
+  committed,
+  created,
+  creation,
+  logOver,
+  TABLE,
+} from "../../conformance/table-changes.ts";
 
 const DAY_MS = 86_400_000;
 const FOLDER = `${TABLE}/_delta_log`;
@@ -138,11 +146,11 @@ describe("clean-up of a log", () => {
   });
 
   it("follows the table's property, with two hours as the least", async () => {
-    const metadata = (text: string) =>
-      ({ configuration: { "delta.logRetentionDuration": text } }) as unknown as TableSnapshot["metadata"];
-    assert.equal(logRetentionMs(metadata("interval 3 days")), 3 * DAY_MS);
-    assert.equal(logRetentionMs(metadata("interval 1 minute")), 2 * 3_600_000);
-    assert.equal(logRetentionMs(metadata("what")), 30 * DAY_MS);
+    const texts = ["interval 3 days", "interval 1 minute", "what"];
+    const kept = texts.map((text) =>
+      logRetentionMs(creation({ "delta.logRetentionDuration": text }).metadata),
+    );
+    assert.deepEqual(kept, [3 * DAY_MS, 2 * 3_600_000, 30 * DAY_MS]);
     assert.equal(logRetentionMs(undefined), 30 * DAY_MS);
   });
 
