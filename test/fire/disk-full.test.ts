@@ -140,7 +140,7 @@ test("a full log: 507; landing goes on, and a stop on the full disk is clean", a
   expect(await muara.stop()).toBe(0);
 });
 
-test("a full lake: events are taken and wait in the log, the table says so, and landing goes on by itself", async () => {
+test("a full lake: events wait in the log, the table says so, and landing goes on by itself", async () => {
   const { disks, lake, start } = await install({ log: 64 * MIB, lake: 16 * MIB });
   const load = new Load();
   const muara = await start();
