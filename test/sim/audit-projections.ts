@@ -54,7 +54,8 @@ export class ProjectionAudit {
   ) {
     this.#name = name;
     this.#sources = sources;
-    this.table = new AuditTable(name, store, ["event_type", ...COLUMNS[name]], named, (commit, added) =>
+    const columns = ["event_type", ...COLUMNS[name], ...(name === DUPLICATES ? ["verdict"] : [])];
+    this.table = new AuditTable(name, store, columns, named, (commit, added) =>
       this.#check(commit, [...added.values()].flat()),
     );
   }
@@ -83,6 +84,10 @@ export class ProjectionAudit {
   #check(commit: TableCommit, rows: readonly Row[]): void {
     const steps = new Map<string, { readonly from: number; readonly to: number }>();
     for (const { appId, version } of commit.txns) {
+      if (appId.startsWith("count:")) {
+        this.#checkCount(appId, Number(version - (this.table.txns.get(appId) ?? 0n)), rows);
+        continue;
+      }
       const source = [...this.#sources].find(([, { table }]) => appId === `proj:${table.tableId}`);
       assert(source, `${appId} is no table's`);
       const from = Number(this.table.txns.get(appId) ?? -1n);
@@ -104,6 +109,14 @@ export class ProjectionAudit {
       for (let version = from + 1; version <= to; version++)
         for (const key of this.#knownOf(type).keys.get(version) ?? [])
           assert(this.#met.has(key), `${key} was consumed and is missing`);
+  }
+
+  /** `count:<table>:<verdict>` grows by the rows of that table with that verdict. */
+  #checkCount(appId: string, grown: number, rows: readonly Row[]): void {
+    const [, tableId, verdict] = appId.split(":");
+    const of = [...this.#sources].find(([, { table }]) => table.tableId === tableId)?.[0];
+    const counted = rows.filter((row) => row["event_type"] === of && row["verdict"] === verdict);
+    assert.equal(grown, counted.length, appId);
   }
 
   /** Whether everything landed is in it. */
