@@ -58,7 +58,7 @@ async function runVictim(folder: string, round: number, point: Point | undefined
 
 function acknowledgedIn(lines: readonly string[]): Acknowledged[] {
   return lines
-    .filter((line) => line.startsWith("ack "))
+    .filter((line) => line.startsWith("acknowledged "))
     .map((line) => {
       const [partition, offset, ...numbers] = line.split(" ").slice(1).map(Number);
       return { partition: partition!, offset: offset!, numbers };

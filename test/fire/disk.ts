@@ -1,16 +1,18 @@
 /**
  * Small disks for real processes: each a tmpfs in a mount namespace of its own, which a process that only waits
- * keeps alive, so that a server can be started on the same disk again. Root makes the namespace directly; anybody
- * else needs unprivileged user namespaces (`npm test` says so in its first second where they are barred).
+ * keeps alive, so that a server can be started on the same disk again. Root makes the namespace directly (in a
+ * container it needs the capability SYS_ADMIN), anybody else with an unprivileged user namespace.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { namespaceArgs } from "../services/setup.ts";
 
 const KIB = 1_024;
+const NEEDED =
+  "Full disks are tested on a tmpfs in a mount namespace: run as root (a container needs --cap-add SYS_ADMIN), " +
+  "or allow unprivileged user namespaces (kernel.unprivileged_userns_clone, AppArmor's restriction).";
 
 export interface SmallDisks {
   /** Put before a command, it runs where the disks are. */
@@ -30,11 +32,12 @@ export async function smallDisks(sizes: Readonly<Record<string, number>>): Promi
     ([folder, bytes]) => `mount -t tmpfs -o size=${Math.ceil(bytes / KIB)}k,mode=755 none '${folder}'`,
   );
   const script = `${mounts.join(" && ")} && echo mounted && exec sleep 3600`;
-  const holder = spawn("unshare", [...namespaceArgs(), "sh", "-c", script], {
+  const isRoot = process.getuid?.() === 0;
+  const namespaces = isRoot ? ["--mount"] : ["--user", "--map-root-user", "--mount"];
+  const holder = spawn("unshare", [...namespaces, "sh", "-c", script], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   await mounted(holder);
-  const isRoot = process.getuid?.() === 0;
   const outside = (path: string): string => join(`/proc/${holder.pid!}/root`, path);
   const ballast = (folder: string): string => outside(join(folder, "ballast"));
   return {
@@ -73,7 +76,7 @@ function mounted(holder: ChildProcess): Promise<void> {
     holder.stdout!.once("data", () => resolve());
     holder.once("error", reject);
     holder.once("close", (code) =>
-      reject(new Error(`no small disk: unshare ended with ${code}; a mount namespace is needed\n${errors}`)),
+      reject(new Error(`no small disk: unshare ended with ${code}. ${NEEDED}\n${errors}`)),
     );
   });
 }

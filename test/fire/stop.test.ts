@@ -43,7 +43,7 @@ async function produce(load: Load, muara: MuaraProcess): Promise<Sent[]> {
   }
 }
 
-test("SIGTERM under load: 503 and Connection: close, exit 0 within ten seconds, all that was accepted is landed", async () => {
+test("SIGTERM under load: 503, exit 0 within ten seconds, and all that was accepted is landed", async () => {
   const data = await folderOf("stop");
   const muara = await begin(data);
   const load = new Load();

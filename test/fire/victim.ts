@@ -2,7 +2,7 @@
  * The process that is killed at every system call: appends, lands, projects, removes old segments, and says on
  * stdout what it was promised. `node victim.ts DIRECTORY ROUND`
  *
- *   ack PARTITION OFFSET N N …     the log acknowledged these events from this offset on
+ *   acknowledged PARTITION OFFSET N N …     the log acknowledged these events from this offset on
  *   landed                         landing and projections had everything so far
  *   done
  */
@@ -21,7 +21,7 @@ for (let step = 0; step < STEPS; step++) {
     // The last of each batch was sent before, in the same round and the one before it: a duplicate.
     const numbers = [own, own + 1, own + 2, step > 0 ? own - 10 : Math.max(0, own - 1_000)];
     const offset = await whole.append(partition, numbers.map(eventOf));
-    say(`ack ${partition} ${offset} ${numbers.join(" ")}`);
+    say(`acknowledged ${partition} ${offset} ${numbers.join(" ")}`);
   }
   if (step === 1) await whole.append(0, [`{"metadata":{"eid":"nonsense"},"n":${first}}`]);
   await whole.land();

@@ -31,24 +31,7 @@ const NEEDS: readonly Need[] = [
     isThere: () => runs("strace", ["-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]),
     packages: ["strace"],
   },
-  {
-    what: "a mount namespace (root, or unprivileged user namespaces)",
-    for: "full disks: Muara on a small tmpfs of its own (test/fire)",
-    isThere: () =>
-      runs("unshare", [
-        ...namespaceArgs(),
-        "sh",
-        "-c",
-        "mount -t tmpfs -o size=64k none /mnt && test -w /mnt",
-      ]),
-    packages: ["util-linux", "mount"],
-  },
 ];
-
-/** `unshare` for a process whose mounts nobody else sees: root needs no user namespace, which many machines bar. */
-export function namespaceArgs(): string[] {
-  return process.getuid?.() === 0 ? ["--mount"] : ["--user", "--map-root-user", "--mount"];
-}
 
 /** vitest's global set-up. @throws with every missing thing at once */
 export function setup(): void {

@@ -77,7 +77,7 @@ describe("the queue before the log", () => {
     expect([log.length, log.refused]).toEqual([0, 0]);
   });
 
-  test("a pause is no queue; a log that stands still refuses after the longest wait, and takes when it moves", async () => {
+  test("a pause is no queue; a log that stands still refuses after the longest wait", async () => {
     const log = new SlowLog(2_000);
     await log.run(3_000, 100, () => void log.send(90));
     void log.send(100);
