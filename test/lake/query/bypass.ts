@@ -13,6 +13,7 @@ import { confinedLaunch, plainLaunch, planWalls, type Walls } from "../../../lak
 import type { PinnedTable } from "../../../lake/query/view.ts";
 
 const SESSION = fileURLToPath(new URL("../../../lake/query/session.ts", import.meta.url));
+const GATE = fileURLToPath(new URL("../../../lake/query/gate.ts", import.meta.url));
 const LATE_MS = 5_000;
 const START_MS = 60_000;
 const TEXT_MAX = 200_000;
@@ -21,17 +22,24 @@ const TEXT_MAX = 200_000;
 export interface Outcome {
   readonly kind: "answer" | "error" | "died" | "late";
   readonly text: string;
+  /** The gate would have let it through, as reading nothing but the tables given. */
+  readonly hasPassed: boolean;
 }
 
 const PROGRAM = `
 import { createInterface } from "node:readline";
-import { lock, openEngine, pinTables, prepareSelect, serializeSql } from ${JSON.stringify(SESSION)};
+import { openEngine, pinTables, prepareSelect, serializeSql } from ${JSON.stringify(SESSION)};
+import { judge } from ${JSON.stringify(GATE)};
 const limits = { memoryBytes: 3e8, threads: 1 };
+const scratch = await openEngine(limits);
+const isGranted = (tables, { name }) => tables.some((table) => table.names.includes(name.toLowerCase()));
 process.stdout.write("\\u001e" + JSON.stringify({ kind: "answer", text: "ready" }) + "\\n");
 for await (const line of createInterface({ input: process.stdin })) {
   const { sql, tables, isRaw } = JSON.parse(line);
-  const answer = { kind: "answer", text: "" };
+  const answer = { kind: "answer", text: "", hasPassed: false };
   try {
+    const judged = judge(await serializeSql(scratch, sql));
+    answer.hasPassed = judged.kind === "query" && judged.tables.every((one) => isGranted(tables, one));
     const connection = await openEngine(limits);
     await pinTables(connection, tables, undefined);
     const result = isRaw ? await connection.stream(sql) : await (await prepareSelect(connection, sql)).stream();
@@ -57,6 +65,8 @@ export interface BypassOptions {
   readonly tables: readonly PinnedTable[];
   /** With the namespaces, where the machine has them. */
   readonly isConfined: boolean;
+  /** For a statement, ms. */
+  readonly lateMs?: number;
 }
 
 export class Bypass {
@@ -84,15 +94,15 @@ export class Bypass {
 
   async run(sql: string, isRaw: boolean): Promise<Outcome> {
     const child = this.#child ?? (await this.#start());
-    if (!child) return { kind: "died", text: "" };
-    const answered = this.#next(LATE_MS);
+    if (!child) return { kind: "died", text: "", hasPassed: false };
+    const answered = this.#next(this.#options.lateMs ?? LATE_MS);
     child.stdin.write(`${JSON.stringify({ sql, tables: this.#options.tables, isRaw })}\n`);
     return answered;
   }
 
   async #next(withinMs: number): Promise<Outcome> {
     const answered = new Promise<Outcome>((resolve) => (this.#answer = resolve));
-    const late = setTimeout(() => this.#stop({ kind: "late", text: "" }), withinMs);
+    const late = setTimeout(() => this.#stop({ kind: "late", text: "", hasPassed: false }), withinMs);
     const outcome = await answered;
     clearTimeout(late);
     return outcome;
@@ -100,7 +110,7 @@ export class Bypass {
 
   async close(): Promise<void> {
     const child = this.#child;
-    this.#stop({ kind: "died", text: "" });
+    this.#stop({ kind: "died", text: "", hasPassed: false });
     if (child && child.exitCode === null && child.signalCode === null) await once(child, "close");
   }
 
@@ -133,7 +143,7 @@ export class Bypass {
     child.stdin.on("error", () => {});
     child.stderr.resume();
     child.on("close", () => {
-      if (this.#child === child) this.#stop({ kind: "died", text: "" });
+      if (this.#child === child) this.#stop({ kind: "died", text: "", hasPassed: false });
     });
     const first = await this.#next(START_MS);
     return first.kind === "answer" ? child : undefined;
