@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { hasCode } from "../../core/errors.ts";
 import { planColumns } from "../../core/columns.ts";
 import { landedPartitions } from "../../core/landed.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, Txn } from "../../core/ports/table-log.ts";
 import { identitiesOfFiles, writeRemovedIds } from "../../lake/removed-ids.ts";
 import { slowestIngestMs } from "../../workers/land/slowest.ts";
@@ -33,8 +34,9 @@ export async function runLandingHistory(
   counts: AuditCounts,
   plant?: Plant,
   observe: (world: LandingWorld) => Promise<void> = async () => {},
+  base?: ObjectStore,
 ): Promise<History> {
-  const world = new LandingWorld(seed, plant);
+  const world = new LandingWorld(seed, plant, base);
   const audit = new LandingAudit(world, counts);
   const done: string[] = [];
   try {

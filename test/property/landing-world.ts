@@ -98,7 +98,8 @@ export class LandingWorld {
   #view = "";
   #isHealed = true;
 
-  constructor(seed: number, plant: Plant = (ports) => ports) {
+  /** @param base the lake's store instead of one in memory; it has no faults of its own */
+  constructor(seed: number, plant: Plant = (ports) => ports, base?: ObjectStore) {
     this.seed = seed;
     const random = (this.random = seededRandomness(seed));
     this.kind = pick(random, TYPE_KINDS);
@@ -122,7 +123,7 @@ export class LandingWorld {
     };
     this.model = new LandingModel({ ...this.options, partitions, hasIds: this.kind !== "plain" });
     this.faultRate = pick(random, [0, 0.05, 0.2, 0.4]);
-    const memory = this.#memoryStore();
+    const memory = base ? { ...base, applyLate: () => {} } : this.#memoryStore();
     this.applyLate = () => memory.applyLate();
     this.store = this.#viewOf(memory, "outside", () => {});
     const logRandom = seededRandomness(seed + 1);
