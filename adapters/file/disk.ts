@@ -154,8 +154,8 @@ export function isDiskFull(error: unknown): boolean {
 
 /** Whether a sync failed, of a file or a directory. */
 export function isSyncFailure(error: unknown): boolean {
-  const call = error instanceof Error && "syscall" in error ? error.syscall : undefined;
-  return call === "fsync" || call === "fdatasync";
+  const syscall = error instanceof Error && "syscall" in error ? error.syscall : undefined;
+  return syscall === "fsync" || syscall === "fdatasync";
 }
 
 /** Says which file, and at which byte, is not what was written. */

@@ -108,7 +108,7 @@ export class Journal {
     return this.#fatal;
   }
 
-  /** Size of the newest group when the disk had no room for it; 0 once one was written. */
+  /** Size of what disk or budget had no room for last; 0 once something was written. */
   get refusedBytes(): number {
     return this.#refusedBytes;
   }
@@ -183,10 +183,12 @@ export class Journal {
       throw new MuaraError("log.overloaded", `${this.#pendingBytes} bytes wait for the disk`, {
         details: { pendingBytes: this.#pendingBytes, pendingBytesMax: limits.pendingBytesMax },
       });
-    if (segments.diskBytes + this.#pendingBytes + size > limits.diskBytesMax)
+    if (segments.diskBytes + this.#pendingBytes + size > limits.diskBytesMax) {
+      this.#refusedBytes = size;
       throw new MuaraError("log.full", `the log has used its budget of ${limits.diskBytesMax} bytes`, {
         details: { diskBytes: segments.diskBytes, diskBytesMax: limits.diskBytesMax },
       });
+    }
   }
 
   #enqueue(item: Item): void {

@@ -312,10 +312,11 @@ class FileLog implements Log {
   async refusal(): Promise<MuaraError | undefined> {
     const { disk, directory, segments, limits } = this.#parts;
     if (this.#journal.fatal) return this.#journal.fatal;
-    if (segments.diskBytes >= limits.diskBytesMax)
+    const { refusedBytes } = this.#journal;
+    if (segments.diskBytes + Math.max(1, refusedBytes) > limits.diskBytesMax)
       return new MuaraError("log.full", `the log has used its budget of ${limits.diskBytesMax} bytes`);
     const free = await disk.freeBytes?.(directory);
-    const isFull = free !== undefined && free < Math.max(ROOM_BYTES_MIN, this.#journal.refusedBytes);
+    const isFull = free !== undefined && free < Math.max(ROOM_BYTES_MIN, refusedBytes);
     return isFull ? new MuaraError("log.full", "the disk is full") : undefined;
   }
 
