@@ -84,6 +84,12 @@ export class Faults {
         this.#rates.set(fault, RATES[Math.floor(random.fraction() * RATES.length)]!);
   }
 
+  /** For tests of the parts themselves. */
+  always(fault: Fault): void {
+    this.#rates.set(fault, Infinity);
+    this.isBurst = true;
+  }
+
   has(fault: Fault): boolean {
     return this.#rates.has(fault);
   }

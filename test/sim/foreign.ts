@@ -187,9 +187,8 @@ export class Foreigner {
       info: {},
     };
     try {
-      const isMoved = (winner: TableCommit): boolean =>
-        winner.txns.some(({ appId }) => appId === REMOVED_TXN);
-      const check = (winner: TableCommit): Verdict => (decided && isMoved(winner) ? "abandon" : "rebase");
+      const check = (winner: TableCommit): Verdict =>
+        decided && movesRemoved(winner) ? "abandon" : "rebase";
       return (await table.commit({ base, change, check })).outcome === "committed";
     } catch (error) {
       if (hasCode(error, "table.commit_conflict")) return false;
@@ -219,4 +218,8 @@ export class Foreigner {
     }
     return young;
   }
+}
+
+function movesRemoved(winner: TableCommit): boolean {
+  return winner.txns.some(({ appId }) => appId === REMOVED_TXN);
 }

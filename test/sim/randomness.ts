@@ -3,6 +3,10 @@ import type { Randomness } from "../../core/clock.ts";
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
+function two(bits: number): string {
+  return HEX[(bits >>> 8) & 255]! + HEX[bits & 255]!;
+}
+
 export function simRandomness(seed: number): Randomness {
   let state = seed >>> 0;
   const word = (): number => {
@@ -11,7 +15,6 @@ export function simRandomness(seed: number): Randomness {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return (mixed ^ (mixed >>> 14)) >>> 0;
   };
-  const two = (bits: number): string => HEX[(bits >>> 8) & 255]! + HEX[bits & 255]!;
   return {
     fraction: () => word() / 4_294_967_296,
     uuid: () => {

@@ -118,7 +118,8 @@ async function runPlants(): Promise<number> {
     caught[name] = null;
     for (let seed = from; seed <= to && caught[name] === null; seed++)
       await simulate(seed, plant).catch(() => (caught[name] = seed));
-    say(`${String(caught[name] ?? "never").padStart(6)}  ${name}`);
+    const seed = caught[name] as number | null; // the loop above has changed it
+    say(`${(seed === null ? "never" : `${seed}`).padStart(6)}  ${name}`);
   }
   if (values.json) console.log(JSON.stringify(caught));
   return Object.values(caught).filter((seed) => seed === null).length;

@@ -4,6 +4,7 @@
  * what was parsed once is known again. It follows the same conformance suite (sim-parts.test.ts).
  */
 import { MuaraError } from "../../core/errors.ts";
+import { checkStorePath, checkStorePrefix } from "../../core/store-path.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 
 export type StoreOperation =
@@ -33,11 +34,24 @@ interface Late {
 export interface SimStoreOptions {
   readonly nowMs: () => number;
   readonly fault: (operation: StoreOperation, path: string) => StoreFault | undefined;
+  /** Whether readers get copies; in a history they do not, see above. */
+  readonly isCopying?: boolean;
   /** Told of every object that is written, now or late, before it is; `before` is what it replaces. */
   readonly onWrite?: (path: string, before: Uint8Array | undefined, after: Uint8Array | undefined) => void;
 }
 
 const LOST = Symbol("lost");
+
+const KNOWN_MAX = 10_000;
+/** Paths found to be good: checking them costs more than all the rest of a call. */
+const good = new Set<string>();
+
+function check(path: string): void {
+  if (good.has(path)) return;
+  checkStorePath(path);
+  if (good.size >= KNOWN_MAX) good.clear();
+  good.add(path);
+}
 
 export class SimStore implements ObjectStore {
   readonly #options: SimStoreOptions;
@@ -75,11 +89,13 @@ export class SimStore implements ObjectStore {
   }
 
   async put(path: string, bytes: Uint8Array): Promise<void> {
+    check(path);
     const copy = bytes.slice();
     this.#sure("put", path, () => this.#set(path, copy));
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<PutOutcome> {
+    check(path);
     const copy = bytes.slice();
     return this.#conditional("putIfAbsent", path, () =>
       this.#entries.has(path) ? { outcome: "refused" } : this.#set(path, copy),
@@ -87,6 +103,7 @@ export class SimStore implements ObjectStore {
   }
 
   async putIfMatch(path: string, bytes: Uint8Array, etag: string): Promise<PutOutcome> {
+    check(path);
     const copy = bytes.slice();
     return this.#conditional("putIfMatch", path, () =>
       this.#entries.get(path)?.etag === etag ? this.#set(path, copy) : { outcome: "refused" },
@@ -94,14 +111,18 @@ export class SimStore implements ObjectStore {
   }
 
   async get(path: string): Promise<Uint8Array | undefined> {
-    return this.#sure("get", path, () => this.#entries.get(path)?.bytes);
+    check(path);
+    const bytes = this.#sure("get", path, () => this.#entries.get(path)?.bytes);
+    return this.#options.isCopying ? bytes?.slice() : bytes;
   }
 
   async getRange(path: string, at: number, length: number): Promise<Uint8Array | undefined> {
+    check(path);
     return this.#sure("getRange", path, () => this.#entries.get(path)?.bytes.slice(at, at + length));
   }
 
   async head(path: string): Promise<(StoredObject & { readonly etag: string }) | undefined> {
+    check(path);
     return this.#sure("head", path, () => {
       const entry = this.#entries.get(path);
       return entry && { ...described(path, entry), etag: entry.etag };
@@ -109,6 +130,7 @@ export class SimStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<readonly StoredObject[]> {
+    checkStorePrefix(prefix);
     return this.#sure("list", prefix, () => {
       const folder = prefix === "" ? "" : `${prefix}/`;
       const below: StoredObject[] = [];
@@ -119,6 +141,7 @@ export class SimStore implements ObjectStore {
   }
 
   async delete(path: string): Promise<void> {
+    check(path);
     this.#sure("delete", path, () => {
       const before = this.#entries.get(path)?.bytes;
       if (!before) return;

@@ -22,7 +22,7 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
     if (world.disk && faults.strikes("disk full"))
       world.disk.fullUntilMs = scheduler.nowMs + below(random, 5_000);
     await checkpoints(world);
-    images(world);
+    spoilImages(world);
   }
 }
 
@@ -63,7 +63,7 @@ function clocks(world: World): void {
 }
 
 /** State images are a cache: they may be gone, damaged, or those of another time. */
-function images(world: World): void {
+function spoilImages(world: World): void {
   const { random, faults } = world;
   const { images } = pick(random, world.slots);
   const paths = [...images.paths()];

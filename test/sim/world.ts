@@ -114,7 +114,7 @@ export class World implements Outside, AuditWorld {
     forgetHandles();
     chooseFormat(seed % 8 !== 0);
     this.store = new SimStore({
-      nowMs: logClock.nowMs,
+      nowMs: () => logClock.nowMs(),
       fault: (...call) => this.#storeFault(...call),
       onWrite: (...write) => this.#observe(...write),
     });
