@@ -2,7 +2,18 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const BENCHES = ["kernel", "parquet", "log", "ingest", "land", "query", "start", "freshness", "backlog"];
+const BENCHES = [
+  "kernel",
+  "parquet",
+  "log",
+  "ingest",
+  "land",
+  "query",
+  "start",
+  "rebuild",
+  "freshness",
+  "backlog",
+];
 
 let failures = 0;
 for (const bench of BENCHES) {

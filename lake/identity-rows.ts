@@ -3,12 +3,15 @@ import { MuaraError } from "../core/errors.ts";
 import type { Kernel } from "../core/kernel.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile } from "../core/ports/table-log.ts";
-import { readIdRows } from "./parquet/id-column.ts";
+import { type IdRows, readIdRows, type ReadRange } from "./parquet/id-column.ts";
 import { readColumns } from "./parquet/rows.ts";
 import { storePathOf } from "./table/add-file.ts";
 
 const ID = "event_id";
 const INGEST_TIME = "ingest_time";
+const COLUMNS = [ID, INGEST_TIME] as const;
+/** A file up to this size is read in one piece. */
+const WHOLE_BYTES = 262_144;
 
 export interface IdentityRows {
   readonly count: number;
@@ -24,29 +27,34 @@ export interface IdentityPorts {
 }
 
 /**
- * In parts, so that a caller need not hold all of a large file's. Rows without id or time are left out: foreign ones,
- * which no event can repeat.
+ * Visits the identities of a file in parts, so that a caller need not hold all of a large file's; it may see some
+ * twice. Rows without id or time are left out: foreign ones, which no event can repeat.
  * @throws table.corrupt where the file is gone
  */
-export async function* identityRows(
+export async function visitIdentities(
   { store, kernel }: IdentityPorts,
   table: string,
   file: AddFile,
   secret: Uint8Array,
-): AsyncGenerator<IdentityRows, undefined, unknown> {
+  visit: (rows: IdentityRows) => void,
+): Promise<void> {
   const path = storePathOf(table, file.path);
+  const hashed = ({ count, bytes, index, ingestMs }: IdRows): void =>
+    visit({ count, identities: kernel.identitiesAt(bytes, index, secret), ingestMs });
+  let whole = file.size > WHOLE_BYTES ? undefined : await getWhole(store, table, path);
+  const read: ReadRange = async (from, to) =>
+    whole ? whole.subarray(from, to) : store.getRange(path, from, to - from);
+  if (await readIdRows(read, whole?.length ?? file.size, COLUMNS, hashed)) return;
+  whole ??= await getWhole(store, table, path);
+  visit(slowly(kernel, await readColumns(whole, COLUMNS), secret));
+}
+
+async function getWhole(store: ObjectStore, table: string, path: string): Promise<Uint8Array> {
   const bytes = await store.get(path);
-  if (!bytes)
-    throw new MuaraError("table.corrupt", `${table} names ${file.path}, which does not exist.`, {
-      details: { path },
-    });
-  const groups = readIdRows(bytes, ID, INGEST_TIME);
-  if (!groups) {
-    yield slowly(kernel, await readColumns(bytes, [ID, INGEST_TIME]), secret);
-    return;
-  }
-  for (const { count, bytes: texts, index, ingestMs } of groups)
-    yield { count, identities: kernel.identitiesAt(texts, index, secret), ingestMs };
+  if (bytes) return bytes;
+  throw new MuaraError("table.corrupt", `${table} names ${path}, which does not exist.`, {
+    details: { path },
+  });
 }
 
 /** By the general reader: any encoding, NULLs, and whatever stands for Parquet in a simulation. */

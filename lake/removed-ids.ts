@@ -13,7 +13,7 @@ import { MuaraError } from "../core/errors.ts";
 import { REMOVED_TXN } from "../core/landed.ts";
 import type { AddFile, TableSnapshot, Txn } from "../core/ports/table-log.ts";
 import { fingerprintOf, secretOf } from "./id-key.ts";
-import { type IdentityPorts, identityRows, type IdentityRows } from "./identity-rows.ts";
+import { type IdentityPorts, type IdentityRows, visitIdentities } from "./identity-rows.ts";
 
 const MAGIC = "muara removed ids 1\n"; // 20 bytes
 const FINGERPRINT_BYTES = 32;
@@ -63,7 +63,7 @@ export async function identitiesOfFiles(
   const found: IdentityRows[] = [];
   const secret = secretOf(snapshot);
   for (const file of files)
-    for await (const rows of identityRows(ports, table, file, secret)) found.push(rows);
+    await visitIdentities(ports, table, file, secret, (rows) => void found.push(rows));
   return found;
 }
 

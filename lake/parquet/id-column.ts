@@ -6,12 +6,21 @@
  * so where a file has others (or NULLs): the caller has a general reader for those.
  */
 import { zstdDecompressSync } from "node:zlib";
-import { parquetMetadata, type PageHeader, type RowGroup, type SchemaElement } from "hyparquet";
+import {
+  parquetMetadata,
+  type FileMetaData,
+  type PageHeader,
+  type RowGroup,
+  type SchemaElement,
+} from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
 import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
+import { MuaraError } from "../../core/errors.ts";
 
 const MAGIC = "PAR1";
 const WORD = 2 ** 32;
+/** Read at once from a file's end: the footer of a file of some row groups. */
+const FOOTER_BYTES = 65_536;
 
 export interface IdRows {
   readonly count: number;
@@ -23,23 +32,47 @@ export interface IdRows {
   readonly ingestMs: Float64Array;
 }
 
-/** @returns [row group]; undefined where the file needs the general reader, damaged ones included */
-export function readIdRows(file: Uint8Array, id: string, ingestTime: string): readonly IdRows[] | undefined {
-  if (Buffer.from(file.buffer, file.byteOffset, Math.min(file.length, 4)).toString("latin1") !== MAGIC)
-    return undefined;
+/** Bytes `[from, to)` of a file, fewer where it ends before; undefined where there is no such file. */
+export type ReadRange = (from: number, to: number) => Promise<Uint8Array | undefined>;
+
+/**
+ * Reads the footer and the two columns, row group by row group.
+ * @param size of the file, bytes
+ * @returns false where the file needs the general reader, damaged ones included; `visit` may have seen rows then
+ */
+export async function readIdRows(
+  read: ReadRange,
+  size: number,
+  [id, ingestTime]: readonly [string, string],
+  visit: (rows: IdRows) => void,
+): Promise<boolean> {
   try {
-    const { schema, row_groups: groups } = parquetMetadata(new Uint8Array(file).buffer);
-    const rows: IdRows[] = [];
-    for (const group of groups) {
+    const metadata = await readMetadata(read, size);
+    if (!metadata) return false;
+    for (const group of metadata.row_groups) {
       const count = Number(group.num_rows);
-      const ids = readIds(pagesOf(file, schema, group, id, isText), count);
-      const ingestMs = readTimes(pagesOf(file, schema, group, ingestTime, isMicros), count);
-      if (!ids || !ingestMs) return undefined;
-      rows.push({ count, ...ids, ingestMs });
+      const ids = readIds(await pagesOf(read, metadata.schema, group, id, isText), count);
+      const ingestMs = readTimes(await pagesOf(read, metadata.schema, group, ingestTime, isMicros), count);
+      if (!ids || !ingestMs) return false;
+      visit({ count, ...ids, ingestMs });
     }
-    return rows;
-  } catch {
-    return undefined; // whatever it is, the general reader says it better
+    return true;
+  } catch (error) {
+    if (error instanceof MuaraError) throw error;
+    return false; // whatever is wrong with the file, the general reader says it better
+  }
+}
+
+/** undefined where the file does not end like a Parquet file. */
+async function readMetadata(read: ReadRange, size: number): Promise<FileMetaData | undefined> {
+  for (let length = Math.min(size, FOOTER_BYTES); ;) {
+    const tail = await read(size - length, size);
+    if (!tail || tail.length < length || length < 12) return undefined;
+    if (Buffer.from(tail.subarray(-4)).toString("latin1") !== MAGIC) return undefined;
+    const needed = viewOf(tail).getUint32(tail.length - 8, true) + 8;
+    if (needed <= length) return parquetMetadata(new Uint8Array(tail).buffer);
+    if (needed > size) return undefined;
+    length = needed;
   }
 }
 
@@ -60,13 +93,13 @@ interface Page {
 }
 
 /** The pages of a column in a row group; undefined where it is none of ours. */
-function pagesOf(
-  file: Uint8Array,
+async function pagesOf(
+  read: ReadRange,
   schema: readonly SchemaElement[],
   group: RowGroup,
   name: string,
   isExpected: (element: SchemaElement) => boolean,
-): readonly Page[] | undefined {
+): Promise<readonly Page[] | undefined> {
   const element = schema.find((candidate) => candidate.name === name);
   const chunk = group.columns.find(
     ({ meta_data: data }) => data?.path_in_schema.join("\0") === name,
@@ -74,17 +107,19 @@ function pagesOf(
   if (!chunk || !element || !isExpected(element)) return undefined;
   if (chunk.codec !== "ZSTD" && chunk.codec !== "UNCOMPRESSED") return undefined;
   const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
-  const bytes = file.subarray(start, start + Number(chunk.total_compressed_size));
+  const end = start + Number(chunk.total_compressed_size);
+  const bytes = await read(start, end);
+  if (!bytes || bytes.length < end - start) return undefined;
   const reader = { view: viewOf(bytes), offset: 0 };
   const pages: Page[] = [];
   while (reader.offset < bytes.length) {
     const header = parquetHeader(reader);
-    const end = reader.offset + header.compressed_page_size;
-    const stored = bytes.subarray(reader.offset, end);
+    const next = reader.offset + header.compressed_page_size;
+    const stored = bytes.subarray(reader.offset, next);
     const page = pageOf(header, stored, chunk.codec === "ZSTD", element.repetition_type !== "REQUIRED");
     if (!page) return undefined;
     pages.push(page);
-    reader.offset = end;
+    reader.offset = next;
   }
   return pages;
 }

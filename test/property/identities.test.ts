@@ -1,4 +1,4 @@
-/** The id set is a function of the table version: `MUARA_SEED=n` replays one history, `MUARA_SEEDS=n` runs that many. */
+/** The id set is a function of the table version. `MUARA_SEED=n` replays a history, `MUARA_SEEDS=n` runs that many. */
 import { expect, test } from "vitest";
 import { IdentitiesAudit } from "./identities-audit.ts";
 import { noCounts, runLandingHistory } from "./landing-history.ts";

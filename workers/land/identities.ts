@@ -10,7 +10,7 @@ import type { IdentitySet } from "../../core/kernel.ts";
 import { REMOVED_TXN } from "../../core/landed.ts";
 import type { AddFile, TableCommit, TableLog } from "../../core/ports/table-log.ts";
 import { secretOf } from "../../lake/id-key.ts";
-import { type IdentityPorts, identityRows } from "../../lake/identity-rows.ts";
+import { type IdentityPorts, visitIdentities } from "../../lake/identity-rows.ts";
 import { readRemovedIds } from "../../lake/removed-ids.ts";
 import type { LandingState } from "./state.ts";
 import { slowestIngestMs } from "./slowest.ts";
@@ -89,8 +89,9 @@ async function addFiles(
   const secret = secretOf(snapshot);
   for (const file of files) {
     if (!mayBeWithin(file, oldestMs)) continue;
-    for await (const { count, identities, ingestMs } of identityRows(ports, table, file, secret))
-      ids.insert(count, identities, ingestMs);
+    await visitIdentities(ports, table, file, secret, ({ count, identities, ingestMs }) =>
+      ids.insert(count, identities, ingestMs),
+    );
   }
 }
 

@@ -82,6 +82,11 @@ export class TableLanding {
     return this.#table.state;
   }
 
+  /** Ids that a record is compared with. */
+  get knownIds(): number {
+    return this.#table.ids.size;
+  }
+
   /** Whether `step` may be called again after it threw; where not, the landing must be discarded. */
   get isUsable(): boolean {
     return this.#table.isKnown;
