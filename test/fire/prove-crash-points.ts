@@ -6,7 +6,7 @@
 import process from "node:process";
 import { crashAt, findPoints, type Point } from "./crash-points.ts";
 
-const RECOVERIES = Number(process.env["RECOVERIES"] ?? 2);
+const RECOVERIES = Number(process.env["RECOVERIES"] ?? 1);
 const LANES = Number(process.env["LANES"] ?? 2);
 
 const startedMs = performance.now();
@@ -16,7 +16,7 @@ console.log(`points: ${countsOf(fresh)}; of a recovery: ${countsOf(recovery)}`);
 const plans: (readonly Point[])[] = [];
 let next = 0;
 for (const point of fresh) {
-  plans.push([point]);
+  if (RECOVERIES === 0) plans.push([point]);
   for (let i = 0; i < RECOVERIES; i++) plans.push([point, recovery[next++ % recovery.length]!]);
 }
 // Three in a row: killed, killed in the recovery, killed in the recovery of that.

@@ -4,7 +4,7 @@ import { temporary } from "./crash-points.ts";
 import { overload } from "./overload.ts";
 
 const seconds = Number(process.env["SECONDS"] ?? 60);
-const plan = { capacity: 1_000, offered: 10_000, seconds, events: 20, bytes: 1_000 };
+const plan = { capacity: 1_000, offered: 10_000, seconds, events: 50, bytes: 400 };
 const result = await temporary((directory) => overload({ directory, ...plan }));
 const { others, faults, ...figures } = result;
 console.log(JSON.stringify({ ...plan, ...figures, others: others.length, faults: faults.length }, null, 2));
