@@ -74,8 +74,6 @@ export interface Outside {
   /** How often a call lets others go first. */
   readonly switchRate: number;
   readonly random: Randomness;
-  /** Streams that landing has held. */
-  readonly held: Set<string>;
   wallMs(offsetMs: number): number;
   /** Whose call to the log or the store begins right now. */
   caller: SimProcess | undefined;
@@ -302,11 +300,7 @@ export class SimProcess implements Actor {
       bounds: (...place) => read(() => log.bounds(...place)),
       offsetAt: (...place) => read(() => log.offsetAt(...place)),
       accepted: (stream) => alive(() => log.accepted(stream)),
-      hold: (consumer, holds) =>
-        alive(async () => {
-          await log.hold(consumer, holds);
-          for (const { stream } of holds) outside.held.add(stream);
-        }),
+      hold: (...holds) => alive(() => log.hold(...holds)),
       retain: () => alive(() => log.retain()),
       waitForAppend: async (seen, signal) => {
         await log.waitForAppend(seen, signal);

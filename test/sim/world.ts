@@ -71,8 +71,6 @@ export class World implements Outside, AuditWorld {
   caller: SimProcess | undefined;
   logOffsetMs = 0;
   logFullUntilMs = 0;
-  /** Streams for which landing has declared what it needs. */
-  readonly held = new Set<string>();
   /** Something was written since the audits last looked. */
   isDirty = true;
   isRetentionDue = false;
@@ -281,28 +279,13 @@ export class World implements Outside, AuditWorld {
     return this.faults.strikes("slow answer", 0.3) ? below(this.random, 3_000) : 0;
   }
 
-  /**
-   * Retention. A stream that landing never held is held for it: the log itself does not know of landing before that
-   * (docs/proofs/sim.md, "Found").
-   */
+  /** Retention: of the log that all share here, of its own where every process has one. */
   async retain(): Promise<void> {
     this.isRetentionDue = false;
-    const log = this.memoryLog;
-    if (!log) {
-      for (const process of this.processes)
-        if (process?.isServing) void process.retain().catch((error: unknown) => this.#foresee(error));
-      return;
-    }
-    for (const { name, partitions } of await log.listStreams()) {
-      const isOpen = this.held.has(name) || !this.audits.has(name);
-      const holds = Array.from({ length: partitions }, (_, partition) => ({
-        stream: name,
-        partition,
-        offset: 0,
-      }));
-      await log.hold(`sim:${name}`, isOpen ? [] : holds);
-    }
-    await log.retain();
+    await this.memoryLog?.retain();
+    if (this.memoryLog) return;
+    for (const process of this.processes)
+      if (process?.isServing) void process.retain().catch((error: unknown) => this.#foresee(error));
   }
 
   metAnother(): void {
