@@ -6,11 +6,11 @@ const ANSWERS = 2_000;
 
 test(`${ANSWERS} ambiguous answers to commits: nothing lost, nothing twice, nothing dangling`, async () => {
   const { answers, told, commits, fileHistories } = await runAmbiguousCommits(ANSWERS, 1);
-  for (const count of Object.values(answers)) expect(count).toBeGreaterThan(ANSWERS / 20);
-  expect(told.committed).toBeGreaterThan(ANSWERS / 10);
-  expect(told.abandoned).toBeGreaterThan(ANSWERS / 100);
+  for (const count of Object.values(answers)) expect(count).toBeGreaterThan(ANSWERS / 100);
+  expect(told.committed).toBeGreaterThan(ANSWERS / 20);
+  expect(told.abandoned).toBeGreaterThan(ANSWERS / 200);
   expect(told.failed).toBeGreaterThan(0);
-  expect(commits.landed).toBeGreaterThan(ANSWERS / 4);
+  expect(commits.landed).toBeGreaterThan(ANSWERS / 10);
   expect(fileHistories).toBeGreaterThan(0);
 });
 

@@ -20,8 +20,8 @@ import { temporaryFolder } from "../services/muara.ts";
 import { AMBIGUITIES, type Ambiguity, ambiguousStore, noAmbiguities } from "./ambiguous-store.ts";
 
 const TABLE = "order.created";
-const FILE_SHARE = 50;
-const RATES = [0.3, 0.6, 0.9];
+const FILE_SHARE = 20;
+const RATES = [0.3, 0.6, 0.9, 0.97];
 
 export interface AmbiguousResult {
   histories: number;
@@ -92,12 +92,16 @@ async function runOne(
 ): Promise<void> {
   const random = seededRandomness(seed ^ 0x5bd1e995);
   const rate = RATES[Math.floor(random.fraction() * RATES.length)]!;
+  // Not every history has every kind: one would otherwise end what another began.
+  const some = AMBIGUITIES.filter(() => random.fraction() < 0.4);
+  const kinds = some.length > 0 ? some : AMBIGUITIES;
   const attempts: Attempt[] = [];
   const plant: Plant = (ports) => {
     const { clock, randomness, logger } = ports;
     const ambiguous = ambiguousStore(ports.store, {
       random,
       rate,
+      kinds,
       beneath: ports.store,
       counts: result.answers,
     });

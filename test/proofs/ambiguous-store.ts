@@ -16,6 +16,8 @@ export interface AmbiguityOptions {
   readonly random: Randomness;
   /** Of the commits' writes. */
   readonly rate: number;
+  /** Not empty. */
+  readonly kinds: readonly Ambiguity[];
   /** Where late requests arrive, whoever has crashed meanwhile. */
   readonly beneath: ObjectStore;
   readonly counts: Record<Ambiguity, number>;
@@ -27,7 +29,7 @@ export function noAmbiguities(): Record<Ambiguity, number> {
 
 /** `store` with ambiguous answers to the writes that claim a table's version; all other calls pass. */
 export function ambiguousStore(store: ObjectStore, options: AmbiguityOptions): ObjectStore {
-  const { random, rate, beneath, counts } = options;
+  const { random, rate, kinds, beneath, counts } = options;
   let late: { callsLeft: number; readonly arrive: () => Promise<unknown> }[] = [];
   /** Time passes by calls: what was late enough arrives, before or after the call at hand. */
   const passing = async (): Promise<void> => {
@@ -39,7 +41,7 @@ export function ambiguousStore(store: ObjectStore, options: AmbiguityOptions): O
   const putIfAbsent = async (path: string, bytes: Uint8Array): Promise<PutOutcome> => {
     await passing();
     if (!COMMIT.test(path) || random.fraction() >= rate) return store.putIfAbsent(path, bytes);
-    const kind = AMBIGUITIES[Math.floor(random.fraction() * AMBIGUITIES.length)]!;
+    const kind = kinds[Math.floor(random.fraction() * kinds.length)]!;
     counts[kind]++;
     const copy = bytes.slice();
     const arriveLater = (): void => {
