@@ -20,7 +20,7 @@ for (const point of fresh) {
   for (let i = 0; i < RECOVERIES; i++) plans.push([point, recovery[next++ % recovery.length]!]);
 }
 // Three in a row: killed, killed in the recovery, killed in the recovery of that.
-for (let i = 0; i < fresh.length; i += 10)
+for (let i = 0; i < fresh.length; i += 20)
   plans.push([fresh[i]!, recovery[(i * 7) % recovery.length]!, recovery[(i * 13) % recovery.length]!]);
 
 let runs = 0;
@@ -39,7 +39,7 @@ const lane = async (): Promise<void> => {
       faults.push(fault);
       console.log(`FAULT at ${JSON.stringify(points)} (${outcome.killedAt.join("; ")}): ${fault}`);
     }
-    if (runs % 50 === 0)
+    if (runs % 20 === 0)
       console.log(`${runs} runs, ${plans.length} to go, ${kills} kills, ${faults.length} faults`);
   }
 };

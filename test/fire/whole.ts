@@ -1,7 +1,7 @@
 /**
  * Log, lake, landing and projections of one event type over a directory, from the parts that Muara is made of and
- * without a server, so that a process of it starts quickly and does the same operations each time. Small segments
- * and a table checkpoint every second version bring rolling, retention and checkpoints into a short run.
+ * without a server, so that a process of it starts quickly and does the same operations each time. Small segments, a
+ * table checkpoint every second version and a state image after each commit bring all of them into a short run.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -47,6 +47,7 @@ const OPTIONS: LandOptions = {
   commitRows: 1_000,
   horizonMs: 48 * HOUR_MS,
   generationMs: 12 * HOUR_MS,
+  imageCommits: 1,
   disorderMs: 5_000,
   idleAfterMs: HOUR_MS,
   skewMs: HOUR_MS,
@@ -73,12 +74,13 @@ export async function openWhole(directory: string): Promise<Whole> {
     ...services,
   });
   const store = createFileObjectStore({ root: join(directory, "lake") });
+  const state = createFileObjectStore({ root: join(directory, "state") });
   const kernel = createKernel(new WebAssembly.Module(readFileSync(kernelPath)), new Uint8Array(16).fill(7));
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   if (!registry.get("event-type", TYPE_NAME)) await registry.put("event-type", TYPE_NAME, 0, eventType);
   await log.createStream(TYPE_NAME, { partitions: PARTITIONS, cleanup: "delete", retentionMs: 1 });
   const openTable = (name: string): TableLog => withCheckpoints(openTableLog(store, name, services));
-  const ports = { ...services, log, store, kernel, registry, openTable };
+  const ports = { ...services, log, store, state, kernel, registry, openTable };
   let landing: TableLanding | undefined;
   const projector = createProjector(ports);
   return {
