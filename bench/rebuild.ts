@@ -175,7 +175,7 @@ async function countDistinct(root: string): Promise<Start> {
   const connection = await (await DuckDBInstance.create(":memory:")).connect();
   await connection.run("SET threads = 1");
   const before = process.cpuUsage();
-  const files = join(root, "lake", type.name, "*", "*.parquet");
+  const files = join(root, "lake", type.name, "ingest_date=*", "*.parquet");
   const answer = await connection.runAndReadAll(`SELECT count(DISTINCT event_id) FROM '${files}'`);
   const { user, system } = process.cpuUsage(before);
   return {

@@ -200,7 +200,7 @@ function readTimes(pages: readonly Page[] | undefined, rows: number): Float64Arr
       continue;
     }
     if (encoding === "PLAIN") times.set(plainTimes(values, count), row);
-    else if (encoding === "RLE_DICTIONARY")
+    else if (encoding.endsWith("_DICTIONARY"))
       readDictionaryTimes(values, dictionary, times.subarray(row, row + count));
     else return undefined;
     row += count;

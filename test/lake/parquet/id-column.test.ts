@@ -1,0 +1,122 @@
+import { DuckDBInstance } from "@duckdb/node-api";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { seededRandomness } from "../../../core/clock.ts";
+import type { Column } from "../../../core/columns.ts";
+import { readIdRows } from "../../../lake/parquet/id-column.ts";
+import { readColumns, writeRows } from "../../../lake/parquet/rows.ts";
+
+const COLUMNS = ["event_id", "ingest_time"] as const;
+const SEED = 20_261_121;
+const column = (name: string, kind: "string" | "timestamp", nullable = false): Column => ({
+  name,
+  type: { kind },
+  nullable,
+});
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "muara-ids-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** What the fast reader sees, as text; null where it leaves the file to the general one. */
+async function fast(bytes: Uint8Array): Promise<string[] | null> {
+  const rows: string[] = [];
+  const read = async (from: number, to: number): Promise<Uint8Array> => bytes.subarray(from, to);
+  const isRead = await readIdRows(read, bytes.length, COLUMNS, ({ count, bytes: texts, index, ingestMs }) => {
+    for (let i = 0; i < count; i++) {
+      const at = index[i * 2]!;
+      const id = new TextDecoder().decode(texts.subarray(at, at + index[i * 2 + 1]!));
+      rows.push(`${id} ${ingestMs[i]}`);
+    }
+  });
+  return isRead ? rows : null;
+}
+
+async function general(bytes: Uint8Array): Promise<string[]> {
+  const { event_id: ids, ingest_time: times } = await readColumns(bytes, COLUMNS);
+  return ids!.map((id, i) => `${String(id)} ${Number((times![i] as bigint) / 1_000n)}`);
+}
+
+function rowsOf(count: number, random: ReturnType<typeof seededRandomness>, distinctTimes: number): object[] {
+  const texts = ["", "ä", "x".repeat(300), "𝄞"];
+  return Array.from({ length: count }, (_, i) => ({
+    event_id: i % 11 === 3 ? texts[i % 4]! + i : random.uuid(),
+    ingest_time: 1_770_000_000_000_123n + BigInt(Math.floor(random.fraction() * distinctTimes)) * 1_000n,
+    flow_id: `flow ${i}`,
+  }));
+}
+
+describe("the id column", () => {
+  test("of our own files is what the general reader sees, whatever the row groups and dictionaries", async () => {
+    const random = seededRandomness(SEED);
+    for (const [count, distinct] of [
+      [1, 1],
+      [2, 1],
+      [7, 3],
+      [900, 5],
+      [3_000, 1],
+      [3_000, 100_000],
+      [123_000, 40],
+    ] as const) {
+      const columns = [
+        column("event_id", "string"),
+        column("ingest_time", "timestamp"),
+        column("flow_id", "string"),
+      ];
+      const { bytes } = writeRows(columns, rowsOf(count, random, distinct));
+      expect((await fast(bytes))?.join() === (await general(bytes)).join(), `${count} rows`).toBe(true);
+    }
+  });
+
+  test("of files that DuckDB wrote, too, or the general reader takes them", async () => {
+    const connection = await (await DuckDBInstance.create(":memory:")).connect();
+    await connection.run("SET TimeZone = 'UTC'");
+    const shapes = [
+      ["COMPRESSION zstd", true],
+      ["COMPRESSION uncompressed", true],
+      ["COMPRESSION zstd, ROW_GROUP_SIZE 2048", true],
+      ["COMPRESSION snappy", false],
+      ["COMPRESSION zstd, PARQUET_VERSION v2", false],
+    ] as const;
+    for (const [shape, isFast] of shapes) {
+      for (const [name, id, isWhole] of [
+        ["plain", "uuid()::VARCHAR", true],
+        ["nulls", "CASE WHEN i % 7 = 0 THEN NULL ELSE uuid()::VARCHAR END", false],
+        ["few", "'id ' || (i % 3)", false],
+      ] as const) {
+        const path = join(folder, `${name}-${shape.replaceAll(/\W/g, "")}.parquet`);
+        const select =
+          `SELECT ${id} AS event_id, ` +
+          "make_timestamptz(1770000000000000 + (i // 10) * 1000) AS ingest_time, i FROM range(9000) t(i)";
+        await connection.run(`COPY (${select}) TO '${path}' (FORMAT parquet, ${shape})`);
+        const bytes = new Uint8Array(await readFile(path));
+        const rows = await fast(bytes);
+        const expected = isFast && isWhole ? await general(bytes) : null;
+        expect(rows, `${name}, ${shape}`).toEqual(expected);
+      }
+    }
+  });
+
+  test("of a file that is damaged, cut off or something else: left to the general reader, never thrown at", async () => {
+    const random = seededRandomness(SEED + 1);
+    const columns = [column("event_id", "string"), column("ingest_time", "timestamp")];
+    const { bytes } = writeRows(columns, rowsOf(500, random, 20));
+    for (let round = 0; round < 400; round++) {
+      const broken = bytes.slice();
+      const place = Math.floor(random.fraction() * bytes.length);
+      for (let i = 0; i < 8 && place + i < bytes.length; i++)
+        broken[place + i] = Math.floor(random.fraction() * 256);
+      const rows = await fast(round % 2 === 0 ? broken : bytes.subarray(0, place));
+      expect(rows === null || rows.length > 0).toBe(true);
+    }
+    expect(await fast(new Uint8Array(0))).toBeNull();
+    expect(await fast(new TextEncoder().encode("a light file"))).toBeNull();
+    const nullable = [column("event_id", "string", true), column("ingest_time", "timestamp", true)];
+    const { bytes: withNull } = writeRows(nullable, [{ event_id: "a", ingest_time: null }]);
+    expect(await fast(withNull)).toBeNull();
+  });
+});
