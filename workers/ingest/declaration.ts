@@ -13,6 +13,7 @@ import {
   partitionCount,
   payloadSchema,
   RETENTION_MS_DEFAULT,
+  sqlAlias,
 } from "../../core/event-type.ts";
 import { landConsumer } from "../../core/landed.ts";
 import type { Log, StreamInfo } from "../../core/ports/log.ts";
@@ -51,7 +52,7 @@ export function checkEventType(input: unknown): EventType {
 
 /**
  * Declares a new event type and creates its stream.
- * @throws event_type.invalid, event_type.exists (ignoring case)
+ * @throws event_type.invalid, event_type.exists (ignoring case, and for a name that SQL could not tell from another)
  */
 export async function declareEventType(ports: DeclarePorts, input: unknown): Promise<EventType> {
   const checked = checkEventType(input);
@@ -64,6 +65,7 @@ export async function declareEventType(ports: DeclarePorts, input: unknown): Pro
     updated_at: nowIso,
   };
   if (ports.registry.get(KIND, name)) throw exists(type.name);
+  refuseSharedAlias(ports.registry, type.name);
   try {
     await ports.registry.put<EventType>(KIND, name, 0, type);
   } catch (error) {
@@ -135,6 +137,20 @@ function checkField(
   if (!mustBeScalar || !isObject(found)) return;
   if (found.type === "object" || found.type === "array")
     throw invalidEventType(list, `"${field}" is an ${found.type}; a key is a string, number or boolean`);
+}
+
+/** Two tables of one alias would both lose it, and the queries that use it. */
+function refuseSharedAlias(registry: Registry, name: string): void {
+  const alias = sqlAlias(name).toLowerCase();
+  const other = registry
+    .list<EventType>(KIND)
+    .find(({ value }) => value && sqlAlias(value.name).toLowerCase() === alias)?.value;
+  if (!other) return;
+  throw new MuaraError(
+    "event_type.exists",
+    `"${name}" would be called ${alias} in SQL, as the event type "${other.name}" is already.`,
+    { details: { field: "name", other: other.name } },
+  );
 }
 
 function exists(name: string): MuaraError {

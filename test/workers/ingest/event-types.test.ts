@@ -303,6 +303,19 @@ test("one name, whatever its case", async () => {
   expect(both.map((answer) => answer.status).sort((a, b) => a - b)).toEqual([201, 409]);
 });
 
+test("one name in SQL, too, where dots and dashes are _", async () => {
+  const door = await createDoor();
+  expect((await door.declare(declaration("shop.order-paid"))).status).toBe(201);
+  for (const name of ["shop-order.paid", "shop_order_paid", "Shop.Order_Paid"]) {
+    const answer = await door.declare(declaration(name));
+    expect(answer.status).toBe(409);
+    const problem = (await answer.json()) as { code: string; detail: string };
+    expect(problem.code).toBe("event_type.exists");
+    expect(problem.detail).toContain('"shop.order-paid"');
+  }
+  expect((await door.declare(declaration("shop.order.paid2"))).status).toBe(201);
+});
+
 test("only who may sees, reads, declares", async () => {
   const door = await createDoor();
   for (const name of ["a", "b", "c", "d"]) await door.declare(declaration(name));
