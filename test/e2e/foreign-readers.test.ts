@@ -10,13 +10,14 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createFileObjectStore } from "../../adapters/file/object-store.ts";
-import { seededRandomness, systemClock, systemRandomness } from "../../core/clock.ts";
+import { ManualClock, seededRandomness, systemClock, systemRandomness } from "../../core/clock.ts";
 import { silentLogger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import { addFile, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
 import { createTableChange } from "../../lake/table/create-table.ts";
 import { arrayOf, decimal, field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
+import { cleanUpLog } from "../../lake/table/log-cleanup.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { logPath } from "../conformance/table-model.ts";
 import { pythonEnvironment, runPython } from "../services/python.ts";
@@ -77,6 +78,7 @@ interface Fixture {
 let root = "";
 let plain: Fixture;
 let checkpointed: Fixture;
+let cleaned: Fixture;
 
 beforeAll(async () => {
   await pythonEnvironment();
@@ -86,6 +88,11 @@ beforeAll(async () => {
   for (let version = 0; version < 5; version++) {
     await checkpointed.store.delete(logPath(checkpointed.table, version));
   }
+  cleaned = await buildTable("orders.cleaned", "2");
+  const clock = new ManualClock(systemClock.nowMs() + 100 * 86_400_000);
+  const ports = { store: cleaned.store, clock, logger: silentLogger };
+  const cleanUp = await cleanUpLog(ports, cleaned.table, { consumers: [], holdMs: 0 });
+  assert.deepEqual(cleanUp, { deleted: 5, oldestVersion: 4, overtaken: [] });
 }, 600_000);
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -172,10 +179,12 @@ const expected = (fixture: Fixture, version: number): readonly Row[] =>
 const fixtures = [
   ["plain log", () => plain],
   ["checkpoint and tail", () => checkpointed],
+  ["cleaned-up log", () => cleaned],
 ] as const;
 
 describe.each(fixtures)("%s", (name, fixture) => {
-  const versions = name === "plain log" ? [1, 2, 3, 4, 5, 6] : [5, 6];
+  const oldest = { "plain log": 1, "checkpoint and tail": 5, "cleaned-up log": 4 }[name];
+  const versions = [1, 2, 3, 4, 5, 6].filter((version) => version >= oldest);
 
   it.each([
     ["delta-rs", DELTA_RS],

@@ -60,7 +60,6 @@ describe("the id column", () => {
       [900, 5],
       [3_000, 1],
       [3_000, 100_000],
-      [123_000, 40],
     ] as const) {
       const columns = [
         column("event_id", "string"),
