@@ -4,7 +4,6 @@
  * the end all that was acknowledged is in the lake once, nothing else is, and the books balance. Short commits, small
  * segments and frequent table checkpoints, so that a random moment often falls into one.
  */
-import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { temporaryFolder } from "../services/muara.ts";
@@ -93,12 +92,27 @@ export async function runKillCycles(options: KillCyclesOptions): Promise<KillCyc
 async function runFolder(
   count: number,
   random: Randomness,
-  { checkEvery = 50, tell = () => undefined }: KillCyclesOptions,
+  options: KillCyclesOptions,
   result: KillCyclesResult,
 ): Promise<void> {
   const folder = await temporaryFolder("kill-cycles");
   const host = new Host(folder.path, ENVIRONMENT);
   result.folders++;
+  try {
+    await runCycles(host, count, random, options, result);
+  } finally {
+    await host.kill();
+  }
+  await folder.remove(); // after a failure it stays, to be looked at
+}
+
+async function runCycles(
+  host: Host,
+  count: number,
+  random: Randomness,
+  { checkEvery = 50, tell = () => undefined }: KillCyclesOptions,
+  result: KillCyclesResult,
+): Promise<void> {
   // The very first starts create everything: the log, the token, the streams.
   for (let i = 0; i < FIRST_STARTS; i++) await host.startBriefly(random.fraction() * 600);
   const { readyMs } = await host.start();
@@ -117,9 +131,7 @@ async function runFolder(
     tell(`${result.cycles} cycles: ${JSON.stringify(checked)}`);
   }
   await load.end();
-  await host.kill();
   add(result, host, checked!);
-  await rm(folder.path, { recursive: true });
 }
 
 function add(result: KillCyclesResult, host: Host, checked: Checked): void {
