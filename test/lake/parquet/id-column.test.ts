@@ -100,7 +100,7 @@ describe("the id column", () => {
     }
   });
 
-  test("of a file that is damaged, cut off or something else: left to the general reader, never thrown at", async () => {
+  test("of a damaged file, or something else: left to the general reader, never thrown at", async () => {
     const random = seededRandomness(SEED + 1);
     const columns = [column("event_id", "string"), column("ingest_time", "timestamp")];
     const { bytes } = writeRows(columns, rowsOf(500, random, 20));
