@@ -15,8 +15,12 @@ export class VirtualClock implements Clock {
   #turns = 0;
   #sleepers: Sleeper[] = [];
 
-  constructor(startMs = Date.UTC(2026, 2, 1)) {
+  readonly #isBusy: () => boolean;
+
+  /** @param isBusy whether something is under way that the clock cannot see, such as a file being written */
+  constructor(startMs = Date.UTC(2026, 2, 1), isBusy: () => boolean = () => false) {
     this.#startMs = startMs;
+    this.#isBusy = isBusy;
   }
 
   nowMs(): number {
@@ -70,6 +74,6 @@ export class VirtualClock implements Clock {
 
   async #quiet(): Promise<void> {
     do await new Promise((resolve) => setImmediate(resolve));
-    while (this.#turns > 0);
+    while (this.#turns > 0 || this.#isBusy());
   }
 }
