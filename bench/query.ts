@@ -1,8 +1,11 @@
 /**
  * What a process of its own costs a query. One table of 30 days in many small files, as landing leaves it before
- * compaction. Asked through the service (warm process: what one waits for; CPU of service and processes together) and,
- * as the reference, by DuckDB in this process with the reader that people would write by hand
- * (`read_parquet(files, union_by_name = true, hive_partitioning = true)`), its engine already open.
+ * compaction. Asked through the service with a warm process, and by DuckDB in this process with the fastest reader that
+ * one would write by hand (`read_parquet(files, hive_partitioning = true)`), its engine already open.
+ *
+ * CPU is of service and query process together, without what a process costs before a query comes to it: that is
+ * measured by itself (`a process before its query`) and spent while nobody waits. Goal: at most 1.1 times plain DuckDB
+ * and 25 ms.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +17,8 @@ import { configSchema } from "../core/config.ts";
 import { silentLogger } from "../core/logger.ts";
 import type { AddFile, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Catalog } from "../lake/catalog.ts";
+import { MuaraError } from "../core/errors.ts";
+import { ProcessPool } from "../lake/query/process-pool.ts";
 import { createQueryService, type QueryService } from "../lake/query/service.ts";
 import { median, printResult, quantile, type Metric } from "./result.ts";
 
@@ -22,7 +27,10 @@ const FILES_PER_DAY = Number(process.env["FILES"] ?? 40);
 const ROWS_PER_FILE = 2_000;
 const RUNS = Number(process.env["RUNS"] ?? 10);
 /** Between two questions, so that the next process is ready: people think. */
-const PAUSE_MS = 600;
+const PAUSE_MS = Number(process.env["PAUSE"] ?? 700);
+/** Of the goal: the query may cost so many times what plain DuckDB does, and this much more, ms. */
+const GOAL_FACTOR = 1.1;
+const GOAL_MS = 25;
 /** Of the kernel's clock for CPU time, ms. */
 const TICK_MS = 10;
 
@@ -122,28 +130,41 @@ const ask = (service: QueryService, sql: string): Promise<unknown> =>
 const engine = await (await DuckDBInstance.create(":memory:")).connect();
 const files = await writeLake(engine);
 const paths = files.map((file) => `'${join(folder, "orders", file.path)}'`).join(", ");
-const reader = `read_parquet([${paths}], union_by_name = true, hive_partitioning = true)`;
+const reader = `read_parquet([${paths}], hive_partitioning = true)`;
 const options = { ...configSchema.parse({}).query, warm: 1 };
 const services = { catalog: catalogOf(files), clock: systemClock, logger: silentLogger };
 const service = createQueryService({ ...services, options });
 const cold = createQueryService({ ...services, options: { ...options, warm: 0 } });
 
-const metrics: Metric[] = [];
+const over = new MuaraError("internal", "the bench has seen enough");
+const pool = new ProcessPool({ options, lake: folder, clock: systemClock, logger: silentLogger });
+const layers = await pool.layers();
+const idle = await measure(async () => {
+  const child = await pool.take();
+  child.kill(over);
+  await child.gone();
+}, PAUSE_MS);
+await pool.close();
+
+const metrics: Metric[] = [{ name: "a process before its query: CPU", value: idle.cpuMs, unit: "ms" }];
 for (const [name, sql] of QUERIES) {
   const ours = await measure(() => ask(service, sql), PAUSE_MS);
   const plain = sql.replace("orders", reader);
   const theirs = await measure(async () => (await engine.runAndReadAll(plain)).getRowsJson(), 0);
+  const cpu = Math.max(ours.cpuMs - idle.cpuMs, 0);
+  const beyond = cpu - GOAL_FACTOR * theirs.cpuMs;
   const wall = { value: median(ours.wallMs), reference: median(theirs.wallMs), unit: "ms" };
   metrics.push(
     { name: `${name}: wait, middle`, ...wall },
     { name: `${name}: wait, p90`, value: quantile(ours.wallMs, 0.9), unit: "ms" },
     {
       name: `${name}: CPU`,
-      value: ours.cpuMs,
+      value: cpu,
       unit: "ms",
       reference: theirs.cpuMs,
-      ratio: theirs.cpuMs / Math.max(ours.cpuMs, 1),
+      ratio: theirs.cpuMs / Math.max(cpu, 1),
     },
+    { name: `${name}: CPU beyond 1.1 of plain (goal ${GOAL_MS})`, value: beyond, unit: "ms" },
   );
 }
 const coldRuns = await measure(() => ask(cold, "SELECT 1"), 0);
@@ -151,4 +172,5 @@ metrics.push({ name: "one row, no warm process: wait, middle", value: median(col
 
 await Promise.all([service.close(), cold.close()]);
 rmSync(folder, { recursive: true, force: true });
+if (!process.argv.includes("--json")) console.log(`layers: ${layers.join(", ")}`);
 printResult("query", metrics);

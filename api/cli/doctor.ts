@@ -2,6 +2,9 @@
 import { access, constants, statfs } from "node:fs/promises";
 import os from "node:os";
 import process from "node:process";
+import { systemClock } from "../../core/clock.ts";
+import { configSchema } from "../../core/config.ts";
+import { silentLogger } from "../../core/logger.ts";
 import type { AddCommand, Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObjects, type Field } from "./output.ts";
@@ -46,8 +49,22 @@ async function runtime({ services }: Session): Promise<Check> {
 async function engine(): Promise<Check> {
   const { isEngineInstalled } = await import("../../lake/query/engine.ts");
   const check = "query engine";
-  if (isEngineInstalled()) return { check, state: "ok", result: "installed" };
-  return { check, state: "failed", result: "@duckdb/node-api is missing; run npm install" };
+  if (!isEngineInstalled())
+    return { check, state: "failed", result: "@duckdb/node-api is missing; run npm install" };
+  const isWalled = (await queryLayers()).includes("namespaces");
+  return { check, state: "ok", result: `installed; queries ${isWalled ? "in" : "without"} namespaces` };
+}
+
+/** What this machine gives a query process, by starting one. */
+async function queryLayers(): Promise<readonly string[]> {
+  const { ProcessPool } = await import("../../lake/query/process-pool.ts");
+  const options = { ...configSchema.parse({}).query, warm: 0 };
+  const pool = new ProcessPool({ options, clock: systemClock, logger: silentLogger });
+  try {
+    return await pool.layers();
+  } finally {
+    await pool.close();
+  }
 }
 
 async function folder(data: string): Promise<Check> {

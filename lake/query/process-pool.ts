@@ -197,9 +197,11 @@ export class ProcessPool {
       const walls = await planWalls(launch);
       if (typeof walls === "string") return walls;
       const primer = await this.#spawn({ launch, walls }, true);
+      const isWatched = primer.pid !== undefined;
       primer.kill(new MuaraError("log.closed", "It was only to fill the store of compiled code."));
       await primer.gone();
-      return walls;
+      // Without it nobody could watch the memory of what runs inside.
+      return isWatched ? walls : "the system does not tell the children of a process (/proc/PID/task)";
     } catch (error) {
       if (this.#isClosed) throw error;
       const cause = error instanceof MuaraError ? error.cause : undefined;

@@ -13,7 +13,7 @@ import { Bypass, type Outcome } from "./bypass.ts";
 import { escapeList } from "./escape-list.ts";
 import { CANARY, makeGuardedLake, READER, type GuardedLake } from "./guarded-lake.ts";
 
-const REFUSALS = ["sql.refused", "sql.syntax", "table.not_found"];
+const REFUSALS = new Set(["sql.refused", "sql.syntax", "table.not_found"]);
 const SIDE_BY_SIDE = 3;
 
 let guarded: GuardedLake;
@@ -44,7 +44,7 @@ async function tryThroughService([what, sql]: readonly [string, string]): Promis
   } catch (error) {
     if (!(error instanceof MuaraError)) throw error;
     if (`${error.message} ${JSON.stringify(error.details)}`.includes(CANARY)) return said("told the canary");
-    return REFUSALS.includes(error.code) ? undefined : said(`${error.code}: ${error.message}`);
+    return REFUSALS.has(error.code) ? undefined : said(`${error.code}: ${error.message}`);
   }
 }
 

@@ -27,10 +27,11 @@ test("a thousand mutants of the escapes read and write nothing", async () => {
 }, 300_000);
 
 test("mutants are those of their seed, and differ", () => {
-  const breed = (seed: number): string[] => {
-    const mutator = new Mutator(seed, ["SELECT * FROM orders", "FROM read_text('x')"]);
-    return Array.from({ length: 50 }, () => mutator.next());
-  };
   expect(breed(7)).toEqual(breed(7));
   expect(new Set([...breed(7), ...breed(8)]).size).toBeGreaterThan(60);
 });
+
+function breed(seed: number): string[] {
+  const mutator = new Mutator(seed, ["SELECT * FROM orders", "FROM read_text('x')"]);
+  return Array.from({ length: 50 }, () => mutator.next());
+}
