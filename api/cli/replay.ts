@@ -56,9 +56,11 @@ export const addReplay: AddCommand = (deadLetters, run) => {
     .action(
       run(async (session, command) => {
         const options = command.opts<Options>();
-        const limit = wholeNumber("--limit", options.limit, 1, 10_000_000);
-        const body = { correction: await correctionOf(session, options), dry_run: options.dryRun === true };
         const ids = [...new Set(command.args)];
+        const limit = wholeNumber("--limit", options.limit, 1, 10_000_000);
+        if (options.edit !== undefined && ids.length !== 1)
+          throw new CliFailure(EXIT.usage, "--edit replaces exactly one dead letter; name it.");
+        const body = { correction: await correctionOf(session, options), dry_run: options.dryRun === true };
         const items: Record<string, unknown>[] = [];
         for (let cursor: string | undefined; items.length < limit;) {
           const page = Math.min(PAGE, limit - items.length);
@@ -77,7 +79,7 @@ export const addReplay: AddCommand = (deadLetters, run) => {
           items.push(...answer.items);
           cursor = answer.next_cursor ?? undefined;
           const isDone = ids.length > 0 ? items.length >= ids.length : cursor === undefined;
-          if (isDone) break;
+          if (isDone || items.length >= limit) break;
           session.say(`${items.length} so far`);
         }
         printObjects(session.io.stdout, session.flags.output, FIELDS, items);

@@ -337,3 +337,72 @@ describe("the command line", () => {
     ]);
   });
 });
+
+describe("dead-letters replay, duplicates", () => {
+  const TOO_LARGE = "92233720368547758080";
+  const idOf = async (index: number): Promise<string> => {
+    const list = await muara(["dead-letters", "list", "-o", "json"]);
+    const letters = JSON.parse(list.out) as { dead_letter_id: string; event_id: string }[];
+    return letters.find((letter) => letter.event_id === eventId(index))!.dead_letter_id;
+  };
+
+  test("a replay is rehearsed, corrected, done once, and seen", async () => {
+    const dead = [60, 61, 62].map((i) => orderEvent(i, TOO_LARGE)).join("\n");
+    await muara(["send", TYPE], { stdin: dead });
+    await stack.settled(TYPE);
+    const [first, second] = [await idOf(60), await idOf(61)];
+    const replay = (...more: string[]): Promise<Ran> => muara(["dead-letters", "replay", ...more]);
+    const rehearsal = await replay("--type", TYPE, "--since", "1h", "--dry-run", "-o", "csv");
+    expect(rehearsal).toMatchObject({ code: 1, err: "4 refused\n" });
+    expect(rehearsal.out).toContain("event.value_out_of_range,/number");
+    const set = ["--set", "/number=9007199254740993", "--set", '/note="by hand"', "--remove", "/metadata/x"];
+    expect((await replay(first, ...set, "--dry-run")).out).toContain("dead_letter.correction");
+    expect(await replay(first, ...set.slice(0, 4))).toMatchObject({ code: 0, err: "1 accepted\n" });
+    const whole = await muara(["dead-letters", "replay", second, "--edit", "-"], {
+      stdin: orderEvent(61, "61"),
+    });
+    expect(whole).toMatchObject({ code: 0, err: "1 accepted\n" });
+    await stack.settled(TYPE);
+    const rows = await muara([
+      "sql",
+      `SELECT number, note FROM ${TYPE} WHERE number IN (61, 9007199254740993) ORDER BY number`,
+      "-o",
+      "csv",
+    ]);
+    expect(rows.out).toBe("number,note\r\n61,n61\r\n9007199254740993,by hand\r\n");
+    const again = await replay(first, first, "--set", "/number=1");
+    expect(again).toMatchObject({ code: 1, err: "1 refused\n" });
+    expect(again.out).toContain("dead_letter.replayed");
+    const landed = await muara(["dead-letters", "list", "--state", "landed", "-o", "csv"]);
+    expect(landed.out.trim().split("\r\n")).toHaveLength(3);
+    const rest = await replay("--all", "--set", "/number=5", "-n", "1");
+    expect(rest).toMatchObject({ code: 0, err: "1 accepted\n" });
+  });
+
+  test("what it is not told clearly it does not do", async () => {
+    for (const args of [
+      [],
+      ["x", "--all"],
+      ["x", "--type", TYPE],
+      ["x", "--set", "/number"],
+      ["--all", "-n", "0"],
+    ]) {
+      const { code, out } = await muara(["dead-letters", "replay", ...args]);
+      expect([args, code, out]).toEqual([args, 2, ""]);
+    }
+    const whole = await muara(["dead-letters", "replay", "--all", "--edit", "-"], { stdin: "{}" });
+    expect(whole).toMatchObject({ code: 2, out: "" });
+  });
+
+  test("duplicates are listed and shown beside what landed", async () => {
+    await muara(["send", TYPE], { stdin: orderEvent(3, "33") });
+    await stack.settled(TYPE);
+    const list = await muara(["duplicates", "list", "--verdict", "different", "--since", "1h", "-o", "json"]);
+    const items = JSON.parse(list.out) as { duplicate_id: string; event_id: string }[];
+    expect(items.map((item) => item.event_id)).toEqual([eventId(3)]);
+    const shown = await muara(["duplicates", "show", items[0]!.duplicate_id]);
+    expect(shown.out).toMatch(/^\/number +3 +33$/m);
+    expect((await muara(["duplicates", "show", "x"])).code).toBe(3);
+    expect((await muara(["books"])).err).toContain("duplicates list --verdict different");
+  });
+});
