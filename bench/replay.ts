@@ -17,7 +17,7 @@ import { median, type Metric, printResult } from "./result.ts";
 
 const LANES = 6;
 const PARTITIONS = 3;
-const LAND_MS = 300_000;
+const LAND_MS = 600_000;
 const KILL_MS_MAX = 400;
 /** Of /proc/PID/stat: clock ticks a second. */
 const TICKS = 100;

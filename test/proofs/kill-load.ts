@@ -13,7 +13,7 @@ const RESENDS = 0.05;
 const BATCH_MAX = 80;
 const PAUSE_MS_MAX = 50;
 const LANES = 3;
-const DRAIN_MS = 120_000;
+const DRAIN_MS = 600_000;
 /** A cent amount and a text that follow from the number, in JavaScript and in SQL. */
 const FACTOR = 7_919;
 const MODULUS = 1_000_003;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const READY_DEADLINE_MS = 120_000; // a start takes half a second, but proofs run beside everything else
+const READY_DEADLINE_MS = 600_000; // a start takes half a second, but proofs run beside everything else
 
 export interface MuaraProcess {
   readonly url: string;
