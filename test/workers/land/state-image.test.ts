@@ -240,7 +240,13 @@ describe("an image is not trusted", () => {
         at.lines.length = 0;
         const landing = await TableLanding.open({ ...at.ports, state }, EACH, eventType());
         expect(landing.knownIds, path).toBe(5);
+        await send(
+          at,
+          [1, 2, 3, 4, 5].map((n) => event(n)),
+        );
+        await landing.step(never);
         landing.discard();
+        expect(await counter(at, "landed"), path).toBe(5);
         known.landed++;
         known.damaged += problems(at).length > 0 ? 1 : 0;
       }
