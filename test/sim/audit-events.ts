@@ -39,6 +39,7 @@ export interface AuditWorld {
   readonly options: LandOptions;
   readonly drafts: readonly Draft[];
   readonly named: Set<string>;
+  readonly oldest: ReadonlyMap<string, number>;
   /** Virtual ms. */
   nowMs(): number;
   /** The highest that any wall clock has ever shown. */
@@ -141,7 +142,8 @@ export class EventAudit {
     const info = commit.info as unknown as LandInfo;
     const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
     assert.equal(commit.remove.length, 0, "landing removes nothing");
-    const isFar = commit.version - this.#previousVersion > WALK_MAX;
+    const oldest = this.#world.oldest.get(this.#name) ?? 0;
+    const isFar = commit.version - this.#previousVersion > WALK_MAX || this.#previousVersion < oldest;
     if (!isFar || info.previous !== null)
       assert.equal(info.previous, this.#previous, "the predecessor's name");
     this.#previousVersion = commit.version;

@@ -45,6 +45,8 @@ export const FAULTS = [
   "state image: put fails",
   "foreign append of rows",
   "foreign change of metadata",
+  "table log cleaned up",
+  "machine suspended",
   "checkpoint damaged",
   "checkpoint deleted",
   "orphan swept",

@@ -146,8 +146,12 @@ export class Foreigner {
     const table = this.#table(name);
     const { metadata } = await table.snapshot();
     if (!metadata) return false;
-    const interval = pick(this.#world.random, ["3", "5", "100"]);
-    const configuration = { ...metadata.configuration, "delta.checkpointInterval": interval };
+    const interval = pick(this.#world.random, ["3", "3", "5", "100"]);
+    const configuration = {
+      ...metadata.configuration,
+      "delta.checkpointInterval": interval,
+      "delta.logRetentionDuration": "interval 2 hours",
+    };
     return this.#commit(table, [], [], false, { ...metadata, configuration });
   }
 
@@ -206,9 +210,10 @@ export class Foreigner {
         this.#orphans.delete(path);
         continue;
       }
-      const seenMs = this.#orphans.get(path) ?? scheduler.nowMs;
+      const awakeMs = scheduler.nowMs - this.#world.suspendedMs;
+      const seenMs = this.#orphans.get(path) ?? awakeMs;
       this.#orphans.set(path, seenMs);
-      if (scheduler.nowMs - seenMs < afterMs) {
+      if (awakeMs - seenMs < afterMs) {
         young++;
         continue;
       }

@@ -15,6 +15,7 @@ import type { TableLog } from "../../core/ports/table-log.ts";
 import type { RecordBatch } from "../../core/record.ts";
 import { soleOwnership } from "../../core/ports/ownership.ts";
 import { Registry } from "../../core/registry.ts";
+import { createLogKeeper } from "../../lake/log-keeper.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { createIngestApp } from "../../workers/ingest/app.ts";
 import { createCommitBudget } from "../../workers/land/commit-budget.ts";
@@ -25,6 +26,7 @@ import type { Through } from "./sim-disk.ts";
 import type { SimStore } from "./sim-store.ts";
 import { type Actor, never, type Scheduler } from "./scheduler.ts";
 
+const HOLD_MS = 1e12; // no jump of a clock gets there
 const LIMITS = { eventBytes: 20_000, bodyBytes: 1_000_000, batchEvents: 1_000, depth: 16 };
 
 /** A kernel that can be emptied: one lives through all the processes of its slot, since making one is dear. */
@@ -71,6 +73,8 @@ export interface Outside {
   readonly store: ObjectStore;
   readonly options: LandOptions;
   readonly projectMs: number;
+  /** How often table logs are cleaned up. */
+  readonly keepLogsMs: number;
   /** How often a call lets others go first. */
   readonly switchRate: number;
   readonly random: Randomness;
@@ -149,7 +153,7 @@ export class SimProcess implements Actor {
   }
 
   async #run(): Promise<void> {
-    const { options, projectMs } = this.#outside;
+    const { options, projectMs, keepLogsMs } = this.#outside;
     const { clock, randomness, slot } = this;
     const signal = this.#stop.signal;
     const store = this.#storeView(this.#outside.store);
@@ -177,7 +181,8 @@ export class SimProcess implements Actor {
     this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership, budget }, options);
     const projector = createProjector({ ...ports, registry, budget });
     this.#fetch = (request) => app.fetch(request);
-    await Promise.all([this.worker.run(signal), projector.run(projectMs, signal)]);
+    const keeper = createLogKeeper({ ...ports, registry }, { everyMs: keepLogsMs, holdMs: HOLD_MS });
+    await Promise.all([this.worker.run(signal), projector.run(projectMs, signal), keeper.run(signal)]);
     await this.worker.drain();
     await projector.drain();
     const { log } = this;

@@ -51,11 +51,12 @@ const say = (text: string): void => void (values.json || console.log(text));
 /** Stacks cost more than errors, and most errors are faults; whoever wants to see one runs the seed again. */
 Error.stackTraceLimit = 0;
 
-async function explain(seed: number, plant: Plant | undefined): Promise<unknown> {
+async function explain(seed: number, plant: Plant | undefined, first: unknown): Promise<unknown> {
   Error.stackTraceLimit = STACK_FRAMES;
   try {
     await simulate(seed, plant);
-    return new Error(`seed ${seed} fails once and not again: the simulator itself is at fault`);
+    const problem = `seed ${seed} fails once and not again: the simulator itself is at fault`;
+    return new Error(problem, { cause: first });
   } catch (error) {
     return error;
   } finally {
@@ -87,9 +88,9 @@ async function runSeeds(name: string | undefined): Promise<number> {
       sums.commits += history.commits;
       sums.virtualMs += history.virtualMs;
       for (const [fault, count] of history.faults) faults.set(fault, faults.get(fault)! + count);
-    } catch {
+    } catch (first) {
       sums.failed.push(seed);
-      console.error(await explain(seed, plant));
+      console.error(await explain(seed, plant, first));
       console.error(`again: npm run sim -- ${seed}${name ? ` --plant "${name}"` : ""}`);
       if (!values["go-on"]) break;
     }

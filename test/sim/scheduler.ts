@@ -79,17 +79,17 @@ export class Scheduler {
   }
 }
 
-const TURN_EVERY = 256;
-let turns = 0;
-
 /**
  * Resolves when everything that can go on without waiting has done so: ticks come after all microtasks, and nothing
- * in a simulated world waits for the system. Now and then the event loop has its turn, which also tells of
- * rejections that nobody handles.
+ * in a simulated world waits for the system.
  */
 export function settled(): Promise<void> {
-  const isTurn = ++turns % TURN_EVERY === 0;
-  return new Promise((resolve) => void (isTurn ? setImmediate(resolve) : process.nextTick(resolve)));
+  return new Promise((resolve) => void process.nextTick(resolve));
+}
+
+/** Between two worlds the event loop has its turn; it also tells of rejections that nobody handles. */
+export function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** For whoever is no more. */

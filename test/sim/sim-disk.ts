@@ -137,7 +137,9 @@ export class SimDisk {
   }
 
   #write(inode: Inode, source: Uint8Array, position: number): number {
-    const isFull = this.#options.nowMs() < this.fullUntilMs && !this.isLookedAt;
+    // Writing over what is there takes no room, as on ext4 and XFS.
+    const isLonger = position + source.length > inode.length;
+    const isFull = isLonger && this.#options.nowMs() < this.fullUntilMs && !this.isLookedAt;
     const isShort = source.length > 1 && (isFull || this.#strikes("disk: short write"));
     // The first write to a disk that runs full is short, the next one tells why.
     if (isFull && this.#options.random.fraction() < 0.5) this.#checkRoom();

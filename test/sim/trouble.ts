@@ -21,6 +21,7 @@ export async function trouble(world: World, isOver: () => boolean): Promise<void
     if (faults.strikes("offsets without records", SCALE)) await addGap(world);
     if (world.disk && faults.strikes("disk full"))
       world.disk.fullUntilMs = scheduler.nowMs + below(random, 5_000);
+    if (faults.strikes("machine suspended", 0.3)) suspend(world);
     await checkpoints(world);
     spoilImages(world);
   }
@@ -60,6 +61,13 @@ function clocks(world: World): void {
   const slot = pick(random, [...world.slots, undefined]);
   if (slot) slot.wallOffsetMs += ms;
   else world.logOffsetMs += ms;
+}
+
+/** Everything stands still for hours, in the middle of whatever it does. */
+function suspend(world: World): void {
+  const ms = pick(world.random, [HOUR_MS / 2, 3 * HOUR_MS, 9 * HOUR_MS]);
+  world.suspendedMs += ms;
+  world.scheduler.nowMs += ms;
 }
 
 /** State images are a cache: they may be gone, damaged, or those of another time. */

@@ -2,6 +2,7 @@
  * The world of one seed: clock, log, store, processes in their slots, and the audits that follow what they do. Who
  * acts in it (producers, foreign writers, trouble) is in files of their own.
  */
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { Disk } from "../../adapters/file/disk.ts";
 import { openFileLog } from "../../adapters/file/log.ts";
@@ -12,6 +13,7 @@ import type { Log } from "../../core/ports/log.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
+import type { AuditTable } from "./audit-table.ts";
 import { type AuditWorld, EventAudit } from "./audit-events.ts";
 import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
 import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
@@ -52,6 +54,7 @@ export class World implements Outside, AuditWorld {
   readonly scheduler: Scheduler;
   readonly options: LandOptions;
   readonly projectMs: number;
+  readonly keepLogsMs: number;
   readonly switchRate: number;
   /** Of a log on disk. */
   readonly segmentBytes: number;
@@ -66,6 +69,8 @@ export class World implements Outside, AuditWorld {
   readonly types: SimType[] = [];
   readonly audits = new Map<string, EventAudit>();
   readonly projections: readonly ProjectionAudit[];
+  /** By table: the first version that clean-up has left. */
+  readonly oldest = new Map<string, number>();
   readonly named = new Set<string>();
   readonly pending = new Set<PendingAppend>();
   caller: SimProcess | undefined;
@@ -76,6 +81,8 @@ export class World implements Outside, AuditWorld {
   isRetentionDue = false;
   /** What a machine had as state images at an earlier time, by path. */
   keptImages: ReadonlyMap<string, Uint8Array> = new Map();
+  /** Virtual ms in which nothing ran. */
+  suspendedMs = 0;
   /** Ranges of offsets without records. */
   gaps = 0;
   /** By slot: what a planted bug remembers across processes. */
@@ -83,6 +90,7 @@ export class World implements Outside, AuditWorld {
   failure: unknown;
   readonly #plant: Plant | undefined;
   readonly #ended: SimProcess[] = [];
+  readonly #cleaned: { readonly table: AuditTable; readonly version: number }[] = [];
   #highestWallMs = START_MS;
   #looking: { readonly isDone: boolean } | undefined;
 
@@ -94,6 +102,7 @@ export class World implements Outside, AuditWorld {
     this.scheduler = new Scheduler(simRandomness(seed ^ 0x5eed));
     this.options = drawOptions(random);
     this.projectMs = pick(random, [1_000, 3_000, 8_000]);
+    this.keepLogsMs = this.faults.has("table log cleaned up") ? pick(random, [4_000, 20_000]) : 1e12;
     this.switchRate = pick(random, [0.1, 0.2, 0.5]);
     const isOnDisk = random.fraction() < 0.25;
     const slots = !isOnDisk && random.fraction() < 0.75 ? 2 : 1;
@@ -258,6 +267,7 @@ export class World implements Outside, AuditWorld {
     if (this.audits.size < this.types.length) for (const type of this.types) await this.adopt(type);
     for (const audit of this.audits.values()) await audit.catchUp();
     for (const projection of this.projections) projection.catchUp();
+    this.#checkCleaned();
     for (const process of this.processes) {
       const stopped = process?.worker?.status().find(({ state }) => state === "stopped");
       if (stopped) throw new Error(`${process!.name}: ${stopped.table} stopped: ${stopped.problem}`);
@@ -335,6 +345,32 @@ export class World implements Outside, AuditWorld {
     return undefined;
   }
 
+  /** Clean-up may delete versions that nobody needs: all projections have them, and a newer checkpoint. */
+  #observeCommit(path: string, after: Uint8Array | undefined): void {
+    if (after) return this.fail(new Error(`${path}: a version was changed`));
+    const name = path.slice(0, path.indexOf("/"));
+    const version = Number(path.slice(-25, -5));
+    this.faults.note("table log cleaned up");
+    const tables = [...this.audits.values(), ...this.projections].map(({ table }) => table);
+    const table = tables.find((one) => one.name === name);
+    if (!table || version >= table.version) return this.fail(new Error(`${path}: a version is gone`));
+    this.oldest.set(name, Math.max(version + 1, this.oldest.get(name) ?? 0));
+    if (!this.audits.has(name)) return;
+    this.#cleaned.push({ table, version });
+  }
+
+  /** After everything was looked at: what was cleaned up, all projections had consumed. */
+  #checkCleaned(): void {
+    for (const { table, version } of this.#cleaned.splice(0))
+      for (const projection of this.projections) {
+        const consumed = projection.table.txns.get(`proj:${table.tableId}`) ?? -1n;
+        assert(
+          version <= consumed,
+          `${table.name} ${version} is gone, and ${projection.table.name} needs it`,
+        );
+      }
+  }
+
   #imageStore(): SimStore {
     return new SimStore({
       nowMs: () => this.scheduler.nowMs,
@@ -350,7 +386,7 @@ export class World implements Outside, AuditWorld {
     this.isDirty = true;
     if (!before) return;
     if (this.named.has(path)) this.fail(new Error(`${path}, which a commit names, is gone or another`));
-    if (COMMIT.test(path)) this.fail(new Error(`${path}: a version is gone or another`));
+    if (COMMIT.test(path)) this.#observeCommit(path, after);
     if (after && !CACHE.test(path) && !path.includes("/_delta_log/"))
       this.fail(new Error(`${path} is written a second time`));
   }
