@@ -271,6 +271,29 @@ describe("whatever happens meanwhile", () => {
     assert.ok(answers.right > 40 && answers.gone > 10, JSON.stringify(answers));
   });
 
+  it("a reader that found no checkpoint yet begins again where the commits went away before it came", async () => {
+    const kept = await tableOf(3, 4);
+    const { store, clock } = kept;
+    let isSlow = true;
+    const slow: ObjectStore = {
+      ...store,
+      list: async (prefix) => {
+        const listed = await store.list(prefix);
+        if (!isSlow) return listed;
+        isSlow = false;
+        const log = logOver(store, clock);
+        let base = await log.snapshot();
+        for (let version = 3; version < 14; version++)
+          base = await committed(log.commit({ base, change: change([`f${version}`]), check: abandon }));
+        clock.advance(DAY_MS * 100);
+        assert.equal((await clean(kept))?.oldestVersion, 8);
+        return listed;
+      },
+    };
+    assert.equal((await logOver(slow, clock).snapshot()).version, 13);
+    assert.equal(isSlow, false);
+  });
+
   it("random logs, damage, ages and consumers: as much goes as may go, and no more", async () => {
     const cuts = { done: 0, nothing: 0 };
     for (let seed = 1; seed <= 60; seed++) {
