@@ -8,6 +8,7 @@ import { payloadOf } from "../core/record.ts";
 import type { CatalogTable } from "../lake/catalog.ts";
 import { quoteName, quoteText } from "../lake/query/view.ts";
 import { isoOrNull, SYSTEM, type ApiPorts } from "./context.ts";
+import { lettersFrom, STATE_SQL } from "./letters.ts";
 
 /** Tables searched by one query. */
 const TABLES_PER_QUERY = 50;
@@ -140,16 +141,18 @@ async function ledgerFates(
   ]);
   const parts: string[] = [];
   const condition = `event_id IN (${spellings(eventId).map(quoteText).join(", ")})`;
-  const place = "event_type, log_partition, log_offset, ingest_time, table_version";
+  const places = ["event_type", "log_partition", "log_offset", "ingest_time", "table_version"];
   if (duplicates)
     parts.push(
-      `SELECT 'duplicate' AS fate, ${place}, verdict AS a, first_partition::VARCHAR AS b,
-        first_offset::VARCHAR AS c, '' AS d FROM duplicates WHERE ${condition}`,
+      `SELECT 'duplicate' AS fate, ${places.join(", ")}, verdict AS a, first_partition::VARCHAR AS b,
+        first_offset::VARCHAR AS c, '' AS d, '' AS e FROM duplicates WHERE ${condition}`,
     );
-  if (deadLetters)
+  const letters = deadLetters ? await lettersFrom(ports) : undefined;
+  if (letters)
     parts.push(
-      `SELECT 'dead_letter' AS fate, ${place}, reason AS a, pointer AS b, detail AS c, dead_letter_id AS d
-        FROM dead_letters WHERE ${condition}`,
+      `SELECT 'dead_letter' AS fate, ${places.map((name) => `d.${name}`).join(", ")},
+        d.reason AS a, d.pointer AS b, d.detail AS c, d.dead_letter_id AS d, ${STATE_SQL} AS e
+        FROM ${letters} WHERE d.${condition}`,
     );
   if (parts.length === 0) return [];
   const sql = parts.join(" UNION ALL ");
@@ -169,7 +172,7 @@ function ledgerFate(row: readonly unknown[]): Fate {
     version: Number(row[5]),
     ...(isDuplicate
       ? { verdict: row[6], first_partition: numberOrNull(row[7]), first_offset: numberOrNull(row[8]) }
-      : { reason: row[6], pointer: row[7], detail: row[8], dead_letter_id: row[9] }),
+      : { reason: row[6], pointer: row[7], detail: row[8], dead_letter_id: row[9], state: row[10] }),
   };
 }
 

@@ -57,8 +57,17 @@ function aboutOf(fate: Readonly<Record<string, unknown>>): string {
       return fate["first_offset"] === null ? `bytes ${bytes}` : `bytes ${bytes}; first: ${place}`;
     }
     case "dead_letter":
-      return [fate["reason"], fate["pointer"], fate["detail"]].filter(Boolean).map(String).join(" ");
+      return [replayOf(fate["state"]), fate["reason"], fate["pointer"], fate["detail"]]
+        .filter(Boolean)
+        .map(String)
+        .join(" ");
     default:
       return "in the log, lands with the next commit";
   }
+}
+
+function replayOf(state: unknown): string | undefined {
+  return typeof state === "string" && state !== "open"
+    ? `replayed: ${state.replaceAll("_", " ")};`
+    : undefined;
 }

@@ -338,19 +338,20 @@ describe("the command line", () => {
   });
 });
 
+/** The dead letter of an event. */
+async function deadLetterOf(index: number): Promise<string> {
+  const list = await muara(["dead-letters", "list", "-o", "json"]);
+  const letters = JSON.parse(list.out) as { dead_letter_id: string; event_id: string }[];
+  return letters.find((letter) => letter.event_id === eventId(index))!.dead_letter_id;
+}
+
 describe("dead-letters replay, duplicates", () => {
   const TOO_LARGE = "92233720368547758080";
-  const idOf = async (index: number): Promise<string> => {
-    const list = await muara(["dead-letters", "list", "-o", "json"]);
-    const letters = JSON.parse(list.out) as { dead_letter_id: string; event_id: string }[];
-    return letters.find((letter) => letter.event_id === eventId(index))!.dead_letter_id;
-  };
-
   test("a replay is rehearsed, corrected, done once, and seen", async () => {
     const dead = [60, 61, 62].map((i) => orderEvent(i, TOO_LARGE)).join("\n");
     await muara(["send", TYPE], { stdin: dead });
     await stack.settled(TYPE);
-    const [first, second] = [await idOf(60), await idOf(61)];
+    const [first, second] = [await deadLetterOf(60), await deadLetterOf(61)];
     const replay = (...more: string[]): Promise<Ran> => muara(["dead-letters", "replay", ...more]);
     const rehearsal = await replay("--type", TYPE, "--since", "1h", "--dry-run", "-o", "csv");
     expect(rehearsal).toMatchObject({ code: 1, err: "4 refused\n" });
@@ -375,6 +376,9 @@ describe("dead-letters replay, duplicates", () => {
     expect(again.out).toContain("dead_letter.replayed");
     const landed = await muara(["dead-letters", "list", "--state", "landed", "-o", "csv"]);
     expect(landed.out.trim().split("\r\n")).toHaveLength(3);
+    const trace = await muara(["trace", eventId(60)]);
+    expect(trace.out).toMatch(/^landed /m);
+    expect(trace.out).toMatch(/^dead_letter .*replayed: landed; event.value_out_of_range/m);
     const rest = await replay("--all", "--set", "/number=5", "-n", "1");
     expect(rest).toMatchObject({ code: 0, err: "1 accepted\n" });
   });
