@@ -84,7 +84,9 @@ export class Scheduler {
  * in a simulated world waits for the system.
  */
 export function settled(): Promise<void> {
-  return new Promise((resolve) => void process.nextTick(resolve));
+  return new Promise((resolve) => {
+    process.nextTick(resolve);
+  });
 }
 
 /** Between two worlds the event loop has its turn; it also tells of rejections that nobody handles. */
