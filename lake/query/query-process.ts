@@ -10,7 +10,7 @@ import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Launch } from "./launcher.ts";
 import { encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
-import { childOf, residentBytes, WATCH_EVERY_MS } from "./resident.ts";
+import { childOf, residentBytes, waitMs } from "./resident.ts";
 
 const STDERR_BYTES_MAX = 4_096;
 /** Answer bytes that may wait for the client before the process is made to wait. */
@@ -151,7 +151,7 @@ export class QueryProcess {
         );
         return;
       }
-      await this.#options.clock.sleep(WATCH_EVERY_MS, this.#ended.signal);
+      await this.#options.clock.sleep(waitMs(memoryBytes - resident), this.#ended.signal);
     }
   }
 

@@ -3,8 +3,18 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
 
-/** How often it is worth asking, ms. `ps` is a process of its own. */
-export const WATCH_EVERY_MS = process.platform === "linux" ? 5 : 250;
+/** How fast a process can take memory at most: a page fault takes the kernel some time (measured: below 2 GB/s). */
+const GROWTH_BYTES_PER_MS = 4_000_000;
+const WAIT_MS_MIN = 5;
+const WAIT_MS_MAX = 50;
+/** `ps` is a process of its own. */
+const WAIT_BY_PS_MS = 250;
+
+/** When to look again, ms: before the process can have reached its limit. @param leftBytes until the limit */
+export function waitMs(leftBytes: number): number {
+  if (process.platform !== "linux") return WAIT_BY_PS_MS;
+  return Math.min(WAIT_MS_MAX, Math.max(WAIT_MS_MIN, leftBytes / GROWTH_BYTES_PER_MS));
+}
 
 /**
  * @param isWrapped it is the only child of `pid` that counts
