@@ -73,6 +73,7 @@ export interface Outside {
   readonly store: ObjectStore;
   readonly options: LandOptions;
   readonly projectMs: number;
+  readonly emptyVersionsMax: number;
   /** How often table logs are cleaned up. */
   readonly keepLogsMs: number;
   /** How often a call lets others go first. */
@@ -179,7 +180,7 @@ export class SimProcess implements Actor {
       commitsPerSecond: options.commitsPerSecond ?? 1_000,
     });
     this.worker = createLandWorker({ ...ports, registry, ownership: soleOwnership, budget }, options);
-    const projector = createProjector({ ...ports, registry, budget });
+    const projector = createProjector({ ...ports, registry, budget }, this.#outside);
     this.#fetch = (request) => app.fetch(request);
     const keeper = createLogKeeper({ ...ports, registry }, { everyMs: keepLogsMs, holdMs: HOLD_MS });
     await Promise.all([this.worker.run(signal), projector.run(projectMs, signal), keeper.run(signal)]);

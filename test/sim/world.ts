@@ -54,6 +54,7 @@ export class World implements Outside, AuditWorld {
   readonly scheduler: Scheduler;
   readonly options: LandOptions;
   readonly projectMs: number;
+  readonly emptyVersionsMax: number;
   readonly keepLogsMs: number;
   readonly switchRate: number;
   /** Of a log on disk. */
@@ -102,6 +103,7 @@ export class World implements Outside, AuditWorld {
     this.scheduler = new Scheduler(simRandomness(seed ^ 0x5eed));
     this.options = drawOptions(random);
     this.projectMs = pick(random, [1_000, 3_000, 8_000]);
+    this.emptyVersionsMax = pick(random, [3, 10, 100]);
     this.keepLogsMs = this.faults.has("table log cleaned up") ? pick(random, [4_000, 20_000]) : 1e12;
     this.switchRate = pick(random, [0.1, 0.2, 0.5]);
     const isOnDisk = random.fraction() < 0.25;

@@ -37,8 +37,6 @@ import { ensureTable } from "../../lake/tables.ts";
 const COMMITS_MAX = 200;
 /** Rows of one projection written in one pass, unless a single commit has more. */
 const ROWS_MAX = 25_000;
-/** Versions without rows for a projection are consumed together, once there are this many. */
-const EMPTY_VERSIONS_MAX = 100;
 /** What a stop waits for commits not yet booked; the rest is booked after the next start. */
 const DRAIN_MS = 2_000;
 
@@ -50,6 +48,13 @@ export interface ProjectorPorts extends FirstLandingPorts {
   /** Where its commits are noted. */
   readonly budget?: CommitBudget;
 }
+
+export interface ProjectorOptions {
+  /** Versions without rows for a projection are consumed together, once there are this many. */
+  readonly emptyVersionsMax: number;
+}
+
+const DEFAULTS: ProjectorOptions = { emptyVersionsMax: 100 };
 
 interface Source {
   readonly name: string;
@@ -76,19 +81,21 @@ export interface Projector {
   drain(): Promise<void>;
 }
 
-export function createProjector(ports: ProjectorPorts): Projector {
-  return new LedgerProjector(ports);
+export function createProjector(ports: ProjectorPorts, options: ProjectorOptions = DEFAULTS): Projector {
+  return new LedgerProjector(ports, options);
 }
 
 class LedgerProjector implements Projector {
   readonly #ports: ProjectorPorts;
+  readonly #options: ProjectorOptions;
   readonly #sources = new Map<string, Source>();
   #targets: readonly Target[] | undefined;
   /** Whether the last pass left something over, because of its bounds or another owner. */
   #hasMore = false;
 
-  constructor(ports: ProjectorPorts) {
+  constructor(ports: ProjectorPorts, options: ProjectorOptions) {
     this.#ports = ports;
+    this.#options = options;
   }
 
   async run(intervalMs: number, signal: AbortSignal): Promise<void> {
@@ -201,7 +208,7 @@ class LedgerProjector implements Projector {
       expected += count;
     }
     const rows = await target.rowsOf(source, landings);
-    if (rows.length > 0 || to - from >= EMPTY_VERSIONS_MAX) {
+    if (rows.length > 0 || to - from >= this.#options.emptyVersionsMax) {
       const counts = target.counted ? countsOf(rows, target.counted) : undefined;
       return { sourceId, from, to, rows, ...(counts ? { counts } : {}) };
     }
