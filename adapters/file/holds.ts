@@ -42,13 +42,16 @@ export class Holds {
 
   /** Resolves when the consumer's name is durable, or durably forgotten. */
   async declare(consumer: string, holds: readonly Hold[]): Promise<void> {
-    const wasKnown = this.#declared.has(consumer) || this.#awaited.has(consumer);
-    if (wasKnown !== holds.length > 0) this.#isDirty = true;
+    if (this.isKnown(consumer) !== holds.length > 0) this.#isDirty = true;
     this.#awaited.delete(consumer);
     this.#lowest = undefined;
     if (holds.length > 0) this.#declared.set(consumer, [...holds]);
     else this.#declared.delete(consumer);
     await (this.#isDirty ? this.save() : this.#saving);
+  }
+
+  isKnown(consumer: string): boolean {
+    return this.#declared.has(consumer) || this.#awaited.has(consumer);
   }
 
   /** Infinity where nobody holds anything. */

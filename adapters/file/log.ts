@@ -298,6 +298,11 @@ class FileLog implements Log {
     await this.#parts.holds.declare(consumer, holds).catch((error: unknown) => this.#diskFailed(error));
   }
 
+  async isHolding(consumer: string): Promise<boolean> {
+    this.#checkOpen();
+    return this.#parts.holds.isKnown(consumer);
+  }
+
   /**
    * Holds and base are as much the log's truth as its segments, and of a directory's failed sync a second one tells
    * nothing: so what is no full disk ends the log here as it does in the journal.

@@ -261,6 +261,11 @@ class MemoryLog implements Log {
     else this.#holds.set(consumer, [...holds]);
   }
 
+  async isHolding(consumer: string): Promise<boolean> {
+    this.#checkOpen();
+    return this.#holds.has(consumer);
+  }
+
   async retain(): Promise<number> {
     this.#checkOpen();
     let freed = 0;

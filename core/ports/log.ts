@@ -108,6 +108,8 @@ export interface Log {
    * them.
    */
   hold(consumer: string, holds: readonly Hold[]): Promise<void>;
+  /** Whether a consumer has declared holds and not released them, however long ago and by whichever process. */
+  isHolding(consumer: string): Promise<boolean>;
   /** Removes what age, size and the holds allow. @returns bytes freed */
   retain(): Promise<number>;
 

@@ -18,6 +18,24 @@ const { cases, add } = caseList();
 export const retentionCases: readonly LogCase[] = cases;
 
 add(
+  "a consumer is holding from its first hold until it releases all, restarts included",
+  async ({ open, reopen }) => {
+    const log = await open();
+    await log.createStream("s", DELETE);
+    assert.equal(await log.isHolding("lander"), false);
+    await log.hold("lander", [{ stream: "s", partition: 0, offset: 0 }]);
+    assert.equal(await log.isHolding("lander"), true);
+    assert.equal(await log.isHolding("other"), false);
+    const again = await reopen!(log);
+    assert.equal(await again.isHolding("lander"), true);
+    await again.hold("lander", []);
+    assert.equal(await again.isHolding("lander"), false);
+  },
+  "reopen",
+  "retention",
+);
+
+add(
   "retention removes what is expired, never what a consumer holds",
   async ({ open, clock }) => {
     const log = await open();

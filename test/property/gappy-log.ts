@@ -86,6 +86,7 @@ export function createGappyLog(log: Log, fails: () => boolean): GappyLog {
     append: (stream, partition, batch, producer) => log.append(stream, partition, batch, producer),
     offsetAt: (stream, partition, ingestMs) => log.offsetAt(stream, partition, ingestMs),
     accepted: (stream) => log.accepted(stream),
+    isHolding: (consumer) => log.isHolding(consumer),
     retain: () => log.retain(),
     waitForAppend: (seen, signal) => log.waitForAppend(seen, signal),
     close: () => log.close(),

@@ -143,7 +143,8 @@ export class EventAudit {
     const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
     assert.equal(commit.remove.length, 0, "landing removes nothing");
     const oldest = this.#world.oldest.get(this.#name) ?? 0;
-    const isFar = commit.version - this.#previousVersion > WALK_MAX || this.#previousVersion < oldest;
+    const isFar =
+      commit.version - this.#previousVersion > WALK_MAX || (oldest > 0 && this.#previousVersion <= oldest);
     if (!isFar || info.previous !== null)
       assert.equal(info.previous, this.#previous, "the predecessor's name");
     this.#previousVersion = commit.version;

@@ -307,6 +307,7 @@ export class SimProcess implements Actor {
       offsetAt: (...place) => read(() => log.offsetAt(...place)),
       accepted: (stream) => alive(() => log.accepted(stream)),
       hold: (...holds) => alive(() => log.hold(...holds)),
+      isHolding: (consumer) => alive(() => log.isHolding(consumer)),
       retain: () => alive(() => log.retain()),
       waitForAppend: async (seen, signal) => {
         await log.waitForAppend(seen, signal);

@@ -3,7 +3,9 @@
  * seed has drawn. The audits look after every write. At the end the faults stop, and everything must drain in time.
  */
 import assert from "node:assert/strict";
+import { basename } from "node:path";
 import { silentLogger } from "../../core/logger.ts";
+import { hintOfFileName, logFolder, readCheckpoint } from "../../lake/table/table-checkpoint.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import type { AuditTable } from "./audit-table.ts";
 import { below, pick } from "./events.ts";
@@ -161,9 +163,24 @@ async function checkReads(world: World, table: AuditTable): Promise<void> {
     `${table.name}: live files`,
   );
   assert.deepEqual(new Map(head.txns), table.txns, `${table.name}: txns`);
-  const oldest = Math.min(world.oldest.get(table.name) ?? 0, head.version);
+  const oldest = Math.min(await oldestReadable(world, table.name), head.version);
   const version = oldest + below(world.random, head.version + 1 - oldest);
   assert.equal((await log.snapshot({ version })).version, version, "every version is readable");
+}
+
+/** The version at which a table's log begins: where versions were removed, that of the first checkpoint left. */
+async function oldestReadable({ store, oldest }: World, table: string): Promise<number> {
+  const removed = oldest.get(table);
+  if (removed === undefined) return 0;
+  const hints = (await store.list(logFolder(table))).map(({ path }) => hintOfFileName(basename(path)));
+  for (const hint of hints.filter((one) => one !== undefined).sort((a, b) => a.version - b.version)) {
+    const isReadable = await readCheckpoint(store, table, hint).then(
+      () => true,
+      () => false,
+    );
+    if (hint.version >= removed && isReadable) return hint.version;
+  }
+  return Infinity;
 }
 
 function summaryOf(world: World): History {

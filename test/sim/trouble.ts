@@ -90,6 +90,22 @@ function spoilImages(world: World): void {
   for (const [one, bytes] of kept) images.poke(one, bytes);
 }
 
+/**
+ * Whether a table survives the loss of this checkpoint. What clean-up left is a checkpoint that may be lost, and
+ * another: so of a table whose log is cleaned up one is spoilt, and the next only after two new ones were written.
+ */
+function isSpare(world: World, path: string, found: readonly { readonly path: string }[]): boolean {
+  if (!path.endsWith(".parquet") || !world.faults.has("table log cleaned up")) return true;
+  const folder = path.slice(0, path.lastIndexOf("/"));
+  const versions = found
+    .filter((one) => one.path.startsWith(folder))
+    .map((one) => one.path.slice(0, -".checkpoint.parquet".length));
+  const newer = versions.filter((version) => version > (world.spoilt.get(folder) ?? ""));
+  if (newer.length < 2) return false;
+  world.spoilt.set(folder, newer.sort().at(-1)!);
+  return true;
+}
+
 async function checkpoints(world: World): Promise<void> {
   const { random, faults, store } = world;
   const isDamage = faults.has("checkpoint damaged") && random.fraction() < 0.3;
@@ -100,6 +116,7 @@ async function checkpoints(world: World): Promise<void> {
   );
   if (found.length === 0) return;
   const { path } = pick(random, found);
+  if (!isSpare(world, path, found)) return;
   if (isDeletion) {
     faults.note("checkpoint deleted");
     return store.delete(path);

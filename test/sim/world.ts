@@ -72,6 +72,8 @@ export class World implements Outside, AuditWorld {
   readonly projections: readonly ProjectionAudit[];
   /** By table: the first version that clean-up has left. */
   readonly oldest = new Map<string, number>();
+  /** By table log: the newest checkpoint there was when one was last spoilt. */
+  readonly spoilt = new Map<string, string>();
   readonly named = new Set<string>();
   readonly pending = new Set<PendingAppend>();
   caller: SimProcess | undefined;

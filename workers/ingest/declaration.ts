@@ -77,13 +77,14 @@ export async function declareEventType(ports: DeclarePorts, input: unknown): Pro
 }
 
 /**
- * The stream of an event type. An existing one is taken as it is: its partitions are fixed for life. A new one is
- * held from its start in landing's name, so that retention waits for landing even where none runs yet; so is one
- * that is still empty, since whoever created it may have ended before it was held.
+ * The stream of an event type. An existing one is taken as it is: its partitions are fixed for life. It is held from
+ * its start in landing's name, so that retention waits for landing even where none runs yet; an existing one, too,
+ * where whoever created it ended before it was held.
  */
 export async function ensureStream(log: Log, type: EventType): Promise<StreamInfo> {
   const existing = await log.stream(type.name);
-  if (existing && !(await isEmpty(log, existing))) return existing;
+  const consumer = landConsumer(type.name);
+  if (existing && (await log.isHolding(consumer))) return existing;
   const stream =
     existing ??
     (await log.createStream(type.name, {
@@ -93,15 +94,8 @@ export async function ensureStream(log: Log, type: EventType): Promise<StreamInf
     }));
   const partitions = Array.from({ length: stream.partitions }, (_, partition) => partition);
   const start = partitions.map((partition) => ({ stream: type.name, partition, offset: 0 }));
-  await log.hold(landConsumer(type.name), start);
+  await log.hold(consumer, start);
   return stream;
-}
-
-/** Whether nothing was ever appended: then landing cannot have come any further. */
-async function isEmpty(log: Log, { name, partitions }: StreamInfo): Promise<boolean> {
-  for (let partition = 0; partition < partitions; partition++)
-    if ((await log.bounds(name, partition)).endOffset > 0) return false;
-  return true;
 }
 
 /**

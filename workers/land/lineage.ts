@@ -29,10 +29,14 @@ export async function readLineage(table: TableLog, snapshot: TableSnapshot): Pro
   const lowest = Math.max(0, snapshot.version - WALK_MAX);
   let base: string | undefined;
   let newest: TableCommit | undefined;
-  for (let version = snapshot.version; version >= lowest; version--) {
-    const commit = await readOrNothing(table, version);
-    if (!commit) return { base, landing: newest?.commitId };
-    if (version === snapshot.version) base = writingOf(commit);
+  let below = await readOrNothing(table, snapshot.version);
+  for (let { version } = snapshot; version >= lowest; version--) {
+    const commit = below;
+    if (version === snapshot.version) base = commit && writingOf(commit);
+    below = version > 0 ? await readOrNothing(table, version - 1) : undefined;
+    // The oldest commit there is may be of one who slept through the log's clean-up, and then nobody's.
+    const isStray = version > 0 && !below;
+    if (!commit || isStray) return { base, landing: newest?.commitId };
     const step = stepOf(commit);
     if (step === undefined) continue;
     if (newest) {

@@ -3,7 +3,7 @@
  * snapshot alone, and held against the log that it is about to read: another log, a recreated stream, a lost
  * tail or fewer partitions stop the table with an error that says so. Nothing is ever skipped silently.
  */
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import {
   freshPartition,
@@ -14,7 +14,7 @@ import {
 } from "../../core/landed.ts";
 import type { Log, PartitionBounds, StreamInfo } from "../../core/ports/log.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";
-import { payloadOf } from "../../core/record.ts";
+import { payloadOf, type ReadBatch } from "../../core/record.ts";
 
 export interface LandingState {
   readonly snapshot: TableSnapshot;
@@ -69,14 +69,30 @@ export async function verifyWitnesses(
     const bounds = await log.bounds(stream.name, partition);
     checkBounds(stream.name, partition, cursor, bounds);
     if (witness === undefined || cursor === 0 || bounds.startOffset >= cursor) continue;
-    const batch = await log.read(stream.name, partition, cursor - 1, 1);
+    const batch = await readLanded(log, stream.name, partition, cursor);
     // Where nothing is at that offset any more (or never was: a gap) there is nothing to compare.
-    if (batch.count === 0 || batch.offsets[0] !== cursor - 1) continue;
+    if (!batch || batch.count === 0 || batch.offsets[0] !== cursor - 1) continue;
     if (kernel.hash64(payloadOf(batch, 0) ?? new Uint8Array(0)) !== witness)
       throw identityError(
         stream.name,
         `holds another record at offset ${cursor - 1} of partition ${partition} than was landed`,
       );
+  }
+}
+
+/** The record before the cursor; undefined where retention, which may remove what has landed, took it just now. */
+async function readLanded(
+  log: Log,
+  stream: string,
+  partition: number,
+  cursor: number,
+): Promise<ReadBatch | undefined> {
+  try {
+    return await log.read(stream, partition, cursor - 1, 1);
+  } catch (error) {
+    const { startOffset } = await log.bounds(stream, partition);
+    if (hasCode(error, "log.offset_out_of_range") && startOffset >= cursor) return undefined;
+    throw error;
   }
 }
 

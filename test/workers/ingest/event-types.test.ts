@@ -454,8 +454,10 @@ test("retention waits for landing, even where none has started", async () => {
 test("a stream whose creator ended before it was held is held by the next door", async () => {
   const door = await createDoor();
   await door.declare({ ...declaration("shop.orphan"), options: { retention_time: 10_800_000 } });
-  await door.log.hold(landConsumer("shop.orphan"), []);
   expect((await door.publish("shop.orphan", JSON.stringify([event()]))).status).toBe(200);
+  await door.log.hold(landConsumer("shop.orphan"), []);
+  const next = await createDoor({ log: door.log });
+  expect((await next.publish("shop.orphan", JSON.stringify([event()]))).status).toBe(200);
   door.clock.advance(30 * 86_400_000);
   await door.log.retain();
   expect((await door.log.bounds("shop.orphan", 0)).startOffset).toBe(0);

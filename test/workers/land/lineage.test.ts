@@ -1,6 +1,7 @@
 /** Histories that somebody rewrote: landing notices before it commits, and never builds on them. */
 import { expect, test } from "vitest";
 import { parseCommit } from "../../../lake/table/commit-file.ts";
+import { readLineage } from "../../../workers/land/lineage.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
 import {
   counter,
@@ -101,6 +102,18 @@ test.each([
   const { at } = await landed([1, 2, 3]);
   await damage(at);
   expect(await codeOf(TableLanding.open(at.ports, OPTIONS, type))).toBe("land.fenced");
+});
+
+test("a commit before the log's beginning, of one who slept through its clean-up, is nobody's predecessor", async () => {
+  const { at } = await landed([1, 2, 3]);
+  const table = at.openTable("order.created");
+  const snapshot = await table.snapshot();
+  const landing = (await table.read(3))!.commitId;
+  for (const version of [0, 1]) await at.store.delete(commitPath(version));
+  await rewrite(at, 2, (text) =>
+    otherId(text).replace('"muara:land","version":2', '"muara:land","version":3'),
+  );
+  expect(await readLineage(table, snapshot)).toMatchObject({ landing });
 });
 
 test("each landing commit names the one before it, across restarts, other owners and compactions", async () => {

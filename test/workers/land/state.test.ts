@@ -96,6 +96,17 @@ test("the same place holds another record: the witness does not match", async ()
   });
 });
 
+test("retention may take the witness while it is looked at", async () => {
+  const at = await landed();
+  const read: Log["read"] = async (...place) => {
+    at.clock.advance(365 * DAY_MS);
+    await at.log.retain();
+    return at.log.read(...place);
+  };
+  expect(await reopen(at, { read })).toBeUndefined();
+  expect((await at.log.bounds(type.name, 0)).startOffset).toBe(2);
+});
+
 test("a log that lost its tail", async () => {
   const at = await landed();
   const bounds: Log["bounds"] = async (...place) => ({ ...(await at.log.bounds(...place)), endOffset: 1 });
