@@ -10,7 +10,12 @@ import { type ErrorCode, MuaraError } from "../../core/errors.ts";
 export type Remedy = "retry" | "reload" | "stop";
 
 /** What a fresh look at table and log may clear up. */
-const DOUBTFUL: ReadonlySet<ErrorCode> = new Set(["land.fenced", "log.identity", "log.offset_out_of_range"]);
+const DOUBTFUL: ReadonlySet<ErrorCode> = new Set([
+  "land.fenced",
+  "log.identity",
+  "log.offset_out_of_range",
+  "table.corrupt",
+]);
 /** What comes by itself: a stream follows its declaration within moments. */
 const COMING: ReadonlySet<ErrorCode> = new Set(["log.stream_not_found"]);
 

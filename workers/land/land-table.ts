@@ -5,7 +5,7 @@
  */
 import { landConsumer } from "../../core/landed.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { isStoreTrouble, MuaraError } from "../../core/errors.ts";
+import { hasCode, isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { IdentitySet } from "../../core/kernel.ts";
 import { planColumns } from "../../core/columns.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
@@ -75,12 +75,14 @@ export class LandTable {
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
     try {
       await table.#hold();
-      await table.#identities.open(table.#state);
+      await table.#identities.open(state);
+      return table;
     } catch (error) {
       table.discard();
-      throw error;
+      // Files of an older version may be gone: what looks wrong is believed only of the newest.
+      if (!hasCode(error, "table.corrupt") || !(await isOutdated(log, state.snapshot))) throw error;
+      return LandTable.open(ports, options, type, stream);
     }
-    return table;
   }
 
   get ids(): IdentitySet {
@@ -179,6 +181,10 @@ export class LandTable {
     }));
     return this.#ports.log.hold(landConsumer(this.#stream.name), holds);
   }
+}
+
+async function isOutdated(log: TableLog, snapshot: TableSnapshot): Promise<boolean> {
+  return (await log.snapshot({ from: snapshot })).version > snapshot.version;
 }
 
 /** Rows that a change lands. */

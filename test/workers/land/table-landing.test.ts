@@ -119,3 +119,31 @@ test("a log that grows while it is read lands each event once", async () => {
   while ((await landing.step(never)).hasBacklog);
   expect(await fates(at)).toEqual([20, 20, 0]);
 });
+
+test("a file that is gone by the time it is read stops a table only where its newest version names it", async () => {
+  let part: string | undefined;
+  let isRemoved = true;
+  const at = await install(async (operation, path) => {
+    if (!operation.startsWith("get") || part === undefined || path !== `${type.name}/${part}`)
+      return undefined;
+    await at.store.delete(path);
+    const remove = [{ path: part, deletionTimestamp: 1, dataChange: true }];
+    part = undefined;
+    if (isRemoved) await commit(at, { remove });
+    return undefined;
+  });
+  await declare(at, type);
+  await send(at, [event(1)]);
+  await landAll(at);
+  const partOf = async (): Promise<string> =>
+    [...(await at.openTable(type.name).snapshot()).files.keys()][0]!;
+  part = await partOf();
+  const landing = await TableLanding.open(at.ports, OPTIONS, type);
+  expect(landing.state.snapshot.files.size).toBe(0);
+  landing.discard();
+  await send(at, [event(2)]);
+  await landAll(at);
+  isRemoved = false;
+  part = await partOf();
+  await expect(TableLanding.open(at.ports, OPTIONS, type)).rejects.toMatchObject({ code: "table.corrupt" });
+});
