@@ -104,7 +104,7 @@ test.each([
   expect(await codeOf(TableLanding.open(at.ports, OPTIONS, type))).toBe("land.fenced");
 });
 
-test("a commit before the log's beginning, of one who slept through its clean-up, is nobody's predecessor", async () => {
+test("a commit before the log's beginning, of one who slept meanwhile, is nobody's predecessor", async () => {
   const { at } = await landed([1, 2, 3]);
   const table = at.openTable("order.created");
   const snapshot = await table.snapshot();
