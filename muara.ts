@@ -11,7 +11,7 @@ import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
-import type { ReplayPort } from "./api/replays.ts";
+import type { ReplayPort } from "./api/replay-port.ts";
 import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";

@@ -10,7 +10,7 @@ import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { QueryService } from "../lake/query/service.ts";
-import type { ReplayPort } from "./replays.ts";
+import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
   readonly log: Log;

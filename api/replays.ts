@@ -15,45 +15,13 @@ import type { ReplayNote } from "../core/replay.ts";
 import { findLanded } from "./landed-ids.ts";
 import { cursorOf, lettersOf, type Letter, type LetterFilter } from "./letters.ts";
 import type { ApiPorts } from "./context.ts";
+import type { Refusal, ReplayPort } from "./replay-port.ts";
 import { underwayOf } from "./replays-underway.ts";
 
 /** Payload bytes worked on at a time. */
 const CHUNK_BYTES = 8_388_608;
 /** Appends on their way at a time: the log makes them durable together. */
 const CONCURRENCY = 64;
-
-export interface Refusal {
-  readonly code: ErrorCode;
-  /** RFC 6901, where one value is to blame. */
-  readonly pointer: string | null;
-  readonly detail: string;
-}
-
-/** What publishing again takes beside the read side: a door, and landing's judgement, both in this process. */
-export interface ReplayPort {
-  /** One event through the door. @returns why it is refused; undefined where it is accepted */
-  publish(again: {
-    readonly eventType: string;
-    readonly payload: Uint8Array;
-    readonly note: ReplayNote;
-    readonly principal: Principal;
-    readonly flowId: string;
-    readonly isDryRun: boolean;
-  }): Promise<Refusal | undefined>;
-  /** [payload] what landing would say of each. */
-  rehearse(
-    type: EventType,
-    payloads: readonly Uint8Array[],
-  ): Promise<
-    {
-      readonly fate: "landed" | "duplicate" | "dead_letter";
-      readonly eventId: string | null;
-      readonly reason: Refusal | undefined;
-    }[]
-  >;
-  /** Ingest times at most this far apart are compared for duplicates, ms. */
-  readonly horizonMs: number;
-}
 
 export interface Correction {
   readonly edits: readonly JsonEdit[];
