@@ -76,7 +76,9 @@ export class LogReader {
    * @throws table.commit_conflict
    */
   async checkNotOutlived(base: TableState): Promise<void> {
-    if (base.version >= 0 && this.#clock.nowMs() - base.timestampMs < OUTLIVED_AFTER_MS) return;
+    const ageMs = this.#clock.nowMs() - base.timestampMs;
+    // Where the clock went back, nobody knows how old the base is.
+    if (base.version >= 0 && ageMs >= 0 && ageMs < OUTLIVED_AFTER_MS) return;
     const hint = await readHint(this.#store, this.#tablePath);
     if (hint === undefined || hint.version <= base.version) return;
     if ((await this.readFile(base.version + 1)) !== undefined) return;

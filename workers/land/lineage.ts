@@ -4,8 +4,9 @@
  * So landing looks before it commits: at the version that its state was read from, and at every winner's
  * predecessor. What does not fit is `land.fenced`: the state in memory is worthless and is read anew.
  *
- * The surprising rule: not being able to look is no proof of anything. Commits that log clean-up removed, and ids
- * that foreign writers left out, are not held against a table.
+ * The surprising rule: not being able to look back is no proof of anything. Older commits that log clean-up removed,
+ * and ids that foreign writers left out, are not held against a table. But the version that a state was read from is
+ * never cleaned up while it is the newest, so where that is gone the state is old, whatever the clocks say.
  */
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { STEP_TXN } from "../../core/landed.ts";
@@ -65,13 +66,8 @@ export async function readWriting(table: TableLog, version: number): Promise<str
 /** @throws land.fenced where the version that the state was read from is gone or was written anew */
 export async function checkBase(table: TableLog, version: number, lineage: Lineage): Promise<void> {
   if (lineage.base === undefined) return;
-  let commit: TableCommit | undefined;
-  try {
-    commit = await table.read(version);
-  } catch (error) {
-    if (hasCode(error, "table.version_not_found")) return; // cleaned up, in order
-    throw error;
-  }
+  // Clean-up leaves the newest versions: where it took this one, others have committed long ago.
+  const commit = await readOrNothing(table, version);
   if (commit && writingOf(commit) === lineage.base) return;
   throw fenced(commit ? "was written anew" : "is gone", version);
 }

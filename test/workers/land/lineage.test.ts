@@ -70,6 +70,16 @@ test("the version is gone: fenced", async () => {
   expect(await codeOf(landing.step(never))).toBe("land.fenced");
 });
 
+test("the version was cleaned up: others have committed since, whatever the clock says", async () => {
+  const { at, landing } = await landed([1, 2]);
+  const hint = new TextEncoder().encode('{"version":9,"size":1}');
+  await at.store.put("order.created/_delta_log/_last_checkpoint", hint);
+  for (const version of [0, 1, 2]) await at.store.delete(commitPath(version));
+  await send(at, [event(3)]);
+  expect(await codeOf(landing.step(never))).toBe("land.fenced");
+  expect(await at.store.get(commitPath(3))).toBeUndefined();
+});
+
 test("a table recreated under the same name: fenced, then landed from the log's start", async () => {
   const { at, landing } = await landed([1, 2]);
   for (const { path } of await at.store.list("order.created")) await at.store.delete(path);
