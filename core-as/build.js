@@ -34,7 +34,8 @@ async function compile() {
     },
     listFiles: () => [],
   });
-  const talk = stderr.toString();
+  // what the optimiser says when its last round gained nothing
+  const talk = stderr.toString().replace(/\n?Last converge was suboptimal\.\n/, "");
   if (error) throw new Error(`${talk}\n${error.message}`);
   if (talk) process.stderr.write(talk);
   if (!module) throw new Error("the compiler wrote no module");

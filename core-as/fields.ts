@@ -5,7 +5,7 @@
 import { REGION_SCOPED, REGION_TEXT, reserve } from "./memory";
 import { hashHigh, hashLow } from "./siphash";
 import { identify, isUuid } from "./identity";
-import { isCut, isTime, parseTime } from "./time";
+import { TIME_OK, isTimeCut, readTime, timeMicros } from "./time";
 import { javaHash, unescape } from "./text";
 import {
   FLAGS_COLUMN,
@@ -131,10 +131,9 @@ export function finishFields(): bool {
 }
 
 function finishTime(field: usize): u8 {
-  const micros = parseTime(textAt, textLength);
-  if (!isTime) return MALFORMED;
-  store<i64>(columnOf(field, TIMES_COLUMN) + (row << 3), micros);
-  return isCut ? CUT : 0;
+  if (readTime(textAt, textLength) != TIME_OK) return MALFORMED;
+  store<i64>(columnOf(field, TIMES_COLUMN) + (row << 3), timeMicros);
+  return isTimeCut ? CUT : 0;
 }
 
 function finishId(field: usize): u8 {

@@ -3,77 +3,44 @@
  * time, so that old ones leave as a whole; inside a generation an identity can occur only once, because a
  * generation is no longer than the horizon.
  *
- * Load never exceeds 7/8, tombstones included, so every probe ends (identity-table.ts).
- *
  * What `admit` adds is tentative: each generation keeps a journal of it until `keep` or `undo`.
  */
-import { allocate, blockBytes, release } from "./memory";
-
+import { countBytes, DONE, give, MAYBE, refusal, SET_BYTES } from "./identity-budget";
 import {
-  EMPTY,
-  ENTRY_BYTES,
-  NOWHERE,
-  SLOT_BYTES,
-  copyEntries,
-  copyOut,
-  eraseSlot,
-  fillSlot,
-  findSlot,
-  freeSlot,
-  mixIdentity,
-  raiseTime,
-  slotTime,
-} from "./identity-table";
-
-// A set.
-const HORIZON: usize = 0;
-const SPAN: usize = 8;
-const LIST: usize = 16;
-const LIST_LENGTH: usize = 20;
-const LIST_CAPACITY: usize = 24;
-const SIZE: usize = 28;
-const BYTES: usize = 32;
-const TENTATIVE: usize = 36;
-const SET: usize = 48;
-
-// A generation: the number of its span of ingest time, its table and its journal.
-const NUMBER: usize = 0;
-const TABLE: usize = 8;
-const CAPACITY: usize = 12;
-const LIVE: usize = 16;
-/** Live entries and tombstones. */
-const FILLED: usize = 20;
-const JOURNAL: usize = 24;
-const JOURNAL_LENGTH: usize = 28;
-const JOURNAL_CAPACITY: usize = 32;
-/** The journal's length before the call that is running. */
-const MARK: usize = 36;
-/** u64: drawn anew at every change, never twice in a kernel. */
-const STAMP: usize = 40;
-const GENERATION: usize = 48;
-
-const SLOTS_MIN: u32 = 16;
-const SLOTS_MAX: u32 = 0x08000000;
-let stamps: u64 = 0;
-
-function bump(address: usize, offset: usize, by: i32): void {
-  store<u32>(address + offset, load<u32>(address + offset) + <u32>by);
-}
-
-function touch(generation: usize): void {
-  store<u64>(generation, ++stamps, STAMP);
-}
-
-function take(set: usize, bytes: usize): usize {
-  const address = allocate(bytes);
-  bump(set, BYTES, <i32>blockBytes(address));
-  return address;
-}
-
-function give(set: usize, address: usize): void {
-  bump(set, BYTES, -(<i32>blockBytes(address)));
-  release(address);
-}
+  addEntry,
+  addToJournal,
+  bump,
+  CAPACITY,
+  dropGeneration,
+  emptyJournal,
+  find,
+  floorDivide,
+  generationAt,
+  generationOf,
+  HORIZON,
+  JOURNAL_LENGTH,
+  LIST,
+  LIST_LENGTH,
+  LIVE,
+  lowerBound,
+  MARK,
+  NUMBER,
+  PARTS,
+  PARTS_COUNT,
+  removeEntry,
+  SEALED,
+  SET,
+  SIZE,
+  SPAN,
+  TABLE,
+  TENTATIVE,
+  touch,
+  undoTo,
+} from "./identity-generation";
+import { mixIdentity, NOWHERE, raiseTime, slotTime } from "./identity-table";
+import { keyOf } from "./fuse";
+import { mayBeIn, PART_FIRST, PART_LAST, PART_NEXT } from "./sealed-part";
+import { allocate, blockBytes, release } from "./memory";
 
 /** @returns the set's handle, 0 when there is no memory */
 export function createSet(horizonMs: f64, generationMs: f64): usize {
@@ -82,7 +49,7 @@ export function createSet(horizonMs: f64, generationMs: f64): usize {
   memory.fill(set, 0, SET);
   store<i64>(set, <i64>horizonMs, HORIZON);
   store<i64>(set, <i64>generationMs, SPAN);
-  store<u32>(set, <u32>blockBytes(set), BYTES);
+  countBytes(set, blockBytes(set));
   return set;
 }
 
@@ -92,11 +59,13 @@ export function clearSet(set: usize): void {
   store<u32>(set, 0, LIST_LENGTH);
   store<u32>(set, 0, SIZE);
   store<u32>(set, 0, TENTATIVE);
+  store<u32>(set, 0, SEALED);
 }
 
 export function destroySet(set: usize): void {
   clearSet(set);
-  release(load<u32>(set, LIST));
+  give(set, load<u32>(set, LIST));
+  countBytes(set, 0 - blockBytes(set));
   release(set);
 }
 
@@ -104,170 +73,17 @@ export function setSize(set: usize): u32 {
   return load<u32>(set, SIZE);
 }
 
+/** Entries in sealed parts. */
+export function sealedSize(set: usize): u32 {
+  return load<u32>(set, SEALED);
+}
+
 export function setBytes(set: usize): u32 {
-  return load<u32>(set, BYTES);
+  return load<u32>(set, SET_BYTES);
 }
 
 export function tentativeCount(set: usize): u32 {
   return load<u32>(set, TENTATIVE);
-}
-
-function generationAt(set: usize, i: u32): usize {
-  return load<u32>(<usize>load<u32>(set, LIST) + (i << 2));
-}
-
-function dropGeneration(set: usize, generation: usize): void {
-  give(set, load<u32>(generation, TABLE));
-  give(set, load<u32>(generation, JOURNAL));
-  give(set, generation);
-}
-
-/** The place of the first generation whose number is at least `number`. Looks from the newest. */
-function lowerBound(set: usize, number: i64): u32 {
-  let i: u32 = load<u32>(set, LIST_LENGTH);
-  while (i > 0 && load<i64>(generationAt(set, i - 1), NUMBER) >= number) i--;
-  return i;
-}
-
-function floorDivide(value: i64, by: i64): i64 {
-  const quotient = value / by;
-  return value < 0 && quotient * by != value ? quotient - 1 : quotient;
-}
-
-// ---- entries of one generation
-
-function find(generation: usize, low: u64, high: u64, hash: u64): u32 {
-  return findSlot(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), low, high, hash);
-}
-
-/** Makes room for one more entry. @returns false when there is no memory: nothing has changed then */
-function makeRoom(set: usize, generation: usize): bool {
-  const capacity: u32 = load<u32>(generation, CAPACITY);
-  const live: u32 = load<u32>(generation, LIVE);
-  const allowed: u32 = capacity - (capacity >> 3);
-  if (load<u32>(generation, FILLED) < allowed) return true;
-  // where tombstones are what fills it, a table of the same size is enough
-  const fresh: u32 = live > capacity - (capacity >> 2) ? capacity << 1 : capacity;
-  return resize(set, generation, fresh);
-}
-
-/** Moves a generation's entries to a table of another capacity. @returns false when there is no memory */
-function resize(set: usize, generation: usize, fresh: u32): bool {
-  if (fresh > SLOTS_MAX) return false;
-  const capacity: u32 = load<u32>(generation, CAPACITY);
-  const live: u32 = load<u32>(generation, LIVE);
-  const from: usize = load<u32>(generation, TABLE);
-  const table = take(set, <usize>fresh * SLOT_BYTES);
-  if (table == 0) return false;
-  memory.fill(table, EMPTY, fresh);
-  copyEntries(from, capacity, table, fresh);
-  give(set, from);
-  store<u32>(generation, <u32>table, TABLE);
-  store<u32>(generation, fresh, CAPACITY);
-  store<u32>(generation, live, FILLED);
-  return true;
-}
-
-/** Adds an identity that is not there. @returns false when there is no memory */
-function addEntry(set: usize, generation: usize, low: u64, high: u64, ms: u32, hash: u64): bool {
-  if (!makeRoom(set, generation)) return false;
-  const table: usize = load<u32>(generation, TABLE);
-  const capacity: u32 = load<u32>(generation, CAPACITY);
-  const slot = freeSlot(table, capacity, hash);
-  if (load<u8>(table + slot) == EMPTY) bump(generation, FILLED, 1);
-  fillSlot(table, capacity, slot, low, high, ms, hash);
-  bump(generation, LIVE, 1);
-  bump(set, SIZE, 1);
-  touch(generation);
-  return true;
-}
-
-function removeEntry(set: usize, generation: usize, low: u64, high: u64): void {
-  const slot = find(generation, low, high, mixIdentity(low, high));
-  if (slot == NOWHERE) return;
-  if (eraseSlot(load<u32>(generation, TABLE), slot)) bump(generation, FILLED, -1);
-  bump(generation, LIVE, -1);
-  bump(set, SIZE, -1);
-  touch(generation);
-}
-
-// ---- generations
-
-/** Finds or makes the generation of `number`. @returns 0 when there is no memory */
-function generationOf(set: usize, number: i64): usize {
-  const place = lowerBound(set, number);
-  const count: u32 = load<u32>(set, LIST_LENGTH);
-  if (place < count) {
-    const found = generationAt(set, place);
-    if (load<i64>(found, NUMBER) == number) return found;
-  }
-  if (count == load<u32>(set, LIST_CAPACITY)) {
-    const capacity: u32 = count ? count << 1 : 8;
-    const list = take(set, (<usize>capacity) << 2);
-    if (list == 0) return 0;
-    memory.copy(list, load<u32>(set, LIST), (<usize>count) << 2);
-    give(set, load<u32>(set, LIST));
-    store<u32>(set, <u32>list, LIST);
-    store<u32>(set, capacity, LIST_CAPACITY);
-  }
-  const generation = take(set, GENERATION);
-  if (generation == 0) return 0;
-  const table = take(set, <usize>SLOTS_MIN * SLOT_BYTES);
-  if (table == 0) {
-    give(set, generation);
-    return 0;
-  }
-  memory.fill(table, EMPTY, SLOTS_MIN);
-  memory.fill(generation, 0, GENERATION);
-  store<i64>(generation, number, NUMBER);
-  store<u32>(generation, <u32>table, TABLE);
-  store<u32>(generation, SLOTS_MIN, CAPACITY);
-  touch(generation);
-  const at: usize = <usize>load<u32>(set, LIST) + ((<usize>place) << 2);
-  memory.copy(at + 4, at, (<usize>(count - place)) << 2);
-  store<u32>(at, <u32>generation);
-  bump(set, LIST_LENGTH, 1);
-  return generation;
-}
-
-function addToJournal(set: usize, generation: usize, low: u64, high: u64): bool {
-  const length: u32 = load<u32>(generation, JOURNAL_LENGTH);
-  if (length == load<u32>(generation, JOURNAL_CAPACITY)) {
-    const capacity: u32 = length ? length << 1 : 64;
-    const journal = take(set, (<usize>capacity) << 4);
-    if (journal == 0) return false;
-    memory.copy(journal, load<u32>(generation, JOURNAL), (<usize>length) << 4);
-    give(set, load<u32>(generation, JOURNAL));
-    store<u32>(generation, <u32>journal, JOURNAL);
-    store<u32>(generation, capacity, JOURNAL_CAPACITY);
-  }
-  const at: usize = <usize>load<u32>(generation, JOURNAL) + ((<usize>length) << 4);
-  store<u64>(at, low);
-  store<u64>(at, high, 8);
-  store<u32>(generation, length + 1, JOURNAL_LENGTH);
-  bump(set, TENTATIVE, 1);
-  return true;
-}
-
-function emptyJournal(set: usize, generation: usize): void {
-  bump(set, TENTATIVE, -(<i32>load<u32>(generation, JOURNAL_LENGTH)));
-  give(set, load<u32>(generation, JOURNAL));
-  store<u32>(generation, 0, JOURNAL);
-  store<u32>(generation, 0, JOURNAL_LENGTH);
-  store<u32>(generation, 0, JOURNAL_CAPACITY);
-}
-
-/** Removes what the journal gained since it had `length` entries. */
-function undoTo(set: usize, generation: usize, length: u32): void {
-  const journal: usize = load<u32>(generation, JOURNAL);
-  let i: u32 = load<u32>(generation, JOURNAL_LENGTH);
-  while (i > length) {
-    i--;
-    const entry = journal + ((<usize>i) << 4);
-    removeEntry(set, generation, load<u64>(entry), load<u64>(entry, 8));
-    bump(set, TENTATIVE, -1);
-  }
-  store<u32>(generation, length, JOURNAL_LENGTH);
 }
 
 // ---- what the host calls
@@ -285,7 +101,7 @@ export function undoTentative(set: usize): void {
     const generation = generationAt(set, i);
     undoTo(set, generation, 0);
     emptyJournal(set, generation);
-    if (load<u32>(generation, LIVE) == 0) removeGeneration(set, i);
+    if (load<u32>(generation, LIVE) == 0 && load<u32>(generation, PARTS) == 0) removeGeneration(set, i);
   }
 }
 
@@ -305,6 +121,7 @@ export function expire(set: usize, slowestMs: f64): void {
     const generation = generationAt(set, 0);
     if ((load<i64>(generation, NUMBER) + 1) * span > oldest) return;
     bump(set, SIZE, -(<i32>load<u32>(generation, LIVE)));
+    bump(set, SEALED, -(<i32>load<u32>(generation, PARTS_COUNT)));
     bump(set, TENTATIVE, -(<i32>load<u32>(generation, JOURNAL_LENGTH)));
     removeGeneration(set, 0);
   }
@@ -313,11 +130,19 @@ export function expire(set: usize, slowestMs: f64): void {
 export const DUPLICATE: u8 = 0;
 export const ADMITTED: u8 = 1;
 export const UNKNOWN: u8 = 2;
+/** A sealed part may have it within the horizon: the lake has to say. */
+export const UNSETTLED: u8 = 3;
+
+/** What the lake said of a record: nothing yet, or its answer. */
+const UNASKED: u8 = 0;
+const IN_LAKE: u8 = 1;
 
 /**
  * Judges records in order: DUPLICATE (the same identity has an ingest time at most the horizon away),
  * ADMITTED (new: tentative from now on), or UNKNOWN (new, but its verdict is not 0: not added).
- * @returns false when memory ran out: then nothing of this call stays in the set
+ * Where `settled` is 0 and a sealed part may have it, UNSETTLED; 1 makes it a duplicate, 2 lets sealed parts pass.
+ * @returns DONE; MAYBE when something is unsettled: the other answers are worth nothing then; or why there is no
+ *   memory. Except when DONE nothing of this call stays in the set
  */
 export function admit(
   set: usize,
@@ -325,8 +150,9 @@ export function admit(
   identities: usize,
   ingest: usize,
   verdicts: usize,
+  settled: usize,
   out: usize,
-): bool {
+): i32 {
   const span: i64 = load<i64>(set, SPAN);
   const horizon: i64 = load<i64>(set, HORIZON);
   for (let i: u32 = 0; i < load<u32>(set, LIST_LENGTH); i++) {
@@ -338,6 +164,7 @@ export function admit(
   let to: i64 = 0;
   let own: i64 = 0;
   let ownGeneration: usize = 0;
+  let unsettled: u32 = 0;
   let first: u32 = 0;
   let last: u32 = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
@@ -355,54 +182,122 @@ export function admit(
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
     const hash = mixIdentity(low, high);
-    let answer: u8 = ADMITTED;
-    for (let g = first; g < last; g++) {
-      const generation = generationAt(set, g);
-      const slot = find(generation, low, high, hash);
-      if (slot == NOWHERE) continue;
-      const ms: u32 = load<u32>(
-        slotTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot),
-      );
-      const distance: i64 = load<i64>(generation, NUMBER) * span + <i64>ms - time;
-      if (distance <= horizon && distance >= -horizon) {
-        answer = DUPLICATE;
-        break;
-      }
-    }
+    const word: u8 = load<u8>(settled + i);
+    let answer: u8 =
+      word == IN_LAKE ? DUPLICATE : lookUp(set, first, last, low, high, hash, time, word == UNASKED);
+    if (answer == UNSETTLED) unsettled++;
     if (answer == ADMITTED && load<u8>(verdicts + i) != 0) answer = UNKNOWN;
     if (answer == ADMITTED) {
       if (ownGeneration == 0) {
         ownGeneration = generationOf(set, own);
-        if (ownGeneration == 0) return abandon(set);
+        if (ownGeneration == 0) return abandon(set, refusal);
         first = lowerBound(set, floorDivide(time - horizon, span));
         last = lowerBound(set, floorDivide(time + horizon, span) + 1);
       }
       const ms = <u32>(time - own * span);
-      if (!addEntry(set, ownGeneration, low, high, ms, hash)) return abandon(set);
+      if (!addEntry(set, ownGeneration, low, high, ms, hash)) return abandon(set, refusal);
       if (!addToJournal(set, ownGeneration, low, high)) {
         removeEntry(set, ownGeneration, low, high);
-        return abandon(set);
+        return abandon(set, refusal);
       }
     }
     store<u8>(out + i, answer);
   }
-  return true;
+  return unsettled > 0 ? abandon(set, MAYBE) : DONE;
+}
+
+/**
+ * What the generations [first, last) know of an identity at a time: DUPLICATE, UNSETTLED or ADMITTED.
+ * @param asksParts whether sealed parts have a say
+ */
+function lookUp(
+  set: usize,
+  first: u32,
+  last: u32,
+  low: u64,
+  high: u64,
+  hash: u64,
+  time: i64,
+  asksParts: bool,
+): u8 {
+  const span: i64 = load<i64>(set, SPAN);
+  const horizon: i64 = load<i64>(set, HORIZON);
+  let answer: u8 = ADMITTED;
+  for (let g = first; g < last; g++) {
+    const generation = generationAt(set, g);
+    const start: i64 = load<i64>(generation, NUMBER) * span;
+    if (asksParts && answer == ADMITTED && load<u32>(generation, PARTS) != 0)
+      if (mayBeSealed(generation, low, high, time - start, horizon)) answer = UNSETTLED;
+    const slot = find(generation, low, high, hash);
+    if (slot == NOWHERE) continue;
+    const ms: u32 = load<u32>(slotTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot));
+    const distance: i64 = start + <i64>ms - time;
+    if (distance <= horizon && distance >= -horizon) return DUPLICATE;
+  }
+  return answer;
+}
+
+/**
+ * Whether a sealed part of a generation may hold an identity within the horizon of a time.
+ * @param time ms since the generation's start
+ */
+function mayBeSealed(generation: usize, low: u64, high: u64, time: i64, horizon: i64): bool {
+  const key = keyOf(low, high, 0);
+  let part: usize = load<u32>(generation, PARTS);
+  while (part != 0) {
+    const isNear =
+      time - <i64>load<u32>(part, PART_LAST) <= horizon && <i64>load<u32>(part, PART_FIRST) - time <= horizon;
+    if (isNear && mayBeIn(part, low, high, key)) return true;
+    part = load<u32>(part, PART_NEXT);
+  }
+  return false;
+}
+
+/**
+ * Where the lake has to be asked: for each record the ingest times [first, last], f64 ms, that all sealed parts span
+ * which may have it within the horizon; last before first where none has.
+ */
+export function locate(set: usize, count: u32, identities: usize, ingest: usize, out: usize): void {
+  const span: i64 = load<i64>(set, SPAN);
+  const horizon: i64 = load<i64>(set, HORIZON);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const time: i64 = <i64>load<f64>(ingest + (i << 3));
+    const low: u64 = load<u64>(identities + (i << 4));
+    const high: u64 = load<u64>(identities + (i << 4), 8);
+    const key = keyOf(low, high, 0);
+    let first: i64 = i64.MAX_VALUE;
+    let last: i64 = i64.MIN_VALUE;
+    for (let g: u32 = 0; g < load<u32>(set, LIST_LENGTH); g++) {
+      const generation = generationAt(set, g);
+      const start: i64 = load<i64>(generation, NUMBER) * span;
+      let part: usize = load<u32>(generation, PARTS);
+      for (; part != 0; part = load<u32>(part, PART_NEXT)) {
+        const from: i64 = start + <i64>load<u32>(part, PART_FIRST);
+        const to: i64 = start + <i64>load<u32>(part, PART_LAST);
+        if (time - to > horizon || from - time > horizon || !mayBeIn(part, low, high, key)) continue;
+        first = min(first, from);
+        last = max(last, to);
+      }
+    }
+    store<f64>(out + (i << 4), <f64>first);
+    store<f64>(out + (i << 4), <f64>last, 8);
+  }
 }
 
 /** Takes back what the running call has added. */
-function abandon(set: usize): bool {
+function abandon(set: usize, why: i32): i32 {
   for (let i: u32 = 0; i < load<u32>(set, LIST_LENGTH); i++) {
     const generation = generationAt(set, i);
     undoTo(set, generation, load<u32>(generation, MARK));
   }
-  return false;
+  return why;
 }
 
 /**
  * Adds an entry for good. Of two times of one identity in one generation the later stays, so that the result does
  * not depend on the order. @returns false when there is no memory
  */
-function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bool {
+export function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bool {
   const hash = mixIdentity(low, high);
   const slot = find(generation, low, high, hash);
   if (slot == NOWHERE) return addEntry(set, generation, low, high, ms, hash);
@@ -410,85 +305,17 @@ function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bo
   return true;
 }
 
-/** Adds entries for good: rebuilding a set from a table. @returns false when memory ran out */
-export function insert(set: usize, count: u32, identities: usize, ingest: usize): bool {
+/** Adds entries for good: rebuilding a set from a table. @returns how many, fewer when memory ran out */
+export function insert(set: usize, count: u32, identities: usize, ingest: usize): u32 {
   const span: i64 = load<i64>(set, SPAN);
   for (let i: usize = 0; i < <usize>count; i++) {
     const time: i64 = <i64>load<f64>(ingest + (i << 3));
     const number = floorDivide(time, span);
     const generation = generationOf(set, number);
-    if (generation == 0) return false;
+    if (generation == 0) return <u32>i;
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    if (!settle(set, generation, low, high, <u32>(time - number * span))) return false;
+    if (!settle(set, generation, low, high, <u32>(time - number * span))) return <u32>i;
   }
-  return true;
-}
-
-// ---- state images: generation by generation, oldest first
-
-export function generationCount(set: usize): u32 {
-  return load<u32>(set, LIST_LENGTH);
-}
-
-export function generationNumber(set: usize, place: u32): f64 {
-  return <f64>load<i64>(generationAt(set, place), NUMBER);
-}
-
-export function generationSize(set: usize, place: u32): u32 {
-  return load<u32>(generationAt(set, place), LIVE);
-}
-
-/** Equal stamps, equal entries: for as long as the kernel lives. */
-export function generationStamp(set: usize, place: u32): u64 {
-  return load<u64>(generationAt(set, place), STAMP);
-}
-
-/** The slot at which the next `exportEntries` of the same generation goes on. */
-export let nextSlot: u32 = 0;
-
-/**
- * Writes entries (identity, u32 ms within the generation) in the order of their slots: put back in that order they
- * touch memory in sequence. @returns how many, at most `most` (at least 16); 0 at the end
- */
-export function exportEntries(set: usize, place: u32, fromSlot: u32, most: u32, out: usize): u32 {
-  const generation = generationAt(set, place);
-  const capacity: u32 = load<u32>(generation, CAPACITY);
-  const table: usize = load<u32>(generation, TABLE);
-  let count: u32 = 0;
-  let slot = fromSlot;
-  while (slot < capacity && count + 16 <= most) {
-    count += copyOut(table, capacity, slot, out + <usize>count * ENTRY_BYTES);
-    slot += 16;
-  }
-  nextSlot = slot;
   return count;
-}
-
-/** Makes room for a generation of `count` entries. @returns false when there is no memory */
-export function reserveGeneration(set: usize, number: f64, count: u32): bool {
-  const generation = generationOf(set, <i64>number);
-  if (generation == 0) return false;
-  let capacity: u32 = load<u32>(generation, CAPACITY);
-  const had = capacity;
-  while (capacity <= SLOTS_MAX && count > capacity - (capacity >> 3)) capacity <<= 1;
-  return capacity == had || resize(set, generation, capacity);
-}
-
-export const IMPORTED: i32 = 0;
-export const NO_MEMORY: i32 = -1;
-export const BAD_ENTRY: i32 = -2;
-
-/** Adds exported entries for good. BAD_ENTRY where a time lies outside of the generation. */
-export function importEntries(set: usize, number: f64, count: u32, entries: usize): i32 {
-  const generation = generationOf(set, <i64>number);
-  if (generation == 0) return NO_MEMORY;
-  const span: i64 = load<i64>(set, SPAN);
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const entry = entries + i * ENTRY_BYTES;
-    const ms: u32 = load<u32>(entry, 16);
-    if (<i64>ms >= span) return BAD_ENTRY;
-    if (!settle(set, generation, load<u64>(entry), load<u64>(entry, 8), ms)) return NO_MEMORY;
-  }
-  return IMPORTED;
 }

@@ -82,6 +82,16 @@ export function fillSlot(
   store<u32>(slotTime(table, capacity, slot), ms);
 }
 
+/** The address of the identity in a slot. */
+export function identityIn(table: usize, capacity: u32, slot: u32): usize {
+  return identityAt(table, capacity, slot);
+}
+
+/** Bits of the slots that have an entry, of the group that begins at `slot`. */
+export function fullSlots(table: usize, slot: u32): u32 {
+  return ~i8x16.bitmask(v128.load(table + slot)) & 0xffff;
+}
+
 /** Copies all entries of one table into an empty one that is large enough. */
 export function copyEntries(from: usize, capacity: u32, table: usize, fresh: u32): void {
   for (let group: u32 = 0; group < capacity; group += 16) {

@@ -29,7 +29,7 @@ function packHex(digits: v128): u64 {
 }
 
 /** Reads 36 bytes. @returns whether they are a UUID, which then is in `uuidBytes` */
-function parseUuid(at: usize): bool {
+export function parseUuid(at: usize): bool {
   if (load<u8>(at, 8) != 45 || load<u8>(at, 13) != 45) return false;
   if (load<u8>(at, 18) != 45 || load<u8>(at, 23) != 45) return false;
   const a = v128.load(at);

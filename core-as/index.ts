@@ -2,6 +2,7 @@
 import {
   REGION_ARGUMENTS,
   REGION_INPUT,
+  allocate,
   reserve as reserveRegion,
   isSound,
   release,
@@ -15,30 +16,65 @@ import { createPlan } from "./plan";
 import { destroyShapes } from "./shapes";
 import { bodyBrokenAt, itemCount, scanArray, scanRecords } from "./scan";
 import { hasNewest, newest, order } from "./order";
+import { createColumns, destroyColumns, leafOf, resetColumns, rowCount } from "./columns";
+import { fillDoubles, fillLong, takeField, takeKeys } from "./envelope";
+import { definitionsOf, slotsOf } from "./leaf";
+import { createChecks, destroyChecks } from "./check";
+import { boundsAt, hasChunkBounds, hasPageBounds } from "./bounds";
+import {
+  beginChunk,
+  chunkEncoding,
+  chunkEntries,
+  chunkValues,
+  encodeBloom,
+  encodeDictionary,
+  encodePage,
+  pageAt,
+  pageEntries,
+  pageLength,
+  pageRows,
+  pageValues,
+} from "./chunk";
 import {
   admit,
   clearSet,
   createSet,
   destroySet,
   expire,
-  exportEntries,
-  generationCount,
-  generationNumber,
-  generationSize,
-  generationStamp,
-  importEntries,
   insert,
   keepTentative,
-  nextSlot,
-  reserveGeneration,
+  locate,
+  sealedSize,
   setBytes,
   setSize,
   tentativeCount,
   undoTentative,
 } from "./identity-set";
+import {
+  blindPart,
+  exportEntries,
+  generationCount,
+  generationNumber,
+  generationSize,
+  generationSlots,
+  generationStamp,
+  importEntries,
+  importPart,
+  nextSlot,
+  partBody,
+  newestPart,
+  olderPart,
+  partNumbers,
+  partStamp,
+  reserveGeneration,
+  seal,
+} from "./identity-image";
+import { limitSets, refusal, setsBytes } from "./identity-budget";
+
+import { exportedKeys } from "./pane-image";
 
 /** Changes with every change of what a function takes or means. */
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 export function version(): u32 {
   return VERSION;
@@ -47,6 +83,50 @@ export function version(): u32 {
 export { setMemoryLimit, usedBytes };
 export { createPlan, scanRecords, scanArray };
 export { order, newest };
+export { takeField, takeKeys, fillLong, fillDoubles };
+export { createChecks };
+export { createColumns, resetColumns, leafOf, rowCount, slotsOf, definitionsOf };
+export {
+  beginChunk,
+  chunkEncoding,
+  chunkEntries,
+  chunkValues,
+  encodeDictionary,
+  encodePage,
+  encodeBloom,
+  boundsAt,
+};
+
+/** Bytes that stay until they are released. */
+export function hold(bytes: usize): usize {
+  return allocate(bytes);
+}
+export function letGo(address: usize): void {
+  release(address);
+}
+
+// The page that was encoded last.
+export function pageAddress(): usize {
+  return pageAt;
+}
+export function pageBytes(): usize {
+  return pageLength;
+}
+export function entriesInPage(): u32 {
+  return pageEntries;
+}
+export function valuesInPage(): u32 {
+  return pageValues;
+}
+export function rowsInPage(): u32 {
+  return pageRows;
+}
+export function pageHasBounds(): bool {
+  return hasPageBounds;
+}
+export function chunkHasBounds(): bool {
+  return hasChunkBounds;
+}
 export {
   createSet,
   clearSet,
@@ -75,6 +155,8 @@ export function isMemorySound(): bool {
 
 export function destroyPlan(plan: usize): void {
   destroyShapes(plan);
+  destroyColumns(plan);
+  destroyChecks(plan);
   release(plan);
 }
 
@@ -126,4 +208,107 @@ export function identifyAll(bytes: usize, index: usize, count: usize, secret: us
     store<u64>(out + (i << 4), hashLow);
     store<u64>(out + (i << 4), hashHigh, 8);
   }
+}
+
+// ---- panes: aggregates by key and window
+export {
+  addToPanes,
+  advancePanes,
+  createPanes,
+  destroyPanes,
+  panesBytes,
+  panesKeys,
+  panesPending,
+  panesWatermark,
+  resumePanes,
+} from "./panes";
+export { releasePanes } from "./pane-release";
+export {
+  exportPanes,
+  importPanes,
+  paneKeyBytes,
+  panesCells,
+  panesCursor,
+  panesNextEnd,
+  reservePanes,
+} from "./pane-image";
+
+/** The key at which the next `exportPanes` goes on. */
+export function panesExported(): u32 {
+  return exportedKeys;
+}
+// ---- reorder
+import { createReorder, destroyReorder, reorderBytes, reorderCapacity, reorderSize } from "./reorder-state";
+import { advanceReorder, countAhead, importRecords, pushRecords, releaseRecords } from "./reorder";
+import { beginExport, exportRecords } from "./reorder-image";
+
+export {
+  createReorder,
+  destroyReorder,
+  reorderBytes,
+  reorderCapacity,
+  reorderSize,
+  advanceReorder,
+  countAhead,
+  importRecords,
+  pushRecords,
+  releaseRecords,
+  beginExport,
+  exportRecords,
+};
+
+// ---- timers
+import { createTimers, destroyTimers } from "./timer-wheel";
+import { advanceTimers, takeRows, updateTimers } from "./timers";
+import {
+  beginTimerExport,
+  exportTimers,
+  exportedTimers,
+  exportedTimerBytes,
+  finishTimerImport,
+  importTimers,
+  isDraining,
+  startTimers,
+  timerBytes,
+  timerCount,
+} from "./timer-image";
+
+export {
+  createTimers,
+  destroyTimers,
+  timerCount,
+  timerBytes,
+  updateTimers,
+  advanceTimers,
+  takeRows,
+  isDraining,
+  beginTimerExport,
+  exportTimers,
+  exportedTimers,
+  exportedTimerBytes,
+  startTimers,
+  importTimers,
+  finishTimerImport,
+};
+// ---- identity sets within a budget
+
+export {
+  limitSets,
+  setsBytes,
+  sealedSize,
+  locate,
+  generationSlots,
+  seal,
+  newestPart,
+  olderPart,
+  partStamp,
+  partNumbers,
+  partBody,
+  blindPart,
+  importPart,
+};
+
+/** Why the last call of an identity set found no memory. */
+export function lastRefusal(): i32 {
+  return refusal;
 }

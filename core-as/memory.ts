@@ -234,7 +234,13 @@ export const REGION_SORT: u32 = 3;
 export const REGION_TEXT: u32 = 4;
 export const REGION_SCOPED: u32 = 5;
 export const REGION_DEEP: u32 = 6;
-const REGIONS: u32 = 7;
+export const REGION_DICTIONARY: u32 = 7;
+export const REGION_CHUNK: u32 = 8;
+export const REGION_PAGE: u32 = 9;
+export const REGION_PLAIN: u32 = 10;
+export const REGION_USED: u32 = 11;
+export const REGION_PANES: u32 = 12;
+const REGIONS: u32 = 13;
 const regions = memory.data(64, 16);
 const capacities = memory.data(64, 16);
 /** A region larger than this is given back as soon as a call needs less than an eighth of it. */

@@ -1,19 +1,9 @@
-/**
- * Order and newest event time. The sort is a least-significant-digit radix sort of (time, position) pairs: it
- * is stable by construction, and digits in which all times agree cost nothing, so that times close together
- * take few passes.
- */
+/** Order and newest event time. The sort is stable, and times close together take few passes (sort-entries.ts). */
 import { REGION_SORT, reserve } from "./memory";
+import { PAIR, rank, sortPairs } from "./sort-entries";
 
-const histogram = memory.data(8192, 16);
-const PAIR: usize = 16;
 /** Below this many an insertion sort is faster. */
 const FEW: u32 = 48;
-
-/** A signed time as an unsigned number of the same order. */
-function rank(time: i64): u64 {
-  return <u64>time ^ 0x8000000000000000;
-}
 
 /**
  * Writes `selected` (positions in `times`) to `out`, ordered by time, then as given.
@@ -56,41 +46,14 @@ function insertionSort(times: usize, selected: usize, count: u32, out: usize): v
 function radixSort(times: usize, selected: usize, count: u32, out: usize): bool {
   const bytes = <usize>count * PAIR;
   if (<u64>count * PAIR * 2 > 0xfff00000) return false;
-  let from = reserve(REGION_SORT, bytes * 2);
-  if (from == 0) return false;
-  let to = from + bytes;
-  memory.fill(histogram, 0, 8192);
+  const pairs = reserve(REGION_SORT, bytes * 2);
+  if (pairs == 0) return false;
   for (let i: usize = 0; i < <usize>count; i++) {
     const position: u32 = load<u32>(selected + (i << 2));
-    const key = rank(load<i64>(times + ((<usize>position) << 3)));
-    store<u64>(from + i * PAIR, key);
-    store<u32>(from + i * PAIR, position, 8);
-    for (let digit: usize = 0; digit < 8; digit++) {
-      const cell = histogram + (digit << 10) + ((<usize>((key >> <u64>(digit << 3)) & 255)) << 2);
-      store<u32>(cell, load<u32>(cell) + 1);
-    }
+    store<u64>(pairs + i * PAIR, rank(load<i64>(times + ((<usize>position) << 3))));
+    store<u32>(pairs + i * PAIR, position, 8);
   }
-  for (let digit: usize = 0; digit < 8; digit++) {
-    const cells = histogram + (digit << 10);
-    const shift: u64 = <u64>(digit << 3);
-    const first = <usize>((load<u64>(from) >> shift) & 255);
-    if (load<u32>(cells + (first << 2)) == count) continue;
-    let sum: u32 = 0;
-    for (let value: usize = 0; value < 256; value++) {
-      const here: u32 = load<u32>(cells + (value << 2));
-      store<u32>(cells + (value << 2), sum);
-      sum += here;
-    }
-    for (let pair = from; pair < from + bytes; pair += PAIR) {
-      const cell = cells + ((<usize>((load<u64>(pair) >> shift) & 255)) << 2);
-      const place: usize = load<u32>(cell);
-      store<u32>(cell, <u32>place + 1);
-      v128.store(to + place * PAIR, v128.load(pair));
-    }
-    const swap = from;
-    from = to;
-    to = swap;
-  }
+  const from = sortPairs(pairs, pairs + bytes, count);
   for (let i: usize = 0; i < <usize>count; i++) store<u32>(out + (i << 2), load<u32>(from + i * PAIR, 8));
   return true;
 }

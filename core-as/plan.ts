@@ -26,6 +26,9 @@ const SHAPES: usize = 36;
 const LAST_SHAPE: usize = 40;
 const SHAPE_COUNT: usize = 44;
 const MISSED: usize = 48;
+const COLUMNS: usize = 52;
+const CHECKS: usize = 56;
+const VIOLATIONS: usize = 60;
 const HEAD: usize = 64;
 
 // A field: one path and its columns.
@@ -48,7 +51,7 @@ export const KIND_TIME: u8 = 2;
 export const OPTION_JAVA_HASH: u8 = 1;
 
 // A node: one key in the tree of paths.
-const NODE: usize = 40;
+export const NODE: usize = 64;
 const NODE_HASH: usize = 0;
 const NODE_KEY: usize = 8;
 const NODE_LENGTH: usize = 12;
@@ -57,9 +60,29 @@ const NEXT_SIBLING: usize = 20;
 const FIRST_FIELD: usize = 24;
 /** One bit per hash of a child's key: most keys of an event are on no path. */
 const CHILD_BITS: usize = 28;
+// What columns.ts makes of the value; all 0 where the plan has no columns.
+const COLUMN_KIND: usize = 32;
+const PRECISION: usize = 33;
+const SCALE: usize = 34;
+const IS_QUOTED: usize = 35;
+const LEVEL: usize = 36;
+const REPETITION: usize = 37;
+/** The leaf of a value; of a container the first of those inside of it, and how many there are. */
+const FIRST_LEAF: usize = 40;
+const LEAF_COUNT: usize = 42;
+/** Of a list: the node of its elements. */
+const ELEMENT: usize = 44;
+// What check.ts asks of the value; all 0 where the plan has no checks.
+const CHECK: usize = 48;
+/** Whether a number that is the value is read, not only passed. */
+const READS_NUMBERS: usize = 52;
+/** The object around must have the key. */
+const IS_NEEDED: usize = 53;
+/** No keys but those of children. */
+const IS_CLOSED: usize = 54;
 
 /** A frame of the scan's stack. */
-export const FRAME: usize = 32;
+export const FRAME: usize = 48;
 
 export function maxBytes(plan: usize): u32 {
   return load<u32>(plan, MAX_BYTES);
@@ -128,6 +151,88 @@ export function nextField(field: usize): usize {
   return load<u32>(field, NEXT_FIELD);
 }
 
+/** The columns of a plan (columns.ts); 0 for none. */
+export function columnsOf(plan: usize): usize {
+  return load<u32>(plan, COLUMNS);
+}
+export function setColumns(plan: usize, columns: usize): void {
+  store<u32>(plan, <u32>columns, COLUMNS);
+}
+/** The checks of a plan (check.ts); 0 for none. */
+export function checksOf(plan: usize): usize {
+  return load<u32>(plan, CHECKS);
+}
+export function setChecks(plan: usize, checks: usize): void {
+  store<u32>(plan, <u32>checks, CHECKS);
+}
+export function violationsOf(plan: usize): usize {
+  return load<u32>(plan, VIOLATIONS);
+}
+export function checkOf(node: usize): usize {
+  return load<u32>(node, CHECK);
+}
+export function setCheck(node: usize, check: usize, readsNumber: bool): void {
+  store<u32>(node, <u32>check, CHECK);
+  if (readsNumber) store<u8>(node, 1, READS_NUMBERS);
+}
+export function readsNumbers(node: usize): bool {
+  return load<u8>(node, READS_NUMBERS) != 0;
+}
+export function setReadsNumbers(node: usize): void {
+  store<u8>(node, 1, READS_NUMBERS);
+}
+export function isNeeded(node: usize): bool {
+  return load<u8>(node, IS_NEEDED) != 0;
+}
+export function setNeeded(node: usize, isTrue: bool): void {
+  store<u8>(node, isTrue ? 1 : 0, IS_NEEDED);
+}
+export function isClosed(node: usize): bool {
+  return load<u8>(node, IS_CLOSED) != 0;
+}
+export function setClosed(node: usize, isTrue: bool): void {
+  store<u8>(node, isTrue ? 1 : 0, IS_CLOSED);
+}
+export function setColumnKind(node: usize, kind: u8): void {
+  store<u8>(node, kind, COLUMN_KIND);
+}
+export function columnKind(node: usize): u8 {
+  return load<u8>(node, COLUMN_KIND);
+}
+export function precisionOf(node: usize): i32 {
+  return load<u8>(node, PRECISION);
+}
+export function scaleOf(node: usize): i32 {
+  return load<u8>(node, SCALE);
+}
+export function isQuoted(node: usize): bool {
+  return load<u8>(node, IS_QUOTED) != 0;
+}
+export function levelOf(node: usize): u8 {
+  return load<u8>(node, LEVEL);
+}
+export function repetitionOf(node: usize): u8 {
+  return load<u8>(node, REPETITION);
+}
+export function firstLeafOf(node: usize): u32 {
+  return load<u16>(node, FIRST_LEAF);
+}
+export function leafCountOf(node: usize): u32 {
+  return load<u16>(node, LEAF_COUNT);
+}
+export function elementOf(node: usize): usize {
+  return load<u32>(node, ELEMENT);
+}
+export function setElement(node: usize, element: usize): void {
+  store<u32>(node, <u32>element, ELEMENT);
+}
+/** Takes kind, precision, scale, is quoted, level, repetition, u16 first leaf, u16 leaves from a description. */
+export function describeNode(node: usize, from: usize): void {
+  store<u32>(node, load<u32>(from), COLUMN_KIND);
+  store<u16>(node, load<u16>(from, 4), LEVEL);
+  store<u32>(node, load<u32>(from, 6), FIRST_LEAF);
+}
+
 function childBit(hash: u64): u32 {
   return (<u32>1) << (<u32>(hash ^ (hash >> 32)) & 31);
 }
@@ -147,6 +252,21 @@ export function childOf(node: usize, hash: u64, key: usize, length: u32): usize 
     child = load<u32>(child, NEXT_SIBLING);
   }
   return 0;
+}
+
+/** The child of `node` after `child`; after 0 the first; 0 at the end. */
+export function nextChild(node: usize, child: usize): usize {
+  return child ? load<u32>(child, NEXT_SIBLING) : load<u32>(node, FIRST_CHILD);
+}
+
+/** Makes `child`, whose bytes are 0, the node behind a key that `node` has no child for. */
+export function adopt(node: usize, child: usize, hash: u64, key: usize, length: u32): void {
+  store<u64>(child, hash, NODE_HASH);
+  store<u32>(child, <u32>key, NODE_KEY);
+  store<u32>(child, length, NODE_LENGTH);
+  store<u32>(child, load<u32>(node, FIRST_CHILD), NEXT_SIBLING);
+  store<u32>(node, <u32>child, FIRST_CHILD);
+  store<u32>(node, load<u32>(node, CHILD_BITS) | childBit(hash), CHILD_BITS);
 }
 
 /**
@@ -186,12 +306,7 @@ export function createPlan(from: usize, length: usize): usize {
       if (child == 0) {
         child = fresh;
         fresh += NODE;
-        store<u64>(child, hash, NODE_HASH);
-        store<u32>(child, <u32>(at + 2), NODE_KEY);
-        store<u32>(child, size, NODE_LENGTH);
-        store<u32>(child, load<u32>(node, FIRST_CHILD), NEXT_SIBLING);
-        store<u32>(node, <u32>child, FIRST_CHILD);
-        store<u32>(node, load<u32>(node, CHILD_BITS) | childBit(hash), CHILD_BITS);
+        adopt(node, child, hash, at + 2, size);
       }
       node = child;
       at += 2 + size;
@@ -210,6 +325,7 @@ function behind(at: usize, bytes: usize): usize {
 export function clearRow(plan: usize, row: usize): void {
   store<u8>(verdictsOf(plan) + row, 0);
   store<u32>(errorsOf(plan) + (row << 2), 0);
+  if (checksOf(plan)) store<u8>(violationsOf(plan) + row, 0);
   const fields = fieldCount(plan);
   for (let i: u32 = 0; i < fields; i++) {
     const field = fieldAt(plan, i);
@@ -230,8 +346,8 @@ export function clearRow(plan: usize, row: usize): void {
  */
 export function layOut(plan: usize, count: usize, isZeroed: bool): bool {
   const fields = fieldCount(plan);
-  // an upper bound per record: verdict, three words; per field two bytes, three words, an identity and a time
-  const total: u64 = (<u64>count + 16) * (13 + <u64>fields * 38) + (<u64>fields * 8 + 8) * 16;
+  // an upper bound per record: verdict, violation, three words; per field two bytes, three words, identity, time
+  const total: u64 = (<u64>count + 16) * (14 + <u64>fields * 38) + (<u64>fields * 8 + 9) * 16;
   if (total > 0xfff00000) return false;
   let at = reserve(REGION_RESULTS, <usize>total);
   if (at == 0) return false;
@@ -244,6 +360,8 @@ export function layOut(plan: usize, count: usize, isZeroed: bool): bool {
   at = behind(at, count << 2);
   store<u32>(plan, <u32>at, LENGTHS);
   at = behind(at, count << 2);
+  store<u32>(plan, <u32>at, VIOLATIONS);
+  if (checksOf(plan)) at = behind(at, count);
   for (let i: u32 = 0; i < fields; i++) {
     const field = fieldAt(plan, i);
     const kind: u8 = load<u8>(field, KIND);

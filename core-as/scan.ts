@@ -23,8 +23,20 @@ import {
 } from "./verdict";
 import { setReplaceLineBreaks, skipSpace } from "./text";
 import { beginKeys } from "./keys";
-import { clearRow, errorsOf, lengthsOf, layOut, maxBytes, startsOf, verdictsOf } from "./plan";
+import {
+  clearRow,
+  errorsOf,
+  framesOf,
+  layOut,
+  lengthsOf,
+  maxBytes,
+  startsOf,
+  verdictsOf,
+  violationsOf,
+} from "./plan";
 import { abandonFields, beginFields, beginRow, finishFields } from "./fields";
+import { beginColumnRow, beginColumns, endColumnRow, endColumns } from "./columns";
+import { beginCheckRow, beginChecks, isViolated } from "./check";
 import { beginText, beginValues, scanValue, textEnd } from "./value";
 
 let plan: usize = 0;
@@ -32,6 +44,7 @@ let plan: usize = 0;
 function begin(scanPlan: usize, bytes: usize, secret: usize, replacesLineBreaks: bool): void {
   plan = scanPlan;
   beginValues(plan);
+  beginChecks(plan, framesOf(plan));
   setReplaceLineBreaks(replacesLineBreaks);
   beginFields(plan, bytes, secret);
 }
@@ -55,8 +68,14 @@ export function scanRecords(
   count: usize,
   replacesLineBreaks: bool,
 ): i32 {
-  if (!layOut(scanPlan, count, true)) return OUT_OF_MEMORY;
+  if (!layOut(scanPlan, count, true) || !beginColumns(scanPlan, <u32>count)) return OUT_OF_MEMORY;
   begin(scanPlan, bytes, secret, replacesLineBreaks);
+  const status = scanEach(bytes, length, index, stride, count);
+  endColumns(status == DONE);
+  return status;
+}
+
+function scanEach(bytes: usize, length: usize, index: usize, stride: usize, count: usize): i32 {
   const limit = maxBytes(plan);
   const starts = startsOf(plan);
   const lengths = lengthsOf(plan);
@@ -68,9 +87,11 @@ export function scanRecords(
     store<u32>(starts + (row << 2), start);
     store<u32>(lengths + (row << 2), size);
     beginRow(row);
+    beginColumnRow();
     if (size > limit || size == 0) {
       conclude(row, size ? TOO_LARGE : NOT_JSON, size ? <usize>limit : 0);
       abandonFields();
+      if (!endColumnRow()) return OUT_OF_MEMORY;
       continue;
     }
     const text = bytes + start;
@@ -79,6 +100,7 @@ export function scanRecords(
     store<u8>(textEnd, 0);
     beginRecord();
     beginKeys();
+    beginCheckRow();
     let end = scanValue(skipSpace(text));
     if (end) {
       end = skipSpace(end);
@@ -86,13 +108,14 @@ export function scanRecords(
       else if (!finishFields()) end = exhausted();
     }
     store<u8>(textEnd, kept);
-    if (isExhausted) return OUT_OF_MEMORY;
+    if (isExhausted || !endColumnRow()) return OUT_OF_MEMORY;
     if (end == 0) {
       conclude(row, NOT_JSON, brokenAt - text);
       abandonFields();
     } else if (verdict != OK) {
       conclude(row, verdict, verdictAt - text);
     }
+    if (isViolated) store<u8>(violationsOf(plan) + row, 1);
   }
   return DONE;
 }
@@ -120,7 +143,7 @@ export function scanArray(
 ): i32 {
   itemCount = 0;
   const capacity = min<usize>(maxItems, (length >> 1) + 1);
-  if (!layOut(scanPlan, capacity, false)) return OUT_OF_MEMORY;
+  if (!layOut(scanPlan, capacity, false) || !beginColumns(scanPlan, 0)) return OUT_OF_MEMORY;
   begin(scanPlan, bytes, secret, replacesLineBreaks);
   store<u8>(bytes + length, 0);
   const limit = maxBytes(plan);
@@ -142,6 +165,7 @@ export function scanArray(
     beginRecord();
     beginRow(row);
     beginKeys();
+    beginCheckRow();
     at = scanValue(text);
     if (at == 0) return isExhausted ? OUT_OF_MEMORY : breakBody(bytes, brokenAt);
     if (!finishFields()) return OUT_OF_MEMORY;
@@ -149,6 +173,7 @@ export function scanArray(
     store<u32>(lengths + (row << 2), <u32>(at - text));
     if (at - text > limit) conclude(row, TOO_LARGE, limit);
     else if (verdict != OK) conclude(row, verdict, verdictAt - text);
+    if (isViolated) store<u8>(violationsOf(plan) + row, 1);
     row++;
     itemCount = row;
     at = skipSpace(at);

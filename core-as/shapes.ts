@@ -38,13 +38,13 @@ const HASH: usize = 32;
 const TARGET: usize = 40;
 /** The follower that came last. */
 const PREDICTED: usize = 44;
-const FOLLOWERS: usize = 48;
+const LENGTH: usize = 48;
 const SIBLING: usize = 52;
 /** The shape with one key less; 0 at the object's start. */
 const BEFORE: usize = 56;
 /** Where an object that is the value starts; of an array, what its items are the values of. */
 const INNER: usize = 60;
-const LENGTH: usize = 68;
+const FOLLOWERS: usize = 68;
 /** The object's start; there, the number of its shapes. */
 const START: usize = 72;
 const COUNT: usize = 76;

@@ -149,10 +149,27 @@ function isDigit(at: usize): bool {
   return <u32>load<u8>(at) - 48 < 10;
 }
 
+/** Most numbers end within 16 bytes and have no exponent: then one look at those bytes is all. */
 export function skipNumber(from: usize): usize {
+  const start = load<u8>(from) == 45 ? from + 1 : from;
+  const digits = i8x16.bitmask(i8x16.lt_u(i8x16.sub(v128.load(start), i8x16.splat(48)), i8x16.splat(10)));
+  let length: usize = <usize>ctz(~digits);
+  if (length == 0) return broken(start);
+  if (length > 1 && load<u8>(start) == 48) return start + 1;
+  let next: u32 = load<u8>(start + length);
+  if (next == 46) {
+    const fraction: usize = <usize>ctz(~(digits >> (<i32>length + 1)));
+    if (fraction == 0) return skipLongNumber(start);
+    length += 1 + fraction;
+    next = load<u8>(start + length);
+  }
+  if (length > 14 || (next | 32) == 101) return skipLongNumber(start);
+  return start + length;
+}
+
+/** @param from behind the sign */
+function skipLongNumber(from: usize): usize {
   let at = from;
-  if (load<u8>(at) == 45) at++;
-  if (!isDigit(at)) return broken(at);
   if (load<u8>(at) == 48) at++;
   else while (isDigit(at)) at++;
   if (load<u8>(at) == 46) {
@@ -179,16 +196,28 @@ export function skipWord(at: usize): usize {
 }
 
 export function isEqual(a: usize, b: usize, length: usize): bool {
+  if (length < 8) return length == 0 || (load<u64>(a) ^ load<u64>(b)) << ((8 - <u64>length) << 3) == 0;
   let at: usize = 0;
   while (at + 8 <= length) {
     if (load<u64>(a + at) != load<u64>(b + at)) return false;
     at += 8;
   }
-  while (at < length) {
-    if (load<u8>(a + at) != load<u8>(b + at)) return false;
-    at++;
+  return load<u64>(a + length - 8) == load<u64>(b + length - 8);
+}
+
+/** The first eight bytes of a text, zeros behind its end. */
+export function prefixOf(text: usize, length: usize): u64 {
+  if (length >= 8) return load<u64>(text);
+  return length == 0 ? 0 : load<u64>(text) & (~(<u64>0) >> ((8 - <u64>length) << 3));
+}
+
+/** Copies a text that mostly is short; up to 15 bytes behind it are written, too. */
+export function copyText(to: usize, from: usize, length: usize): void {
+  if (length > 256) {
+    memory.copy(to, from, length);
+    return;
   }
-  return true;
+  for (let at: usize = 0; at < length; at += 16) v128.store(to + at, v128.load(from + at));
 }
 
 function putCharacter(code: u32, to: usize): usize {
@@ -214,6 +243,38 @@ function putCharacter(code: u32, to: usize): usize {
   return to + 4;
 }
 
+/** The code points of a string that `skipString` accepted. */
+export function countCharacters(from: usize, length: usize, isEscaped: bool): usize {
+  const end = from + length;
+  let at = from;
+  let count: usize = 0;
+  if (!isEscaped) {
+    for (; at + 16 <= end; at += 16) count += <usize>popcnt(firstBytesOfCharacters(at));
+    return count + <usize>popcnt(firstBytesOfCharacters(at) & ((1 << (<i32>(end - at))) - 1));
+  }
+  while (at < end) {
+    const c: u32 = load<u8>(at);
+    if (c != BACKSLASH) {
+      if ((c & 0xc0) != 0x80) count++;
+      at++;
+      continue;
+    }
+    count++;
+    if (load<u8>(at, 1) != 117) {
+      at += 2;
+      continue;
+    }
+    const unit = hexWord(at + 2);
+    at += unit >= 0xd800 && unit < 0xdc00 && lowSurrogate(at + 6) != 0 ? 12 : 6;
+  }
+  return count;
+}
+
+/** Of 16 bytes: one bit for each that begins a character. */
+function firstBytesOfCharacters(at: usize): i32 {
+  return i8x16.bitmask(i8x16.gt_s(v128.load(at), i8x16.splat(-65)));
+}
+
 /** What a one-letter escape stands for. */
 function escaped(c: u32): u32 {
   if (c == 110) return 10;
@@ -233,12 +294,13 @@ export function unescape(from: usize, length: usize, to: usize): usize {
   let at = from;
   let put = to;
   while (at < end) {
-    const c: u32 = load<u8>(at);
-    if (c != BACKSLASH) {
-      store<u8>(put++, c);
-      at++;
-      continue;
-    }
+    const bytes = v128.load(at);
+    v128.store(put, bytes);
+    const plain = <usize>ctz(<u32>i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(92))) | 0x10000);
+    at += plain;
+    put += plain;
+    if (plain == 16) continue;
+    if (at >= end) break;
     const letter: u32 = load<u8>(at, 1);
     if (letter != 117) {
       store<u8>(put++, escaped(letter));
@@ -250,7 +312,7 @@ export function unescape(from: usize, length: usize, to: usize): usize {
     put = putCharacter(low ? 0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff) : unit, put);
     at += low ? 12 : 6;
   }
-  return put - to;
+  return put - to - (at - end);
 }
 
 /** Java's `String.hashCode` of UTF-8 text: over UTF-16 code units, with 32-bit overflow. */

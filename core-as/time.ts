@@ -1,12 +1,10 @@
 /**
- * RFC 3339 date-times, strictly: `YYYY-MM-DDTHH:MM:SS[.digits](Z|±HH:MM)`, T and Z in either case, the
- * proleptic Gregorian calendar, years 0000 to 9999. A leap second is taken only as `:59:60`, and stands for
- * the last microsecond before the next second. Days by Howard Hinnant, "chrono-compatible date algorithms".
+ * RFC 3339 dates and times, strictly: `YYYY-MM-DDTHH:MM:SS[.digits](Z|±HH:MM)`, T and Z in either case, the proleptic
+ * Gregorian calendar. Days by Howard Hinnant, "chrono-compatible date algorithms".
+ *
+ * Surprising rules: a space may stand for the T (§5.6, note). A leap second is the next second. Years 0001 to 9999 in
+ * UTC, since that is what every reader of the lake can show.
  */
-
-/** What the last `parseTime` found. `isCut`: the text says more than its microseconds can hold. */
-export let isTime: bool = false;
-export let isCut: bool = false;
 
 const NO_NUMBER: u32 = 255;
 
@@ -32,51 +30,78 @@ function daysFromCivil(year: i32, month: i32, day: i32): i32 {
   return (era - 1) * 146097 + dayOfEra - 719468;
 }
 
-/** @returns microseconds since 1970 UTC, rounded down; sets `isTime` and `isCut` */
-export function parseTime(from: usize, length: usize): i64 {
-  isTime = false;
-  isCut = false;
-  if (length < 20) return 0;
+/** What `readTime` answers. */
+export const TIME_OK: u8 = 0;
+export const TIME_MALFORMED: u8 = 1;
+export const TIME_OUT_OF_RANGE: u8 = 2;
+export const NO_DATE: i32 = 0x7fffffff;
+
+/** Microseconds since 1970 UTC. `isTimeCut`: the text says more, digits below the microsecond or a leap second. */
+export let timeMicros: i64 = 0;
+export let isTimeCut: bool = false;
+
+/** Days since 1970 of the date in the ten bytes at `from`; or NO_DATE. */
+export function readDate(from: usize): i32 {
+  if (load<u8>(from, 4) != 45 || load<u8>(from, 7) != 45) return NO_DATE;
   const century = twoDigits(from);
   const rest = twoDigits(from + 2);
-  if (century > 99 || rest > 99) return 0;
-  const year = century * 100 + rest;
   const month = twoDigits(from + 5);
   const day = twoDigits(from + 8);
+  if (century > 99 || rest > 99 || month < 1 || month > 12) return NO_DATE;
+  const year = century * 100 + rest;
+  if (year == 0 || day < 1 || day > daysInMonth(year, month)) return NO_DATE;
+  return daysFromCivil(<i32>year, <i32>month, <i32>day);
+}
+
+/** Reads the whole of a text. @returns TIME_OK, TIME_MALFORMED, TIME_OUT_OF_RANGE */
+export function readTime(from: usize, length: usize): u8 {
+  isTimeCut = false;
+  if (length < 20) return TIME_MALFORMED;
+  const days = readDate(from);
   const hour = twoDigits(from + 11);
   const minute = twoDigits(from + 14);
-  let second = twoDigits(from + 17);
-  if (load<u8>(from, 4) != 45 || load<u8>(from, 7) != 45) return 0;
-  if ((load<u8>(from, 10) | 32) != 116 || load<u8>(from, 13) != 58 || load<u8>(from, 16) != 58) return 0;
-  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return 0;
-  if (hour > 23 || minute > 59 || second > 60 || (second == 60 && minute != 59)) return 0;
+  const second = twoDigits(from + 17);
+  const separator: u32 = load<u8>(from, 10);
+  if ((separator | 32) != 116 && separator != 32) return TIME_MALFORMED;
+  if (load<u8>(from, 13) != 58 || load<u8>(from, 16) != 58) return TIME_MALFORMED;
+  if (days == NO_DATE || hour > 23 || minute > 59 || second > 60) return TIME_MALFORMED;
   const end = from + length;
-  let at = from + 19;
-  let micros: i64 = 0;
-  if (load<u8>(at) == 46) {
-    const first = ++at;
-    let scale: i64 = 100000;
-    while (at < end) {
-      const digit: u32 = <u32>load<u8>(at) - 48;
-      if (digit > 9) break;
-      micros += <i64>digit * scale;
-      if (scale == 0 && digit != 0) isCut = true;
-      scale /= 10;
-      at++;
-    }
-    if (at == first) return 0;
-  }
-  if (second == 60) {
-    second = 59;
-    micros = 999999;
-    isCut = true;
-  }
+  const at = load<u8>(from, 19) == 46 ? readFraction(from + 20, end) : from + 19;
+  if (at == from + 19) fraction = 0;
+  if (at == 0) return TIME_MALFORMED;
   const offset = zoneMinutes(at, end);
-  if (offset == NO_ZONE) return 0;
-  isTime = true;
-  const days: i64 = daysFromCivil(<i32>year, <i32>month, <i32>day);
-  const minutes: i64 = (days * 24 + <i64>hour) * 60 + <i64>minute - <i64>offset;
-  return (minutes * 60 + <i64>second) * 1000000 + micros;
+  if (offset == NO_ZONE) return TIME_MALFORMED;
+  const minutes: i64 = (<i64>days * 24 + <i64>hour) * 60 + <i64>minute - <i64>offset;
+  const seconds = minutes * 60 + <i64>second;
+  if (second == 60) {
+    // it ends a UTC day and stands for the next second; its fraction has no place of its own
+    if (seconds % 86400 != 0) return TIME_MALFORMED;
+    isTimeCut = true;
+    fraction = 0;
+  }
+  timeMicros = seconds * 1000000 + fraction;
+  return seconds >= SECONDS_MIN && seconds <= SECONDS_MAX ? TIME_OK : TIME_OUT_OF_RANGE;
+}
+
+/** 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z. */
+const SECONDS_MIN: i64 = -62135596800;
+const SECONDS_MAX: i64 = 253402300799;
+let fraction: i64 = 0;
+
+/** @returns where the digits end, 0 where there is none */
+function readFraction(from: usize, end: usize): usize {
+  let at = from;
+  let scale: i64 = 100000;
+  fraction = 0;
+  while (at < end) {
+    const digit: u32 = <u32>load<u8>(at) - 48;
+    if (digit > 9) break;
+    fraction += <i64>digit * scale;
+    if (scale == 0 && digit != 0) isTimeCut = true;
+    scale /= 10;
+    at++;
+  }
+  return at == from ? 0 : at;
 }
 
 const NO_ZONE: i32 = 0x7fff;

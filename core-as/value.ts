@@ -6,7 +6,23 @@ import { REGION_DEEP, REGION_TEXT, reserve } from "./memory";
 import { DUPLICATE_KEY, NOT_OBJECT, OK, TOO_DEEP, broken, exhausted, note, verdict } from "./verdict";
 import { hasEscapes, skipNumber, skipSpace, skipString, skipWord, specialBits, unescape } from "./text";
 import { KEY_NO_MEMORY, KEY_REPEATED, addKey, firstBytes, hashKey, hashShortKey, nextObject } from "./keys";
-import { FRAME, childOf, framesOf, maxDepth, rootNode } from "./plan";
+import {
+  FRAME,
+  checkOf,
+  childOf,
+  columnKind,
+  elementOf,
+  framesOf,
+  isClosed,
+  maxDepth,
+  readsNumbers,
+  rootNode,
+} from "./plan";
+import { checkEnd, checkStart, checkValue, refusedNode } from "./check";
+import { LIST, NONE } from "./column-kinds";
+import { beginElement, endElement, enter, isOpen, leaveContainer, noteKey, unknownNode } from "./columns";
+import { take } from "./take";
+import { readNumber } from "./number";
 import {
   TYPE_ARRAY,
   TYPE_ESCAPED,
@@ -43,6 +59,8 @@ const OUTER_NODE: usize = 4;
 const OWN_NODE: usize = 8;
 const OWN_START: usize = 12;
 const OUTER_SHAPE: usize = 16;
+/** Of an array with a node for its elements: the place of the one that is scanned. */
+const INDEX: usize = 32;
 
 let plan: usize = 0;
 let root: usize = 0;
@@ -58,17 +76,9 @@ let textTop: usize = 0;
 let keyNode: usize = 0;
 let keyShape: usize = 0;
 
-/** Scans a key from its opening quote to behind its colon, and finds repeated keys. */
+/** Scans a key that was not predicted from its opening quote to behind its colon, and finds repeated keys. */
 function scanKey(at: usize, object: u32, node: usize, shape: usize): usize {
   const start = at + 1;
-  if (shape) {
-    const next = predicted(shape, start);
-    if (next) {
-      keyShape = next;
-      keyNode = targetOf(next);
-      return start + spanOf(next);
-    }
-  }
   const bytes = v128.load(start);
   const special = specialBits(bytes);
   let length: u32 = <u32>ctz(special | 0x10000);
@@ -90,6 +100,7 @@ function scanKey(at: usize, object: u32, node: usize, shape: usize): usize {
     }
     hash = hashKey(key, length);
   }
+  noteKey(at, <u32>(end + 1 - at));
   if (!enterKey(at, object, node, shape, hash, key, length, key == start)) return exhausted();
   let colon = end + 1;
   if (load<u8>(colon) != 58) {
@@ -119,6 +130,10 @@ function enterKey(
     }
   }
   keyNode = node ? childOf(node, hash, key, length) : 0;
+  if (keyNode == 0 && node != 0) {
+    if (unknownNode != 0 && isOpen(node)) keyNode = unknownNode;
+    if (isClosed(node)) keyNode = refusedNode(keyNode);
+  }
   if (verdict != OK) return true;
   if (shape) {
     if (isRepeated(shape, hash, key, length)) {
@@ -190,32 +205,32 @@ function skipContainer(from: usize): usize {
   }
 }
 
-/** Scans a value that is no container, or a container that is nested too deeply. */
-function scanLeaf(at: usize, c: u32, target: usize): usize {
-  let start = at;
+/** Scans a value that is neither string nor container, or a container that is nested too deeply. */
+function scanLeaf(at: usize, c: u32, target: usize, depth: u32): usize {
   let end: usize;
   let type: u8;
-  if (c == 34) {
-    start++;
-    end = skipString(start);
-    if (end == 0) return 0;
-    if (target) capture(target, hasEscapes ? TYPE_ESCAPED : TYPE_STRING, start, end - start);
-    return end + 1;
-  }
   if (c == 123 || c == 91) {
     note(TOO_DEEP, at);
     end = skipContainer(at);
     type = c == 123 ? TYPE_OBJECT : TYPE_ARRAY;
   } else if (c == 45 || c - 48 < 10) {
-    end = skipNumber(at);
+    end = target && readsNumbers(target) ? readNumber(at) : 0;
+    if (end == 0) end = skipNumber(at); // or where it is broken
     type = TYPE_NUMBER;
   } else {
     end = skipWord(at);
     type = c == 116 ? TYPE_TRUE : c == 102 ? TYPE_FALSE : TYPE_NULL;
   }
   if (end == 0) return 0;
-  if (target) capture(target, type, start, end - start);
+  if (target && !found(target, depth, type, at, end)) return exhausted();
   return end;
+}
+
+/** @returns false when there is no memory */
+function found(target: usize, depth: u32, type: u8, start: usize, end: usize): bool {
+  capture(target, type, start, end - start);
+  if (checkOf(target) && !checkValue(target, depth, type, start, end - start)) return false;
+  return columnKind(target) == NONE || take(target, depth, type, start, end - start);
 }
 
 export function beginValues(scanPlan: usize): void {
@@ -232,7 +247,12 @@ export function beginText(end: usize): void {
   textTop = 0;
 }
 
-/** Scans one value. @returns the address behind it; 0 when it is broken or memory ran out */
+/**
+ * Scans one value. @returns the address behind it; 0 when it is broken or memory ran out
+ *
+ * The outer loop stands before a value, in an object before its key; the inner one stands behind a value. So what comes
+ * next is known from where the code is, not from a state that is asked.
+ */
 export function scanValue(from: usize): usize {
   let at = from;
   let depth: u32 = 0;
@@ -240,64 +260,109 @@ export function scanValue(from: usize): usize {
   let node: usize = 0; // where that object is in the tree of paths; 0 when it is on none
   let target: usize = root; // the node of the value that comes
   let shape: usize = shapes; // in an object, of its keys so far; in an array, what stands for its items
-  let state = VALUE;
   if (load<u8>(at) != 123) note(NOT_OBJECT, at);
   while (true) {
-    let c: u32 = load<u8>(at);
-    if (c <= 32) {
-      at = skipSpace(at);
-      c = load<u8>(at);
-    }
-    if (state == AFTER && c == 44) {
-      at++;
-      target = 0;
-      state = VALUE;
-      if (object == 0) continue;
-      state = KEY;
-      c = load<u8>(at);
-      if (c != 34) continue;
-    }
-    if (state >= KEY && state != AFTER && c == 34) {
-      at = scanKey(at, object, node, shape);
-      if (at == 0) return 0;
-      target = keyNode;
-      shape = keyShape;
-      state = VALUE;
-      continue;
-    }
-    if (state == VALUE || (state == FIRST_ITEM && c != 93)) {
-      if ((c != 123 && c != 91) || depth == depthLimit) {
-        at = scanLeaf(at, c, target);
-        if (at == 0 || depth == 0) return at;
-        state = AFTER;
-        continue;
+    let isEmpty = false;
+    if (object) {
+      if (load<u8>(at) != 34) return broken(at);
+      const next = shape ? predicted(shape, at + 1) : 0;
+      if (next) {
+        shape = next;
+        target = targetOf(next);
+        if (unknownNode) noteKey(at, <u32>spanOf(next));
+        at += 1 + spanOf(next);
+      } else {
+        at = scanKey(at, object, node, shape);
+        if (at == 0) return 0;
+        target = keyNode;
+        shape = keyShape;
       }
+      at = pastSpace(at);
+    }
+    const c: u32 = load<u8>(at);
+    if (c == 34) {
+      at = scanText(at + 1, target, depth);
+      if (at == 0 || depth == 0) return at;
+    } else if ((c == 123 || c == 91) && depth != depthLimit) {
       openFrame(depth, object, node, target, at, shape);
       shape = innerShape(plan, shape);
       depth++;
-      at++;
+      at = pastSpace(at + 1);
       object = c == 123 ? nextObject() : 0;
-      node = c == 123 ? target : 0;
-      target = 0;
-      state = c == 123 ? FIRST_KEY : FIRST_ITEM;
-      continue;
+      node = target != 0 && (object != 0 || elementOf(target) != 0) ? target : 0;
+      if (load<u8>(at) != (object ? 125 : 93)) {
+        target = object == 0 && node != 0 ? firstElement(node, depth - 1) : 0;
+        continue;
+      }
+      isEmpty = true;
+    } else {
+      at = scanLeaf(at, c, target, depth);
+      if (at == 0 || depth == 0) return at;
     }
-    // a container ends here
-    if (c != (object ? 125 : 93) || state == KEY) return broken(at);
-    depth--;
-    at++;
-    const frame = frames + <usize>depth * FRAME;
-    const own: usize = load<u32>(frame, OWN_NODE);
-    if (own) {
-      const start: usize = load<u32>(frame, OWN_START);
-      capture(own, object ? TYPE_OBJECT : TYPE_ARRAY, start, at - start);
+    while (true) {
+      at = pastSpace(at);
+      const next: u32 = load<u8>(at);
+      if (next == 44 && !isEmpty) {
+        at = pastSpace(at + 1);
+        if (object) break;
+        target = node ? nextElement(node, depth - 1) : 0;
+        if (node != 0 && target == 0) return exhausted();
+        break;
+      }
+      if (next != (object ? 125 : 93)) return broken(at);
+      depth--;
+      at++;
+      const frame = frames + <usize>depth * FRAME;
+      const own: usize = load<u32>(frame, OWN_NODE);
+      if (own != 0 && !closeFrame(depth, own, node, object != 0, isEmpty, at)) return exhausted();
+      if (depth == 0) return at;
+      object = load<u32>(frame, OUTER_OBJECT);
+      node = load<u32>(frame, OUTER_NODE);
+      shape = load<u32>(frame, OUTER_SHAPE);
+      isEmpty = false;
     }
-    if (depth == 0) return at;
-    object = load<u32>(frame, OUTER_OBJECT);
-    node = load<u32>(frame, OUTER_NODE);
-    shape = load<u32>(frame, OUTER_SHAPE);
-    state = AFTER;
   }
+}
+
+function pastSpace(at: usize): usize {
+  return load<u8>(at) > 32 ? at : skipSpace(at);
+}
+
+/** Scans a string from behind its opening quote. */
+function scanText(start: usize, target: usize, depth: u32): usize {
+  let end = start;
+  let special = specialBits(v128.load(end));
+  while (special == 0) {
+    end += 16;
+    special = specialBits(v128.load(end));
+  }
+  end += <usize>ctz(special);
+  let type = TYPE_STRING;
+  if (load<u8>(end) != 34) {
+    end = skipString(end);
+    if (end == 0) return 0;
+    if (hasEscapes) type = TYPE_ESCAPED;
+  }
+  if (target != 0 && !found(target, depth, type, start, end)) return exhausted();
+  return end + 1;
+}
+
+/** The first element of an array begins. @returns its node */
+function firstElement(list: usize, depth: u32): usize {
+  store<u32>(frames + <usize>depth * FRAME, 0, INDEX);
+  if (columnKind(list) == LIST) beginElement(list, 0);
+  return elementOf(list);
+}
+
+/** One element of a list ends, the next begins. @returns its node, 0 without memory */
+function nextElement(list: usize, depth: u32): usize {
+  const isColumn = columnKind(list) == LIST;
+  if (isColumn && !endElement(list)) return 0;
+  const frame = frames + <usize>depth * FRAME;
+  const index: u32 = load<u32>(frame, INDEX) + 1;
+  store<u32>(frame, index, INDEX);
+  if (isColumn) beginElement(list, index);
+  return elementOf(list);
 }
 
 function openFrame(depth: u32, object: u32, node: usize, target: usize, start: usize, shape: usize): void {
@@ -307,4 +372,18 @@ function openFrame(depth: u32, object: u32, node: usize, target: usize, start: u
   store<u32>(frame, <u32>target, OWN_NODE);
   store<u32>(frame, <u32>start, OWN_START);
   store<u32>(frame, <u32>shape, OUTER_SHAPE);
+  if (target == 0) return;
+  if (unknownNode) enter(target, depth, start);
+  if (checkOf(target)) checkStart(target, depth, load<u8>(start) == 123);
+}
+
+/** A container on a path ends at `end`. @returns false when there is no memory */
+function closeFrame(depth: u32, own: usize, node: usize, isObject: bool, isEmpty: bool, end: usize): bool {
+  const frame = frames + <usize>depth * FRAME;
+  const start: usize = load<u32>(frame, OWN_START);
+  capture(own, isObject ? TYPE_OBJECT : TYPE_ARRAY, start, end - start);
+  const isInList = !isObject && node != 0 && !isEmpty && columnKind(node) == LIST;
+  if (isInList && !endElement(node)) return false;
+  if (checkOf(own)) checkEnd(own, depth, isObject, isEmpty ? 0 : load<u32>(frame, INDEX) + 1);
+  return unknownNode == 0 || leaveContainer(own, depth, isEmpty, start, end);
 }

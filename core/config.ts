@@ -14,7 +14,12 @@ const HOUR_MS = 3_600_000;
 
 export const configSchema = z.strictObject({
   data: z.string().min(1).default(".muara").describe("folder of the embedded log, lake and state"),
-  log: z.string().optional().describe("address of the log; default file:DATA/log"),
+  log: z
+    .string()
+    .optional()
+    .describe(
+      "address of the log: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/log",
+    ),
   lake: z.string().optional().describe("address of the lake; default file:DATA/lake"),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
@@ -62,6 +67,14 @@ export const configSchema = z.strictObject({
       horizonHours: count(48).describe(
         "ingest times at most this far apart are compared for duplicates, hours",
       ),
+      // the ids of one commit, and their journal, must fit beside the filters: about 500 bytes each
+      dedupBytes: z
+        .int()
+        .min(16 * MIB)
+        .default(512 * MIB)
+        .describe(
+          "memory for ids of all tables; beyond it ids are kept as filters, whose maybes the lake settles, bytes",
+        ),
       generationHours: count(12).describe("ids are forgotten in steps of this, hours"),
       disorderMs: ms(5_000).describe(
         "how far a partition may deliver behind its newest event, event time ms",

@@ -338,6 +338,11 @@ const TABLE = {
     retryable: true,
     help: "The kernel's memory is full. Use smaller batches, fewer tables per process, or raise its limit.",
   },
+  "kernel.image": {
+    status: 500,
+    retryable: false,
+    help: "A state image is damaged, or of another version or declaration. Discard it: a replay gives the same state.",
+  },
   "config.invalid": {
     status: 500,
     retryable: false,

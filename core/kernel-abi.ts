@@ -2,10 +2,11 @@
 import type { ErrorCode } from "./errors.ts";
 
 /** Must equal VERSION in core-as/index.ts. */
-export const KERNEL_VERSION = 2;
+export const KERNEL_VERSION = 3;
 
 /** Addresses and sizes are unsigned 32-bit numbers, booleans are 0 or 1. */
-export interface KernelExports {
+export interface KernelExports
+  extends SealedSetExports, ColumnExports, ReorderExports, TimerExports, PaneExports {
   readonly memory: WebAssembly.Memory;
   version(): number;
   initialise(seed: number): number;
@@ -53,6 +54,7 @@ export interface KernelExports {
     identities: number,
     ingest: number,
     verdicts: number,
+    settled: number,
     out: number,
   ): number;
   insert(set: number, count: number, identities: number, ingest: number): number;
@@ -67,12 +69,158 @@ export interface KernelExports {
   exportedTo(): number;
   reserveGeneration(set: number, generation: number, count: number): number;
   importEntries(set: number, generation: number, count: number, entries: number): number;
+  createChecks(plan: number, description: number, length: number): number;
 }
+
+/** Rows as columns, and column chunks of Parquet (core-as/columns.ts, core-as/chunk.ts). */
+export interface ColumnExports {
+  createColumns(plan: number, description: number, length: number): number;
+  resetColumns(plan: number): void;
+  leafOf(plan: number, leaf: number): number;
+  rowCount(plan: number): number;
+  slotsOf(leaf: number): number;
+  definitionsOf(leaf: number): number;
+  takeField(plan: number, place: number, leaf: number, bytes: number, first: number, count: number): number;
+  takeKeys(
+    leaf: number,
+    bytes: number,
+    length: number,
+    index: number,
+    stride: number,
+    first: number,
+    count: number,
+  ): number;
+  fillLong(leaf: number, first: number, count: number, value: bigint, isThere: number): void;
+  fillDoubles(leaf: number, first: number, count: number, values: number, factor: number): void;
+  hold(bytes: number): number;
+  letGo(address: number): void;
+  beginChunk(leaf: number, rows: number, count: number, isPlain: number): number;
+  chunkEncoding(): number;
+  chunkEntries(): number;
+  chunkValues(): number;
+  encodeDictionary(): number;
+  encodePage(): number;
+  encodeBloom(): number;
+  boundsAt(): number;
+  pageAddress(): number;
+  pageBytes(): number;
+  entriesInPage(): number;
+  valuesInPage(): number;
+  rowsInPage(): number;
+  pageHasBounds(): number;
+  chunkHasBounds(): number;
+}
+
+/** Reordering by event time (core-as/reorder.ts). */
+export interface ReorderExports {
+  reorderCapacity(slices: number, maxBytes: number): number;
+  createReorder(shift: number, slices: number, maxBytes: number, maxAheadBytes: number): number;
+  destroyReorder(reorder: number): void;
+  reorderSize(reorder: number): number;
+  reorderBytes(reorder: number): number;
+  countAhead(reorder: number): number;
+  advanceReorder(reorder: number, watermark: bigint): void;
+  pushRecords(
+    reorder: number,
+    count: number,
+    times: number,
+    offsets: number,
+    words: number,
+    answers: number,
+    keepsAhead: number,
+  ): number;
+  releaseRecords(reorder: number, most: number, out: number): number;
+  beginExport(reorder: number): number;
+  exportRecords(reorder: number, most: number, out: number): number;
+  importRecords(reorder: number, count: number, records: number): number;
+}
+
+/** Keyed timers (core-as/timers.ts). */
+export interface TimerExports {
+  createTimers(shift: number, retention: bigint, maxBytes: number): number;
+  destroyTimers(timers: number): void;
+  timerCount(timers: number): number;
+  timerBytes(timers: number): number;
+  updateTimers(timers: number, count: number, columns: number): number;
+  advanceTimers(timers: number, watermark: bigint): number;
+  takeRows(timers: number, most: number, out: number): number;
+  isDraining(timers: number): number;
+  beginTimerExport(timers: number): number;
+  exportedTimers(timers: number): number;
+  exportTimers(timers: number, room: number, out: number): number;
+  exportedTimerBytes(timers: number): number;
+  startTimers(timers: number, watermark: bigint): void;
+  importTimers(timers: number, bytes: number, from: number): number;
+  finishTimerImport(timers: number, isDraining: number): number;
+}
+
+/** Panes: aggregates by key and window (core-as/panes.ts). */
+export interface PaneExports {
+  createPanes(description: number, bytesMost: number): number;
+  destroyPanes(panes: number): void;
+  addToPanes(panes: number, count: number, batch: number, horizonUs: bigint, statuses: number): number;
+  advancePanes(panes: number, watermarkUs: bigint): void;
+  releasePanes(panes: number, most: number, keyRoom: number, out: number): number;
+  panesBytes(panes: number): number;
+  panesKeys(panes: number): number;
+  panesPending(panes: number): number;
+  panesWatermark(panes: number): bigint;
+  panesCells(panes: number): number;
+  panesNextEnd(panes: number): bigint;
+  panesCursor(panes: number): number;
+  paneKeyBytes(panes: number, place: number): number;
+  exportPanes(panes: number, from: number, room: number, out: number): number;
+  panesExported(): number;
+  reservePanes(panes: number, keys: number, cells: number): number;
+  importPanes(panes: number, image: number, length: number): number;
+  resumePanes(
+    panes: number,
+    watermarkUs: bigint,
+    nextEndUs: bigint,
+    cursor: number,
+    isPending: number,
+    bytesMost: number,
+  ): number;
+}
+
+/** What `addToPanes`, `releasePanes` and `importPanes` return below 0. */
+export const PANES_NO_MEMORY = -1;
+export const PANES_OVER_BUDGET = -2;
+export const PANES_DAMAGED = -2;
+export const PANES_NOT_RELEASED = -3;
+export const PANES_BAD_BATCH = -4;
+/** Why `pushRecords` and `updateTimers` changed nothing; 0: done. */
+export const REFUSED_MEMORY = -1;
+export const REFUSED_BUDGET = -2;
+export const REFUSED_AHEAD_BUDGET = -3;
+
+/** Identity sets within a budget, their sealed parts. */
+export interface SealedSetExports {
+  limitSets(bytes: number): void;
+  setsBytes(): number;
+  lastRefusal(): number;
+  sealedSize(set: number): number;
+  locate(set: number, count: number, identities: number, ingest: number, out: number): void;
+  generationSlots(set: number, place: number): number;
+  seal(set: number, place: number, isBlind: number): number;
+  newestPart(set: number, place: number): number;
+  olderPart(part: number): number;
+  partStamp(part: number): bigint;
+  partNumbers(part: number): number;
+  partBody(part: number): number;
+  blindPart(set: number, place: number, index: number): void;
+  importPart(set: number, generation: number, image: number, length: number): number;
+}
+
+// What a call of an identity set may say instead of 0, done.
+export const SET_MAYBE = 1;
+export const SET_NO_MEMORY = -1;
+export const SET_BAD_ENTRY = -2;
+export const SET_OVER_BUDGET = -3;
+export const SET_FULL = -4;
 
 /** Bytes of an exported entry: identity, u32 ms within its generation. */
 export const ENTRY_BYTES = 20;
-export const IMPORT_NO_MEMORY = -1;
-export const IMPORT_BAD_ENTRY = -2;
 
 // What a scan returns (core-as/verdict.ts).
 export const SCAN_DONE = 0;
@@ -120,6 +268,8 @@ export const PLAN_VERDICTS = 5;
 export const PLAN_ERRORS = 6;
 export const PLAN_STARTS = 7;
 export const PLAN_LENGTHS = 8;
+/** Only of a plan with checks. */
+export const PLAN_VIOLATIONS = 15;
 export const PLAN_FIELDS = 16;
 export const FIELD_WORDS = 12;
 export const FIELD_TYPES = 1;

@@ -15,6 +15,7 @@ export class KernelMemory {
   readonly exports: KernelExports;
   /** Counts scans: a scan's columns are valid until the next one. */
   scanSerial = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(module: WebAssembly.Module, seed: Uint8Array, maxMemoryBytes: number) {
     assert(seed.length === 16, "the hash seed has 16 bytes");
@@ -27,6 +28,19 @@ export class KernelMemory {
     const [at] = this.place(16);
     this.bytes(at, 16).set(seed);
     if (!this.exports.initialise(at)) throw this.exhausted();
+  }
+
+  /** Runs `work` when whoever asked before has finished: for work of several turns on state that all share. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    await before;
+    try {
+      return await work();
+    } finally {
+      resolve();
+    }
   }
 
   /** An address as the unsigned number that it is. */
@@ -60,6 +74,11 @@ export class KernelMemory {
   /** The address of a view that already is in the kernel's memory (a column of a scan); else undefined. */
   addressOf(view: ArrayBufferView): number | undefined {
     return view.buffer === this.exports.memory.buffer ? view.byteOffset : undefined;
+  }
+
+  /** The same content in memory that stays when the kernel's grows. */
+  outside<T extends ArrayBufferView & { slice(): T }>(view: T): T {
+    return this.addressOf(view) === undefined ? view : view.slice();
   }
 
   bytes(at: number, length: number): Uint8Array<ArrayBuffer> {

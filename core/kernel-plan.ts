@@ -29,20 +29,41 @@ export interface ScanLimits {
 export class ScanPlan {
   readonly paths: readonly ScanPath[];
   readonly limits: ScanLimits;
+  /** Whether scans also say which records violate a schema. */
+  readonly hasChecks: boolean;
   readonly #memory: KernelMemory;
   #address: number;
 
-  constructor(memory: KernelMemory, paths: readonly ScanPath[], limits: ScanLimits) {
+  constructor(
+    memory: KernelMemory,
+    paths: readonly ScanPath[],
+    limits: ScanLimits,
+    checks: Uint8Array | null,
+  ) {
     assert(paths.length <= PATHS_MAX, `a plan has at most ${PATHS_MAX} paths`);
     assert(limits.maxDepth >= 1 && limits.maxDepth <= DEPTH_MAX, `maxDepth is 1 to ${DEPTH_MAX}`);
     assert(limits.maxBytes >= 0 && limits.maxBytes < 0xffff_ffff, "maxBytes is an unsigned 32-bit number");
     this.paths = paths;
     this.limits = limits;
+    this.hasChecks = checks !== null;
     this.#memory = memory;
     const description = describe(paths, limits);
     const [at] = memory.place(description.length);
     memory.bytes(at, description.length).set(description);
     this.#address = memory.address(memory.exports.createPlan(at, description.length));
+    if (checks) this.#check(checks);
+  }
+
+  #check(description: Uint8Array): void {
+    const memory = this.#memory;
+    try {
+      const [at] = memory.place(description.length);
+      memory.bytes(at, description.length).set(description);
+      if (!memory.exports.createChecks(this.#address, at, description.length)) throw memory.exhausted();
+    } catch (error) {
+      this.destroy();
+      throw error;
+    }
   }
 
   /** For the kernel's own use. */

@@ -20,6 +20,7 @@ import {
   PLAN_LENGTHS,
   PLAN_STARTS,
   PLAN_VERDICTS,
+  PLAN_VIOLATIONS,
   SCAN_BAD_INDEX,
   SCAN_BROKEN,
   SCAN_DONE,
@@ -38,6 +39,8 @@ export type { ScanLimits, ScanPath, ScanPlan };
 export interface ScanOptions {
   /** Line breaks outside of strings become spaces (in `Scan.bytes`). Default false. */
   readonly normaliseLineBreaks?: boolean;
+  /** Where in the kernel's memory the bytes go, and one more. Default: a place that the next scan uses again. */
+  readonly inputAt?: number;
 }
 
 export interface ArrayScanOptions extends ScanOptions {
@@ -104,6 +107,12 @@ export class Scan {
   /** [record] 0: usable. Else see `verdictCode`. */
   get verdicts(): Uint8Array {
     return this.#memory.bytes(this.#column(PLAN_VERDICTS), this.count);
+  }
+
+  /** [record] not 0: violates the plan's schema. Says nothing about a record with a verdict. */
+  get violations(): Uint8Array {
+    assert(this.plan.hasChecks, "this plan has no checks");
+    return this.#memory.bytes(this.#column(PLAN_VIOLATIONS), this.count);
   }
 
   /** [record] of a record with a verdict: the byte that is wrong, from the record's start. */
@@ -190,7 +199,7 @@ export function scanRecords(
   const words = count * RECORD_WORDS;
   assert(index.length >= words, "the batch's index is too short");
   memory.scanSerial++;
-  const input = memory.placeInput(bytes.length + 1);
+  const input = options.inputAt ?? memory.placeInput(bytes.length + 1);
   const [secretAt, indexAt] = memory.place(16, words * 4);
   memory.bytes(input, bytes.length).set(bytes);
   memory.bytes(secretAt, 16).set(secret);

@@ -6,8 +6,16 @@
  * memory (kernel-scan.ts says how long); everything else is a copy.
  */
 import { assert } from "./assert.ts";
+import type { ColumnLayout } from "./column-layout.ts";
+import { KernelChunk } from "./kernel-chunk.ts";
+import { KernelColumns } from "./kernel-columns.ts";
+import { IdentityBudget } from "./identity-budget.ts";
 import { KernelMemory } from "./kernel-memory.ts";
+import { ReorderBuffer, type ReorderOptions } from "./kernel-reorder.ts";
 import { IdentitySet, type IdentitySetOptions } from "./kernel-set.ts";
+import { Panes } from "./kernel-panes.ts";
+import type { PaneOptions } from "./kernel-aggregate.ts";
+import { KeyedTimers, type TimerOptions } from "./kernel-timers.ts";
 import { ScanPlan, type ScanLimits, type ScanPath } from "./kernel-plan.ts";
 import {
   scanArray,
@@ -20,7 +28,17 @@ import {
 import type { ErrorCode } from "./errors.ts";
 import type { RecordBatch } from "./record.ts";
 
-export type { IdentitySet, Scan, ScanLimits, ScanPath, ScanPlan };
+export type {
+  IdentityBudget,
+  IdentitySet,
+  KeyedTimers,
+  Panes,
+  ReorderBuffer,
+  Scan,
+  ScanLimits,
+  ScanPath,
+  ScanPlan,
+};
 
 /** Ids hashed per call of the kernel. */
 const CHUNK = 8192;
@@ -31,13 +49,18 @@ const HASH_MASK = 0x7fff_ffff_ffff_ffffn;
 export interface KernelOptions {
   /** Memory beyond this is refused with kernel.memory. Default: all that 32-bit addresses reach. */
   readonly maxMemoryBytes?: number;
+  /** What all identity sets together may take; beyond it entries are sealed. Default: no limit, nothing is sealed. */
+  readonly identityBytes?: number;
 }
 
 export class Kernel {
   readonly #memory: KernelMemory;
+  /** What the identity sets take, and may take. */
+  readonly identityBudget: IdentityBudget;
 
   constructor(module: WebAssembly.Module, hashSeed: Uint8Array, options: KernelOptions) {
     this.#memory = new KernelMemory(module, hashSeed, options.maxMemoryBytes ?? 2 ** 32);
+    this.identityBudget = new IdentityBudget(this.#memory, options.identityBytes);
   }
 
   /** Bytes of the kernel's memory in use. */
@@ -50,9 +73,32 @@ export class Kernel {
     return this.#memory.exports.memory.buffer.byteLength;
   }
 
-  /** Compiles paths and limits; keep it and use it again. */
-  plan(paths: readonly ScanPath[], limits: ScanLimits): ScanPlan {
-    return new ScanPlan(this.#memory, paths, limits);
+  /**
+   * Compiles paths and limits; keep it and use it again.
+   * @param checks of a schema (`planSchema`)
+   * @throws kernel.memory
+   */
+  plan(paths: readonly ScanPath[], limits: ScanLimits, checks: Uint8Array | null = null): ScanPlan {
+    return new ScanPlan(this.#memory, paths, limits, checks);
+  }
+
+  /** Lets the scans of a plan fill columns. The plan must not be used for anything else. @throws kernel.memory */
+  columns(plan: ScanPlan, layout: ColumnLayout): KernelColumns {
+    return new KernelColumns(this.#memory, plan, layout);
+  }
+
+  /**
+   * Encodes a column of the given rows. Whoever waits before its last page holds `alone`.
+   * @param isPlain no encoding but PLAIN
+   * @throws kernel.memory
+   */
+  chunk(columns: KernelColumns, leaf: number, rows: Uint32Array, isPlain = false): KernelChunk {
+    return new KernelChunk(this.#memory, columns, leaf, rows, isPlain);
+  }
+
+  /** Runs `work` when whoever asked before has finished. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#memory.alone(work);
   }
 
   /**
@@ -79,7 +125,36 @@ export class Kernel {
   }
 
   createIdentitySet(options: IdentitySetOptions = {}): IdentitySet {
-    return new IdentitySet(this.#memory, options);
+    return new IdentitySet(this.#memory, options, this.identityBudget);
+  }
+
+  createPanes(options: PaneOptions): Panes {
+    return new Panes(this.#memory, options);
+  }
+
+  /**
+   * Makes panes of a state image; the other two likewise.
+   * @param options as those of the operator that the image is of; budgets may be others
+   * @throws kernel.image when the image is damaged or of another version or declaration, kernel.memory
+   */
+  restorePanes(options: PaneOptions, image: Uint8Array): Panes {
+    return restored(this.createPanes(options), image);
+  }
+
+  createReorderBuffer(options: ReorderOptions = {}): ReorderBuffer {
+    return new ReorderBuffer(this.#memory, options);
+  }
+
+  createKeyedTimers(options: TimerOptions = {}): KeyedTimers {
+    return new KeyedTimers(this.#memory, options);
+  }
+
+  restoreReorderBuffer(options: ReorderOptions, image: Uint8Array): ReorderBuffer {
+    return restored(this.createReorderBuffer(options), image);
+  }
+
+  restoreKeyedTimers(options: TimerOptions, image: Uint8Array): KeyedTimers {
+    return restored(this.createKeyedTimers(options), image);
   }
 
   /**
@@ -186,6 +261,22 @@ export class Kernel {
     });
     memory.exports.identifyAll(bytes, index, texts.length, secretAt, out);
     return memory.unsignedLongs(out, texts.length * 2).slice();
+  }
+}
+
+interface Restorable {
+  restore(image: Uint8Array): void;
+  destroy(): void;
+}
+
+/** An operator whose restore failed is of no use. */
+function restored<T extends Restorable>(operator: T, image: Uint8Array): T {
+  try {
+    operator.restore(image);
+    return operator;
+  } catch (error) {
+    operator.destroy();
+    throw error;
   }
 }
 

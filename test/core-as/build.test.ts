@@ -8,7 +8,7 @@ import { kernelModule } from "./support.ts";
 
 const build = fileURLToPath(new URL("../../core-as/build.js", import.meta.url));
 
-test("the committed module is what the sources give", () => {
+test("the committed module is what the sources give", { timeout: 300_000 }, () => {
   const run = spawnSync(process.execPath, [build, "--check"], { encoding: "utf8" });
   expect([run.status, run.stderr]).toEqual([0, ""]);
 });

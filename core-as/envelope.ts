@@ -1,0 +1,100 @@
+/**
+ * Columns that do not come from a record's payload alone: captured fields, the keys of records, and numbers that the
+ * host knows. They are filled for the rows of the scan that was the last.
+ *
+ * A text that is absent has the address 0, whatever its column's levels say: the host asks for texts of records that
+ * have no row, too.
+ */
+import { definitionsOf, maxDefinition, slotsOf, storeText } from "./leaf";
+import { LENGTHS_COLUMN, STARTS_COLUMN, TYPES_COLUMN, columnOf, fieldAt, verdictsOf } from "./plan";
+import { TYPE_ABSENT, TYPE_ESCAPED, TYPE_NULL } from "./fields";
+import { OK } from "./verdict";
+
+/** Of a record in the index of a batch: where its key is, and how long; the length of none. */
+const KEY_AT: usize = 8;
+const KEY_LENGTH: usize = 12;
+const NO_KEY: u32 = 0xffffffff;
+
+function putText(leaf: usize, row: usize, text: usize, length: u32): void {
+  store<u8>(definitionsOf(leaf) + row, text ? maxDefinition(leaf) : 0);
+  store<u32>(slotsOf(leaf) + (row << 3), <u32>text);
+  store<u32>(slotsOf(leaf) + (row << 3), length, 4);
+}
+
+/**
+ * The text at path `place` of each of `count` scanned records: of a string what it says, of another value its JSON,
+ * none of null.
+ * @param bytes what was scanned
+ * @param first the row of the first record
+ * @returns false when there is no memory
+ */
+export function takeField(
+  plan: usize,
+  place: u32,
+  leaf: usize,
+  bytes: usize,
+  first: usize,
+  count: usize,
+): bool {
+  const field = fieldAt(plan, place);
+  const types = columnOf(field, TYPES_COLUMN);
+  const starts = columnOf(field, STARTS_COLUMN);
+  const lengths = columnOf(field, LENGTHS_COLUMN);
+  const verdicts = verdictsOf(plan);
+  for (let i: usize = 0; i < count; i++) {
+    const type: u8 = load<u8>(types + i);
+    if (type == TYPE_ABSENT || type == TYPE_NULL) {
+      putText(leaf, first + i, 0, 0);
+      continue;
+    }
+    const isEscaped = type == TYPE_ESCAPED && load<u8>(verdicts + i) == OK;
+    const slot = slotsOf(leaf) + ((first + i) << 3);
+    store<u8>(definitionsOf(leaf) + first + i, maxDefinition(leaf));
+    const start = bytes + load<u32>(starts + (i << 2));
+    if (!storeText(leaf, slot, isEscaped, start, load<u32>(lengths + (i << 2)))) return false;
+  }
+  return true;
+}
+
+/**
+ * The keys of `count` records.
+ * @param index of the batch, `stride` bytes a record
+ * @returns whether some byte is no ASCII: then it may be no UTF-8, and the host looks at the keys
+ */
+export function takeKeys(
+  leaf: usize,
+  bytes: usize,
+  length: usize,
+  index: usize,
+  stride: usize,
+  first: usize,
+  count: usize,
+): bool {
+  let bits: u8 = 0;
+  for (let i: usize = 0; i < count; i++) {
+    const size: u32 = load<u32>(index + i * stride, KEY_LENGTH);
+    const at: usize = load<u32>(index + i * stride, KEY_AT);
+    if (size == NO_KEY || <u64>at + size > <u64>length) {
+      putText(leaf, first + i, 0, 0);
+      continue;
+    }
+    putText(leaf, first + i, bytes + at, size);
+    for (let j: usize = 0; j < size; j++) bits |= load<u8>(bytes + at + j);
+  }
+  return bits > 127;
+}
+
+/** One value, or none, for `count` rows. */
+export function fillLong(leaf: usize, first: usize, count: usize, value: i64, isThere: bool): void {
+  memory.fill(definitionsOf(leaf) + first, isThere ? maxDefinition(leaf) : 0, count);
+  const slots = slotsOf(leaf) + (first << 3);
+  for (let i: usize = 0; i < count; i++) store<i64>(slots + (i << 3), value);
+}
+
+/** Whole numbers [count], each times `factor`: products below 2^53 are exact. */
+export function fillDoubles(leaf: usize, first: usize, count: usize, values: usize, factor: f64): void {
+  memory.fill(definitionsOf(leaf) + first, maxDefinition(leaf), count);
+  const slots = slotsOf(leaf) + (first << 3);
+  for (let i: usize = 0; i < count; i++)
+    store<i64>(slots + (i << 3), <i64>(load<f64>(values + (i << 3)) * factor));
+}
