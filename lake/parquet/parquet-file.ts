@@ -1,7 +1,7 @@
 /**
  * One Parquet file in memory from columns that are gathered row group by row group, on hyparquet-writer.
- * Pages are compressed with zstd by the runtime. This is the plain writer that the kernel's encoder replaces
- * and is compared with (design §5).
+ * Pages are compressed with zstd by the runtime. For small tables; files of events come from
+ * the kernel (event-file.ts).
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import type { Compressors, DecodedArray, Encoding } from "hyparquet";
@@ -9,21 +9,10 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { assert } from "../../core/assert.ts";
 import type { Column } from "../../core/columns.ts";
 import { deltaStats, isFlat } from "./delta-stats.ts";
+import { CREATED_BY, type EncodedFile, ROW_GROUP_ROWS } from "./encoded-file.ts";
 import { parquetSchemaOf } from "./parquet-schema.ts";
 
-/** DuckDB's own: what its parallel reader hands to a thread. */
-export const ROW_GROUP_ROWS = 122_880;
 const ZSTD_LEVEL = 3;
-/** Named so that readers which look for bugs of known writers find a version. */
-const CREATED_BY = "muara version 0.1.0";
-
-export interface EncodedFile {
-  readonly bytes: Uint8Array;
-  readonly rows: number;
-  /** Delta statistics, JSON text for `add.stats`. */
-  readonly stats: string;
-}
-
 /** Values of one column for a range of the file's rows. */
 export interface Chunk {
   readonly data: DecodedArray;

@@ -5,7 +5,8 @@
 import { parquetMetadataAsync, parquetRead, type ParquetParsers } from "hyparquet";
 import { assert, unreachable } from "../../core/assert.ts";
 import type { Column, ColumnType } from "../../core/columns.ts";
-import { DECOMPRESSORS, type EncodedFile, encodeFile, type FileColumn } from "./parquet-file.ts";
+import type { EncodedFile } from "./encoded-file.ts";
+import { DECOMPRESSORS, encodeFile, type FileColumn } from "./parquet-file.ts";
 
 /** Values as stored: times in µs since 1970 UTC, dates in days, JSON as text. */
 const PARSERS: Partial<ParquetParsers> = {

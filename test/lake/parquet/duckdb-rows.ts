@@ -46,6 +46,18 @@ export class DuckDBReader {
     }
   }
 
+  /** [row group] Whether the bloom filter of a column excludes a text. */
+  async probe(bytes: Uint8Array, column: string, text: string): Promise<boolean[]> {
+    const path = join(this.#folder, `${this.#files++}.parquet`);
+    await writeFile(path, bytes);
+    try {
+      const { rows } = await this.#query(`FROM parquet_bloom_probe('${path}', '${column}', '${text}')`);
+      return rows.map((row) => row.get("bloom_filter_excludes") === true);
+    } finally {
+      await rm(path);
+    }
+  }
+
   /** Parquet as DuckDB writes it. */
   async write(select: string, options: string): Promise<Uint8Array> {
     const path = join(this.#folder, `${this.#files++}.parquet`);

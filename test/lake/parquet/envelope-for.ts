@@ -1,5 +1,5 @@
 /** Envelope columns for rows that only their payload matters of. */
-import type { EnvelopeColumns } from "../../../lake/parquet/writer.ts";
+import type { EnvelopeColumns } from "../../oracle/parquet/plain-encoder.ts";
 
 export function envelopeFor(count: number): EnvelopeColumns {
   return {

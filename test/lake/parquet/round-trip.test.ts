@@ -3,9 +3,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ColumnType, planColumns } from "../../../core/columns.ts";
 import { readRows } from "../../../lake/parquet/rows.ts";
-import { createEventEncoder } from "../../../lake/parquet/writer.ts";
 import { DuckDBReader, type Seen } from "./duckdb-rows.ts";
-import { envelopeFor } from "./envelope-for.ts";
 import {
   as,
   expectedFields,
@@ -17,6 +15,7 @@ import {
   Rejected,
 } from "./reference.ts";
 import { eventTypeOf, objectOf, payloads, propertiesOf, type Shape } from "./shapes.ts";
+import { idOf, SlotEncoder } from "./slot-encoder.ts";
 import { canonical, member, type Node, parseSlowly } from "./slow-json.ts";
 
 interface Expected {
@@ -58,11 +57,12 @@ async function checked(
   documents: readonly string[],
   turn: number,
 ): Promise<{ readonly expected: readonly Expected[]; readonly seen: Seen } | undefined> {
-  const plan = planColumns(eventTypeOf({ type: "object", properties: propertiesOf(fields) }));
+  const eventType = eventTypeOf({ type: "object", properties: propertiesOf(fields) });
+  const plan = planColumns(eventType);
   expect(plan.payload.map(({ name, type }) => [name, type])).toEqual(
     fields.map(([name, { type }]) => [name, type]),
   );
-  const encoder = createEventEncoder(plan);
+  const encoder = new SlotEncoder(eventType);
   const accepted: Expected[] = [];
   // One array for all, with bytes of no event between them.
   const bytes = Buffer.from(documents.map((document) => `}"${document}\\`).join("\n"));
@@ -78,12 +78,13 @@ async function checked(
     if (!isRejected) accepted.push(outcome);
   }
   expect(encoder.rows).toBe(accepted.length);
-  if (accepted.length === 0) return undefined;
+  if (accepted.length === 0) return (encoder.destroy(), undefined);
   const order = accepted.map((_, i) => (i + turn) % accepted.length);
-  const file = encoder.write(Uint32Array.from(order), envelopeFor(accepted.length));
+  const file = await encoder.write(order);
+  encoder.destroy();
   const expected = order.map((slot) => accepted[slot]!);
   const seen = await duckdb.read(file.bytes);
-  expect(seen.rows.map((row) => row.get("event_id"))).toEqual(order.map((slot) => `id-${slot}`));
+  expect(seen.rows.map((row) => row.get("event_id"))).toEqual(order.map(idOf));
   expected.forEach((row, i) => compareRow(row, seen.rows[i]!));
   await compareWithHyparquet(file.bytes, fields, expected);
   return { expected, seen };

@@ -1,12 +1,12 @@
 import { parquetMetadata } from "hyparquet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { COLUMN_DEPTH_MAX, planColumns } from "../../../core/columns.ts";
+import { COLUMN_DEPTH_MAX } from "../../../core/columns.ts";
 import type { JsonSchema } from "../../../core/event-type.ts";
-import { ROW_GROUP_ROWS } from "../../../lake/parquet/parquet-file.ts";
-import { createEventEncoder, type EncodedFile, type EventEncoder } from "../../../lake/parquet/writer.ts";
+import { ROW_GROUP_ROWS } from "../../../lake/parquet/encoded-file.ts";
+import type { EncodedFile } from "../../../lake/parquet/event-encoder.ts";
 import { DuckDBReader } from "./duckdb-rows.ts";
-import { envelopeFor } from "./envelope-for.ts";
 import { eventTypeOf } from "./shapes.ts";
+import { idOf, ingestMsOf, keyOf, offsetOf, SlotEncoder, timeUsOf } from "./slot-encoder.ts";
 
 let duckdb: DuckDBReader;
 beforeAll(async () => {
@@ -14,16 +14,16 @@ beforeAll(async () => {
 });
 afterAll(async () => duckdb.close());
 
-function encoderOf(properties: Record<string, JsonSchema>): EventEncoder {
-  return createEventEncoder(planColumns(eventTypeOf({ type: "object", properties })));
+function encoderOf(properties: Record<string, JsonSchema>): SlotEncoder {
+  return new SlotEncoder(eventTypeOf({ type: "object", properties }));
 }
 
-function add(encoder: EventEncoder, event: string): void {
+function add(encoder: SlotEncoder, event: string, flowId?: string): void {
   const bytes = Buffer.from(event);
-  expect(encoder.add(bytes, 0, bytes.length)).toBeUndefined();
+  expect(encoder.add(bytes, 0, bytes.length, flowId)).toBeUndefined();
 }
 
-const upTo = (count: number): Uint32Array => Uint32Array.from({ length: count }, (_, i) => i);
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const metadataOf = (file: EncodedFile): ReturnType<typeof parquetMetadata> =>
   parquetMetadata(file.bytes.slice().buffer);
 
@@ -47,7 +47,7 @@ describe("a file", () => {
       },
     });
     add(encoder, "{}");
-    const { types, rows } = await duckdb.read(encoder.write(upTo(1), envelopeFor(1)).bytes);
+    const { types, rows } = await duckdb.read((await encoder.write(upTo(1))).bytes);
     expect(Object.fromEntries(types)).toEqual({
       event_id: "VARCHAR",
       event_time: "TIMESTAMP WITH TIME ZONE",
@@ -78,26 +78,21 @@ describe("a file", () => {
 
   test("holds the row slots given, in their order, with their envelope", async () => {
     const encoder = encoderOf({ n: { type: "integer" } });
-    for (let i = 0; i < 10; i++) add(encoder, `{"n":${i * 1_000_000_000}}`);
-    const envelope = {
-      ...envelopeFor(10),
-      watermarkUs: 42n,
-      flowIds: Array.from({ length: 10 }, (_, i) => `flow-${i}`),
-    };
+    for (let i = 0; i < 10; i++) add(encoder, `{"n":${i * 1_000_000_000}}`, `flow-${i >> 1}`);
     for (const slots of [[7, 0, 3], [9], [1, 2, 4, 5, 6, 8]]) {
-      const file = encoder.write(Uint32Array.from(slots), envelope);
+      const file = await encoder.write(slots, 42n);
       expect(file.rows).toBe(slots.length);
       const { rows } = await duckdb.read(file.bytes);
       expect(rows.map((row) => Object.fromEntries(row))).toEqual(
         slots.map((slot) => ({
-          event_id: `id-${slot}`,
-          event_time: BigInt(slot) - 5n,
-          ingest_time: 1_700_000_000_000_000n + BigInt(slot) * 1_000n,
-          event_key: slot % 2 === 0 ? null : `key-${slot}`,
+          event_id: idOf(slot),
+          event_time: timeUsOf(slot),
+          ingest_time: BigInt(ingestMsOf(slot)) * 1_000n,
+          event_key: keyOf(slot),
           log_partition: 3n,
-          log_offset: 2n ** 31n - 2n + BigInt(slot),
+          log_offset: BigInt(offsetOf(slot)),
           watermark: 42n,
-          flow_id: `flow-${slot}`,
+          flow_id: `flow-${slot >> 1}`,
           n: BigInt(slot) * 1_000_000_000n,
           extra: null,
         })),
@@ -112,7 +107,7 @@ describe("a file", () => {
   ])("holds integers %s", async (_name, integers) => {
     const encoder = encoderOf({ n: { type: "integer" } });
     for (const integer of integers) add(encoder, `{"n":${integer}}`);
-    const file = encoder.write(upTo(integers.length), envelopeFor(integers.length));
+    const file = await encoder.write(upTo(integers.length));
     const { rows } = await duckdb.read(file.bytes);
     expect(rows.map((row) => row.get("n"))).toEqual(integers);
   });
@@ -127,7 +122,7 @@ describe("a file", () => {
       encoder.add(bytes, at, length);
       at += length + 1;
     }
-    const file = encoder.write(upTo(count), envelopeFor(count));
+    const file = await encoder.write(upTo(count));
     const { row_groups: groups, created_by: by } = metadataOf(file);
     expect(groups.map((group) => Number(group.num_rows))).toEqual([ROW_GROUP_ROWS, 1_000]);
     expect(new Set(groups.flatMap((group) => group.columns.map((chunk) => chunk.meta_data?.codec)))).toEqual(
@@ -164,7 +159,7 @@ describe("a file", () => {
     const encoder = encoderOf({ v: nested(COLUMN_DEPTH_MAX) });
     const halves = COLUMN_DEPTH_MAX / 2;
     add(encoder, `{"v":${'[{"a":'.repeat(halves)}7${"},null]".repeat(halves)}}`);
-    const file = encoder.write(upTo(1), envelopeFor(1));
+    const file = await encoder.write(upTo(1));
     const path = "[1]['a']".repeat(halves);
     const { types, rows } = await duckdb.read(
       file.bytes,
@@ -181,7 +176,7 @@ describe("a file", () => {
     const encoder = encoderOf({ s: { type: "object", properties } });
     add(encoder, '{"s":{"__proto__":"x"}}');
     add(encoder, '{"s":{"a":1}}');
-    const file = encoder.write(upTo(2), envelopeFor(2));
+    const file = await encoder.write(upTo(2));
     const { rows } = await duckdb.read(file.bytes, `SELECT s['__proto__'] AS p, s['a'] AS a FROM events`);
     expect(rows.map((row) => [row.get("p"), row.get("a")])).toEqual([
       ["x", null],
@@ -197,15 +192,15 @@ test("an encoder that was reset knows nothing of before", async () => {
   expect(encoder.rows).toBe(0);
   for (let i = 0; i < 3_000; i++) add(encoder, "{}");
   const { rows } = await duckdb.read(
-    encoder.write(upTo(3_000), envelopeFor(3_000)).bytes,
+    (await encoder.write(upTo(3_000))).bytes,
     "SELECT count(n) + count(l) + count(extra) AS left_over FROM events",
   );
   expect(rows[0]!.get("left_over")).toBe(0n);
 });
 
-test("a slot that was never filled is a bug", () => {
+test("a row that was never filled is a bug", async () => {
   const encoder = encoderOf({});
   add(encoder, "{}");
-  expect(() => encoder.write(Uint32Array.of(1), envelopeFor(2))).toThrow("no row slot 1");
-  expect(() => encoder.write(new Uint32Array(0), envelopeFor(1))).toThrow("at least one row");
+  await expect(async () => encoder.write([1])).rejects.toThrow("nobody scanned");
+  await expect(async () => encoder.write([])).rejects.toThrow("at least one row");
 });

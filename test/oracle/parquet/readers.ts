@@ -2,8 +2,8 @@
  * One reader per column type: moves a value from the scanner's text into its column's vector (`store`), or,
  * inside structs and lists, into `scanner.result` (`value`). JSON null never gets here.
  */
-import { assert, unreachable } from "../../core/assert.ts";
-import type { ColumnType } from "../../core/columns.ts";
+import { assert, unreachable } from "../../../core/assert.ts";
+import type { ColumnType } from "../../../core/columns.ts";
 import { ListReader, StructReader } from "./nested.ts";
 import type { Scanner } from "./scanner.ts";
 import { BooleanVector, DateVector, DoubleVector, LongVector, ValueVector, type Vector } from "./vector.ts";

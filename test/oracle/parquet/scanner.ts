@@ -6,8 +6,8 @@
  * Exactness: up to 15 digits are exact in a double and in each step below; whatever is longer, has an
  * exponent or a suspicious fraction takes the slow path through `decimal-text.ts`.
  */
-import type { ErrorCode } from "../../core/errors.ts";
-import { type ParsedTime, parseDate, parseTime, TIME_MALFORMED, TIME_OK } from "../../core/rfc3339.ts";
+import type { ErrorCode } from "../../../core/errors.ts";
+import { type ParsedTime, parseDate, parseTime, TIME_MALFORMED, TIME_OK } from "./rfc3339.ts";
 import { sameDecimal, scaledInteger } from "./decimal-text.ts";
 import { Extra } from "./extra.ts";
 import { endOfString, endOfValue, unescapeString } from "./json-text.ts";

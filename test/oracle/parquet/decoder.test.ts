@@ -2,9 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { planColumns } from "../../../core/columns.ts";
 import type { JsonSchema } from "../../../core/event-type.ts";
-import { compileDecoder } from "../../../lake/parquet/decoder.ts";
+import { compileDecoder } from "./decoder.ts";
 import { decodeValue, OneByOne } from "./decode-one.ts";
-import { eventTypeOf } from "./shapes.ts";
+import { eventTypeOf } from "../../lake/parquet/shapes.ts";
 
 const INTEGER: JsonSchema = { type: "integer" };
 const NUMBER: JsonSchema = { type: "number" };

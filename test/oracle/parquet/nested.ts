@@ -5,7 +5,7 @@
  * Surprising rule: structs become plain objects in which every field is an own property from the start, so
  * that a field named `__proto__` or `constructor` is a field like any other.
  */
-import { assert } from "../../core/assert.ts";
+import { assert } from "../../../core/assert.ts";
 import { pointerStep, unescapeString } from "./json-text.ts";
 import type { ValueReader } from "./readers.ts";
 import { FAILED, type Scanner } from "./scanner.ts";

@@ -1,8 +1,8 @@
 /** Decodes events one by one and shows what became of each, for cases that name one value. */
 import { planColumns } from "../../../core/columns.ts";
 import type { EventType, JsonSchema } from "../../../core/event-type.ts";
-import { compileDecoder, type Decoder } from "../../../lake/parquet/decoder.ts";
-import { eventTypeOf } from "./shapes.ts";
+import { compileDecoder, type Decoder } from "./decoder.ts";
+import { eventTypeOf } from "../../lake/parquet/shapes.ts";
 
 export interface Decoded {
   /** `code pointer` of a rejection. */

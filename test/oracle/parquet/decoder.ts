@@ -7,8 +7,8 @@
  * Given: well-formed UTF-8 JSON objects without duplicate keys, as the kernel's scan has established.
  */
 import { Buffer, isAscii } from "node:buffer";
-import { assert } from "../../core/assert.ts";
-import type { ColumnPlan, PayloadColumn } from "../../core/columns.ts";
+import { assert } from "../../../core/assert.ts";
+import type { ColumnPlan, PayloadColumn } from "../../../core/columns.ts";
 import { type Field, FieldsReader, SectionReader } from "./nested.ts";
 import { IgnoringReader, IgnoringTimeReader, readerOf } from "./readers.ts";
 import { type RejectionCode, Scanner } from "./scanner.ts";

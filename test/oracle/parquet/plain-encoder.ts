@@ -1,17 +1,18 @@
 /**
  * Events to Parquet files behind one interface: decode each event into a row slot, then write any of the
- * slots, in any order, with their envelope columns. The kernel's encoder will take this place; this one stays
- * as its oracle.
+ * slots, in any order, with their envelope columns. By another decoder and another writer than the kernel's, whose
+ * oracle it is.
  */
 import type { DecodedArray } from "hyparquet";
-import { assert } from "../../core/assert.ts";
-import type { Column, ColumnPlan } from "../../core/columns.ts";
+import { assert } from "../../../core/assert.ts";
+import type { Column, ColumnPlan } from "../../../core/columns.ts";
 import { compileDecoder, type Decoder, type Rejection } from "./decoder.ts";
-import { type Chunk, type EncodedFile, encodeFile, type FileColumn } from "./parquet-file.ts";
+import type { EncodedFile } from "../../../lake/parquet/encoded-file.ts";
+import { type Chunk, encodeFile, type FileColumn } from "../../../lake/parquet/parquet-file.ts";
 import { LongVector } from "./vector.ts";
 
 export type { Rejection } from "./decoder.ts";
-export type { EncodedFile } from "./parquet-file.ts";
+export type { EncodedFile } from "../../../lake/parquet/encoded-file.ts";
 
 /** What the log and landing know of each row, by row slot. */
 export interface EnvelopeColumns {
@@ -26,7 +27,7 @@ export interface EnvelopeColumns {
   readonly watermarkUs: bigint | null;
 }
 
-export interface EventEncoder {
+export interface PlainEncoder {
   /**
    * Decodes the event at `bytes[at, at + length)` into row slot `rows`.
    * @param bytes not to be changed before `reset`: they are read ahead
@@ -45,11 +46,11 @@ export interface EventEncoder {
   reset(): void;
 }
 
-export function createEventEncoder(plan: ColumnPlan): EventEncoder {
-  return new PlainEncoder(plan);
+export function createPlainEncoder(plan: ColumnPlan): PlainEncoder {
+  return new SlotWriter(plan);
 }
 
-class PlainEncoder implements EventEncoder {
+class SlotWriter implements PlainEncoder {
   readonly #plan: ColumnPlan;
   readonly #decoder: Decoder;
 

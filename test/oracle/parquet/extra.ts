@@ -3,7 +3,7 @@
  * Objects around a leftover are opened only once there is one; elements of lists are keyed by their index:
  * `{"items":{"1":{"note":"x"}}}`.
  */
-import { assert } from "../../core/assert.ts";
+import { assert } from "../../../core/assert.ts";
 
 export class Extra {
   #text = "";
