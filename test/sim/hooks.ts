@@ -12,7 +12,8 @@ const LIGHT = here("light-format.ts");
 const DOOR = product("workers/ingest/app.ts");
 const FILE_LOG = product("adapters/file/log.ts");
 const ROWS = product("lake/parquet/rows.ts");
-const WRITER = product("lake/parquet/writer.ts");
+const WRITER = product("test/oracle/parquet/plain-encoder.ts");
+const LANDING = product("workers/land/");
 const CHECKPOINT = product("lake/table/table-checkpoint.ts");
 
 /** By file name of what is imported: who gets what instead. */
@@ -21,6 +22,7 @@ const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefi
   hyparquet: (importer) => (importer === ROWS || importer === CHECKPOINT ? LIGHT : undefined),
   "hyparquet-writer": (importer) => (importer === CHECKPOINT ? LIGHT : undefined),
   "parquet-file.ts": (importer) => (importer === ROWS || importer === WRITER ? LIGHT : undefined),
+  "event-encoder.ts": (importer) => (importer.startsWith(LANDING) ? here("light-encoder.ts") : undefined),
   "lock.ts": (importer) => (importer === FILE_LOG ? here("light-lock.ts") : undefined),
   "commit-file.ts": (importer) =>
     importer.startsWith(product("lake/table/")) ? here("light-commit.ts") : undefined,

@@ -7,7 +7,8 @@
  */
 import type { Column } from "../../core/columns.ts";
 import { behind, handleOf } from "./handles.ts";
-import type { EncodedFile, FileColumn } from "../../lake/parquet/parquet-file.ts";
+import type { EncodedFile } from "../../lake/parquet/encoded-file.ts";
+import type { FileColumn } from "../../lake/parquet/parquet-file.ts";
 
 export const ROW_GROUP_ROWS = 122_880;
 export const DECOMPRESSORS: Readonly<Record<string, never>> = {};

@@ -55,6 +55,46 @@ export function judgeWinner(winner: TableCommit): Verdict {
   return winner.txns.some((txn) => txn.appId.startsWith("muara:")) ? "abandon" : "rebase";
 }
 
+interface Draft extends Omit<LedgerLine, "from" | "to"> {
+  readonly from: number;
+  to: number;
+  landed: number;
+  duplicates: number;
+  dead: number;
+}
+
+/** Counts a batch hour by hour, without touching a line for each record. @param fates [record] and more */
+function addToDrafts(
+  lines: Draft[],
+  { logId, topicId, partition, cursor }: LandedPartition,
+  batch: ReadBatch,
+  fates: Uint8Array,
+): void {
+  const { ingestMs, offsets, count } = batch;
+  for (let i = 0; i < count;) {
+    let line = lines.at(-1);
+    const startMs = ingestMs[i]!;
+    if (!line || startMs < line.hourMs || startMs >= line.hourMs + HOUR_MS) {
+      const from = line ? line.to : cursor;
+      const counts = { landed: 0, duplicates: 0, dead: 0, gap: 0 };
+      line = { logId, topicId, partition, hourMs: hourOf(startMs), from, to: from, ...counts };
+      lines.push(line);
+    }
+    const { hourMs } = line;
+    let landed = 0;
+    let duplicates = 0;
+    const begin = i;
+    for (; i < count && ingestMs[i]! >= hourMs && ingestMs[i]! < hourMs + HOUR_MS; i++) {
+      if (fates[i] === LANDED) landed++;
+      else if (fates[i] === DUPLICATE) duplicates++;
+    }
+    line.to = offsets[i - 1]! + 1;
+    line.landed += landed;
+    line.duplicates += duplicates;
+    line.dead += i - begin - landed - duplicates;
+  }
+}
+
 /** The ledger of one attempt: a line per partition and hour of acceptance, tiling [cursor, next) exactly. */
 export function ledgerOf(
   before: readonly LandedPartition[],
@@ -62,33 +102,11 @@ export function ledgerOf(
   batches: readonly ReadBatch[],
   judged: Judged,
 ): LedgerLine[] {
-  interface Draft extends Omit<LedgerLine, "from" | "to"> {
-    from: number;
-    to: number;
-    landed: number;
-    duplicates: number;
-    dead: number;
-  }
   const drafts: Draft[][] = before.map(() => []);
-  let row = 0;
+  let first = 0;
   for (const batch of batches) {
-    const lines = drafts[batch.partition]!;
-    const { logId, topicId, partition, cursor } = before[batch.partition]!;
-    let line = lines.at(-1);
-    for (let i = 0; i < batch.count; i++, row++) {
-      const ingestMs = batch.ingestMs[i]!;
-      if (!line || ingestMs < line.hourMs || ingestMs >= line.hourMs + HOUR_MS) {
-        const from = line ? line.to : cursor;
-        const counts = { landed: 0, duplicates: 0, dead: 0, gap: 0 };
-        line = { logId, topicId, partition, hourMs: hourOf(ingestMs), from, to: from, ...counts };
-        lines.push(line);
-      }
-      line.to = batch.offsets[i]! + 1;
-      const fate = judged.fates[row]!;
-      if (fate === LANDED) line.landed++;
-      else if (fate === DUPLICATE) line.duplicates++;
-      else line.dead++;
-    }
+    addToDrafts(drafts[batch.partition]!, before[batch.partition]!, batch, judged.fates.subarray(first));
+    first += batch.count;
   }
   drafts.forEach((lines, partition) => {
     const { logId, topicId, cursor, ingestMs } = before[partition]!;

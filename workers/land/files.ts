@@ -2,13 +2,11 @@
  * The files of one attempt: rows in (event time, partition, offset) order, one file per day of acceptance, and the
  * side rows.
  */
-import { Buffer } from "node:buffer";
 import {
   ABSENT,
   HEADER_AT,
   HEADER_LENGTH,
   headerOf,
-  KEY_LENGTH,
   keyOf,
   payloadOf,
   RECORD_WORDS,
@@ -20,7 +18,7 @@ import { hasReplayNote } from "../../core/replay.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
-import type { EnvelopeColumns, EventEncoder } from "../../lake/parquet/writer.ts";
+import type { EventEncoder } from "../../lake/parquet/event-encoder.ts";
 import { sidePath, writeSideFile, type SideRow } from "../../lake/side-file.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { DEAD, DUPLICATE, LANDED, type Judged } from "./judge.ts";
@@ -35,10 +33,6 @@ export interface FilePorts {
   readonly randomness: Randomness;
 }
 
-/** The JSON string behind `"flow_id":` in a header. */
-// oxlint-disable-next-line no-control-regex -- JSON strings have none
-const FLOW_ID = /"flow_id":("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*")/;
-
 const decoder = new TextDecoder();
 
 /** Writes what landed. @returns one `add` per day of acceptance; none when nothing landed */
@@ -46,19 +40,16 @@ export async function writeDataFiles(
   ports: FilePorts,
   table: string,
   encoder: EventEncoder,
-  batches: readonly ReadBatch[],
   judged: Judged,
   state: LandingState,
 ): Promise<AddFile[]> {
-  if (encoder.rows === 0) return [];
-  const envelope = envelopeOf(encoder.rows, batches, judged, state.watermarkMs);
+  const watermarkUs = state.watermarkMs === undefined ? null : BigInt(state.watermarkMs) * 1_000n;
+  const envelope = { eventTimesUs: judged.timesUs, ingestMs: judged.ingestMs, watermarkUs };
+  const turn = (): Promise<void> => ports.clock.sleep(0);
   const files: AddFile[] = [];
   for (const [day, rows] of rowsByDay(judged)) {
     const ordered = ports.kernel.order(judged.timesUs, rows);
-    const encoded = encoder.write(
-      ordered.map((row) => judged.slots[row]!),
-      envelope,
-    );
+    const encoded = await encoder.write(ordered, envelope, turn);
     const date = new Date(day * DAY_MS).toISOString().slice(0, 10);
     const path = dataFilePath({ [INGEST_DATE]: date }, ports.randomness.uuid());
     await ports.store.put(`${table}/${path}`, encoded.bytes);
@@ -83,6 +74,7 @@ export interface SideFile {
 export async function writeSideRows(
   ports: FilePorts,
   table: string,
+  encoder: EventEncoder,
   batches: readonly ReadBatch[],
   judged: Judged,
   state: LandingState,
@@ -93,7 +85,7 @@ export async function writeSideRows(
     const word = i * RECORD_WORDS;
     const isReplay = hasReplayNote(batch.bytes, batch.index[word + HEADER_AT]!, headerLength(batch, word));
     if (judged.fates[row] === LANDED && !isReplay) return;
-    const side = sideRow(ports.kernel, batch, i, judged, row, state);
+    const side = sideRow(ports.kernel, encoder, batch, i, judged, row, state);
     if (judged.fates[row] !== LANDED) rows.push(side);
     if (!isReplay) return;
     rows.push(replayRow(batch, i, side));
@@ -118,6 +110,7 @@ function replayRow(batch: ReadBatch, i: number, side: SideRow): SideRow {
 
 function sideRow(
   kernel: Kernel,
+  encoder: EventEncoder,
   batch: ReadBatch,
   i: number,
   judged: Judged,
@@ -133,7 +126,7 @@ function sideRow(
   return {
     kind: isDead ? "dead" : "duplicate",
     fate: isDead ? "dead_letter" : fate === DUPLICATE ? "duplicate" : "landed",
-    event_id: judged.eventIds[row] ?? null,
+    event_id: encoder.eventId(row),
     log_id: logId,
     topic_id: topicId,
     log_partition: BigInt(batch.partition),
@@ -165,53 +158,6 @@ function rowsByDay({ fates, ingestMs }: Judged): Map<number, Uint32Array> {
     of.rows[of.count++] = row;
   }
   return new Map([...days].map(([number, { rows, count }]) => [number, rows.subarray(0, count)]));
-}
-
-function envelopeOf(
-  slots: number,
-  batches: readonly ReadBatch[],
-  judged: Judged,
-  watermarkMs: number | undefined,
-): EnvelopeColumns {
-  const eventIds = new Array<string>(slots);
-  const keys = new Array<string | null>(slots);
-  const flowIds = new Array<string | null>(slots);
-  const eventTimesUs = new BigInt64Array(slots);
-  const ingestMs = new Float64Array(slots);
-  const partitions = new Int32Array(slots);
-  const offsets = new Float64Array(slots);
-  const flowIdOf = flowIdReader();
-  eachRow(batches, (batch, i, row) => {
-    if (judged.fates[row] !== LANDED) return;
-    const slot = judged.slots[row]!;
-    eventIds[slot] = judged.eventIds[row]!;
-    keys[slot] =
-      batch.index[i * RECORD_WORDS + KEY_LENGTH] === ABSENT ? null : decoder.decode(keyOf(batch, i)!);
-    flowIds[slot] = judged.flowIds[row] ?? flowIdOf(batch, i);
-    eventTimesUs[slot] = judged.timesUs[row]!;
-    ingestMs[slot] = judged.ingestMs[row]!;
-    partitions[slot] = batch.partition;
-    offsets[slot] = batch.offsets[i]!;
-  });
-  const watermarkUs = watermarkMs === undefined ? null : BigInt(watermarkMs) * 1_000n;
-  return { eventIds, eventTimesUs, ingestMs, keys, partitions, offsets, flowIds, watermarkUs };
-}
-
-/** The flow id in a record's header. Records of one request have the same header, so the last answer mostly fits. */
-function flowIdReader(): (batch: ReadBatch, i: number) => string | null {
-  let last: Buffer = Buffer.alloc(0);
-  let lastFlowId: string | null = null;
-  return (batch, i) => {
-    const { index, bytes } = batch;
-    const at = index[i * RECORD_WORDS + HEADER_AT]!;
-    const length = index[i * RECORD_WORDS + HEADER_LENGTH]!;
-    if (length === ABSENT || length === 0) return null;
-    if (length === last.length && last.compare(bytes, at, at + length) === 0) return lastFlowId;
-    last = Buffer.from(bytes.buffer, bytes.byteOffset + at, length);
-    const match = FLOW_ID.exec(last.toString());
-    lastFlowId = match ? (JSON.parse(match[1]!) as string) : null;
-    return lastFlowId;
-  };
 }
 
 /** Visits every record with its row number. */

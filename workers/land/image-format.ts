@@ -9,7 +9,7 @@ const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}
 const count = z.int().nonnegative();
 
 const headingSchema = z.strictObject({
-  format: z.literal("muara state image 1"),
+  format: z.literal("muara state image 2"),
   /** Of the Delta table. */
   tableId: z.string(),
   version: count,
@@ -26,12 +26,17 @@ const headingSchema = z.strictObject({
       name: z.string().regex(/^[0-9a-f-]{36}\.ids$/),
       bytes: count,
       sha256: hex(64),
+      /** Sealed ones, oldest first, as `IdentitySet.exportPart` gives them. */
+      parts: z.array(
+        z.strictObject({ name: z.string().regex(/^[0-9a-f-]{36}\.part$/), bytes: count, sha256: hex(64) }),
+      ),
     }),
   ),
 });
 
 export type ImageHeading = z.infer<typeof headingSchema>;
 export type ImageGeneration = ImageHeading["generations"][number];
+export type ImagePart = ImageGeneration["parts"][number];
 
 export function encodeHeading(heading: ImageHeading): Uint8Array {
   const text = JSON.stringify(heading);

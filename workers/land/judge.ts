@@ -2,29 +2,27 @@
  * Decides the fate of every record of an attempt: landed, duplicate or dead letter.
  *
  * The order matters and is part of the protocol: a record whose id is already in the table is a duplicate, good or
- * bad; only what really lands enters the id set. Whether a value fits its column is known only after decoding, so
- * rejected rows are taken back: the tentative ids are undone, the rows marked, and the ids admitted again. A
- * corrected resend behind a bad event of the same id therefore lands.
+ * bad; only what really lands enters the id set. The scan already knows whether each value fits its column, so a bad
+ * event's id is never admitted, and a corrected resend behind it lands.
+ *
+ * What a sealed part of the id set leaves open, the lake settles before anything is admitted: a maybe never decides.
  */
 import type { Clock } from "../../core/clock.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { envelopePaths, type EnvelopePaths, type EventType } from "../../core/event-type.ts";
 import { FLAG_MALFORMED, FLAG_MISSING, FLAG_UUID, FLAG_WRONG_TYPE } from "../../core/kernel-abi.ts";
-import type { ScanPath, ScanPlan } from "../../core/kernel-plan.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
-import { ADMIT_DUPLICATE, type IdentitySet } from "../../core/kernel-set.ts";
+import { ADMIT_DUPLICATE, ADMIT_UNSETTLED, type IdentitySet, SETTLED_NEW } from "../../core/kernel-set.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { LandedPartition } from "../../core/landed.ts";
-import { PAYLOAD_AT, PAYLOAD_LENGTH, payloadOf, RECORD_WORDS, type ReadBatch } from "../../core/record.ts";
-import type { EventEncoder } from "../../lake/parquet/writer.ts";
+import { payloadOf, type ReadBatch } from "../../core/record.ts";
+import type { EventEncoder } from "../../lake/parquet/event-encoder.ts";
+import type { Unsettled } from "./settle.ts";
 import { TextReader } from "./text-reader.ts";
 
 export const LANDED = 1;
 export const DUPLICATE = 2;
 export const DEAD = 3;
-
-/** Rows decoded before the event loop gets a turn: the door must not wait for a backlog. */
-const ROWS_PER_TURN = 2_000;
 
 export interface DeadReason {
   readonly code: ErrorCode;
@@ -37,16 +35,10 @@ export interface DeadReason {
 export interface Judged {
   /** [rows] LANDED, DUPLICATE or DEAD. */
   readonly fates: Uint8Array;
-  /** [rows] row slot in the encoder; -1 where it does not land. */
-  readonly slots: Int32Array;
   /** [rows] event time, µs since 1970 UTC. */
   readonly timesUs: BigInt64Array;
   /** [rows] ms since 1970 UTC; never decreasing within a partition, whatever the log says. */
   readonly ingestMs: Float64Array;
-  /** [rows] null where the event has none that could be read. */
-  readonly eventIds: readonly (string | null)[];
-  /** [rows] null where the event itself names none. */
-  readonly flowIds: readonly (string | null)[];
   /** By row: why it is dead. */
   readonly reasons: ReadonlyMap<number, DeadReason>;
 }
@@ -59,23 +51,24 @@ export interface Seen {
   readonly witness: bigint;
 }
 
+/** Asks the lake. @returns [record] SETTLED_IN_LAKE or SETTLED_NEW */
+export type Settle = (unsettled: Unsettled) => Promise<Uint8Array>;
+
 export interface JudgeOptions {
-  readonly eventBytes: number;
-  readonly depth: number;
   readonly skewMs: number;
 }
 
 interface Rows {
   readonly count: number;
-  /** [rows] 1 where the scan, the envelope or the decoder condemns it. */
+  /** [rows] 1 where the scan, the envelope or a column condemns it. */
   readonly bad: Uint8Array;
   /** [rows] 1 where the event is readable and has an id. */
   readonly hasId: Uint8Array;
+  /** [rows] SETTLED_*: the lake does not change while an attempt is judged. */
+  readonly settled: Uint8Array;
   readonly identities: BigUint64Array;
   readonly timesUs: BigInt64Array;
   readonly ingestMs: Float64Array;
-  readonly eventIds: (string | null)[];
-  readonly flowIds: (string | null)[];
   readonly reasons: Map<number, DeadReason>;
 }
 
@@ -87,14 +80,6 @@ export class Judge {
   readonly #secret: Uint8Array;
   readonly #encoder: EventEncoder;
   readonly #paths: EnvelopePaths;
-  readonly #plan: ScanPlan;
-  /** Places of the envelope's paths in the plan; -1 where the type has none. */
-  readonly #places: {
-    readonly id: number;
-    readonly time: number;
-    readonly eventType: number;
-    readonly flowId: number;
-  };
 
   constructor(
     services: { readonly kernel: Kernel; readonly clock: Clock },
@@ -110,42 +95,21 @@ export class Judge {
     this.#secret = secret;
     this.#encoder = encoder;
     this.#paths = envelopePaths(type);
-    const paths: ScanPath[] = [];
-    const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"]): number =>
-      keys ? paths.push({ keys, kind }) - 1 : -1;
-    this.#places = {
-      id: place(this.#paths.id, "id"),
-      time: place(this.#paths.time, "time"),
-      eventType: place(this.#paths.eventType, "text"),
-      flowId: place(this.#paths.flowId, "text"),
-    };
-    this.#plan = this.#kernel.plan(paths, { maxBytes: options.eventBytes, maxDepth: options.depth });
   }
 
-  /** Frees the scan plan. */
-  discard(): void {
-    this.#plan.destroy();
-  }
-
-  /** @param partitions [partition] the state before the attempt. Leaves the landing ids tentative in `ids`. */
+  /**
+   * Leaves the landing ids tentative in `ids`.
+   * @param partitions [partition] the state before the attempt
+   * @param settle asks the lake that `ids` stands for; without a lake nothing is in it
+   */
   async decide(
     batches: readonly ReadBatch[],
     partitions: readonly LandedPartition[],
     ids: IdentitySet,
+    settle?: Settle,
   ): Promise<Judged> {
     const rows = await this.#scan(batches, partitions);
-    const slots = new Int32Array(rows.count).fill(-1);
-    for (;;) {
-      const fates = this.#admit(rows, ids);
-      const rejected = await this.#decode(batches, rows, slots, (row) => fates[row] === LANDED);
-      if (rejected.length === 0) return { ...rows, fates, slots };
-      ids.undo();
-      if (this.#places.id < 0) continue;
-      // What was taken for their duplicates may land now. Decoding it first makes the next round the last one,
-      // however often a bad event was resent.
-      const orphaned = new Set(rejected.map((row) => rows.identities[row * 2]!));
-      await this.#decode(batches, rows, slots, (row) => orphaned.has(rows.identities[row * 2]!));
-    }
+    return { ...rows, fates: await this.#admit(rows, ids, settle) };
   }
 
   /** @returns [partition] undefined where the attempt read nothing of it */
@@ -180,11 +144,10 @@ export class Judge {
       count,
       bad: new Uint8Array(count),
       hasId: new Uint8Array(count),
+      settled: new Uint8Array(count),
       identities: new BigUint64Array(count * 2),
       timesUs: new BigInt64Array(count),
       ingestMs: new Float64Array(count),
-      eventIds: new Array<string | null>(count),
-      flowIds: new Array<string | null>(count),
       reasons: new Map(),
     };
     let row = 0;
@@ -204,9 +167,10 @@ export class Judge {
   }
 
   #scanBatch(batch: ReadBatch, partition: LandedPartition, rows: Rows, first: number): void {
-    const scan = this.#kernel.scanRecords(this.#plan, batch, this.#secret);
+    const place = `${partition.logId}/${partition.topicId}/${batch.partition}/`;
+    const { scan, rejections } = this.#encoder.scan(batch, this.#secret, place);
     const { verdicts, errorAt } = scan;
-    const { id, time } = this.#places;
+    const { id, time } = this.#encoder.places;
     for (let i = 0; i < batch.count; i++) {
       const verdict = verdicts[i]!;
       if (verdict !== 0)
@@ -214,18 +178,14 @@ export class Judge {
     }
     if (id >= 0) rows.identities.set(scan.identities(id), first * 2);
     this.#checkEnvelope(scan, rows, first);
+    for (const [i, { code, pointer, detail }] of rejections) condemn(rows, first + i, code, pointer, detail);
     if (time >= 0) rows.timesUs.set(scan.timesUs(time), first);
     for (let row = first; row < first + batch.count; row++)
       if (time < 0 || rows.bad[row]) rows.timesUs[row] = BigInt(rows.ingestMs[row]!) * 1_000n;
-    if (id < 0) {
-      const place = `${partition.logId}/${partition.topicId}/${batch.partition}/`;
-      for (let i = 0; i < batch.count; i++) rows.eventIds[first + i] = place + batch.offsets[i]!;
-    }
-    this.#copyTexts(scan, rows, first);
   }
 
   #checkEnvelope(scan: Scan, rows: Rows, first: number): void {
-    const { id, time, eventType } = this.#places;
+    const { id, time, eventType } = this.#encoder.places;
     if (id >= 0)
       this.#checkFlags(scan, id, rows, first, "event.id_missing", "event.id_malformed", this.#paths.id!);
     if (time >= 0)
@@ -263,7 +223,7 @@ export class Judge {
     path: readonly string[],
   ): void {
     const { flags } = scan.field(place);
-    const isId = place === this.#places.id;
+    const isId = place === this.#encoder.places.id;
     const needsUuid = isId && this.#paths.idMustBeUuid;
     for (let i = 0; i < scan.count; i++) {
       const flag = flags[i]!;
@@ -277,60 +237,45 @@ export class Judge {
     }
   }
 
-  /** Ids and flow ids as text: the only strings made per row, since they are columns. */
-  #copyTexts(scan: Scan, rows: Rows, first: number): void {
-    const { id, flowId } = this.#places;
-    if (id >= 0) {
-      const texts = new TextReader(scan, id);
-      for (let i = 0; i < scan.count; i++) rows.eventIds[first + i] = texts.read(i);
-    }
-    if (flowId >= 0) {
-      const texts = new TextReader(scan, flowId);
-      for (let i = 0; i < scan.count; i++) rows.flowIds[first + i] = texts.read(i);
-    }
-  }
-
-  #admit(rows: Rows, ids: IdentitySet): Uint8Array {
+  async #admit(rows: Rows, ids: IdentitySet, settle: Settle | undefined): Promise<Uint8Array> {
     const fates = new Uint8Array(rows.count);
-    if (this.#places.id < 0) {
+    if (this.#encoder.places.id < 0) {
       // Known by their place in the log, which the cursor protects: no two rows share one.
       for (let row = 0; row < rows.count; row++) fates[row] = rows.bad[row] ? DEAD : LANDED;
       return fates;
     }
-    const answers = ids.admit(rows.count, rows.identities, rows.ingestMs, rows.bad);
+    const answers = await admitSettled(rows, ids, settle);
     for (let row = 0; row < rows.count; row++) {
       if (rows.bad[row]) fates[row] = answers[row] === ADMIT_DUPLICATE && rows.hasId[row] ? DUPLICATE : DEAD;
       else fates[row] = answers[row] === ADMIT_DUPLICATE ? DUPLICATE : LANDED;
     }
     return fates;
   }
+}
 
-  /** Decodes the selected good rows that have no slot yet. @returns rows that the decoder rejected: now bad */
-  async #decode(
-    batches: readonly ReadBatch[],
-    rows: Rows,
-    slots: Int32Array,
-    isSelected: (row: number) => boolean,
-  ): Promise<number[]> {
-    const rejected: number[] = [];
-    let row = -1;
-    let turn = 0;
-    for (const batch of batches) {
-      for (let i = 0; i < batch.count; i++) {
-        row++;
-        if (rows.bad[row] || slots[row]! >= 0 || !isSelected(row)) continue;
-        if (++turn % ROWS_PER_TURN === 0) await this.#clock.sleep(0);
-        const at = batch.index[i * RECORD_WORDS + PAYLOAD_AT]!;
-        const slot = this.#encoder.rows;
-        const rejection = this.#encoder.add(batch.bytes, at, batch.index[i * RECORD_WORDS + PAYLOAD_LENGTH]!);
-        if (!rejection) slots[row] = slot;
-        else {
-          condemn(rows, row, rejection.code, rejection.pointer, rejection.detail);
-          rejected.push(row);
-        }
-      }
+/** Each round settles at least one record more. */
+async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undefined): Promise<Uint8Array> {
+  const { count, identities, ingestMs, bad, hasId, settled } = rows;
+  for (;;) {
+    const answers = ids.admit(count, identities, ingestMs, bad, settled);
+    const open: number[] = [];
+    for (let row = 0; row < count; row++) {
+      if (answers[row] !== ADMIT_UNSETTLED) continue;
+      if (hasId[row] && settle) open.push(row);
+      else settled[row] = SETTLED_NEW; // what has no id is in no lake
     }
-    return rejected;
+    if (open.length > 0) {
+      const some = {
+        count: open.length,
+        identities: BigUint64Array.from(
+          open.flatMap((row) => [identities[row * 2]!, identities[row * 2 + 1]!]),
+        ),
+        ingestMs: Float64Array.from(open, (row) => ingestMs[row]!),
+      };
+      const spans = ids.locate(some.count, some.identities, some.ingestMs);
+      const found = await settle!({ ...some, spans });
+      open.forEach((row, i) => (settled[row] = found[i]!));
+    } else if (!answers.includes(ADMIT_UNSETTLED)) return answers;
   }
 }
 

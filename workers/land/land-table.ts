@@ -22,6 +22,7 @@ import { ensureTable, missingColumns } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
+import type { Unsettled } from "./settle.ts";
 import { slowestIngestMs } from "./slowest.ts";
 import { stateOf, verifyWitnesses, type LandingState } from "./state.ts";
 import { TableIdentities } from "./table-identities.ts";
@@ -87,6 +88,11 @@ export class LandTable {
 
   get ids(): IdentitySet {
     return this.#identities.ids;
+  }
+
+  /** Asks the lake what sealed parts of the id set leave open. */
+  settle(unsettled: Unsettled): Promise<Uint8Array> {
+    return this.#identities.settle(this.#state, unsettled);
   }
 
   get state(): LandingState {

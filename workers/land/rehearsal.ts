@@ -3,12 +3,12 @@
  * empty id set. It knows nothing of what has landed before, so a duplicate is one among the payloads themselves.
  */
 import type { Clock } from "../../core/clock.ts";
-import { planColumns } from "../../core/columns.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import { freshPartition } from "../../core/landed.ts";
 import { packRecords, type ReadBatch } from "../../core/record.ts";
-import { createEventEncoder } from "../../lake/parquet/writer.ts";
+import { createEventEncoder } from "../../lake/parquet/event-encoder.ts";
+import { ZSTD } from "../../lake/parquet/zstd.ts";
 import { DEAD, type DeadReason, DUPLICATE, Judge, type JudgeOptions } from "./judge.ts";
 
 export interface Rehearsed {
@@ -25,11 +25,12 @@ const SECRET = new Uint8Array(16);
 /** @returns [payload] */
 export async function rehearse(
   services: { readonly kernel: Kernel; readonly clock: Clock },
-  options: JudgeOptions,
+  options: JudgeOptions & { readonly eventBytes: number; readonly depth: number },
   type: EventType,
   payloads: readonly Uint8Array[],
 ): Promise<Rehearsed[]> {
-  const encoder = createEventEncoder(planColumns(type));
+  const limits = { maxBytes: options.eventBytes, maxDepth: options.depth };
+  const encoder = createEventEncoder(services.kernel, type, limits, ZSTD);
   const ids = services.kernel.createIdentitySet();
   const judge = new Judge(services, options, type, SECRET, encoder);
   const partition = freshPartition("-", "-", 0);
@@ -38,13 +39,12 @@ export async function rehearse(
     return payloads.map((_, row) => ({
       fate:
         judged.fates[row] === DEAD ? "dead_letter" : judged.fates[row] === DUPLICATE ? "duplicate" : "landed",
-      eventId: judged.eventIds[row] ?? null,
+      eventId: encoder.eventId(row),
       reason: judged.reasons.get(row),
     }));
   } finally {
-    judge.discard();
     ids.destroy();
-    encoder.reset();
+    encoder.destroy();
   }
 }
 

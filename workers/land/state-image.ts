@@ -19,6 +19,7 @@ import {
   encodeHeading,
   type ImageGeneration,
   type ImageHeading,
+  type ImagePart,
   sha256,
 } from "./image-format.ts";
 
@@ -45,8 +46,8 @@ export interface ImageTable {
 export class StateImages {
   readonly #ports: ImagePorts;
   readonly #tableId: string;
-  /** By number: what of the present set is stored already. */
-  #stored = new Map<number, { readonly stamp: bigint; readonly generation: ImageGeneration }>();
+  /** By stamp: what of the present set is stored already. */
+  #stored = new Map<bigint, ImagePart>();
 
   constructor(ports: ImagePorts, table: string, tableId: string) {
     this.#ports = { ...ports, logger: ports.logger.with({ table }) };
@@ -81,8 +82,9 @@ export class StateImages {
       const { tableId, version } = table;
       const { horizonMs, generationMs } = ids;
       const fingerprint = fingerprintOf(this.#ports.kernel, table.secret);
-      const format = "muara state image 1" as const;
+      const format = "muara state image 2" as const;
       const generations = await this.#saveGenerations(ids);
+      if (!generations) return false;
       const heading = {
         format,
         tableId,
@@ -135,34 +137,68 @@ export class StateImages {
   async #fill(ids: IdentitySet, image: ImageHeading): Promise<string | undefined> {
     ids.clear();
     this.#stored.clear();
-    for (const { number, name, bytes: size, sha256: digest } of image.generations) {
-      const bytes = await this.#ports.state.get(this.#pathOf(name));
-      if (!bytes) return `${name} is missing`;
-      if (bytes.length !== size || size % 20 !== 0 || sha256(bytes) !== digest) return `${name} is damaged`;
-      if (!ids.importGeneration(number, bytes)) return `${name} does not fit`;
+    for (const generation of image.generations) {
+      const { number, name, parts } = generation;
+      for (const part of parts) {
+        const bytes = await this.#read(part);
+        if (typeof bytes === "string") return bytes;
+        if (!ids.importPart(number, bytes)) return `${part.name} does not fit`;
+      }
+      const entries = await this.#read(generation);
+      if (typeof entries === "string") return entries;
+      if (entries.length % 20 !== 0 || !ids.importGeneration(number, entries)) return `${name} does not fit`;
     }
-    for (const { number, stamp } of ids.generations()) {
-      const generation = image.generations.find((one) => one.number === number);
-      if (generation) this.#stored.set(number, { stamp, generation });
-    }
+    this.#noteStored(ids, image);
     return undefined;
   }
 
-  async #saveGenerations(ids: IdentitySet): Promise<ImageGeneration[]> {
-    const stored = new Map<number, { stamp: bigint; generation: ImageGeneration }>();
-    for (const [place, { number, stamp }] of ids.generations().entries()) {
-      const known = this.#stored.get(number);
-      if (known?.stamp === stamp) {
-        stored.set(number, known);
-        continue;
+  /** What lies under a name, or what is wrong with it. */
+  async #read({ name, bytes: size, sha256: digest }: ImagePart): Promise<Uint8Array | string> {
+    const bytes = await this.#ports.state.get(this.#pathOf(name));
+    if (!bytes) return `${name} is missing`;
+    return bytes.length === size && sha256(bytes) === digest ? bytes : `${name} is damaged`;
+  }
+
+  /** What the image filled the set with need not be written again; but less memory than it was made with changes it. */
+  #noteStored(ids: IdentitySet, image: ImageHeading): void {
+    for (const [place, { number, size, stamp }] of ids.generations().entries()) {
+      const generation = image.generations.find((one) => one.number === number);
+      const parts = ids.parts(place).toReversed();
+      if (!generation || parts.length !== generation.parts.length || size * 20 !== generation.bytes) continue;
+      const isSame = parts.every(({ bytes }, i) => bytes + 20 === generation.parts[i]!.bytes);
+      if (!isSame) continue;
+      this.#stored.set(stamp, generation);
+      for (const [i, part] of parts.entries()) this.#stored.set(part.stamp, generation.parts[i]!);
+    }
+  }
+
+  /** @returns undefined where the set was sealed meanwhile, for the sake of others: then there is no image this time */
+  async #saveGenerations(ids: IdentitySet): Promise<ImageGeneration[] | undefined> {
+    const stored = new Map<bigint, ImagePart>();
+    const generations: ImageGeneration[] = [];
+    const before = stampsOf(ids).join();
+    const save = async (stamp: bigint, kind: string, exportBytes: () => Uint8Array): Promise<boolean> => {
+      const known = this.#stored.get(stamp);
+      if (known) stored.set(stamp, known);
+      else {
+        const bytes = exportBytes();
+        const name = `${this.#ports.randomness.uuid()}.${kind}`;
+        await this.#ports.state.put(this.#pathOf(name), bytes);
+        stored.set(stamp, { name, bytes: bytes.length, sha256: sha256(bytes) });
       }
-      const bytes = ids.exportGeneration(place);
-      const name = `${this.#ports.randomness.uuid()}.ids`;
-      await this.#ports.state.put(this.#pathOf(name), bytes);
-      stored.set(number, { stamp, generation: { number, name, bytes: bytes.length, sha256: sha256(bytes) } });
+      return stampsOf(ids).join() === before;
+    };
+    for (const [place, { number, stamp }] of ids.generations().entries()) {
+      if (!(await save(stamp, "ids", () => ids.exportGeneration(place)))) return undefined;
+      const parts: ImagePart[] = [];
+      for (const [index, part] of [...ids.parts(place).entries()].toReversed()) {
+        if (!(await save(part.stamp, "part", () => ids.exportPart(place, index)))) return undefined;
+        parts.push(plain(stored.get(part.stamp)!));
+      }
+      generations.push({ number, ...plain(stored.get(stamp)!), parts });
     }
     this.#stored = stored;
-    return [...stored.values()].map(({ generation }) => generation);
+    return generations;
   }
 
   /** Leaves the image just written, the one before it, and what these two name. */
@@ -175,7 +211,7 @@ export class StateImages {
     const named = new Set(
       images.flatMap(({ version, generations }) => [
         headingName(version),
-        ...generations.map(({ name }) => name),
+        ...generations.flatMap(({ name, parts }) => [name, ...parts.map((part) => part.name)]),
       ]),
     );
     for (const { path } of await state.list(this.#tableId))
@@ -200,6 +236,17 @@ export class StateImages {
   #pathOf(name: string): string {
     return `${this.#tableId}/${name}`;
   }
+}
+
+/** All that a set holds, in a form that changes when it does. */
+function stampsOf(ids: IdentitySet): bigint[] {
+  return ids
+    .generations()
+    .flatMap(({ stamp }, place) => [stamp, ...ids.parts(place).map((part) => part.stamp)]);
+}
+
+function plain({ name, bytes, sha256: digest }: ImagePart): ImagePart {
+  return { name, bytes, sha256: digest };
 }
 
 function headingName(version: number): string {

@@ -9,6 +9,7 @@ import type { TableLog } from "../../core/ports/table-log.ts";
 import { secretOf } from "../../lake/id-key.ts";
 import { rebuildIdentities, rollForward } from "./identities.ts";
 import { type Lineage, readWriting } from "./lineage.ts";
+import { LakeLookup, type Unsettled } from "./settle.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { type ImageTable, StateImages } from "./state-image.ts";
 import type { LandingState } from "./state.ts";
@@ -27,6 +28,7 @@ export class TableIdentities {
   readonly #table: string;
   readonly #log: TableLog;
   readonly #images: StateImages | undefined;
+  readonly #lake: LakeLookup;
   /** Whether the type has ids of its own: without, none ever repeats. */
   readonly #hasIds: boolean;
   /** Since the newest image. */
@@ -41,6 +43,7 @@ export class TableIdentities {
     this.#hasIds = envelopePaths(type).id !== undefined;
     const { state } = ports;
     this.#images = state && new StateImages({ ...ports, state }, type.name, tableId);
+    this.#lake = new LakeLookup(ports, type.name, options.horizonMs);
     this.ids = ports.kernel.createIdentitySet(options);
   }
 
@@ -68,8 +71,16 @@ export class TableIdentities {
   async follow(before: LandingState, after: LandingState): Promise<void> {
     if (!this.#hasIds) return;
     const rolled = await this.#roll(before.snapshot.version, after);
-    if (rolled === undefined) await rebuildIdentities(this.#ports, this.ids, this.#table, after);
+    if (rolled === undefined) {
+      this.#lake.forget();
+      await rebuildIdentities(this.#ports, this.ids, this.#table, after);
+    }
     this.#newCommits += rolled ?? IMAGE_COMMITS;
+  }
+
+  /** What sealed parts leave open, exactly. @param state that the set is at */
+  settle(state: LandingState, unsettled: Unsettled): Promise<Uint8Array> {
+    return this.#lake.settle(state.snapshot, unsettled);
   }
 
   /** Notes a commit of ours. */

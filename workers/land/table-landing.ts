@@ -8,9 +8,9 @@ import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { LandedPartition } from "../../core/landed.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
-import { planColumns } from "../../core/columns.ts";
 import { advanceWatermark, idleWatermark } from "../../core/watermark.ts";
-import { createEventEncoder, type EventEncoder } from "../../lake/parquet/writer.ts";
+import { createEventEncoder, type EventEncoder } from "../../lake/parquet/event-encoder.ts";
+import { ZSTD } from "../../lake/parquet/zstd.ts";
 import { countLedger, landChange, ledgerOf, type LandInfo } from "./change.ts";
 import { writeDataFiles, writeSideRows } from "./files.ts";
 import { gather, type Gathered } from "./gather.ts";
@@ -55,7 +55,8 @@ export class TableLanding {
     this.#type = type;
     this.#stream = stream;
     this.#table = table;
-    this.#encoder = createEventEncoder(planColumns(type));
+    const limits = { maxBytes: options.eventBytes, maxDepth: options.depth };
+    this.#encoder = createEventEncoder(ports.kernel, type, limits, ZSTD);
     this.#judge = new Judge(ports, options, type, table.secret, this.#encoder);
     this.#still = new StillTimer(stream.partitions);
     this.#lastCommitMs = ports.clock.monotonicMs();
@@ -100,7 +101,7 @@ export class TableLanding {
   /** Frees the kernel's memory. The landing must not be used afterwards. */
   discard(): void {
     this.#table.discard();
-    this.#judge.discard();
+    this.#encoder.destroy();
   }
 
   /** What the log holds behind the cursors, and whether that is enough for a commit as large as commits get. */
@@ -145,7 +146,9 @@ export class TableLanding {
     }
     if (gathered.count > 0)
       this.#eventBytes = gathered.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) / gathered.count;
-    const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids);
+    const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
+      this.#table.settle(unsettled),
+    );
     const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
     return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false), isCommitted };
   }
@@ -174,9 +177,9 @@ export class TableLanding {
       };
     });
     const watermarkMs = advanceWatermark(state.watermarkMs, after, this.#options.disorderMs);
-    const add = await writeDataFiles(this.#ports, this.#type.name, this.#encoder, batches, judged, state);
+    const add = await writeDataFiles(this.#ports, this.#type.name, this.#encoder, judged, state);
     // Before the commit: a crash between the two leaves a file that nobody names, never a commit without its file.
-    const side = await writeSideRows(this.#ports, this.#type.name, batches, judged, state);
+    const side = await writeSideRows(this.#ports, this.#type.name, this.#encoder, batches, judged, state);
     const replays = side.replays > 0 ? { replays: side.replays } : {};
     const info: LandInfo = {
       kind: "land",

@@ -1,0 +1,219 @@
+/**
+ * Settles what sealed parts of an id set leave open: whether the lake has the same id within the horizon. The answer
+ * comes from the id columns of the files whose ingest times the parts point to, and from the ids of removed rows; it is
+ * exact, to the millisecond at the horizon's edge.
+ *
+ * The surprising rule: what is asked for costs a scan of those id columns, however few are asked for. So one batch asks
+ * once for all of it, and what was found is remembered for a while: resends come in heaps. Nothing is remembered of
+ * what was not found, since it may land.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { INGEST_DATE } from "../../core/columns.ts";
+import { SETTLED_IN_LAKE, SETTLED_NEW } from "../../core/kernel-set.ts";
+import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
+import { secretOf } from "../../lake/id-key.ts";
+import { type IdentityPorts, type IdentityRows, visitIdentities } from "../../lake/identity-rows.ts";
+import { readRemovedIds } from "../../lake/removed-ids.ts";
+
+const DAY_MS = 86_400_000;
+/** Statistics of foreign writers may be rounded. */
+const STATISTICS_SLACK_MS = 1_000;
+/** Ids remembered with the ingest times that were found. */
+const REMEMBERED_MAX = 65_536;
+/** Bits of the sieve that most rows of the lake do not pass: far more than records in a batch. */
+const SIEVE_BITS = 20;
+
+export interface SettlePorts extends IdentityPorts {
+  readonly clock: Clock;
+}
+
+/** Records that the set leaves open. */
+export interface Unsettled {
+  readonly count: number;
+  /** [record × 2] */
+  readonly identities: BigUint64Array;
+  /** [record] */
+  readonly ingestMs: Float64Array;
+  /** [record × 2] ingest times between which the lake may have it, as `IdentitySet.locate` gives them. */
+  readonly spans: Float64Array;
+}
+
+export class LakeLookup {
+  readonly #ports: SettlePorts;
+  readonly #table: string;
+  readonly #horizonMs: number;
+  /** Ingest times of rows by identity: rows that are there, perhaps not all of them. */
+  readonly #remembered = new Map<bigint, number[]>();
+
+  constructor(ports: SettlePorts, table: string, horizonMs: number) {
+    this.#ports = ports;
+    this.#table = table;
+    this.#horizonMs = horizonMs;
+  }
+
+  /** Rows went away, and nothing says which. */
+  forget(): void {
+    this.#remembered.clear();
+  }
+
+  /**
+   * @param snapshot what the set stands for
+   * @returns [record] SETTLED_IN_LAKE or SETTLED_NEW
+   * @throws table.corrupt where a file is gone
+   */
+  async settle(snapshot: TableSnapshot, unsettled: Unsettled): Promise<Uint8Array> {
+    const wanted = new Wanted(unsettled, this.#horizonMs);
+    for (const identity of wanted.identities)
+      for (const ms of this.#remembered.get(identity) ?? []) wanted.note(identity, ms);
+    if (!wanted.isDone) await this.#search(snapshot, wanted);
+    this.#remember(wanted);
+    return wanted.answers;
+  }
+
+  async #search(snapshot: TableSnapshot, wanted: Wanted): Promise<void> {
+    const removed = await readRemovedIds(this.#ports, this.#table, snapshot);
+    if (removed) wanted.visit(removed);
+    const secret = secretOf(snapshot);
+    for (const file of snapshot.files.values()) {
+      if (wanted.isDone) return;
+      const { fromMs, toMs } = timesOf(file);
+      if (!wanted.isWithin(fromMs, toMs)) continue;
+      await visitIdentities(this.#ports, this.#table, file, secret, (rows) => wanted.visit(rows));
+      await this.#ports.clock.sleep(0);
+    }
+  }
+
+  #remember(wanted: Wanted): void {
+    for (const [identity, times] of wanted.found) {
+      const known = this.#remembered.get(identity) ?? [];
+      this.#remembered.delete(identity); // the newest last
+      this.#remembered.set(identity, [...new Set([...known, ...times])]);
+    }
+    for (const identity of this.#remembered.keys()) {
+      if (this.#remembered.size <= REMEMBERED_MAX) return;
+      this.#remembered.delete(identity);
+    }
+  }
+}
+
+/** What one call looks for. */
+class Wanted {
+  readonly answers: Uint8Array;
+  /** Ingest times that decided something. */
+  readonly found = new Map<bigint, number[]>();
+  readonly #unsettled: Unsettled;
+  readonly #horizonMs: number;
+  readonly #byIdentity: ReadonlyMap<bigint, readonly number[]>;
+  readonly #sieve = new Uint8Array(2 ** SIEVE_BITS / 8);
+  #open: number;
+
+  constructor(unsettled: Unsettled, horizonMs: number) {
+    const { count, identities } = unsettled;
+    this.answers = new Uint8Array(count).fill(SETTLED_NEW);
+    this.#unsettled = unsettled;
+    this.#horizonMs = horizonMs;
+    this.#open = count;
+    const words = wordsOf(identities);
+    for (let i = 0; i < count; i++) {
+      const bit = words[i * 4]! >>> (32 - SIEVE_BITS);
+      this.#sieve[bit >>> 3]! |= 1 << (bit & 7);
+    }
+    this.#byIdentity = Map.groupBy(
+      Array.from({ length: count }, (_, i) => i),
+      (i) => identityAt(identities, i),
+    );
+  }
+
+  get isDone(): boolean {
+    return this.#open === 0;
+  }
+
+  /** Whether rows accepted in [fromMs, toMs] can settle something that is still open. */
+  isWithin(fromMs: number, toMs: number): boolean {
+    const { spans, ingestMs } = this.#unsettled;
+    for (let i = 0; i < this.answers.length; i++) {
+      if (this.answers[i] === SETTLED_IN_LAKE) continue;
+      const first = Math.max(spans[i * 2]!, ingestMs[i]! - this.#horizonMs);
+      const last = Math.min(spans[i * 2 + 1]!, ingestMs[i]! + this.#horizonMs);
+      if (fromMs <= last && toMs >= first) return true;
+    }
+    return false;
+  }
+
+  get identities(): Iterable<bigint> {
+    return this.#byIdentity.keys();
+  }
+
+  visit({ count, identities, ingestMs }: IdentityRows): void {
+    const words = wordsOf(identities);
+    for (let row = 0; row < count; row++) {
+      const bit = words[row * 4]! >>> (32 - SIEVE_BITS);
+      if ((this.#sieve[bit >>> 3]! & (1 << (bit & 7))) === 0) continue;
+      this.note(identityAt(identities, row), ingestMs[row]!);
+    }
+  }
+
+  /** A row of the lake. */
+  note(identity: bigint, rowMs: number): void {
+    const records = this.#byIdentity.get(identity);
+    if (!records) return;
+    for (const i of records) {
+      const isNear = Math.abs(this.#unsettled.ingestMs[i]! - rowMs) <= this.#horizonMs;
+      if (!isNear || this.answers[i] === SETTLED_IN_LAKE) continue;
+      this.answers[i] = SETTLED_IN_LAKE;
+      this.#open--;
+      const times = this.found.get(identity);
+      if (times) times.push(rowMs);
+      else this.found.set(identity, [rowMs]);
+    }
+  }
+}
+
+function identityAt(identities: BigUint64Array, i: number): bigint {
+  return (identities[i * 2 + 1]! << 64n) | identities[i * 2]!;
+}
+
+function wordsOf(identities: BigUint64Array): Uint32Array {
+  return new Uint32Array(identities.buffer, identities.byteOffset, identities.length * 2);
+}
+
+interface Times {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** A snapshot keeps its files from version to version. */
+const known = new WeakMap<AddFile, Times>();
+
+function timesOf(file: AddFile): Times {
+  const times = known.get(file) ?? readTimes(file);
+  known.set(file, times);
+  return times;
+}
+
+/** Between which ingest times a file has rows: by its statistics within its day, or all of it. */
+function readTimes(file: AddFile): Times {
+  const date = file.partitionValues[INGEST_DATE];
+  const startMs = date ? Date.parse(`${date}T00:00:00Z`) : -Infinity;
+  const { least, most } = statisticsOf(file);
+  return {
+    fromMs: Math.max(startMs, least - STATISTICS_SLACK_MS),
+    toMs: Math.min(startMs === -Infinity ? Infinity : startMs + DAY_MS, most + STATISTICS_SLACK_MS),
+  };
+}
+
+function statisticsOf({ stats }: AddFile): { readonly least: number; readonly most: number } {
+  const nothing = { least: -Infinity, most: Infinity };
+  if (stats === undefined) return nothing;
+  try {
+    const { minValues, maxValues } = JSON.parse(stats) as {
+      readonly minValues?: { readonly ingest_time?: unknown };
+      readonly maxValues?: { readonly ingest_time?: unknown };
+    };
+    const least = Date.parse(String(minValues?.ingest_time));
+    const most = Date.parse(String(maxValues?.ingest_time));
+    return Number.isNaN(least) || Number.isNaN(most) ? nothing : { least, most };
+  } catch {
+    return nothing; // statistics are a hint; without them the file is read
+  }
+}
