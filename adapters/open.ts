@@ -1,4 +1,5 @@
 /** Addresses to adapters: the URL's scheme picks the system, and only the one picked is loaded. */
+import process from "node:process";
 import { MuaraError } from "../core/errors.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
@@ -37,6 +38,10 @@ export async function openLog(
       const { createMemoryLog } = await import("./memory/log.ts");
       return createMemoryLog(services);
     }
+    case "s3": {
+      const { openS3LogAt } = await import("./s3/open.ts");
+      return openS3LogAt(address, process.env, journal, services);
+    }
     default:
       throw unknownScheme("log", scheme);
   }
@@ -69,7 +74,7 @@ function split(address: string): { scheme: string; rest: string } {
 function unknownScheme(key: string, scheme: string): MuaraError {
   return new MuaraError(
     "config.invalid",
-    `${key}: no adapter for "${scheme}:"; this release has file: and memory:`,
+    `${key}: no adapter for "${scheme}:"; this release has file: and memory:${key === "log" ? ", and s3:" : ""}`,
     {
       details: { key, scheme },
     },

@@ -10,6 +10,7 @@ import { openFileLog } from "../../adapters/file/log.ts";
 import { createFileObjectStore } from "../../adapters/file/object-store.ts";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
 import { createMemoryObjectStore } from "../../adapters/memory/object-store.ts";
+import { memoryStore, s3LogHarness } from "../adapters/s3/s3-harness.ts";
 import { ManualClock, seededRandomness } from "../../core/clock.ts";
 import { silentLogger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
@@ -68,6 +69,7 @@ function storeSuites(kind: string, open: () => ObjectStore): Case[] {
 const cases: readonly Case[] = [
   ...logSuite("file", fileLog),
   ...logSuite("memory", memoryLog),
+  ...logSuite("object store in memory as a", () => s3LogHarness(memoryStore)),
   ...storeSuites("file", () => createFileObjectStore({ root: freshFolder() })),
   ...storeSuites("memory", () => createMemoryObjectStore()),
 ];

@@ -45,7 +45,8 @@ export function startMuara(
 
 /** Without what speaks to the tests: to the program it would be a configuration key that does not exist. */
 function ownEnvironment(): NodeJS.ProcessEnv {
-  const { MUARA_LONG: _long, MUARA_SEED: _seed, MUARA_TEST_SEED: _testSeed, ...own } = process.env;
+  const { MUARA_LONG: _long, MUARA_SEED: _seed, MUARA_TEST_SEED: _testSeed, ...rest } = process.env;
+  const { MUARA_TEST_S3: _s3, ...own } = rest;
   return own;
 }
 

@@ -1,15 +1,20 @@
 /**
  * What the tests need beside Node and npm. `npm test` asks in its first second and names what is missing and what
- * installs it; `npm run setup` installs it (Debian's packages, asking nothing); `npm test` itself never does.
+ * installs it; `npm run setup` installs it (Debian's packages, and Go modules under `.services/`, asking nothing);
+ * `npm test` itself never does.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasVersitygw, installVersitygw } from "./versitygw.ts";
 
 interface Need {
   readonly what: string;
   readonly for: string;
   readonly isThere: () => boolean;
+  /** Debian's. */
   readonly packages: readonly string[];
+  /** Beyond its packages. */
+  readonly build?: () => void;
 }
 
 const NEEDS: readonly Need[] = [
@@ -31,6 +36,13 @@ const NEEDS: readonly Need[] = [
     isThere: () => runs("strace", ["-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]),
     packages: ["strace"],
   },
+  {
+    what: "versitygw, built by Go 1.25 (or 1.21, which fetches it)",
+    for: "a real S3 server: the log and the store on S3, the edge door (test/adapters/s3, test/edge)",
+    isThere: hasVersitygw,
+    packages: ["golang-go"],
+    build: installVersitygw,
+  },
 ];
 
 /** vitest's global set-up. @throws with every missing thing at once */
@@ -47,9 +59,12 @@ function install(): void {
   const missing = NEEDS.filter((need) => !need.isThere());
   for (const need of NEEDS) console.log(`${missing.includes(need) ? "missing" : "present"}  ${need.what}`);
   if (missing.length === 0) return;
-  execFileSync("apt-get", ["update"], { stdio: "inherit" });
-  const packages = missing.flatMap((need) => need.packages);
-  execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { stdio: "inherit" });
+  const packages = missing.flatMap((need) => (need.build && runs("go", ["version"]) ? [] : need.packages));
+  if (packages.length > 0) {
+    execFileSync("apt-get", ["update"], { stdio: "inherit" });
+    execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { stdio: "inherit" });
+  }
+  for (const need of missing) need.build?.();
   const barred = missing.filter((need) => !need.isThere());
   for (const need of barred) console.error(`installed, but still not usable here: ${need.what}`);
   if (barred.length > 0) process.exitCode = 1;

@@ -1,0 +1,54 @@
+/** Small objects that are made once: the log's identity, a stream's options. */
+import type { Clock, Randomness } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type { ObjectStore, PutOutcome } from "../../core/ports/object-store.ts";
+
+const PAUSE_MS = 50;
+const ATTEMPTS = 8;
+const RACERS = 8;
+const RACES = 5;
+
+interface Services {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+/**
+ * Creates an object, or finds the one that is there; an answer that does not come is asked for again.
+ * @returns the bytes that are there @throws store.unavailable
+ */
+export async function createOnce(services: Services, path: string, bytes: Uint8Array): Promise<Uint8Array> {
+  const { store } = services;
+  let cause: unknown;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const answer = await store.putIfAbsent(path, bytes);
+    if (answer.outcome === "done") return bytes;
+    if (answer.outcome === "unknown") ({ cause } = answer);
+    else {
+      const there = await store.get(path);
+      if (there) return there;
+    }
+    await services.clock.sleep(PAUSE_MS * 2 ** attempt * (0.5 + services.randomness.fraction()));
+  }
+  throw new MuaraError("store.unavailable", `the store does not say whether it created ${path}`, { cause });
+}
+
+/**
+ * Some stores take `If-None-Match` for granted, or race. A log on one of them would lose what it acknowledged.
+ * @throws store.not_atomic
+ */
+export async function probeStore({ store, randomness }: Services): Promise<void> {
+  for (let race = 0; race < RACES; race++) {
+    const path = `probe/${randomness.uuid()}`;
+    const put = (racer: number): Promise<PutOutcome> => store.putIfAbsent(path, Uint8Array.of(racer));
+    const answers = await Promise.all(Array.from({ length: RACERS }, (_, racer) => put(racer)));
+    answers.push(await put(RACERS));
+    await store.delete(path);
+    const winners = answers.filter(({ outcome }) => outcome === "done").length;
+    if (winners > 1)
+      throw new MuaraError("store.not_atomic", "several writers won the same name in a race", {
+        details: { winners },
+      });
+  }
+}
