@@ -153,7 +153,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     log,
     store,
     state,
-    kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16))),
+    kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
+      identityBytes: config.land.dedupBytes,
+    }),
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,

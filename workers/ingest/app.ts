@@ -25,7 +25,7 @@ import type { Logger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Authenticator } from "../../core/token.ts";
-import { Contracts } from "./contract.ts";
+import { Contracts, describeJudge } from "./contract.ts";
 import { createEventType, DECLARATION_BYTES_MAX, listEventTypes, readEventType } from "./event-types.ts";
 import { InFlight } from "./in-flight.ts";
 import { publish } from "./publish.ts";
@@ -149,6 +149,7 @@ export class Door {
       event_type: type.name,
       by: principal.id,
       flow_id: flowId,
+      schema: describeJudge(type),
     });
     return jsonResponse(type, 201, flowId);
   }

@@ -11,7 +11,8 @@ import type { Log } from "../../core/ports/log.ts";
 import type { Registry } from "../../core/registry.ts";
 import { ensureStream, findEventType } from "./declaration.ts";
 import { notFound } from "./event-types.ts";
-import { compilePayloadSchema, type PayloadCheck } from "./payload-schema.ts";
+import { planSchema } from "../../core/schema-plan.ts";
+import { compilePayloadSchema, effectiveSchema, type PayloadCheck } from "./payload-schema.ts";
 
 const CONTRACTS_MAX = 500;
 
@@ -45,7 +46,10 @@ export interface Contract {
   readonly paths: EnvelopePaths;
   readonly plan: ScanPlan;
   readonly places: FieldPlaces;
-  /** null: any JSON object is a payload, so no event is parsed. */
+  /**
+   * null: any JSON object is a payload, so no event is parsed. Of a plan with checks it is asked only about events that
+   * the scan found a violation in.
+   */
   readonly check: PayloadCheck | null;
   readonly partitions: number;
   readonly order: Uint32Array;
@@ -101,18 +105,28 @@ export class Contracts {
   #compile(type: EventType, revision: number, partitions: number): Contract {
     const paths = envelopePaths(type);
     const { scanPaths, places } = layOut(type, paths);
+    const check = compilePayloadSchema(type);
+    const checks = check ? planSchema(effectiveSchema(type), paths.body).description : null;
     return {
       type,
       revision,
       paths,
       places,
-      check: compilePayloadSchema(type),
-      plan: this.#ports.kernel.plan(scanPaths, this.#limits),
+      check,
+      plan: this.#ports.kernel.plan(scanPaths, this.#limits, checks),
       partitions,
       order: partitionOrder(partitions),
       nameBytes: new TextEncoder().encode(type.name),
     };
   }
+}
+
+/** Who decides whether an event is as its schema says, for the log: parsing events is what costs. */
+export function describeJudge(type: EventType): string {
+  const { beyond } = planSchema(effectiveSchema(type));
+  return beyond === null
+    ? "checked without parsing"
+    : `parses every event, because of ${beyond.slice(0, 300)}`;
 }
 
 function layOut(type: EventType, paths: EnvelopePaths): { scanPaths: ScanPath[]; places: FieldPlaces } {

@@ -1,6 +1,7 @@
 /**
  * Whether each event of a scanned body may be published: the kernel's verdict, then the envelope (Nakadi's rules for
- * `metadata`), then the payload's schema. Works on the scan's columns; only what a schema constrains is parsed.
+ * `metadata`), then the payload's schema. Works on the scan's columns; parsed is only what the kernel cannot judge, and
+ * what it found wrong, to say what that is.
  */
 import type { ErrorCode } from "../../core/errors.ts";
 import {
@@ -230,6 +231,7 @@ export class Judge {
     }
   }
 
+  /** Parses only events that the kernel has not found to be as the schema says. */
   #payloads(): void {
     const { starts, lengths, count } = this.#scan;
     const { places, check } = this.#contract;
@@ -237,8 +239,9 @@ export class Judge {
     const from = data?.starts ?? starts;
     const size = data?.lengths ?? lengths;
     const { bytes } = this.#scan;
+    const violations = this.#contract.plan.hasChecks ? this.#scan.violations : undefined;
     for (let item = 0; item < count; item++) {
-      if (this.#failures.has(item)) continue;
+      if (violations?.[item] === 0 || this.#failures.has(item)) continue;
       const text = decoder.decode(bytes.subarray(from[item], from[item]! + size[item]!));
       const violation = check!(parseJson(text));
       if (violation) this.#fail(item, "event.schema", violation.pointer, violation.reason);
