@@ -4,13 +4,16 @@ import { fileURLToPath } from "node:url";
 
 const BENCHES = [
   "kernel",
-  "parquet",
+  "encoder",
+  "schema",
+  "types",
   "log",
   "ingest",
   "land",
   "query",
   "start",
   "rebuild",
+  "settle",
   "freshness",
   "backlog",
 ];

@@ -1,0 +1,264 @@
+/* core-as/identity-set.ts and identity-table.ts: sets of identities in generations of ingest time, with a journal. */
+#include "kernel.h"
+
+#define EMPTY 0x80
+#define NOWHERE 0xffffffffu
+#define SLOT_BYTES 21u
+#define SLOTS_MIN 16u
+#define SLOTS_MAX 0x08000000u
+
+typedef struct {
+  i64 horizon, span;
+  ref list;
+  u32 length, capacity, size, bytes, tentative;
+} Set;
+
+typedef struct {
+  i64 number;
+  ref table;
+  u32 capacity, live, filled;
+  ref journal;
+  u32 journal_length, journal_capacity, mark;
+  u64 stamp;
+} Generation;
+
+static u64 stamps;
+
+static ref take(Set *set, u32 bytes) {
+  const ref address = allocate(bytes);
+  set->bytes += block_bytes(address);
+  return address;
+}
+
+static void give(Set *set, ref address) {
+  set->bytes -= block_bytes(address);
+  release(address);
+}
+
+static u64 mix(u64 low, u64 high) {
+  const u64 hash = (high ^ (low * 0x9e3779b97f4a7c15ull)) * 0xc2b2ae3d27d4eb4full;
+  return hash ^ (hash >> 32);
+}
+
+static u64 *identity_at(ref table, u32 capacity, u32 slot) { return AT(u64, table + capacity + (slot << 4)); }
+
+static u32 *time_at(ref table, u32 capacity, u32 slot) { return AT(u32, table + capacity * 17 + (slot << 2)); }
+
+static u32 find(ref table, u32 capacity, u64 low, u64 high, u64 hash) {
+  const u32 mask = (capacity >> 4) - 1;
+  const vector wanted = SPLAT8(hash & 0x7f), empty = SPLAT8(EMPTY);
+  u32 group = (u32)(hash >> 7) & mask, step = 0;
+  for (;;) {
+    const vector controls = LOAD(AT(u8, table + (group << 4)));
+    u32 matches = SAME8(controls, wanted);
+    while (matches) {
+      const u32 slot = (group << 4) + (u32)__builtin_ctz(matches);
+      const u64 *identity = identity_at(table, capacity, slot);
+      if (identity[0] == low && identity[1] == high) return slot;
+      matches &= matches - 1;
+    }
+    if (SAME8(controls, empty)) return NOWHERE;
+    group = (group + ++step) & mask;
+  }
+}
+
+static u32 free_slot(ref table, u32 capacity, u64 hash) {
+  const u32 mask = (capacity >> 4) - 1;
+  u32 group = (u32)(hash >> 7) & mask, step = 0;
+  for (;;) {
+    const u32 free = HIGH_BITS(LOAD(AT(u8, table + (group << 4))));
+    if (free) return (group << 4) + (u32)__builtin_ctz(free);
+    group = (group + ++step) & mask;
+  }
+}
+
+static void fill_slot(ref table, u32 capacity, u32 slot, u64 low, u64 high, u32 ms, u64 hash) {
+  *AT(u8, table + slot) = hash & 0x7f;
+  u64 *identity = identity_at(table, capacity, slot);
+  identity[0] = low;
+  identity[1] = high;
+  *time_at(table, capacity, slot) = ms;
+}
+
+static bool resize(Set *set, Generation *generation, u32 fresh) {
+  if (fresh > SLOTS_MAX) return false;
+  const u32 capacity = generation->capacity;
+  const ref from = generation->table, table = take(set, fresh * SLOT_BYTES);
+  if (!table) return false;
+  fill(AT(u8, table), EMPTY, fresh);
+  for (u32 group = 0; group < capacity; group += 16) {
+    u32 full = ~HIGH_BITS(LOAD(AT(u8, from + group))) & 0xffff;
+    while (full) {
+      const u32 slot = group + (u32)__builtin_ctz(full);
+      const u64 *identity = identity_at(from, capacity, slot);
+      const u64 low = identity[0], high = identity[1], hash = mix(low, high);
+      const u32 ms = *time_at(from, capacity, slot);
+      fill_slot(table, fresh, free_slot(table, fresh, hash), low, high, ms, hash);
+      full &= full - 1;
+    }
+  }
+  give(set, from);
+  generation->table = table;
+  generation->capacity = fresh;
+  generation->filled = generation->live;
+  return true;
+}
+
+static bool add_entry(Set *set, Generation *generation, u64 low, u64 high, u32 ms, u64 hash) {
+  const u32 had = generation->capacity;
+  if (generation->filled >= had - (had >> 3)) {
+    if (!resize(set, generation, generation->live > had - (had >> 2) ? had << 1 : had)) return false;
+  }
+  const u32 slot = free_slot(generation->table, generation->capacity, hash);
+  if (*AT(u8, generation->table + slot) == EMPTY) generation->filled++;
+  fill_slot(generation->table, generation->capacity, slot, low, high, ms, hash);
+  generation->live++;
+  set->size++;
+  generation->stamp = ++stamps;
+  return true;
+}
+
+static Generation *generation_at(Set *set, u32 i) { return AT(Generation, AT(ref, set->list)[i]); }
+
+static u32 lower_bound(Set *set, i64 number) {
+  u32 i = set->length;
+  while (i > 0 && generation_at(set, i - 1)->number >= number) i--;
+  return i;
+}
+
+static Generation *generation_of(Set *set, i64 number) {
+  const u32 place = lower_bound(set, number), count = set->length;
+  if (place < count && generation_at(set, place)->number == number) return generation_at(set, place);
+  if (count == set->capacity) {
+    const u32 capacity = count ? count << 1 : 8;
+    const ref list = take(set, capacity << 2);
+    if (!list) return 0;
+    if (count) copy(AT(u8, list), AT(u8, set->list), count << 2);
+    give(set, set->list);
+    set->list = list;
+    set->capacity = capacity;
+  }
+  const ref at = take(set, sizeof(Generation)), table = take(set, SLOTS_MIN * SLOT_BYTES);
+  if (!at || !table) return 0;
+  fill(AT(u8, table), EMPTY, SLOTS_MIN);
+  *AT(Generation, at) = (Generation){.number = number, .table = table, .capacity = SLOTS_MIN, .stamp = ++stamps};
+  ref *list = AT(ref, set->list);
+  move(list + place + 1, list + place, (count - place) << 2);
+  list[place] = at;
+  set->length++;
+  return AT(Generation, at);
+}
+
+static bool note(Set *set, Generation *generation, u64 low, u64 high) {
+  const u32 length = generation->journal_length;
+  if (length == generation->journal_capacity) {
+    const u32 capacity = length ? length << 1 : 64;
+    const ref journal = take(set, capacity << 4);
+    if (!journal) return false;
+    if (length) copy(AT(u8, journal), AT(u8, generation->journal), length << 4);
+    give(set, generation->journal);
+    generation->journal = journal;
+    generation->journal_capacity = capacity;
+  }
+  u64 *to = AT(u64, generation->journal + (length << 4));
+  to[0] = low;
+  to[1] = high;
+  generation->journal_length = length + 1;
+  set->tentative++;
+  return true;
+}
+
+EXPORT ref createSet(f64 horizon, f64 span) {
+  const ref at = allocate(sizeof(Set));
+  if (at) *AT(Set, at) = (Set){.horizon = (i64)horizon, .span = (i64)span, .bytes = block_bytes(at)};
+  return at;
+}
+
+static void drop_first(Set *set) {
+  Generation *generation = generation_at(set, 0);
+  give(set, generation->table);
+  give(set, generation->journal);
+  give(set, REF(generation));
+  ref *list = AT(ref, set->list);
+  move(list, list + 1, --set->length << 2);
+}
+
+EXPORT void destroySet(ref at) {
+  Set *set = AT(Set, at);
+  while (set->length) drop_first(set);
+  release(set->list);
+  release(at);
+}
+
+EXPORT void keepTentative(ref at) {
+  Set *set = AT(Set, at);
+  for (u32 i = 0; i < set->length; i++) {
+    Generation *generation = generation_at(set, i);
+    set->tentative -= generation->journal_length;
+    give(set, generation->journal);
+    generation->journal = generation->journal_length = generation->journal_capacity = 0;
+  }
+}
+
+EXPORT void expire(ref at, f64 slowest) {
+  Set *set = AT(Set, at);
+  const i64 oldest = (i64)slowest - set->horizon;
+  while (set->length && (generation_at(set, 0)->number + 1) * set->span <= oldest) {
+    set->size -= generation_at(set, 0)->live;
+    drop_first(set);
+  }
+}
+
+static i64 least(i64 a, i64 b) { return a < b ? a : b; }
+static i64 most(i64 a, i64 b) { return a > b ? a : b; }
+
+EXPORT u32 admit(ref at, u32 count, ref identities_at, ref ingest_at, ref verdicts_at, ref out_at) {
+  Set *set = AT(Set, at);
+  const i64 span = set->span, horizon = set->horizon;
+  const u64 *identities = AT(u64, identities_at);
+  const f64 *ingest = AT(f64, ingest_at);
+  const u8 *verdicts = AT(u8, verdicts_at);
+  u8 *out = AT(u8, out_at);
+  for (u32 i = 0; i < set->length; i++) generation_at(set, i)->mark = generation_at(set, i)->journal_length;
+  i64 from = 0, to = 0, own = 0;
+  Generation *own_generation = 0;
+  u32 first = 0, last = 0;
+  for (u32 i = 0; i < count; i++) {
+    const i64 time = (i64)ingest[i];
+    if (time < from || time >= to) {
+      own = floor_divide(time, span);
+      const i64 oldest = floor_divide(time - horizon, span), newest = floor_divide(time + horizon, span);
+      from = most(own * span, most(oldest * span + horizon, newest * span - horizon));
+      to = least((own + 1) * span, least((oldest + 1) * span + horizon, (newest + 1) * span - horizon));
+      first = lower_bound(set, oldest);
+      last = lower_bound(set, newest + 1);
+      own_generation = 0;
+    }
+    const u64 low = identities[i * 2], high = identities[i * 2 + 1], hash = mix(low, high);
+    u8 answer = 1;
+    for (u32 g = first; g < last; g++) {
+      const Generation *generation = generation_at(set, g);
+      const u32 slot = find(generation->table, generation->capacity, low, high, hash);
+      if (slot == NOWHERE) continue;
+      const u32 ms = *time_at(generation->table, generation->capacity, slot);
+      const i64 distance = generation->number * span + ms - time;
+      if (distance <= horizon && distance >= -horizon) {
+        answer = 0;
+        break;
+      }
+    }
+    if (answer == 1 && verdicts[i]) answer = 2;
+    if (answer == 1) {
+      if (!own_generation) {
+        own_generation = generation_of(set, own);
+        if (!own_generation) return 0;
+        first = lower_bound(set, floor_divide(time - horizon, span));
+        last = lower_bound(set, floor_divide(time + horizon, span) + 1);
+      }
+      if (!add_entry(set, own_generation, low, high, (u32)(time - own * span), hash)) return 0;
+      if (!note(set, own_generation, low, high)) return 0;
+    }
+    out[i] = answer;
+  }
+  return 1;
+}

@@ -1,0 +1,126 @@
+/* core-as/sort-entries.ts and order.ts: radix sort of pairs, digits that all share cost nothing. */
+#include "kernel.h"
+
+#define FEW_PAIRS 32
+#define FEW_POSITIONS 48
+static u32 counts[256];
+
+static void insert_pairs(Pair *pairs, Pair *end) {
+  for (Pair *pair = pairs + 1; pair < end; pair++) {
+    const Pair whole = *pair;
+    Pair *to = pair;
+    while (to > pairs && to[-1].key > whole.key) {
+      *to = to[-1];
+      to--;
+    }
+    *to = whole;
+  }
+}
+
+static void scatter(const Pair *from, Pair *to, u32 count, u32 shift) {
+  fill(counts, 0, sizeof counts);
+  for (u32 i = 0; i < count; i++) counts[(from[i].key >> shift) & 255]++;
+  u32 place = 0;
+  for (u32 digit = 0; digit < 256; digit++) {
+    const u32 here = counts[digit];
+    counts[digit] = place;
+    place += here;
+  }
+  for (u32 i = 0; i < count; i++) STORE(to + counts[(from[i].key >> shift) & 255]++, LOAD(from + i));
+}
+
+Pair *sort_pairs(Pair *pairs, Pair *spare, u32 count) {
+  if (count < 2) return pairs;
+  const u64 first = pairs[0].key;
+  u64 differs = 0, before = first;
+  bool is_sorted = true;
+  for (u32 i = 1; i < count; i++) {
+    differs |= pairs[i].key ^ first;
+    is_sorted = is_sorted && before <= pairs[i].key;
+    before = pairs[i].key;
+  }
+  if (is_sorted) return pairs;
+  if (count <= FEW_PAIRS) {
+    insert_pairs(pairs, pairs + count);
+    return pairs;
+  }
+  Pair *from = pairs, *to = spare;
+  for (u32 shift = 0; shift < 64; shift += 8) {
+    if (((differs >> shift) & 255) == 0) continue;
+    scatter(from, to, count, shift);
+    Pair *swap = from;
+    from = to;
+    to = swap;
+  }
+  return from;
+}
+
+/* Behind an entry's address: the word at 8, the group at 16. */
+static bool precedes(ref a, ref b) {
+  const u32 group_a = *AT(u32, a + 16), group_b = *AT(u32, b + 16);
+  if (group_a != group_b) return group_a < group_b;
+  return *AT(u64, a + 8) < *AT(u64, b + 8);
+}
+
+static void sort_equal(Pair *pairs, Pair *spare, u32 count) {
+  u32 at = 1;
+  while (at < count && !precedes(pairs[at].address, pairs[at - 1].address)) at++;
+  if (at >= count) return;
+  if (count <= FEW_PAIRS) {
+    for (; at < count; at++) {
+      const Pair whole = pairs[at];
+      u32 to = at;
+      while (to > 0 && precedes(whole.address, pairs[to - 1].address)) {
+        pairs[to] = pairs[to - 1];
+        to--;
+      }
+      pairs[to] = whole;
+    }
+    return;
+  }
+  for (u32 i = 0; i < count; i++) pairs[i].key = *AT(u64, pairs[i].address + 8);
+  Pair *from = sort_pairs(pairs, spare, count);
+  for (u32 i = 0; i < count; i++) from[i].key = *AT(u32, from[i].address + 16);
+  from = sort_pairs(from, from == pairs ? spare : pairs, count);
+  if (from != pairs) copy(pairs, from, count * sizeof(Pair));
+}
+
+Pair *sort_entries(Pair *pairs, Pair *spare, u32 count) {
+  Pair *sorted = sort_pairs(pairs, spare, count), *other = sorted == pairs ? spare : pairs;
+  for (u32 from = 0, to; from < count; from = to) {
+    to = from + 1;
+    while (to < count && sorted[to].key == sorted[from].key) to++;
+    if (to - from > 1) sort_equal(sorted + from, other + from, to - from);
+  }
+  return sorted;
+}
+
+EXPORT u32 order(ref times_at, ref selected_at, u32 count, ref out_at) {
+  const i64 *times = AT(i64, times_at);
+  const u32 *selected = AT(u32, selected_at);
+  u32 *out = AT(u32, out_at);
+  bool is_sorted = true;
+  for (u32 i = 1; i < count && is_sorted; i++) is_sorted = times[selected[i - 1]] <= times[selected[i]];
+  if (is_sorted) {
+    copy(out, selected, (size_t)count * 4);
+    return 1;
+  }
+  if (count < FEW_POSITIONS) {
+    for (u32 i = 0; i < count; i++) {
+      u32 to = i;
+      for (; to > 0 && times[out[to - 1]] > times[selected[i]]; to--) out[to] = out[to - 1];
+      out[to] = selected[i];
+    }
+    return 1;
+  }
+  const ref scratch = reserve(REGION_SORT, count * 2 * (u32)sizeof(Pair));
+  if (!scratch) return 0;
+  Pair *pairs = AT(Pair, scratch);
+  for (u32 i = 0; i < count; i++) {
+    pairs[i].key = rank(times[selected[i]]);
+    pairs[i].address = selected[i];
+  }
+  const Pair *from = sort_pairs(pairs, pairs + count, count);
+  for (u32 i = 0; i < count; i++) out[i] = from[i].address;
+  return 1;
+}
