@@ -175,7 +175,8 @@ export const functionLengths: Rule = (files) =>
   );
 
 /** Only what a tool or a runtime asks for has a default export. */
-const DEFAULT_EXPORT_ALLOWED = /^[a-z.-]+\.config\.ts$|^workers\/ingest\/edge\.ts$/;
+const DEFAULT_EXPORT_ALLOWED =
+  /^[a-z.-]+\.config\.ts$|^workers\/ingest\/edge\.ts$|^test\/edge\/[a-z-]+-worker\.ts$/;
 
 export const noDefaultExports: Rule = (files) =>
   files

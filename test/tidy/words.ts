@@ -31,7 +31,12 @@ const WORDS: readonly Word[] = [
     unless: /kafka|topic.?id|<topic>/i,
     in: /^adapters\/kafka\//,
   },
-  { word: "bucket", say: "window (bucket is S3's)", unless: /s3:|\bS3\b/, in: /^adapters\/(s3\/|open\.ts)/ },
+  {
+    word: "bucket",
+    say: "window (bucket is S3's)",
+    unless: /s3:|\bS3\b/,
+    in: /^(test\/)?adapters\/(s3\/|open\.ts)/,
+  },
   { word: "bookmark", say: "cursor" },
   { word: "cdc", say: "capture" },
   { word: "connector", say: "adapter" },
