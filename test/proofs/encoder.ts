@@ -1,0 +1,29 @@
+/**
+ * `npm run proof:encoder -- [--rounds 10] [--seed N]`: the tests of the encoder with a thousand schemas a round, each
+ * round with a seed of its own. The kernel's files against those of the plain encoder, by DuckDB; against what pyarrow
+ * reads; and round trips against the slow reference.
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { parseArgs } from "node:util";
+
+const FILES = ["kernel-encoder", "pyarrow", "round-trip"].map((name) => `test/lake/parquet/${name}.test.ts`);
+const ROUND = { ENCODER_RUNS: "1000", ENCODER_FILES: "400", ROUND_TRIP_RUNS: "500" };
+
+const { values } = parseArgs({ options: { rounds: { type: "string" }, seed: { type: "string" } } });
+const rounds = Number(values.rounds ?? 10);
+const first = Number(values.seed ?? 1);
+for (let round = 0; round < rounds; round++) {
+  const seed = String(first + round);
+  const args = ["vitest", "run", "--project", "parts", "--testTimeout", "3600000", ...FILES];
+  const run = spawnSync("npx", args, {
+    env: { ...process.env, ...ROUND, MUARA_TEST_SEED: seed },
+    encoding: "utf8",
+  });
+  console.log(`seed ${seed}: ${run.status === 0 ? "no difference" : "FAILED"}`);
+  if (run.status !== 0) {
+    console.error(`${run.stdout}\n${run.stderr}`);
+    process.exitCode = 1;
+    break;
+  }
+}
