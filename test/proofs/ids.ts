@@ -82,8 +82,10 @@ export function runIdsProof(count: number, bytes: number, seed: number): IdsResu
     set.expire(nowMs);
     setsBytes = Math.max(setsBytes, kernel.identityBudget.bytes);
     if (setsBytes > bytes) throw new Error(`seed ${seed}: ${setsBytes} bytes are beyond the budget`);
-    if (Math.floor((from / count) * 10) !== Math.floor(((from + fresh) / count) * 10))
+    if (Math.floor((from / count) * 10) !== Math.floor(((from + fresh) / count) * 10)) {
       rssMib.push(Math.round(process.memoryUsage.rss() / MIB));
+      console.error(`${from + fresh} ids, ${rssMib.at(-1)} MiB`);
+    }
   }
   if (set.size !== count) throw new Error(`seed ${seed}: ${set.size} ids of ${count} are known`);
   const fillCpu = process.cpuUsage(startCpu);
