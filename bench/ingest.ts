@@ -189,7 +189,7 @@ async function main(): Promise<void> {
     ["bare node:http", bare.target],
     ["open schema", door.target("open")],
     ["open schema, hash over 8 partitions", door.target("keyed")],
-    ["constrained schema (ajv)", door.target("checked")],
+    ["constrained schema", door.target("checked")],
     ["open schema, log on disk", durable.target("open")],
   ];
   const costs = targets.map((): number[] => []);
