@@ -82,10 +82,8 @@ export function runIdsProof(count: number, bytes: number, seed: number): IdsResu
     set.expire(nowMs);
     setsBytes = Math.max(setsBytes, kernel.identityBudget.bytes);
     if (setsBytes > bytes) throw new Error(`seed ${seed}: ${setsBytes} bytes are beyond the budget`);
-    if (Math.floor((from / count) * 10) !== Math.floor(((from + fresh) / count) * 10)) {
-      rssMib.push(Math.round(process.memoryUsage.rss() / MIB));
-      console.error(`${from + fresh} ids, ${rssMib.at(-1)} MiB`);
-    }
+    if (Math.floor((from / count) * 10) !== Math.floor(((from + fresh) / count) * 10))
+      rssMib.push(shownRssMib(from + fresh));
   }
   if (set.size !== count) throw new Error(`seed ${seed}: ${set.size} ids of ${count} are known`);
   const fillCpu = process.cpuUsage(startCpu);
@@ -111,6 +109,12 @@ export function runIdsProof(count: number, bytes: number, seed: number): IdsResu
     cpuSeconds: Math.round((fillCpu.user + fillCpu.system) / 1e6),
     sweepSeconds: Math.round((cpu.user + cpu.system - fillCpu.user - fillCpu.system) / 1e6),
   };
+}
+
+function shownRssMib(ids: number): number {
+  const rssMib = Math.round(process.memoryUsage.rss() / MIB);
+  console.error(`${ids} ids, ${rssMib} MiB`);
+  return rssMib;
 }
 
 /** In [0, 1). */
