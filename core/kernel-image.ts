@@ -5,6 +5,7 @@
  * Layout, little endian: 8 bytes `muara si`, u32 version of this layout, u32 operator, u32 version of the operator's
  * content, u32 number of parameters; i64 each parameter; u64 length of the content; the content; 16 bytes checksum.
  */
+import { isEqual } from "./bytes.ts";
 import { MuaraError } from "./errors.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
 
@@ -69,13 +70,13 @@ export function refuseImage(kind: ImageKind, reason: string, image: Uint8Array):
  */
 export function decodeImage(memory: KernelMemory, kind: ImageKind, image: Uint8Array): Uint8Array {
   const refuse = (reason: string): MuaraError => refuseImage(kind, reason, image);
-  if (image.length < HEADING_BYTES + 8 + CHECKSUM_BYTES || !isEqual(image.subarray(0, 8), MAGIC))
+  if (image.length < HEADING_BYTES + 8 + CHECKSUM_BYTES || !isEqual(image, 0, 8, MAGIC))
     throw refuse("is no state image");
   const view = new DataView(image.buffer, image.byteOffset, image.length);
   const layout = view.getUint32(8, true);
   if (layout !== LAYOUT_VERSION) throw refuse(`has layout version ${layout}, not ${LAYOUT_VERSION}`);
   const end = image.length - CHECKSUM_BYTES;
-  if (!isEqual(image.subarray(end), checksum(memory, image.subarray(0, end))))
+  if (!isEqual(image, end, image.length, checksum(memory, image.subarray(0, end))))
     throw refuse("is damaged: its checksum does not match");
   if (view.getUint32(12, true) !== kind.operator) throw refuse("is of another operator");
   const version = view.getUint32(16, true);
@@ -103,8 +104,4 @@ function checksum(memory: KernelMemory, bytes: Uint8Array): Uint8Array {
     digest = memory.bytes(out, CHECKSUM_BYTES).slice();
   }
   return digest;
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -10,6 +10,7 @@
  * | 32 | SHA-256 of all bytes before this and of the header |
  * | … | header, body |
  */
+import { isEqual } from "../../core/bytes.ts";
 import { MuaraError } from "../../core/errors.ts";
 
 export const FRAME_BYTES = 80;
@@ -56,7 +57,7 @@ export function headerEnd(bytes: Uint8Array, path: string): number {
 export async function decodeHeader(bytes: Uint8Array, path: string): Promise<Frame> {
   const bodyAt = headerEnd(bytes, path);
   const found = bytes.length < bodyAt ? undefined : await headerDigest(bytes, bodyAt - FRAME_BYTES);
-  if (!found || !isEqual(found, bytes.subarray(HEADER_DIGEST_AT, FRAME_BYTES)))
+  if (!found || !isEqual(bytes, HEADER_DIGEST_AT, FRAME_BYTES, found))
     throw corrupt(path, "has a damaged header");
   const header: unknown = JSON.parse(decoder.decode(bytes.subarray(FRAME_BYTES, bodyAt)));
   return { header, bodyAt, bodyBytes: viewOf(bytes).getUint32(12, true) };
@@ -66,7 +67,7 @@ export async function decodeHeader(bytes: Uint8Array, path: string): Promise<Fra
 export async function bodyOf(bytes: Uint8Array, frame: Frame, path: string): Promise<Uint8Array> {
   const body = bytes.subarray(frame.bodyAt);
   const isWhole = body.length === frame.bodyBytes;
-  if (!isWhole || !isEqual(await digest(body), bytes.subarray(BODY_DIGEST_AT, HEADER_DIGEST_AT)))
+  if (!isWhole || !isEqual(bytes, BODY_DIGEST_AT, HEADER_DIGEST_AT, await digest(body)))
     throw corrupt(path, "has a damaged body");
   return body;
 }
@@ -84,10 +85,6 @@ function headerDigest(bytes: Uint8Array, headerBytes: number): Promise<Uint8Arra
 
 async function digest(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
-}
-
-function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

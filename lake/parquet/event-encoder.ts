@@ -4,6 +4,7 @@
  * per event.
  */
 import { assert } from "../../core/assert.ts";
+import { isEqual } from "../../core/bytes.ts";
 import { type ColumnLayout, layOutColumns } from "../../core/column-layout.ts";
 import { type ColumnPlan, planColumns } from "../../core/columns.ts";
 import { envelopePaths, type EventType } from "../../core/event-type.ts";
@@ -120,9 +121,8 @@ class KernelEncoder implements EventEncoder {
     const scan = columns.scan(batch, secret);
     const first = columns.firstRow;
     const rejections = new Map<number, Rejection>();
-    for (const [row, rejection] of columns.rejectedRows)
-      if (row >= first)
-        rejections.set(row - first, explainRejection(this.#plan, payloadOf(batch, row - first)!, rejection));
+    for (const [i, rejection] of columns.rejections)
+      rejections.set(i, explainRejection(this.#plan, payloadOf(batch, i)!, rejection));
     if (this.places.id >= 0) columns.takeField(this.#leaf("event_id"), this.places.id);
     else
       columns.setTextList(
@@ -185,7 +185,7 @@ class KernelEncoder implements EventEncoder {
       const at = index[word + HEADER_AT]!;
       const given = index[word + HEADER_LENGTH]!;
       const length = given === ABSENT ? 0 : given;
-      const isSame = length === last.length && isEqual(last, bytes, at);
+      const isSame = isEqual(bytes, at, at + length, last);
       if (!isSame || row !== to) {
         put();
         from = row;
@@ -217,9 +217,4 @@ export function envelopeScan(type: EventType): {
     flowId: place(flowId, "text"),
   };
   return { paths, places };
-}
-
-function isEqual(text: Uint8Array, bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < text.length; i++) if (text[i] !== bytes[at + i]) return false;
-  return true;
 }

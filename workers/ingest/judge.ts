@@ -3,6 +3,7 @@
  * `metadata`), then the payload's schema. Works on the scan's columns; parsed is only what the kernel cannot judge, and
  * what it found wrong, to say what that is.
  */
+import { isEqual } from "../../core/bytes.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import {
   FLAG_MALFORMED,
@@ -19,7 +20,7 @@ import { parseJson } from "../../core/parse-json.ts";
 import type { Contract, Member } from "./contract.ts";
 import type { Failures } from "./failures.ts";
 import { isObject } from "./json-schema.ts";
-import { isEqual, pointerAt, unknownMember } from "./members.ts";
+import { pointerAt, unknownMember } from "./members.ts";
 
 const NO_TIME = FLAG_MISSING | FLAG_WRONG_TYPE | FLAG_MALFORMED;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

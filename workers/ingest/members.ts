@@ -2,6 +2,7 @@
  * Looking at the members of one JSON object in place, without parsing it into objects. The bytes are known to be
  * valid JSON (the kernel has scanned them), so no case here is an error.
  */
+import { isEqual } from "../../core/bytes.ts";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -75,12 +76,6 @@ function valueEnd(bytes: Uint8Array, at: number, end: number): number {
     i++;
   }
   return i;
-}
-
-export function isEqual(bytes: Uint8Array, start: number, end: number, expected: Uint8Array): boolean {
-  if (end - start !== expected.length) return false;
-  for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false;
-  return true;
 }
 
 /**

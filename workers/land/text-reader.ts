@@ -2,6 +2,7 @@
  * One text of a scan, record by record. It asks for the scan's views once, so no kernel function may be called as long
  * as it is in use.
  */
+import { isEqual } from "../../core/bytes.ts";
 import { VALUE_ABSENT, VALUE_ESCAPED_STRING, VALUE_STRING } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 
@@ -31,9 +32,7 @@ export class TextReader {
     const type = this.#types[record]!;
     if (type === VALUE_ESCAPED_STRING)
       return this.#scan.text(this.#place, record) === new TextDecoder().decode(text);
-    if (type !== VALUE_STRING || this.#lengths[record] !== text.length) return false;
     const start = this.#starts[record]!;
-    for (let i = 0; i < text.length; i++) if (this.#bytes[start + i] !== text[i]) return false;
-    return true;
+    return type === VALUE_STRING && isEqual(this.#bytes, start, start + this.#lengths[record]!, text);
   }
 }
