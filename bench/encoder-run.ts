@@ -131,7 +131,7 @@ function kernelRun(): () => Promise<void> {
     };
     for (const batch of batches()) {
       const { verdicts } = columns.scan(batch, secret);
-      if (!verdicts.every((verdict) => verdict === 0) || columns.rejectedRows.size > 0)
+      if (!verdicts.every((verdict) => verdict === 0) || columns.rejections.size > 0)
         throw new Error("a line of the bench is refused");
       if (columns.rows >= GROUP_ROWS) await write();
     }

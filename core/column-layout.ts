@@ -62,8 +62,9 @@ const KINDS = {
 } as const;
 const WIDE_DECIMAL = 12;
 
-const NARROW_PRECISION = 9;
-const LONG_PRECISION = 18;
+/** Digits that 32 and 64 bits hold. */
+export const NARROW_PRECISION = 9;
+export const LONG_PRECISION = 18;
 /** Fields of `metadata` that envelope columns hold. */
 const METADATA: readonly string[] = ["eid", "event_type", "flow_id", "partition"];
 

@@ -32,7 +32,6 @@ export class KernelColumns {
   readonly #memory: KernelMemory;
   /** What was scanned, and texts that the host added. */
   readonly #held: number[] = [];
-  /** [row] where its record starts, of rows that the kernel rejected. */
   readonly #rejected = new Map<number, RowRejection>();
   #first = 0;
   #input = 0;
@@ -73,13 +72,8 @@ export class KernelColumns {
     return scan;
   }
 
-  /** Why a row has no values; of a record with a verdict it means nothing. */
-  rejection(row: number): RowRejection | undefined {
-    return this.#rejected.get(row);
-  }
-
-  /** Rows that the last scan rejected. */
-  get rejectedRows(): ReadonlyMap<number, RowRejection> {
+  /** By record of the last scan: why its row has no values. Records with a verdict are left out. */
+  get rejections(): ReadonlyMap<number, RowRejection> {
     return this.#rejected;
   }
 
@@ -242,21 +236,15 @@ export class KernelColumns {
 
   #noteRejections(scan: Scan): void {
     const { exports } = this.#memory;
+    this.#rejected.clear();
     const leaf = exports.leafOf(this.plan.address, REJECTIONS) >>> 0;
     const codes = this.#memory.bytes((exports.definitionsOf(leaf) >>> 0) + this.#first, scan.count);
-    if (!hasOther(codes)) return;
     const places = this.#memory.words((exports.slotsOf(leaf) >>> 0) + this.#first * 8, scan.count * 2);
     const { verdicts, starts } = scan;
     for (let i = 0; i < scan.count; i++) {
       if (codes[i] === 0 || verdicts[i] !== 0) continue;
       const at = places[i * 2]! - this.#input - starts[i]!;
-      this.#rejected.set(this.#first + i, { code: codes[i]!, at });
+      this.#rejected.set(i, { code: codes[i]!, at });
     }
   }
-}
-
-/** Whether anything is not 0. */
-function hasOther(codes: Uint8Array): boolean {
-  for (let i = 0; i < codes.length; i++) if (codes[i] !== 0) return true;
-  return false;
 }

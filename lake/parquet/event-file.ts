@@ -11,15 +11,7 @@ import { writeMetadata } from "hyparquet-writer/src/metadata.js";
 import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import { unconvertMinMax } from "hyparquet-writer/src/unconvert.js";
 import { assert } from "../../core/assert.ts";
-import {
-  hasBounds,
-  LEAF_BOOLEAN,
-  LEAF_DOUBLE,
-  LEAF_INTEGER,
-  LEAF_NARROW,
-  LEAF_TEXT,
-} from "../../core/column-layout.ts";
-import type { LeafLayout } from "../../core/column-layout.ts";
+import { hasBounds, type LeafLayout } from "../../core/column-layout.ts";
 import type { ColumnPlan } from "../../core/columns.ts";
 import type { Bound, EncodedPage, KernelChunk } from "../../core/kernel-chunk.ts";
 import type { KernelColumns } from "../../core/kernel-columns.ts";
@@ -34,7 +26,7 @@ export interface PageCodec {
   readonly name: ColumnMetaData["codec"];
   /** Values are written PLAIN, whatever the column: for readers that know nothing else. */
   readonly isPlain?: boolean;
-  compress(page: Uint8Array<ArrayBuffer>): Uint8Array;
+  readonly compress: (page: Uint8Array) => Uint8Array;
 }
 
 /** For runtimes without compression, and for readers that know as little as a reader may. */
@@ -154,7 +146,8 @@ export class EventFile {
   async #writeChunk(leaf: number, rows: Uint32Array): Promise<ColumnChunk> {
     const layout = this.#columns.layout.leaves[leaf]!;
     const encoded = this.#kernel.chunk(this.#columns, leaf, rows, this.#codec.isPlain);
-    const data = newMetaData(layout, encoded, this.#codec.name, this.#writer.offset);
+    const element = this.#elements.get(layout.path.join("\0"))!;
+    const data = newMetaData(element, layout, encoded, this.#codec.name, this.#writer.offset);
     if (encoded.encoding === "RLE_DICTIONARY") {
       const { bytes, entries } = encoded.dictionary();
       data.dictionary_page_offset = BigInt(this.#writer.offset);
@@ -163,7 +156,7 @@ export class EventFile {
       });
     }
     data.data_page_offset = BigInt(this.#writer.offset);
-    const pages = new PageNotes(this.#elements.get(layout.path.join("\0"))!, hasBounds(layout));
+    const pages = new PageNotes(element, hasBounds(layout));
     for (let page = encoded.next(); page; page = encoded.next()) {
       const offset = this.#writer.offset;
       this.#writePage(data, DATA_PAGE, page.bytes, {
@@ -228,13 +221,15 @@ export class EventFile {
 
 /** @param offset where the chunk begins; `total_compressed_size` holds it until the chunk is written */
 function newMetaData(
-  { path, kind }: LeafLayout,
+  { type }: SchemaElement,
+  { path }: LeafLayout,
   { encoding }: KernelChunk,
   codec: ColumnMetaData["codec"],
   offset: number,
 ): ColumnMetaData {
+  assert(type !== undefined, "a leaf of the schema has a physical type");
   return {
-    type: physicalType(kind),
+    type,
     encodings: encoding === "RLE_DICTIONARY" ? ["PLAIN", "RLE", "RLE_DICTIONARY"] : ["RLE", encoding],
     path_in_schema: [...path],
     codec,
@@ -243,14 +238,6 @@ function newMetaData(
     total_compressed_size: BigInt(offset),
     data_page_offset: 0n,
   };
-}
-
-function physicalType(kind: number): ColumnMetaData["type"] {
-  if (kind === LEAF_BOOLEAN) return "BOOLEAN";
-  if (kind === LEAF_INTEGER) return "INT64";
-  if (kind === LEAF_NARROW) return "INT32";
-  if (kind === LEAF_DOUBLE) return "DOUBLE";
-  return kind === LEAF_TEXT ? "BYTE_ARRAY" : "FIXED_LEN_BYTE_ARRAY";
 }
 
 /** Schema elements of leaves by their path. */

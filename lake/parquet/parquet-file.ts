@@ -3,7 +3,7 @@
  * Pages are compressed with zstd by the runtime. For small tables; files of events come from
  * the kernel (event-file.ts).
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { zstdDecompressSync } from "node:zlib";
 import type { Compressors, DecodedArray, Encoding } from "hyparquet";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { assert } from "../../core/assert.ts";
@@ -11,8 +11,8 @@ import type { Column } from "../../core/columns.ts";
 import { deltaStats, isFlat } from "./delta-stats.ts";
 import { CREATED_BY, type EncodedFile, ROW_GROUP_ROWS } from "./encoded-file.ts";
 import { parquetSchemaOf } from "./parquet-schema.ts";
+import { ZSTD } from "./zstd.ts";
 
-const ZSTD_LEVEL = 3;
 /** Values of one column for a range of the file's rows. */
 export interface Chunk {
   readonly data: DecodedArray;
@@ -37,7 +37,7 @@ export function encodeFile(columns: readonly FileColumn[], rows: number): Encode
     writer,
     schema: parquetSchemaOf(columns),
     codec: "ZSTD",
-    compressors: { ZSTD: compress },
+    compressors: { ZSTD: ZSTD.compress },
     createdBy: CREATED_BY,
   });
   for (let from = 0; from < rows; from += ROW_GROUP_ROWS) {
@@ -52,8 +52,4 @@ export function encodeFile(columns: readonly FileColumn[], rows: number): Encode
   const finished = file.finish();
   assert(finished === undefined, "writing to memory does not wait");
   return { bytes: writer.getBytes(), rows, stats: deltaStats(columns, rows, file.row_groups) };
-}
-
-function compress(input: Uint8Array): Uint8Array {
-  return zstdCompressSync(input, { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
 }

@@ -5,6 +5,7 @@
  */
 import type { SchemaElement } from "hyparquet";
 import { unreachable } from "../../core/assert.ts";
+import { decimalBytes, LONG_PRECISION, NARROW_PRECISION } from "../../core/column-layout.ts";
 import type { Column, ColumnType } from "../../core/columns.ts";
 
 /** Root first, depth first. */
@@ -67,14 +68,7 @@ function decimalElement(element: SchemaElement, precision: number, scale: number
     scale,
     logical_type: { type: "DECIMAL", precision, scale },
   };
-  if (precision <= 9) return { ...decimal, type: "INT32" };
-  if (precision <= 18) return { ...decimal, type: "INT64" };
+  if (precision <= NARROW_PRECISION) return { ...decimal, type: "INT32" };
+  if (precision <= LONG_PRECISION) return { ...decimal, type: "INT64" };
   return { ...decimal, type: "FIXED_LEN_BYTE_ARRAY", type_length: decimalBytes(precision) };
-}
-
-/** The fewest bytes whose two's complement holds `precision` nines. */
-function decimalBytes(precision: number): number {
-  let bytes = 1;
-  while (2n ** BigInt(8 * bytes - 1) < 10n ** BigInt(precision)) bytes++;
-  return bytes;
 }
