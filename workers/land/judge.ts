@@ -258,24 +258,24 @@ async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undef
   const { count, identities, ingestMs, bad, hasId, settled } = rows;
   for (;;) {
     const answers = ids.admit(count, identities, ingestMs, bad, settled);
+    if (!answers.includes(ADMIT_UNSETTLED)) return answers;
     const open: number[] = [];
     for (let row = 0; row < count; row++) {
       if (answers[row] !== ADMIT_UNSETTLED) continue;
       if (hasId[row] && settle) open.push(row);
       else settled[row] = SETTLED_NEW; // what has no id is in no lake
     }
-    if (open.length > 0) {
-      const some = {
-        count: open.length,
-        identities: BigUint64Array.from(
-          open.flatMap((row) => [identities[row * 2]!, identities[row * 2 + 1]!]),
-        ),
-        ingestMs: Float64Array.from(open, (row) => ingestMs[row]!),
-      };
-      const spans = ids.locate(some.count, some.identities, some.ingestMs);
-      const found = await settle!({ ...some, spans });
-      open.forEach((row, i) => (settled[row] = found[i]!));
-    } else if (!answers.includes(ADMIT_UNSETTLED)) return answers;
+    if (!settle || open.length === 0) continue;
+    const some = {
+      count: open.length,
+      identities: BigUint64Array.from(
+        open.flatMap((row) => [identities[row * 2]!, identities[row * 2 + 1]!]),
+      ),
+      ingestMs: Float64Array.from(open, (row) => ingestMs[row]!),
+    };
+    const spans = ids.locate(some.count, some.identities, some.ingestMs);
+    const found = await settle({ ...some, spans });
+    open.forEach((row, i) => (settled[row] = found[i]!));
   }
 }
 
