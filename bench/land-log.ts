@@ -4,7 +4,16 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { openFileLog } from "../adapters/file/log.ts";
 import { type EventType, eventTypeSchema, type JsonSchema } from "../core/event-type.ts";
-import { packRecords } from "../core/record.ts";
+import {
+  ABSENT,
+  HEADER_AT,
+  HEADER_LENGTH,
+  KEY_LENGTH,
+  PAYLOAD_AT,
+  PAYLOAD_LENGTH,
+  RECORD_WORDS,
+  type RecordBatch,
+} from "../core/record.ts";
 import { ENVELOPE, type FieldKind, linesPath, PAYLOAD_KIND, type SetName, TYPED } from "./encoder-lines.ts";
 import { services } from "./landing.ts";
 
@@ -34,22 +43,38 @@ export async function fillLog(set: SetName, folder: string): Promise<void> {
   const log = await openFileLog({ directory: logPath(set, folder), ...services, onFatal });
   const { name } = eventTypeOf(set);
   await log.createStream(name, { partitions: PARTITIONS, cleanup: "delete", retentionMs: RETENTION_MS });
-  const encoder = new TextEncoder();
-  let batch: { payload: Uint8Array; header: string }[] = [];
+  let batch: string[] = [];
   let batches = 0;
   const append = async (): Promise<void> => {
-    await log.append(name, batches % PARTITIONS, packRecords(batch));
+    await log.append(name, batches % PARTITIONS, requestOf(`{"flow_id":"flow-${batches}"}`, batch));
     batches++;
     batch = [];
   };
   for await (const line of createInterface({ input: createReadStream(linesPath(set, folder)) })) {
     const event = line.replace(HEAD, '{"metadata":{"eid":$1,"occurred_at":$3},$2,');
     if (event === line) throw new Error(`a line of another form: ${line.slice(0, 100)}`);
-    batch.push({ payload: encoder.encode(event), header: `{"flow_id":"flow-${batches}"}` });
+    batch.push(event);
     if (batch.length === BATCH) await append();
   }
   if (batch.length > 0) await append();
   await log.close();
+}
+
+/** Events of one request as the door packs them: they share a header. */
+function requestOf(header: string, events: readonly string[]): RecordBatch {
+  const bytes = Buffer.from(header + events.join(""));
+  const index = new Uint32Array(events.length * RECORD_WORDS);
+  let at = Buffer.byteLength(header);
+  events.forEach((event, i) => {
+    const word = i * RECORD_WORDS;
+    index[word + PAYLOAD_AT] = at;
+    index[word + PAYLOAD_LENGTH] = Buffer.byteLength(event);
+    index[word + KEY_LENGTH] = ABSENT;
+    index[word + HEADER_AT] = 0;
+    index[word + HEADER_LENGTH] = Buffer.byteLength(header);
+    at += index[word + PAYLOAD_LENGTH]!;
+  });
+  return { count: events.length, bytes, index };
 }
 
 /** The columns of `encoder.ts`, beside landing's own. */
