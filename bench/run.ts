@@ -49,7 +49,22 @@ export function runOnce(script: string, ...args: readonly string[]): Run {
   return JSON.parse(text) as Run;
 }
 
-/** Medians of runs that took turns. @param name begins every metric's */
+/** Rows per CPU second, medians of runs that took turns. @param theirRows where they had fewer */
+export function raceRuns(
+  name: string,
+  rows: number,
+  ours: readonly Run[],
+  theirs: readonly Run[],
+  theirRows = rows,
+  of: "cpuMs" | "firstCpuMs" = "cpuMs",
+): Metric {
+  const rate = (runs: readonly Run[], count: number): number =>
+    Math.round((count / median(runs.map((run) => run[of]))) * 1_000);
+  const [value, reference] = [rate(ours, rows), rate(theirs, theirRows)];
+  return { name, value, unit: "rows per CPU second", reference, ratio: value / reference };
+}
+
+/** All that runs of the same rows differ in. @param name begins every metric's */
 export function compareRuns(
   name: string,
   work: string,
@@ -58,19 +73,13 @@ export function compareRuns(
   theirs: readonly Run[],
 ): Metric[] {
   const middle = (runs: readonly Run[], of: keyof Run): number => median(runs.map((run) => run[of]));
-  const rate = (runs: readonly Run[], of: keyof Run): number => Math.round((rows / middle(runs, of)) * 1_000);
-  const race = (title: string, of: keyof Run): Metric => {
-    const [value, reference] = [rate(ours, of), rate(theirs, of)];
-    const ratio = value / reference;
-    return { name: `${name}: ${title}`, value, unit: "rows per CPU second", reference, ratio };
-  };
   const compare = (title: string, of: keyof Run): Metric => {
     const [value, reference] = [middle(ours, of), middle(theirs, of)];
     return { name: `${name}: ${title}`, value, unit: "bytes", reference, ratio: reference / value };
   };
   return [
-    race(work, "cpuMs"),
-    race("the same, first run of a process", "firstCpuMs"),
+    raceRuns(`${name}: ${work}`, rows, ours, theirs),
+    raceRuns(`${name}: the same, first run of a process`, rows, ours, theirs, rows, "firstCpuMs"),
     compare("file", "fileBytes"),
     compare("peak memory", "peakBytes"),
   ];
