@@ -261,9 +261,9 @@ async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undef
     if (!answers.includes(ADMIT_UNSETTLED)) return answers;
     const open: number[] = [];
     for (let row = 0; row < count; row++) {
-      if (answers[row] !== ADMIT_UNSETTLED) continue;
-      if (hasId[row] && settle) open.push(row);
-      else settled[row] = SETTLED_NEW; // what has no id is in no lake
+      if (answers[row] === ADMIT_DUPLICATE) continue;
+      if (answers[row] === ADMIT_UNSETTLED && hasId[row] && settle) open.push(row);
+      else settled[row] = SETTLED_NEW; // what has no id is in no lake, and what the set never had, neither
     }
     if (!settle || open.length === 0) continue;
     const some = {
