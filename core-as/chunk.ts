@@ -6,7 +6,7 @@
  * are PLAIN, RLE_DICTIONARY or DELTA_BINARY_PACKED.
  */
 import { REGION_CHUNK, REGION_PAGE, reserve } from "./memory";
-import { BLOCK_BYTES, bloomAdd, bloomBlocks } from "./bloom";
+import { BLOCK_BYTES, bloomAddId, bloomBlocks } from "./bloom";
 import { deltaBytesMax, encodeDelta } from "./delta";
 import {
   buildDictionary,
@@ -320,7 +320,7 @@ function putPlain(from: usize, to: usize): usize {
   return at;
 }
 
-/** A bloom filter of the chunk's texts, in the page region. @returns its bytes; 0 without memory */
+/** A bloom filter of the chunk's texts, UUIDs also in lower case, in the page region. @returns its bytes; 0 without memory */
 export function encodeBloom(): usize {
   const blocks = bloomBlocks(values);
   const bytes = <usize>blocks * BLOCK_BYTES;
@@ -329,7 +329,7 @@ export function encodeBloom(): usize {
   memory.fill(to, 0, bytes);
   for (let i: u32 = 0; i < values; i++) {
     const slot = gathered + ((<usize>i) << 3);
-    bloomAdd(to, blocks, load<u32>(slot), load<u32>(slot, 4));
+    bloomAddId(to, blocks, load<u32>(slot), load<u32>(slot, 4));
   }
   pageAt = to;
   return bytes;

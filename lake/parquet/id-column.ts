@@ -8,14 +8,17 @@
 import { zstdDecompressSync } from "node:zlib";
 import {
   parquetMetadata,
+  type ColumnMetaData,
   type FileMetaData,
   type PageHeader,
   type RowGroup,
   type SchemaElement,
 } from "hyparquet";
 import { parquetHeader } from "hyparquet/src/column.js";
+import { deltaBinaryUnpack } from "hyparquet/src/delta.js";
 import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { MuaraError } from "../../core/errors.ts";
+import { hasIdFilters, mayHoldIds } from "./id-filter.ts";
 
 const MAGIC = "PAR1";
 const WORD = 2 ** 32;
@@ -38,6 +41,7 @@ export type ReadRange = (from: number, to: number) => Promise<Uint8Array | undef
 /**
  * Reads the footer and the two columns, row group by row group.
  * @param size of the file, bytes
+ * @param wanted hashes (`filterHash`) of ids: row groups that have none of them are left out
  * @returns false where the file needs the general reader, damaged ones included; `visit` may have seen rows then
  */
 export async function readIdRows(
@@ -45,11 +49,15 @@ export async function readIdRows(
   size: number,
   [id, ingestTime]: readonly [string, string],
   visit: (rows: IdRows) => void,
+  wanted?: readonly bigint[],
 ): Promise<boolean> {
   try {
     const metadata = await readMetadata(read, size);
     if (!metadata) return false;
+    const isFiltered = wanted !== undefined && hasIdFilters(metadata);
     for (const group of metadata.row_groups) {
+      const chunk = isFiltered ? chunkOf(group, id) : undefined;
+      if (chunk && !(await mayHoldIds(read, chunk, wanted!))) continue;
       const count = Number(group.num_rows);
       const ids = readIds(await pagesOf(read, metadata.schema, group, id, isText), count);
       const ingestMs = readTimes(await pagesOf(read, metadata.schema, group, ingestTime, isMicros), count);
@@ -92,6 +100,10 @@ interface Page {
   readonly values: Uint8Array;
 }
 
+function chunkOf(group: RowGroup, name: string): ColumnMetaData | undefined {
+  return group.columns.find(({ meta_data: data }) => data?.path_in_schema.join("\0") === name)?.meta_data;
+}
+
 /** The pages of a column in a row group; undefined where it is none of ours. */
 async function pagesOf(
   read: ReadRange,
@@ -101,9 +113,7 @@ async function pagesOf(
   isExpected: (element: SchemaElement) => boolean,
 ): Promise<readonly Page[] | undefined> {
   const element = schema.find((candidate) => candidate.name === name);
-  const chunk = group.columns.find(
-    ({ meta_data: data }) => data?.path_in_schema.join("\0") === name,
-  )?.meta_data;
+  const chunk = chunkOf(group, name);
   if (!chunk || !element || !isExpected(element)) return undefined;
   if (chunk.codec !== "ZSTD" && chunk.codec !== "UNCOMPRESSED") return undefined;
   const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);
@@ -200,6 +210,7 @@ function readTimes(pages: readonly Page[] | undefined, rows: number): Float64Arr
       continue;
     }
     if (encoding === "PLAIN") times.set(plainTimes(values, count), row);
+    else if (encoding === "DELTA_BINARY_PACKED") times.set(deltaTimes(values, count), row);
     else if (encoding.endsWith("_DICTIONARY"))
       readDictionaryTimes(values, dictionary, times.subarray(row, row + count));
     else return undefined;
@@ -214,6 +225,15 @@ function readDictionaryTimes(values: Uint8Array, dictionary: Float64Array, times
   if (width > 0)
     readRleBitPackedHybrid({ view: viewOf(values), offset: 1 }, width, places, values.length - 1);
   for (let i = 0; i < times.length; i++) times[i] = dictionary[places[i]!] ?? Number.NaN;
+}
+
+function deltaTimes(values: Uint8Array, count: number): Float64Array {
+  const us = new BigInt64Array(count);
+  deltaBinaryUnpack({ view: viewOf(values), offset: 0 }, count, us);
+  return Float64Array.from(us, (value) => {
+    const exact = Number(value);
+    return Number.isSafeInteger(exact) ? Math.trunc(exact / 1000) : Number.NaN;
+  });
 }
 
 /** Little-endian µs as ms; what is no exact double is no time of ours. */

@@ -244,7 +244,7 @@ export class Judge {
       for (let row = 0; row < rows.count; row++) fates[row] = rows.bad[row] ? DEAD : LANDED;
       return fates;
     }
-    const answers = await admitSettled(rows, ids, settle);
+    const answers = await admitSettled(rows, ids, (row) => this.#encoder.eventId(row), settle);
     for (let row = 0; row < rows.count; row++) {
       if (rows.bad[row]) fates[row] = answers[row] === ADMIT_DUPLICATE && rows.hasId[row] ? DUPLICATE : DEAD;
       else fates[row] = answers[row] === ADMIT_DUPLICATE ? DUPLICATE : LANDED;
@@ -254,7 +254,12 @@ export class Judge {
 }
 
 /** Each round settles at least one record more. */
-async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undefined): Promise<Uint8Array> {
+async function admitSettled(
+  rows: Rows,
+  ids: IdentitySet,
+  eventId: (row: number) => string | null,
+  settle: Settle | undefined,
+): Promise<Uint8Array> {
   const { count, identities, ingestMs, bad, hasId, settled } = rows;
   for (;;) {
     const answers = ids.admit(count, identities, ingestMs, bad, settled);
@@ -272,6 +277,7 @@ async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undef
         open.flatMap((row) => [identities[row * 2]!, identities[row * 2 + 1]!]),
       ),
       ingestMs: Float64Array.from(open, (row) => ingestMs[row]!),
+      eventIds: open.map(eventId),
     };
     const spans = ids.locate(some.count, some.identities, some.ingestMs);
     const found = await settle({ ...some, spans });

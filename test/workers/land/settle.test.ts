@@ -85,6 +85,26 @@ test("the horizon's edge is exact where only the lake knows the time", async () 
   landing.discard();
 });
 
+test("an id in capitals is the same id, however few are looked for and whatever their case", async () => {
+  const at = await installed();
+  const landing = await TableLanding.open(at.ports, OPTIONS, eventType());
+  const eid = (n: number): string => `abcdef00-0000-4000-8000-${String(n).padStart(12, "0")}`;
+  const spelled = [eid, (n: number) => eid(n).toUpperCase(), (n: number) => eid(n).replace("abc", "aBc")];
+  const landAs = async (how: number, numbers: readonly number[]): Promise<void> => {
+    const metadata = { occurred_at: "2026-03-01T22:00:00Z" };
+    await send(
+      at,
+      numbers.map((n) => event(n, { metadata: { ...metadata, eid: spelled[how]!(n) } })),
+    );
+    await landing.step(never);
+  };
+  for (let from = 0; from < 900; from += 100) await landAs((from / 100) % 3, range(from, from + 100));
+  expect(await counter(at, "landed")).toBe(900);
+  for (let n = 7; n < 900; n += 31) await landAs(n % 3, [n]);
+  expect([await counter(at, "landed"), await counter(at, "duplicates")]).toEqual([900, 29]);
+  landing.discard();
+});
+
 describe("a state image", () => {
   const EACH = { ...OPTIONS, imageCommits: 1 };
 
@@ -144,7 +164,7 @@ describe("a state image", () => {
     for (const { path } of await state.list("")) {
       if (!path.endsWith(".image")) continue;
       const text = new TextDecoder().decode(await state.get(path));
-      await state.put(path, new TextEncoder().encode(text.replace("state image 2", "state image 1")));
+      await state.put(path, new TextEncoder().encode(text.replace("state image 3", "state image 2")));
     }
     await startAgain(at, state, 16_384);
     expect(lastImage(at)).toBe(null);
