@@ -320,7 +320,10 @@ function putPlain(from: usize, to: usize): usize {
   return at;
 }
 
-/** A bloom filter of the chunk's texts, UUIDs also in lower case, in the page region. @returns its bytes; 0 without memory */
+/**
+ * A bloom filter of the chunk's texts, UUIDs also in lower case, in the page region.
+ * @returns its bytes; 0 without memory
+ */
 export function encodeBloom(): usize {
   const blocks = bloomBlocks(values);
   const bytes = <usize>blocks * BLOCK_BYTES;

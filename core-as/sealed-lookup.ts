@@ -14,18 +14,18 @@ import { PART_BITS, PART_BODY, PART_FIRST, PART_LAST, PART_NEXT, SHARD, SHARD_BI
 /** Rows of a block; fewer where there is no memory for so many. */
 const BLOCK_MAX: u32 = 262_144;
 const BLOCK_MIN: u32 = 256;
-/** Buckets to sort into are 2 to this power: no shard ends within one. */
-const BUCKET_BITS_MAX: u32 = 17;
+/** Piles to sort into are 2 to this power: no shard ends within one. */
+const PILE_BITS_MAX: u32 = 17;
 /** Key and row. */
 const ROW_BYTES: usize = 12;
 
 const small = memory.data(12 * 256 + 4 * 257, 16);
 
-// The block: keys under the first attempt in order of their uppermost bits, their rows, where each bucket ends.
+// The block: keys under the first attempt in order of their uppermost bits, their rows, where each pile ends.
 let keys: usize = 0;
 let rows: usize = 0;
 let ends: usize = 0;
-let bucketBits: u32 = 0;
+let pileBits: u32 = 0;
 /** The earliest and the latest time of the block. */
 let least: i64 = 0;
 let most: i64 = 0;
@@ -53,14 +53,14 @@ export function askParts(
 /** Places a block of so many rows in memory. @returns its rows, perhaps fewer */
 function placeBlock(wanted: u32): u32 {
   let block = max(wanted, BLOCK_MIN);
-  bucketBits = min(max(31 - <u32>clz(block), SHARD_BITS_MAX), BUCKET_BITS_MAX);
+  pileBits = min(max(31 - <u32>clz(block), SHARD_BITS_MAX), PILE_BITS_MAX);
   keys = 0;
   if (block > BLOCK_MIN)
-    keys = reserve(REGION_ASKED, <usize>block * ROW_BYTES + ((<usize>4) << bucketBits) + 4);
+    keys = reserve(REGION_ASKED, <usize>block * ROW_BYTES + ((<usize>4) << pileBits) + 4);
   if (keys == 0) {
     keys = small;
     block = BLOCK_MIN;
-    bucketBits = SHARD_BITS_MAX;
+    pileBits = SHARD_BITS_MAX;
   }
   rows = keys + ((<usize>block) << 3);
   ends = rows + ((<usize>block) << 2);
@@ -72,10 +72,10 @@ function keyAt(identities: usize, row: u32, attempt: u32): u64 {
   return keyOf(load<u64>(identity), load<u64>(identity, 8), attempt);
 }
 
-/** Takes rows that nobody has settled, in order of their buckets: first counts them, then puts each in its place. */
+/** Takes rows that nobody has settled, in order of their piles: first counts them, then puts each in its place. */
 function sortBlock(from: u32, length: u32, identities: usize, ingest: usize, settled: usize): void {
   const to = from + length;
-  memory.fill(ends, 0, ((<usize>4) << bucketBits) + 4);
+  memory.fill(ends, 0, ((<usize>4) << pileBits) + 4);
   least = i64.MAX_VALUE;
   most = i64.MIN_VALUE;
   for (let row = from; row < to; row++) {
@@ -83,15 +83,15 @@ function sortBlock(from: u32, length: u32, identities: usize, ingest: usize, set
     const time: i64 = <i64>load<f64>(ingest + ((<usize>row) << 3));
     least = min(least, time);
     most = max(most, time);
-    const next = ends + ((<usize>(keyAt(identities, row, 0) >> (64 - bucketBits))) << 2);
+    const next = ends + ((<usize>(keyAt(identities, row, 0) >> (64 - pileBits))) << 2);
     store<u32>(next, load<u32>(next, 4) + 1, 4);
   }
-  for (let at = ends; at < ends + ((<usize>4) << bucketBits); at += 4)
+  for (let at = ends; at < ends + ((<usize>4) << pileBits); at += 4)
     store<u32>(at, load<u32>(at) + load<u32>(at, 4), 4);
   for (let row = from; row < to; row++) {
     if (load<u8>(settled + row) != 0) continue;
     const key = keyAt(identities, row, 0);
-    const end = ends + ((<usize>(key >> (64 - bucketBits))) << 2);
+    const end = ends + ((<usize>(key >> (64 - pileBits))) << 2);
     const place: usize = load<u32>(end);
     store<u32>(end, <u32>place + 1);
     store<u64>(keys + (place << 3), key);
@@ -118,8 +118,8 @@ function askBlock(set: usize, identities: usize, ingest: usize, out: usize): voi
 
 /** Where the block's rows of a shard end, one of 2 to the power of `bits`. */
 function endOf(shard: u32, bits: u32): u32 {
-  const bucket: usize = ((<usize>(shard + 1)) << (bucketBits - bits)) - 1;
-  return load<u32>(ends + (bucket << 2));
+  const pile: usize = ((<usize>(shard + 1)) << (pileBits - bits)) - 1;
+  return load<u32>(ends + (pile << 2));
 }
 
 function askPart(part: usize, from: i64, to: i64, identities: usize, ingest: usize, out: usize): void {
