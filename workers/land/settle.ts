@@ -3,9 +3,9 @@
  * comes from the id columns of the files whose ingest times the parts point to, and from the ids of removed rows; it is
  * exact, to the millisecond at the horizon's edge.
  *
- * The surprising rule: what is asked for costs a scan of those id columns, unless a file's bloom filter says that it has
- * none of a few ids. So one batch asks once for all of it, and what was found is remembered for a while: resends come
- * in heaps. Nothing is remembered of what was not found, since it may land.
+ * The surprising rule: what is asked for costs a scan of those id columns, unless a file's bloom filter says that none
+ * of a few ids is in it. So one batch asks once for all of it, and what was found is remembered for a while: resends
+ * come in heaps. Nothing is remembered of what was not found, since it may land.
  */
 import type { Clock } from "../../core/clock.ts";
 import { INGEST_DATE } from "../../core/columns.ts";
