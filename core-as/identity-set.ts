@@ -37,7 +37,16 @@ import {
   touch,
   undoTo,
 } from "./identity-generation";
-import { mixIdentity, NOWHERE, raiseTime, slotTime } from "./identity-table";
+import {
+  AHEAD,
+  hashAhead,
+  mixAhead,
+  mixIdentity,
+  NOWHERE,
+  raiseTime,
+  readAhead,
+  slotTime,
+} from "./identity-table";
 import { keyOf } from "./fuse";
 import { mayBeIn, PART_FIRST, PART_LAST, PART_NEXT } from "./sealed-part";
 import { allocate, blockBytes, release } from "./memory";
@@ -181,7 +190,9 @@ export function admit(
     }
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    const hash = mixIdentity(low, high);
+    const place: u32 = <u32>i & (AHEAD - 1);
+    if (place == 0) lookAhead(set, first, last, own, identities + (i << 4), min(count - <u32>i, AHEAD));
+    const hash = hashAhead(place);
     const word: u8 = load<u8>(settled + i);
     let answer: u8 =
       word == IN_LAKE ? DUPLICATE : lookUp(set, first, last, low, high, hash, time, word == UNASKED);
@@ -204,6 +215,16 @@ export function admit(
     store<u8>(out + i, answer);
   }
   return unsettled > 0 ? abandon(set, MAYBE) : DONE;
+}
+
+/** Prepares the next lookups in the generations [first, last); `own` is the one that new identities go to. */
+function lookAhead(set: usize, first: u32, last: u32, own: i64, identities: usize, count: u32): void {
+  mixAhead(identities, count);
+  for (let g = first; g < last; g++) {
+    const generation = generationAt(set, g);
+    const isOwn = load<i64>(generation, NUMBER) == own;
+    readAhead(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), count, isOwn);
+  }
 }
 
 /**

@@ -8,7 +8,7 @@
 #include <time.h>
 
 ref createSet(f64 horizon, f64 span);
-u32 admit(ref set, u32 count, ref identities, ref ingest, ref verdicts, ref out);
+i32 admit(ref set, u32 count, ref identities, ref ingest, ref verdicts, ref settled, ref out);
 void keepTentative(ref set), expire(ref set, f64 slowest);
 u32 order(ref times, ref selected, u32 count, ref out);
 ref createReorder(u32 shift, u32 slices, f64 bytes, f64 ahead_bytes);
@@ -61,7 +61,7 @@ static u32 *key_of;
 static u8 *key_bytes;
 
 /* Scratch columns of a batch. */
-static u8 *answers, *verdicts;
+static u8 *answers, *verdicts, *settled;
 static u32 *selected, *positions;
 static i64 *some_times, *some_values;
 static f64 *some_offsets;
@@ -129,7 +129,8 @@ static void release_to_panes(i64 watermark) {
 
 static void run_batch(u32 from, u32 count) {
   start();
-  if (!admit(set, count, REF(identities + (size_t)from * 2), REF(ingest + from), REF(verdicts), REF(answers))) exit(7);
+  const ref of = REF(identities + (size_t)from * 2);
+  if (admit(set, count, of, REF(ingest + from), REF(verdicts), REF(settled), REF(answers))) exit(7);
   keepTentative(set);
   expire(set, ingest[from]);
   stop(DEDUP);
@@ -184,8 +185,9 @@ int main(int count, char **arguments) {
   values = input(file, n * 8ull);
   key_of = input(file, n * 4ull);
   key_bytes = input(file, heading.keys * 16ull);
-  answers = low(batch), verdicts = low(batch), selected = low(batch * 4), positions = low(batch * 4);
+  answers = low(batch), verdicts = low(batch), settled = low(batch), selected = low(batch * 4), positions = low(batch * 4);
   fill(verdicts, 0, batch);
+  fill(settled, 0, batch);
   some_times = low(batch * 8), some_values = low(batch * 8), some_offsets = low(batch * 8);
   some_words = low(batch * 8), some_keys = low(batch * 8), batch_words = low(64), some_bytes = low(batch * 16);
   out = low(batch * 120 + 65536 + 4096);
