@@ -6,6 +6,8 @@ import { seededRandomness } from "../core/clock.ts";
 export const ROWS = 200_000;
 export const SETS = ["open", "typed", "escaped"] as const;
 export type SetName = (typeof SETS)[number];
+/** Who encodes them. */
+export type Side = "kernel" | "duckdb" | "hyparquet-writer" | "parquetjs-lite";
 
 const WORDS =
   "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore";

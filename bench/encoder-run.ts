@@ -1,4 +1,4 @@
-/** One run of `encoder.ts`, in a process of its own: `node encoder-run.ts kernel|duckdb SET FOLDER`. */
+/** One run of `encoder.ts`, in a process of its own: `node encoder-run.ts SIDE SET FOLDER ROUNDS`. */
 import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,40 +9,19 @@ import { RECORD_WORDS, type RecordBatch } from "../core/record.ts";
 import { EventFile } from "../lake/parquet/event-file.ts";
 import { ROW_GROUP_ROWS } from "../lake/parquet/encoded-file.ts";
 import { ZSTD } from "../lake/parquet/zstd.ts";
+import { CUSTOMER, ENVELOPE, type Field, TYPED } from "./encoder-columns.ts";
+import { linesPath, type SetName, type Side } from "./encoder-lines.ts";
+import { hyparquetRun, parquetjsRun } from "./encoder-rows.ts";
 import { median } from "./result.ts";
-import { linesPath, type SetName } from "./encoder-lines.ts";
 
-const [, , side, given, folder] = process.argv;
+const [, , side, given, folder, rounds] = process.argv;
 const set = given as SetName;
 const source = linesPath(set, folder!);
 const target = join(folder!, `${set}-${side}.parquet`);
 const READ_BYTES = 1_048_576;
-/** The first run compiles and takes memory from the system; the others are what a process that lives pays. */
-const ROUNDS = 4;
 /** Whole batches: a little above. */
 const GROUP_ROWS = ROW_GROUP_ROWS - 2_000;
 
-const ENVELOPE: readonly [string, ColumnType["kind"]][] = [
-  ["eid", "string"],
-  ["event_type", "string"],
-  ["occurred_at", "timestamp"],
-  ["received_at", "timestamp"],
-  ["partition", "long"],
-  ["offset", "long"],
-  ["key", "string"],
-];
-const TYPED: readonly [string, ColumnType["kind"]][] = [
-  ["order_id", "string"],
-  ["amount", "double"],
-  ["currency", "string"],
-  ["note", "string"],
-  ["paid", "boolean"],
-  ["shipped_at", "timestamp"],
-  ["weight", "double"],
-  ["score", "double"],
-  ["qty", "long"],
-  ["ref", "long"],
-];
 const SQL: Partial<Record<ColumnType["kind"], string>> = {
   string: "VARCHAR",
   timestamp: "TIMESTAMPTZ",
@@ -51,7 +30,7 @@ const SQL: Partial<Record<ColumnType["kind"], string>> = {
   boolean: "BOOLEAN",
 };
 
-function columnsOf(fields: readonly [string, ColumnType["kind"]][]): PayloadColumn[] {
+function columnsOf(fields: readonly Field[]): PayloadColumn[] {
   return fields.map(([name, kind]) => ({ name, field: name, type: { kind } as ColumnType, nullable: true }));
 }
 
@@ -59,10 +38,7 @@ function payloadType(): ColumnType {
   if (set !== "typed") return { kind: set === "open" ? "json" : "string" };
   const customer: ColumnType = {
     kind: "struct",
-    fields: columnsOf([
-      ["id", "long"],
-      ["name", "string"],
-    ]),
+    fields: columnsOf(CUSTOMER),
   };
   return {
     kind: "struct",
@@ -140,7 +116,7 @@ function kernelRun(): () => Promise<void> {
   };
 }
 
-function declared(fields: readonly [string, ColumnType["kind"]][], is: ":" | ""): string {
+function declared(fields: readonly Field[], is: ":" | ""): string {
   return fields.map(([name, kind]) => `"${name}"${is} ${is ? `'${SQL[kind]}'` : SQL[kind]}`).join(", ");
 }
 
@@ -160,9 +136,17 @@ async function duckDbRun(): Promise<() => Promise<void>> {
   return async () => void (await connection.run(copy));
 }
 
-const work = side === "kernel" ? kernelRun() : await duckDbRun();
+const sides: Record<Side, () => (() => Promise<void>) | Promise<() => Promise<void>>> = {
+  kernel: kernelRun,
+  duckdb: duckDbRun,
+  "hyparquet-writer": () => hyparquetRun(set, source, target),
+  "parquetjs-lite": () => parquetjsRun(set, source, target),
+};
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- encoder-measure.ts gives it
+const work = await sides[side as Side]();
 const costs: number[] = [];
-for (let round = 0; round < ROUNDS; round++) {
+// the first run compiles and takes memory from the system; the others are what a process that lives pays
+for (let round = 0; round < Number(rounds); round++) {
   const before = process.cpuUsage();
   await work();
   const spent = process.cpuUsage(before);
