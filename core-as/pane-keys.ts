@@ -92,9 +92,11 @@ export function lookAhead(panes: usize, bytes: usize, length: u32, keys: usize, 
       slot = (slot + 1) & mask;
       entry = load<u64>(table + ((<usize>slot) << 3));
     }
-    if (entry == 0) continue;
-    const record: usize = <usize>(entry & 0xffffffff);
-    store<u32>(candidates + (i << 2), <u32>record);
+    store<u32>(candidates + (i << 2), <u32>(entry & 0xffffffff));
+  }
+  // where there is none, this reads at address 0: nobody minds
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const record: usize = load<u32>(candidates + (i << 2));
     sum += load<u32>(record, KEY_LENGTH) + load<u64>(record, KEY_BYTES + 8);
   }
   store<u64>(unused, sum);

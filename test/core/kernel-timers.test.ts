@@ -192,6 +192,33 @@ describe("memory", () => {
     expect(timers.size).toBe(20);
   });
 
+  test("a batch that memory ran out for leaves no byte behind, wherever it ran out", () => {
+    const parts = (key: number, count: number): ModelEvent =>
+      event("part", key, 1, { parts: (1n << BigInt(count)) - 1n });
+    let refusals = 0;
+    for (let left = 1; left < 20; left++) {
+      const kernel = testKernel({ maxMemoryBytes: 8 * 65_536 });
+      const timers = kernel.createKeyedTimers({ tickUs: 1, maxBytes: 400_000 });
+      // every kind of room for times: inside of the timer, and blocks of four, eight, and sixteen
+      const known = Array.from({ length: 120 }, (_, key) => parts(key, 1 + (key % 12)));
+      timers.update(eventColumns(known));
+      leaveRoom(kernel, left);
+      for (let wanted = 13; wanted <= 64; wanted += 3) {
+        const { bytes, size } = timers;
+        const more = Array.from({ length: wanted }, (_, i) => parts(wanted * 100 + i, 3));
+        try {
+          timers.update(eventColumns([...known.map((_, key) => parts(key, wanted)), ...more]));
+        } catch (error) {
+          if (!hasCode(error, "kernel.memory")) throw error;
+          refusals++;
+          expect(timers.size).toBe(size);
+          expect(timers.bytes).toBeLessThanOrEqual(bytes);
+        }
+      }
+    }
+    expect(refusals).toBeGreaterThan(100);
+  });
+
   test("a table filled, emptied and filled again around its limits loses no timer", () => {
     const timers = make({ retentionUs: 0n });
     for (const size of [1, 47, 48, 49, 95, 96, 97, 1000, 30, 5000, 10]) {
