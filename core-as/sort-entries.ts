@@ -1,7 +1,8 @@
 /**
  * Sorts pairs of a key and an address: a least-significant-digit radix sort, stable by construction, over the bits in
- * which keys differ, cut into as few digits as the number of pairs is worth. Entries of equal keys are told apart by what lies at their addresses: the group
- * at 16, then the word at 8, and of wide entries the word at 24. Entries equal in all of it keep their order.
+ * which keys differ, cut into as few digits as the number of pairs is worth. Entries of equal keys are told apart by
+ * what lies at their addresses: the group at 16, then the word at 8, and of wide entries the word at 24. Entries equal
+ * in all of it keep their order.
  */
 
 /** A key (u64) and an address (u32). */
