@@ -202,6 +202,7 @@ export function admit(
       if (ownGeneration == 0) {
         ownGeneration = generationOf(set, own);
         if (ownGeneration == 0) return abandon(set, refusal);
+        touch(ownGeneration);
         first = lowerBound(set, floorDivide(time - horizon, span));
         last = lowerBound(set, floorDivide(time + horizon, span) + 1);
       }
@@ -321,7 +322,11 @@ function abandon(set: usize, why: i32): i32 {
 export function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bool {
   const hash = mixIdentity(low, high);
   const slot = find(generation, low, high, hash);
-  if (slot == NOWHERE) return addEntry(set, generation, low, high, ms, hash);
+  if (slot == NOWHERE) {
+    if (!addEntry(set, generation, low, high, ms, hash)) return false;
+    touch(generation);
+    return true;
+  }
   if (raiseTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot, ms)) touch(generation);
   return true;
 }

@@ -137,19 +137,38 @@ export function fullSlots(table: usize, slot: u32): u32 {
   return ~i8x16.bitmask(v128.load(table + slot)) & 0xffff;
 }
 
-/** Copies all entries of one table into an empty one that is large enough. */
+/**
+ * Copies all entries of one table into an empty one that is large enough. Those of a group mostly go to the group
+ * of its number or to that in the upper half, whose free slots are kept at hand: to read control bytes right behind
+ * writing one of them would be slow.
+ */
 export function copyEntries(from: usize, capacity: u32, table: usize, fresh: u32): void {
+  const groupMask: u32 = (fresh >> 4) - 1;
   for (let group: u32 = 0; group < capacity; group += 16) {
-    let full = ~i8x16.bitmask(v128.load(from + group)) & 0xffff;
-    while (full) {
-      const slot: u32 = group + <u32>ctz(full);
-      const identity = identityAt(from, capacity, slot);
-      const low: u64 = load<u64>(identity);
-      const high: u64 = load<u64>(identity, 8);
-      const hash = mixIdentity(low, high);
-      const ms: u32 = load<u32>(slotTime(from, capacity, slot));
-      fillSlot(table, fresh, freeSlot(table, fresh, hash), low, high, ms, hash);
-      full &= full - 1;
+    const low: u32 = group >> 4;
+    const high: u32 = (capacity + group) >> 4;
+    let freeLow = i8x16.bitmask(v128.load(table + group));
+    let freeHigh = i8x16.bitmask(v128.load(table + capacity + group));
+    for (let full = ~i8x16.bitmask(v128.load(from + group)) & 0xffff; full; full &= full - 1) {
+      const entry = identityAt(from, capacity, group + <u32>ctz(full));
+      const hash = mixIdentity(load<u64>(entry), load<u64>(entry, 8));
+      const home: u32 = <u32>(hash >> 7) & groupMask;
+      let slot: u32;
+      if (home == low && freeLow != 0) {
+        slot = group + <u32>ctz(freeLow);
+        freeLow &= freeLow - 1;
+      } else if (home == high && freeHigh != 0) {
+        slot = capacity + group + <u32>ctz(freeHigh);
+        freeHigh &= freeHigh - 1;
+      } else {
+        slot = freeSlot(table, fresh, hash);
+        if (slot >> 4 == low) freeLow &= freeLow - 1;
+        else if (slot >> 4 == high) freeHigh &= freeHigh - 1;
+      }
+      const to = identityAt(table, fresh, slot);
+      store<u8>(table + slot, controlOf(hash));
+      v128.store(to, v128.load(entry));
+      store<u32>(to, load<u32>(entry, 16), 16);
     }
   }
 }

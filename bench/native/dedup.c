@@ -121,14 +121,27 @@ static bool resize(Set *set, Generation *generation, u32 fresh) {
   const ref from = generation->table, table = take(set, fresh * SLOT_BYTES);
   if (!table) return false;
   fill(AT(u8, table), EMPTY, fresh);
+  const u32 mask = (fresh >> 4) - 1;
   for (u32 group = 0; group < capacity; group += 16) {
-    u32 full = ~HIGH_BITS(LOAD(AT(u8, from + group))) & 0xffff;
-    while (full) {
-      const u32 slot = group + (u32)__builtin_ctz(full);
-      const Entry *entry = entry_at(from, capacity, slot);
+    const u32 lower = group >> 4, upper = (capacity + group) >> 4;
+    u32 free_low = HIGH_BITS(LOAD(AT(u8, table + group))), free_high = HIGH_BITS(LOAD(AT(u8, table + capacity + group)));
+    for (u32 full = ~HIGH_BITS(LOAD(AT(u8, from + group))) & 0xffff; full; full &= full - 1) {
+      const Entry *entry = entry_at(from, capacity, group + (u32)__builtin_ctz(full));
       const u64 hash = mix(entry->low, entry->high);
-      fill_slot(table, fresh, free_slot(table, fresh, hash), entry->low, entry->high, entry->ms, hash);
-      full &= full - 1;
+      const u32 home = (u32)(hash >> 7) & mask;
+      u32 slot;
+      if (home == lower && free_low) {
+        slot = group + (u32)__builtin_ctz(free_low);
+        free_low &= free_low - 1;
+      } else if (home == upper && free_high) {
+        slot = capacity + group + (u32)__builtin_ctz(free_high);
+        free_high &= free_high - 1;
+      } else {
+        slot = free_slot(table, fresh, hash);
+        if (slot >> 4 == lower) free_low &= free_low - 1;
+        else if (slot >> 4 == upper) free_high &= free_high - 1;
+      }
+      fill_slot(table, fresh, slot, entry->low, entry->high, entry->ms, hash);
     }
   }
   give(set, from);
@@ -148,7 +161,6 @@ static bool add_entry(Set *set, Generation *generation, u64 low, u64 high, u32 m
   fill_slot(generation->table, generation->capacity, slot, low, high, ms, hash);
   generation->live++;
   set->size++;
-  generation->stamp = ++stamps;
   return true;
 }
 
@@ -305,6 +317,7 @@ EXPORT i32 admit(ref at, u32 count, ref identities_at, ref ingest_at, ref verdic
       if (!own_generation) {
         own_generation = generation_of(set, own);
         if (!own_generation) return -1;
+        own_generation->stamp = ++stamps;
         first = lower_bound(set, floor_divide(time - horizon, span));
         last = lower_bound(set, floor_divide(time + horizon, span) + 1);
       }
