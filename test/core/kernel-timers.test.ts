@@ -30,7 +30,7 @@ function open(key: number, timeUs: number, deadlineUs: number, parts = 1n, need 
 }
 
 /** So many different parts of one timer. */
-function parts(key: number, count: number): ModelEvent {
+function partsOf(key: number, count: number): ModelEvent {
   return event("part", key, 1, { parts: (1n << BigInt(count)) - 1n });
 }
 
@@ -203,14 +203,14 @@ describe("memory", () => {
       const kernel = testKernel({ maxMemoryBytes: 8 * 65_536 });
       const timers = kernel.createKeyedTimers({ tickUs: 1, maxBytes: 400_000 });
       // every kind of room for times: inside of the timer, and blocks of four, eight, and sixteen
-      const known = Array.from({ length: 120 }, (_, key) => parts(key, 1 + (key % 12)));
+      const known = Array.from({ length: 120 }, (_, key) => partsOf(key, 1 + (key % 12)));
       timers.update(eventColumns(known));
       leaveRoom(kernel, left);
       for (let wanted = 13; wanted <= 64; wanted += 3) {
         const { bytes, size } = timers;
-        const more = Array.from({ length: wanted }, (_, i) => parts(wanted * 100 + i, 3));
+        const more = Array.from({ length: wanted }, (_, i) => partsOf(wanted * 100 + i, 3));
         try {
-          timers.update(eventColumns([...known.map((_, key) => parts(key, wanted)), ...more]));
+          timers.update(eventColumns([...known.map((_, key) => partsOf(key, wanted)), ...more]));
         } catch (error) {
           if (!hasCode(error, "kernel.memory")) throw error;
           stayed.push(timers.bytes - bytes, timers.size - size);
