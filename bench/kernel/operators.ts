@@ -13,9 +13,9 @@ import { OPERATORS, type Run } from "./report.ts";
 import { runTyped } from "./typed.ts";
 import { BATCH, EVENTS, makeWorkload } from "./workload.ts";
 
-const ROUNDS = 7;
+const ROUNDS = Number(process.env["ROUNDS"] ?? 7);
 /** The slow way takes part in so many of them. */
-const SLOW_ROUNDS = 3;
+const SLOW_ROUNDS = Math.min(3, ROUNDS);
 /** `order` sorts what `reorder` sorts again: only one of them belongs to a whole. */
 const WHOLES = [
   ["dedup", "order", "panes"],
