@@ -6,6 +6,8 @@ import { seededRandomness } from "../core/clock.ts";
 export const ROWS = 200_000;
 export const SETS = ["open", "typed", "escaped"] as const;
 export type SetName = (typeof SETS)[number];
+/** Who encodes them. */
+export type Side = "kernel" | "duckdb" | "hyparquet-writer" | "parquetjs-lite";
 
 export type FieldKind = "string" | "timestamp" | "long" | "double" | "boolean";
 /** Fields of a line beside `payload`. */
@@ -18,7 +20,7 @@ export const ENVELOPE: readonly (readonly [string, FieldKind])[] = [
   ["offset", "long"],
   ["key", "string"],
 ];
-/** Fields of the payload in `typed`, beside the struct `customer` of a long `id` and a string `name`. */
+/** Fields of the payload in `typed`, beside the struct `customer` of CUSTOMER. */
 export const TYPED: readonly (readonly [string, FieldKind])[] = [
   ["order_id", "string"],
   ["amount", "double"],
@@ -30,6 +32,10 @@ export const TYPED: readonly (readonly [string, FieldKind])[] = [
   ["score", "double"],
   ["qty", "long"],
   ["ref", "long"],
+];
+export const CUSTOMER: readonly (readonly [string, FieldKind])[] = [
+  ["id", "long"],
+  ["name", "string"],
 ];
 export const PAYLOAD_KIND = { open: "json", typed: "struct", escaped: "string" } as const;
 

@@ -1,4 +1,4 @@
-/** One run of `encoder.ts`, in a process of its own: `node encoder-run.ts kernel|duckdb SET FOLDER`. */
+/** One run of `encoder.ts`, in a process of its own: `node encoder-run.ts SIDE SET FOLDER ROUNDS`. */
 import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,15 +9,25 @@ import { RECORD_WORDS, type RecordBatch } from "../core/record.ts";
 import { EventFile } from "../lake/parquet/event-file.ts";
 import { ROW_GROUP_ROWS } from "../lake/parquet/encoded-file.ts";
 import { ZSTD } from "../lake/parquet/zstd.ts";
-import { ENVELOPE, type FieldKind, linesPath, PAYLOAD_KIND, type SetName, TYPED } from "./encoder-lines.ts";
+import {
+  CUSTOMER,
+  ENVELOPE,
+  type FieldKind,
+  linesPath,
+  PAYLOAD_KIND,
+  type SetName,
+  type Side,
+  TYPED,
+} from "./encoder-lines.ts";
+import { hyparquetRun } from "./encoder-rows.ts";
+import { PARQUETJS_ROWS, writeWithParquetjs } from "./parquetjs.ts";
 import { reportRun } from "./run.ts";
 
-const [, , side, given, folder] = process.argv;
+const [, , side, given, folder, rounds] = process.argv;
 const set = given as SetName;
 const source = linesPath(set, folder!);
 const target = join(folder!, `${set}-${side}.parquet`);
 const READ_BYTES = 1_048_576;
-const ROUNDS = 8;
 /** Whole batches: a little above. */
 const GROUP_ROWS = ROW_GROUP_ROWS - 2_000;
 
@@ -38,10 +48,7 @@ function payloadType(): ColumnType {
   if (kind !== "struct") return { kind };
   const customer: ColumnType = {
     kind: "struct",
-    fields: columnsOf([
-      ["id", "long"],
-      ["name", "string"],
-    ]),
+    fields: columnsOf(CUSTOMER),
   };
   return {
     kind: "struct",
@@ -139,5 +146,16 @@ async function duckDbRun(): Promise<() => Promise<void>> {
   return async () => void (await connection.run(copy));
 }
 
-const work = side === "kernel" ? kernelRun() : await duckDbRun();
-await reportRun(ROUNDS, work, () => statSync(target).size);
+const sides: Record<Side, () => (() => Promise<unknown>) | Promise<() => Promise<unknown>>> = {
+  kernel: kernelRun,
+  duckdb: duckDbRun,
+  "hyparquet-writer": () => hyparquetRun(set, source, target),
+  "parquetjs-lite": () => async () => writeWithParquetjs(source, target, set, PARQUETJS_ROWS),
+};
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- encoder-measure.ts gives it
+const work = await sides[side as Side]();
+await reportRun(
+  Number(rounds ?? 8),
+  async () => void (await work()),
+  () => statSync(target).size,
+);

@@ -47,7 +47,8 @@ export async function reportRun(
 /** @param script beside this file */
 export function runOnce(script: string, ...args: readonly string[]): Run {
   const file = fileURLToPath(new URL(script, import.meta.url));
-  const text = execFileSync(process.execPath, [...process.execArgv, file, ...args], { encoding: "utf8" });
+  const options = "Deno" in globalThis ? ["run", "-A"] : process.execArgv;
+  const text = execFileSync(process.execPath, [...options, file, ...args], { encoding: "utf8" });
   return JSON.parse(text) as Run;
 }
 

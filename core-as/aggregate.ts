@@ -185,8 +185,27 @@ export function settleSketches(panes: usize, count: u32, cells: usize): void {
   }
 }
 
+/** Rows that are added to all aggregates before the next ones: their cells stay in the first cache. */
+const BLOCK: u32 = 256;
+const valued = memory.data(1024, 16);
+
 /** Adds a batch's rows to their cells (u32 addresses, 0 for a row that does not count). */
 export function addRows(panes: usize, count: u32, cells: usize, batch: usize): void {
+  for (let from: u32 = 0; from < count; from += BLOCK)
+    addBlock(panes, min(count - from, BLOCK), cells + ((<usize>from) << 2), batch, from);
+}
+
+/** The cells of a block's rows, 0 where the column has no value: no aggregate has to look for nulls. */
+function cellsOf(count: u32, cells: usize, nulls: usize): usize {
+  for (let i: usize = 0; i < <usize>count; i++)
+    store<u32>(valued + (i << 2), load<u8>(nulls + i) != 0 ? 0 : load<u32>(cells + (i << 2)));
+  return valued;
+}
+
+/** @param from the block's first row in the batch */
+function addBlock(panes: usize, count: u32, cells: usize, batch: usize, from: usize): void {
+  let known: u32 = 0xffffffff;
+  let rows = cells;
   for (let a: u32 = 0; a < load<u32>(panes, SPEC_COUNT); a++) {
     const spec = specAt(panes, a);
     const kind: u32 = load<u32>(spec, SPEC_KIND);
@@ -194,50 +213,43 @@ export function addRows(panes: usize, count: u32, cells: usize, batch: usize): v
     const at: usize = load<u32>(spec, SPEC_OFFSET);
     const bit: u32 = 1 << a;
     if (kind == COUNT_ROWS) {
-      countRows(count, cells, 0, at);
+      countRows(count, cells, at);
       continue;
     }
-    const values: usize = load<u32>(columnAt(batch, spec));
     const nulls: usize = load<u32>(columnAt(batch, spec), 4);
+    const values: usize = <usize>load<u32>(columnAt(batch, spec)) + (from << (type == DECIMAL ? 4 : 3));
+    if (load<u32>(spec, SPEC_COLUMN) != known) rows = nulls ? cellsOf(count, cells, nulls + from) : cells;
+    known = load<u32>(spec, SPEC_COLUMN);
     if (kind == COUNT) {
-      countRows(count, cells, nulls, at);
+      countRows(count, rows, at);
     } else if (kind == SUM) {
-      if (type == INTEGER) sumIntegers(count, cells, values, nulls, at, bit);
-      else if (type == DECIMAL) sumDecimals(count, cells, values, nulls, at, bit);
-      else sumDoubles(count, cells, values, nulls, at, bit);
+      if (type == INTEGER) sumIntegers(count, rows, values, at, bit);
+      else if (type == DECIMAL) sumDecimals(count, rows, values, at, bit);
+      else sumDoubles(count, rows, values, at, bit);
     } else if (kind == MIN || kind == MAX) {
-      takeExtremes(count, cells, values, nulls, at, bit, type, kind == MAX);
+      takeExtremes(count, rows, values, at, bit, type, kind == MAX);
     } else if (kind == FIRST || kind == LAST) {
-      const times: usize = load<u32>(batch, BATCH_TIMES);
-      const partitions: usize = load<u32>(batch, BATCH_PARTITIONS);
-      const offsets: usize = load<u32>(batch, BATCH_OFFSETS);
-      const isLast = kind == LAST;
-      takePlaced(count, cells, values, nulls, at, bit, type, isLast, times, partitions, offsets);
+      const times: usize = <usize>load<u32>(batch, BATCH_TIMES) + (from << 3);
+      let partitions: usize = load<u32>(batch, BATCH_PARTITIONS);
+      let offsets: usize = load<u32>(batch, BATCH_OFFSETS);
+      if (partitions) partitions += from << 2;
+      if (offsets) offsets += from << 3;
+      takePlaced(count, rows, values, at, bit, type, kind == LAST, times, partitions, offsets);
     } else {
-      addToSketches(count, cells, values, nulls, spec, bit, load<u32>(batch));
+      addToSketches(count, rows, values, spec, bit, load<u32>(batch));
     }
   }
 }
 
-function countRows(count: u32, cells: usize, nulls: usize, at: usize): void {
+function countRows(count: u32, cells: usize, at: usize): void {
   const end = cells + ((<usize>count) << 2);
-  let nullAt = nulls;
   for (let cellAt = cells; cellAt < end; cellAt += 4) {
     const cell: usize = load<u32>(cellAt);
-    if (nulls != 0 && load<u8>(nullAt++) != 0) continue;
     if (cell != 0) store<u64>(cell + at, load<u64>(cell + at) + 1);
   }
 }
 
-function addToSketches(
-  count: u32,
-  cells: usize,
-  values: usize,
-  nulls: usize,
-  spec: usize,
-  bit: u32,
-  bytes: usize,
-): void {
+function addToSketches(count: u32, cells: usize, values: usize, spec: usize, bit: u32, bytes: usize): void {
   const isDistinct = load<u32>(spec, SPEC_KIND) == DISTINCT;
   const type: u32 = load<u32>(spec, SPEC_TYPE);
   const at: usize = load<u32>(spec, SPEC_OFFSET);
@@ -245,7 +257,7 @@ function addToSketches(
   const shift: usize = type == DECIMAL ? 4 : 3;
   for (let i: usize = 0; i < <usize>count; i++) {
     const cell: usize = load<u32>(cells + (i << 2));
-    if (cell == 0 || (nulls != 0 && load<u8>(nulls + i) != 0)) continue;
+    if (cell == 0) continue;
     const value = values + (i << shift);
     const sketch: usize = load<u32>(cell + at);
     store<u32>(cell, load<u32>(cell) | bit);

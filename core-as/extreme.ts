@@ -67,7 +67,6 @@ export function takeExtremes(
   count: u32,
   cells: usize,
   values: usize,
-  nulls: usize,
   at: usize,
   bit: u32,
   type: u32,
@@ -76,12 +75,10 @@ export function takeExtremes(
   if (type == INTEGER) {
     const end = cells + ((<usize>count) << 2);
     let valueAt = values;
-    let nullAt = nulls;
     for (let cellAt = cells; cellAt < end; cellAt += 4) {
       const cell: usize = load<u32>(cellAt);
       const value: i64 = load<i64>(valueAt);
       valueAt += 8;
-      if (nulls != 0 && load<u8>(nullAt++) != 0) continue;
       if (cell != 0) chooseInteger(cell, at, bit, value, isMax);
     }
     return;
@@ -89,7 +86,7 @@ export function takeExtremes(
   const shift: usize = type == DECIMAL ? 4 : 3;
   for (let i: usize = 0; i < <usize>count; i++) {
     const cell: usize = load<u32>(cells + (i << 2));
-    if (cell == 0 || (nulls != 0 && load<u8>(nulls + i) != 0)) continue;
+    if (cell == 0) continue;
     read(values + (i << shift), type);
     chooseExtreme(cell, at, bit, type, isMax);
   }
@@ -148,7 +145,6 @@ export function takePlaced(
   count: u32,
   cells: usize,
   values: usize,
-  nulls: usize,
   at: usize,
   bit: u32,
   type: u32,
@@ -160,7 +156,7 @@ export function takePlaced(
   const shift: usize = type == DECIMAL ? 4 : 3;
   for (let i: usize = 0; i < <usize>count; i++) {
     const cell: usize = load<u32>(cells + (i << 2));
-    if (cell == 0 || (nulls != 0 && load<u8>(nulls + i) != 0)) continue;
+    if (cell == 0) continue;
     read(values + (i << shift), type);
     const partition: u32 = partitions ? load<u32>(partitions + (i << 2)) : 0;
     const offset: i64 = offsets ? load<i64>(offsets + (i << 3)) : 0;

@@ -136,7 +136,7 @@ export function resize(set: usize, generation: usize, fresh: u32): bool {
   return true;
 }
 
-/** Adds an identity that is not there. @returns false when there is no memory */
+/** Adds an identity that is not there; the caller touches the generation. @returns false when there is no memory */
 export function addEntry(set: usize, generation: usize, low: u64, high: u64, ms: u32, hash: u64): bool {
   if (!makeRoom(set, generation)) return false;
   const table: usize = load<u32>(generation, TABLE);
@@ -146,7 +146,6 @@ export function addEntry(set: usize, generation: usize, low: u64, high: u64, ms:
   fillSlot(table, capacity, slot, low, high, ms, hash);
   bump(generation, LIVE, 1);
   bump(set, SIZE, 1);
-  touch(generation);
   return true;
 }
 

@@ -37,7 +37,16 @@ import {
   touch,
   undoTo,
 } from "./identity-generation";
-import { mixIdentity, NOWHERE, raiseTime, slotTime } from "./identity-table";
+import {
+  AHEAD,
+  hashAhead,
+  mixAhead,
+  mixIdentity,
+  NOWHERE,
+  raiseTime,
+  readAhead,
+  slotTime,
+} from "./identity-table";
 import { keyOf } from "./fuse";
 import { askParts } from "./sealed-lookup";
 import { mayBeIn, PART_FIRST, PART_LAST, PART_NEXT } from "./sealed-part";
@@ -182,7 +191,9 @@ export function admit(
     }
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
-    const hash = mixIdentity(low, high);
+    const place: u32 = <u32>i & (AHEAD - 1);
+    if (place == 0) lookAhead(set, first, last, own, identities + (i << 4), min(count - <u32>i, AHEAD));
+    const hash = hashAhead(place);
     let answer: u8 = DUPLICATE;
     if (load<u8>(settled + i) != IN_LAKE && !isKnown(set, first, last, low, high, hash, time))
       answer = ADMITTED;
@@ -191,6 +202,7 @@ export function admit(
       if (ownGeneration == 0) {
         ownGeneration = generationOf(set, own);
         if (ownGeneration == 0) return abandon(set, refusal);
+        touch(ownGeneration);
         first = lowerBound(set, floorDivide(time - horizon, span));
         last = lowerBound(set, floorDivide(time + horizon, span) + 1);
       }
@@ -204,6 +216,16 @@ export function admit(
     store<u8>(out + i, answer);
   }
   return DONE;
+}
+
+/** Prepares the next lookups in the generations [first, last); `own` is the one that new identities go to. */
+function lookAhead(set: usize, first: u32, last: u32, own: i64, identities: usize, count: u32): void {
+  mixAhead(identities, count);
+  for (let g = first; g < last; g++) {
+    const generation = generationAt(set, g);
+    const isOwn = load<i64>(generation, NUMBER) == own;
+    readAhead(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), count, isOwn);
+  }
 }
 
 /**
@@ -315,7 +337,11 @@ function abandon(set: usize, why: i32): i32 {
 export function settle(set: usize, generation: usize, low: u64, high: u64, ms: u32): bool {
   const hash = mixIdentity(low, high);
   const slot = find(generation, low, high, hash);
-  if (slot == NOWHERE) return addEntry(set, generation, low, high, ms, hash);
+  if (slot == NOWHERE) {
+    if (!addEntry(set, generation, low, high, ms, hash)) return false;
+    touch(generation);
+    return true;
+  }
   if (raiseTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot, ms)) touch(generation);
   return true;
 }

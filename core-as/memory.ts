@@ -188,6 +188,23 @@ export function release(address: usize): void {
   link(block);
 }
 
+/** Gives back what a block has beyond `bytes`, where that is worth a block of its own. It stays where it is. */
+export function shrink(address: usize, bytes: usize): void {
+  const block = address - HEADER;
+  const size = max<usize>((bytes + 15) & ~15, SMALLEST);
+  const had = sizeOf(block);
+  if (had < size + HEADER + 64) return;
+  const rest = had - size - HEADER;
+  store<u32>(block, <u32>size);
+  const tail = after(block);
+  store<u32>(tail, <u32>rest);
+  store<u32>(tail, <u32>size, 4);
+  const behind = after(tail);
+  if (behind < heapEnd) store<u32>(behind, <u32>rest, 4);
+  else lastBlock = tail;
+  release(tail + HEADER);
+}
+
 /** The size in bytes of an allocated block, its header included. */
 export function blockBytes(address: usize): usize {
   return address ? HEADER + sizeOf(address - HEADER) : 0;

@@ -1,6 +1,6 @@
 /** Order and newest event time. The sort is stable, and times close together take few passes (sort-entries.ts). */
 import { REGION_SORT, reserve } from "./memory";
-import { PAIR, rank, sortPairs } from "./sort-entries";
+import { PAIR, rank, sortPairs, sortWords } from "./sort-entries";
 
 /** Below this many an insertion sort is faster. */
 const FEW: u32 = 48;
@@ -11,13 +11,15 @@ const FEW: u32 = 48;
  */
 export function order(times: usize, selected: usize, count: u32, out: usize): bool {
   let isSorted = true;
-  for (let i: u32 = 1; i < count; i++) {
-    const before: u32 = load<u32>(selected + ((i - 1) << 2));
-    const next: u32 = load<u32>(selected + (i << 2));
-    if (load<i64>(times + (before << 3)) > load<i64>(times + (next << 3))) {
-      isSorted = false;
-      break;
-    }
+  let before: i64 = i64.MIN_VALUE;
+  let least: i64 = i64.MAX_VALUE;
+  let most: i64 = i64.MIN_VALUE;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const time: i64 = load<i64>(times + ((<usize>load<u32>(selected + (i << 2))) << 3));
+    isSorted = isSorted && before <= time;
+    before = time;
+    least = min(least, time);
+    most = max(most, time);
   }
   if (isSorted) {
     memory.copy(out, selected, (<usize>count) << 2);
@@ -27,7 +29,9 @@ export function order(times: usize, selected: usize, count: u32, out: usize): bo
     insertionSort(times, selected, count, out);
     return true;
   }
-  return radixSort(times, selected, count, out);
+  const range: u64 = <u64>(most - least);
+  if (range >> 32 == 0) return sortNear(times, selected, count, out, least, 64 - <u32>clz<u64>(range));
+  return sortFar(times, selected, count, out);
 }
 
 function insertionSort(times: usize, selected: usize, count: u32, out: usize): void {
@@ -43,7 +47,23 @@ function insertionSort(times: usize, selected: usize, count: u32, out: usize): v
   }
 }
 
-function radixSort(times: usize, selected: usize, count: u32, out: usize): bool {
+/** Times within 2^32 µs: a word holds the distance from the least and the position. */
+function sortNear(times: usize, selected: usize, count: u32, out: usize, least: i64, bits: u32): bool {
+  const bytes: usize = (<usize>count) << 3;
+  if (<u64>count * 16 > 0xfff00000) return false;
+  const words = reserve(REGION_SORT, bytes * 2);
+  if (words == 0) return false;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const position: u32 = load<u32>(selected + (i << 2));
+    const distance: u64 = <u64>(load<i64>(times + ((<usize>position) << 3)) - least);
+    store<u64>(words + (i << 3), (distance << 32) | <u64>position);
+  }
+  const from = sortWords(words, words + bytes, count, bits);
+  for (let i: usize = 0; i < <usize>count; i++) store<u32>(out + (i << 2), load<u32>(from + (i << 3)));
+  return true;
+}
+
+function sortFar(times: usize, selected: usize, count: u32, out: usize): bool {
   const bytes = <usize>count * PAIR;
   if (<u64>count * PAIR * 2 > 0xfff00000) return false;
   const pairs = reserve(REGION_SORT, bytes * 2);

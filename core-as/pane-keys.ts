@@ -3,6 +3,9 @@
  * table with linear probing finds them. The table's order depends on the process's seed; nothing that leaves the
  * kernel does: results and images follow the keys' byte order.
  *
+ * A batch's keys are looked up many at once (`lookAhead`): what they need is read together, before any is compared,
+ * so that the processor waits for memory once and not for each of them.
+ *
  * Surprising: deleting moves later entries back (Knuth, TAOCP 6.4, algorithm R), so there are no tombstones, and
  * room for sorting is taken together with a key, so that sorting cannot fail.
  */
@@ -53,9 +56,65 @@ function isKey(record: usize, key: usize, length: u32): bool {
   return (load<u64>(kept + at) ^ load<u64>(key + at)) << (64 - rest) == 0;
 }
 
+/** Keys that are looked up together: what they need stays in the first cache meanwhile. */
+export const AHEAD: u32 = 64;
+const tags = memory.data(256, 16);
+/** The records that have those tags, 0 where there is none: most probably the ones. */
+const candidates = memory.data(256, 16);
+/** Where read bytes end up, so that no compiler leaves the reads out. */
+const unused = memory.data(16, 16);
+
+/**
+ * Prepares `findAhead` for at most AHEAD keys. One that is not inside of the bytes is passed over.
+ * @param keys u32 start, u32 length each
+ */
+export function lookAhead(panes: usize, bytes: usize, length: u32, keys: usize, count: u32): void {
+  const table: usize = load<u32>(panes, TABLE);
+  const bits: u32 = load<u32>(panes, TABLE_BITS);
+  const shift: u32 = 32 - bits;
+  let sum: u64 = 0;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const start: u32 = load<u32>(keys + (i << 3));
+    const keyLength: u32 = load<u32>(keys + (i << 3), 4);
+    const isInside = <u64>start + keyLength <= <u64>length;
+    const tag: u32 = isInside ? tagOf(bytes + start, keyLength) : 0;
+    store<u32>(tags + (i << 2), tag);
+    store<u32>(candidates + (i << 2), 0);
+    if (bits) sum += load<u64>(table + ((<usize>(tag >> shift)) << 3));
+  }
+  if (bits == 0) return;
+  const mask: u32 = (1 << bits) - 1;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const tag: u32 = load<u32>(tags + (i << 2));
+    let slot: u32 = tag >> shift;
+    let entry: u64 = load<u64>(table + ((<usize>slot) << 3));
+    while (entry != 0 && <u32>(entry >> 32) != tag) {
+      slot = (slot + 1) & mask;
+      entry = load<u64>(table + ((<usize>slot) << 3));
+    }
+    store<u32>(candidates + (i << 2), <u32>(entry & 0xffffffff));
+  }
+  // where there is none, this reads at address 0: nobody minds
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const record: usize = load<u32>(candidates + (i << 2));
+    sum += load<u32>(record, KEY_LENGTH) + load<u64>(record, KEY_BYTES + 8);
+  }
+  store<u64>(unused, sum);
+}
+
+/** The record of the `i`-th key that was prepared, 0 when it is not there. Reads up to 16 bytes behind the key. */
+export function findAhead(panes: usize, key: usize, length: u32, i: u32): usize {
+  const record: usize = load<u32>(candidates + ((<usize>i) << 2));
+  if (record != 0 && isKey(record, key, length)) return record;
+  return findTagged(panes, key, length, load<u32>(tags + ((<usize>i) << 2)));
+}
+
 /** The key's record, 0 when it is not there. Reads up to 16 bytes behind the key. */
 export function findKey(panes: usize, key: usize, length: u32): usize {
-  const tag = tagOf(key, length);
+  return findTagged(panes, key, length, tagOf(key, length));
+}
+
+function findTagged(panes: usize, key: usize, length: u32, tag: u32): usize {
   wantedTag = tag;
   const table: usize = load<u32>(panes, TABLE);
   const bits: u32 = load<u32>(panes, TABLE_BITS);

@@ -47,11 +47,13 @@ import {
   LAST_CELL,
   LAST_TIME,
   NO_TIME,
+  AHEAD,
   addKey,
   dropEmptyKeys,
   dropNewestKey,
-  findKey,
+  findAhead,
   keyAt,
+  lookAhead,
 } from "./pane-keys";
 import {
   HOUR_US,
@@ -296,13 +298,15 @@ function undoAll(panes: usize): void {
 function findCells(panes: usize, count: u32, batch: usize, horizon: i64, cells: usize, statuses: usize): i32 {
   const isSession = load<u32>(panes, KIND) == KIND_SESSIONS;
   const bytes: usize = load<u32>(batch);
-  const length: u64 = load<u32>(batch, BATCH_LENGTH);
+  const length: u32 = load<u32>(batch, BATCH_LENGTH);
   const keys: usize = load<u32>(batch, BATCH_KEYS);
   const times: usize = load<u32>(batch, BATCH_TIMES);
   const oldest: i64 = load<i64>(panes, OLDEST);
   const partly: i64 = load<i64>(panes, PARTLY);
   for (let i: usize = 0; i < <usize>count; i++) {
     const time: i64 = load<i64>(times + (i << 3));
+    const ahead: u32 = <u32>i & (AHEAD - 1);
+    if (ahead == 0) lookAhead(panes, bytes, length, keys + (i << 3), min(count - <u32>i, AHEAD));
     store<u32>(cells + (i << 2), 0);
     if (time >= horizon || time > FARTHEST || time < -FARTHEST) {
       store<u8>(statuses + i, BEYOND);
@@ -314,8 +318,8 @@ function findCells(panes: usize, count: u32, batch: usize, horizon: i64, cells: 
     }
     const start: u32 = load<u32>(keys + (i << 3));
     const keyLength: u32 = load<u32>(keys + (i << 3), 4);
-    if (keyLength > KEY_MOST || <u64>start + keyLength > length) return BAD_BATCH;
-    let record = findKey(panes, bytes + start, keyLength);
+    if (keyLength > KEY_MOST || <u64>start + keyLength > <u64>length) return BAD_BATCH;
+    let record = findAhead(panes, bytes + start, keyLength, ahead);
     if (record == 0) {
       record = addKey(panes, bytes + start, keyLength);
       if (record == 0) return NO_MEMORY;

@@ -1,7 +1,8 @@
 /**
- * Sorts pairs of a key and an address: a least-significant-digit radix sort, stable by construction, in which digits
- * that all keys share cost nothing. Entries of equal keys are told apart by what lies at their addresses: the group
- * at 16, then the word at 8, and of wide entries the word at 24. Entries equal in all of it keep their order.
+ * Sorts pairs of a key and an address: a least-significant-digit radix sort, stable by construction, over the bits in
+ * which keys differ, cut into as few digits as the number of pairs is worth. Entries of equal keys are told apart by
+ * what lies at their addresses: the group at 16, then the word at 8, and of wide entries the word at 24. Entries equal
+ * in all of it keep their order.
  */
 
 /** A key (u64) and an address (u32). */
@@ -11,7 +12,8 @@ const FIRST_WORD: usize = 8;
 const SECOND_WORD: usize = 24;
 /** Up to this many an insertion sort is faster. */
 const FEW: u32 = 32;
-const counts = memory.data(1024, 16);
+const DIGIT_BITS_MOST: u32 = 12;
+const counts = memory.data(16384, 16);
 
 /** A signed number as an unsigned one of the same order. */
 export function rank(value: i64): u64 {
@@ -42,14 +44,25 @@ export function sortPairs(pairs: usize, spare: usize, count: u32): usize {
   }
   let from = pairs;
   let to = spare;
-  for (let shift: u64 = 0; shift < 64; shift += 8) {
-    if (((differs >> shift) & 255) == 0) continue;
-    scatter(from, to, count, shift);
+  const lowest: u32 = <u32>ctz<u64>(differs);
+  const bits: u32 = 64 - <u32>clz<u64>(differs) - lowest;
+  const digit = digitBits(bits, count);
+  const mask: u64 = ((<u64>1) << digit) - 1;
+  for (let shift: u64 = lowest; shift < <u64>(lowest + bits); shift += digit) {
+    if (((differs >> shift) & mask) == 0) continue;
+    scatter(from, to, count, shift, mask);
     const swap = from;
     from = to;
     to = swap;
   }
   return from;
+}
+
+/** How wide digits are: the fewest passes, and of those the one with the smallest table of counts. */
+function digitBits(bits: u32, count: u32): u32 {
+  const most: u32 = count < 1024 ? 8 : count < 4096 ? 11 : DIGIT_BITS_MOST;
+  const passes = (bits + most - 1) / most;
+  return (bits + passes - 1) / passes;
 }
 
 function insertPairs(pairs: usize, end: usize): void {
@@ -65,25 +78,62 @@ function insertPairs(pairs: usize, end: usize): void {
   }
 }
 
-function scatter(from: usize, to: usize, count: u32, shift: u64): void {
-  const end = from + <usize>count * PAIR;
-  memory.fill(counts, 0, 1024);
-  for (let pair = from; pair < end; pair += PAIR) {
-    const cell = counts + ((<usize>(load<u64>(pair) >> shift) & 255) << 2);
-    store<u32>(cell, load<u32>(cell) + 1);
-  }
+/** Turns counts into places: where the first of each digit goes. @param size of what is sorted, bytes */
+function placeDigits(to: usize, mask: u64, size: u32): void {
+  const end = counts + ((<usize>mask + 1) << 2);
   let place: u32 = <u32>to;
-  for (let cell = counts; cell < counts + 1024; cell += 4) {
+  for (let cell = counts; cell < end; cell += 4) {
     const here: u32 = load<u32>(cell);
     store<u32>(cell, place);
-    place += here * <u32>PAIR;
+    place += here * size;
   }
+}
+
+function scatter(from: usize, to: usize, count: u32, shift: u64, mask: u64): void {
+  const end = from + <usize>count * PAIR;
+  memory.fill(counts, 0, (<usize>mask + 1) << 2);
   for (let pair = from; pair < end; pair += PAIR) {
-    const cell = counts + ((<usize>(load<u64>(pair) >> shift) & 255) << 2);
+    const cell = counts + ((<usize>((load<u64>(pair) >> shift) & mask)) << 2);
+    store<u32>(cell, load<u32>(cell) + 1);
+  }
+  placeDigits(to, mask, <u32>PAIR);
+  for (let pair = from; pair < end; pair += PAIR) {
+    const cell = counts + ((<usize>((load<u64>(pair) >> shift) & mask)) << 2);
     const target: usize = load<u32>(cell);
     store<u32>(cell, <u32>(target + PAIR));
     v128.store(target, v128.load(pair));
   }
+}
+
+/**
+ * Sorts words by the `bits` lowest of their upper 32 bits; the others there are 0.
+ * @param spare as large as the words @returns where the result is: `words` or `spare`
+ */
+export function sortWords(words: usize, spare: usize, count: u32, bits: u32): usize {
+  const digit = digitBits(bits, count);
+  const mask: u64 = ((<u64>1) << digit) - 1;
+  let from = words;
+  let to = spare;
+  for (let shift: u64 = 32; shift < <u64>(32 + bits); shift += digit) {
+    const end = from + ((<usize>count) << 3);
+    memory.fill(counts, 0, (<usize>mask + 1) << 2);
+    for (let word = from; word < end; word += 8) {
+      const cell = counts + ((<usize>((load<u64>(word) >> shift) & mask)) << 2);
+      store<u32>(cell, load<u32>(cell) + 1);
+    }
+    placeDigits(to, mask, 8);
+    for (let at = from; at < end; at += 8) {
+      const word: u64 = load<u64>(at);
+      const cell = counts + ((<usize>((word >> shift) & mask)) << 2);
+      const target: usize = load<u32>(cell);
+      store<u32>(cell, <u32>(target + 8));
+      store<u64>(target, word);
+    }
+    const swap = from;
+    from = to;
+    to = swap;
+  }
+  return from;
 }
 
 /** Sorts pairs by key and then by what tells their entries apart. @returns `pairs` or `spare`, as `sortPairs` */

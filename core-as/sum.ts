@@ -12,23 +12,14 @@
 const LIMIT_HIGH: u64 = ((<u64>0x4b3b4ca8) << 32) | 0x5a86c47a;
 const LIMIT_LOW: u64 = ((<u64>0x098a2240) << 32) | 0;
 
-/** The cells of a batch's rows (u32, 0 none) and its nulls (u8, or address 0). */
-export function sumIntegers(
-  count: u32,
-  cells: usize,
-  values: usize,
-  nulls: usize,
-  at: usize,
-  bit: u32,
-): void {
+/** Values of rows and the cells that they go to (u32; 0: to none). */
+export function sumIntegers(count: u32, cells: usize, values: usize, at: usize, bit: u32): void {
   const end = cells + ((<usize>count) << 2);
   let valueAt = values;
-  let nullAt = nulls;
   for (let cellAt = cells; cellAt < end; cellAt += 4) {
     const cell: usize = load<u32>(cellAt);
     const value: i64 = load<i64>(valueAt);
     valueAt += 8;
-    if (nulls != 0 && load<u8>(nullAt++) != 0) continue;
     if (cell == 0) continue;
     const low: u64 = load<u64>(cell + at);
     const sum: u64 = low + <u64>value;
@@ -59,17 +50,10 @@ function addWide(into: usize, low: u64, middle: u64, high: u64): void {
   store<u64>(into, load<u64>(into, 16) + high + carried, 16);
 }
 
-export function sumDecimals(
-  count: u32,
-  cells: usize,
-  values: usize,
-  nulls: usize,
-  at: usize,
-  bit: u32,
-): void {
+export function sumDecimals(count: u32, cells: usize, values: usize, at: usize, bit: u32): void {
   for (let i: usize = 0; i < <usize>count; i++) {
     const cell: usize = load<u32>(cells + (i << 2));
-    if (cell == 0 || (nulls != 0 && load<u8>(nulls + i) != 0)) continue;
+    if (cell == 0) continue;
     const high: i64 = load<i64>(values + (i << 4), 8);
     store<u32>(cell, load<u32>(cell) | bit);
     addWide(cell + at, load<u64>(values + (i << 4)), <u64>high, <u64>(high >> 63));
@@ -101,10 +85,10 @@ function addDouble(to: usize, value: f64): void {
   store<f64>(to, load<f64>(to, 8) + lost, 8);
 }
 
-export function sumDoubles(count: u32, cells: usize, values: usize, nulls: usize, at: usize, bit: u32): void {
+export function sumDoubles(count: u32, cells: usize, values: usize, at: usize, bit: u32): void {
   for (let i: usize = 0; i < <usize>count; i++) {
     const cell: usize = load<u32>(cells + (i << 2));
-    if (cell == 0 || (nulls != 0 && load<u8>(nulls + i) != 0)) continue;
+    if (cell == 0) continue;
     store<u32>(cell, load<u32>(cell) | bit);
     addDouble(cell + at, load<f64>(values + (i << 3)));
   }

@@ -2,7 +2,7 @@
  * Timers as they lie in memory, and the hash table that finds them by rule and key: linear probing over slots of a
  * 32-bit hash and an address, without tombstones (what follows a deleted slot moves up), at most 3/4 full.
  */
-import { allocate, blockBytes, release } from "./memory";
+import { allocate, blockBytes, release, shrink } from "./memory";
 import { mixIdentity } from "./identity-table";
 
 // A timer. The first 32 bytes are what sort-entries.ts sorts by.
@@ -61,6 +61,8 @@ const CAPACITY: usize = 12;
 /** u64: bytes that the timers count for, and the most that they may. */
 export const COST: usize = 16;
 export const MAX_COST: usize = 24;
+/** The most bytes that may be taken, whatever they count for. */
+export const ROOM: usize = 92;
 
 const SLOTS_MIN: u32 = 64;
 const SLOTS_MAX: u32 = 0x08000000;
@@ -74,9 +76,18 @@ export function bump(address: usize, offset: usize, by: i32): void {
   store<u32>(address + offset, load<u32>(address + offset) + <u32>by);
 }
 
+/**
+ * What is counted never takes more than the budget. Where memory has run out, what was taken for nothing may not be
+ * given back at once (a table that cannot be moved to a smaller one): then this bound holds.
+ */
 export function take(timers: usize, bytes: usize): usize {
   const address = allocate(bytes);
-  bump(timers, BYTES, <i32>blockBytes(address));
+  const size = blockBytes(address);
+  if (<u64>load<u32>(timers, BYTES) + size > <u64>load<u32>(timers, ROOM)) {
+    release(address);
+    return 0;
+  }
+  bump(timers, BYTES, <i32>size);
   return address;
 }
 
@@ -259,6 +270,25 @@ export function growTimes(timers: usize, timer: usize, count: u32): bool {
   store<u32>(timer, <u32>fresh, TIMES);
   store<u32>(timer, capacity, TIMES_CAPACITY);
   return true;
+}
+
+/** Takes `growTimes` back: room for the times that are there and no more. Cannot fail. */
+export function shrinkTimes(timers: usize, timer: usize): void {
+  const outside: usize = load<u32>(timer, TIMES);
+  if (outside == 0) return;
+  const count = <u32>popcnt<u64>(load<u64>(timer, GOT));
+  if (count <= TIMES_INSIDE) {
+    memory.copy(timer + INSIDE, outside, (<usize>count) << 3);
+    give(timers, outside);
+    store<u32>(timer, 0, TIMES);
+    store<u32>(timer, TIMES_INSIDE, TIMES_CAPACITY);
+    return;
+  }
+  const capacity = capacityFor(count);
+  const before = blockBytes(outside);
+  shrink(outside, (<usize>capacity) << 3);
+  bump(timers, BYTES, <i32>blockBytes(outside) - <i32>before);
+  store<u32>(timer, capacity, TIMES_CAPACITY);
 }
 
 /** Notes parts, for which there is room; of two times of one part the earlier stays. */

@@ -6,9 +6,9 @@
  *
  * A timer may be due later than its place says, never earlier.
  */
-import { REGION_SORT, blockBytes, release, reserve } from "./memory";
+import { REGION_SORT, allocate, blockBytes, release, reserve } from "./memory";
 import { PAIR, rank, sortEntries } from "./sort-entries";
-import { DUE, LINK, NEXT, BYTES, MAX_COST, createTable, destroyTable, take } from "./timer-table";
+import { DUE, LINK, NEXT, BYTES, MAX_COST, ROOM, createTable, destroyTable } from "./timer-table";
 
 // What all timers share, behind the table's part.
 export const WATERMARK: usize = 32;
@@ -44,16 +44,14 @@ export function createTimers(shift: u32, retention: i64, maxBytes: f64): usize {
   store<u64>(wheel, shift, SHIFT);
   store<i64>(wheel, retention, RETENTION);
   store<u64>(wheel, room > FIXED_COST ? room - FIXED_COST : 0, MAX_COST);
+  store<u32>(wheel, <u32>min<u64>(max(room, FIXED_COST), 0xffffffff), ROOM);
   if (createTable(wheel)) return wheel;
   release(wheel);
   return 0;
 }
 
-const nobody = memory.data(16, 16);
-
 function takeWheel(): usize {
-  store<u64>(nobody, 0);
-  const wheel = take(nobody, WHEEL);
+  const wheel = allocate(WHEEL);
   if (wheel == 0) return 0;
   memory.fill(wheel, 0, WHEEL);
   store<u32>(wheel, <u32>blockBytes(wheel), BYTES);

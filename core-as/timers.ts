@@ -37,6 +37,7 @@ import {
   notePart,
   partsCost,
   raise,
+  shrinkTimes,
   timerOf,
   timesOf,
   bump,
@@ -141,9 +142,14 @@ function undoClaims(timers: usize, found: usize, known: u32): void {
   // new ones may stand here more than once: a flag that no new one has tells which were met
   for (let at = found; at < end; at += 4) {
     const timer: usize = load<u32>(at);
-    if (!has(timer, IS_NEW)) store<u64>(timer, load<u64>(timer, GOT), WANTED);
-    else if (!has(timer, IS_CLOSED)) raise(timer, IS_CLOSED);
-    else store<u32>(at, 0);
+    if (!has(timer, IS_NEW)) {
+      store<u64>(timer, load<u64>(timer, GOT), WANTED);
+      shrinkTimes(timers, timer);
+    } else if (!has(timer, IS_CLOSED)) {
+      raise(timer, IS_CLOSED);
+    } else {
+      store<u32>(at, 0);
+    }
   }
   for (let at = found; at < end; at += 4) {
     const timer: usize = load<u32>(at);

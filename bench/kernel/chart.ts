@@ -3,7 +3,7 @@ import { OURS, WAYS, type OperatorRow } from "./operators.ts";
 
 const COLORS = ["#0b7285", "#495057", "#868e96", "#f08c00", "#e03131"];
 const WIDTH = 760;
-const LEFT = 110;
+const LEFT = 160;
 const BAR = 15;
 const GAP = 22;
 
@@ -15,7 +15,7 @@ export function drawOperators(rows: readonly OperatorRow[]): string {
   const parts: string[] = [];
   let y = 40;
   ways.forEach((way, i) => {
-    const x = LEFT + i * 125;
+    const x = LEFT + i * 120;
     parts.push(`<rect x="${x}" y="10" width="10" height="10" fill="${COLORS[i]}"/>`);
     parts.push(`<text x="${x + 15}" y="19">${way}</text>`);
   });

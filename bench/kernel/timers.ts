@@ -45,9 +45,9 @@ export function benchTimers(kernel: Kernel): Metric {
       .filter(() => random.fraction() < 0.9)
       .map((key) => ({ key, kind: 1, time: START_US + key * 1e5 + Math.floor(random.fraction() * 3000e6) })),
   ].toSorted((a, b) => a.time - b.time);
-  const names = new BigUint64Array(TIMERS * 2).map(
-    () => BigInt(Math.floor(random.fraction() * 2 ** 52)) * 4099n,
-  );
+  // words of 32 random bits each: a fraction has no more
+  const words = Uint32Array.from({ length: TIMERS * 4 }, () => Math.floor(random.fraction() * 2 ** 32));
+  const names = new BigUint64Array(words.buffer);
   const batches: ReturnType<typeof batchOf>[] = [];
   for (let from = 0; from < events.length; from += BATCH) batches.push(batchOf(from));
   function batchOf(from: number) {

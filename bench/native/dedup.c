@@ -1,4 +1,7 @@
-/* core-as/identity-set.ts and identity-table.ts: sets of identities in generations of ingest time, with a journal. */
+/*
+ * core-as/identity-set.ts, identity-generation.ts and identity-table.ts: sets of identities in generations of ingest
+ * time, with a journal. Nothing seals here: no generation has parts, but all ask whether it has.
+ */
 #include "kernel.h"
 
 #define EMPTY 0x80
@@ -20,18 +23,23 @@ typedef struct {
   ref journal;
   u32 journal_length, journal_capacity, mark;
   u64 stamp;
+  ref parts;
 } Generation;
 
 static u64 stamps;
+static u32 limit, total;
 
 static ref take(Set *set, u32 bytes) {
+  if (limit && (limit - (limit >> 3) < total || limit - (limit >> 3) - total < bytes + 112)) return 0;
   const ref address = allocate(bytes);
   set->bytes += block_bytes(address);
+  total += block_bytes(address);
   return address;
 }
 
 static void give(Set *set, ref address) {
   set->bytes -= block_bytes(address);
+  total -= block_bytes(address);
   release(address);
 }
 
@@ -40,9 +48,39 @@ static u64 mix(u64 low, u64 high) {
   return hash ^ (hash >> 32);
 }
 
-static u64 *identity_at(ref table, u32 capacity, u32 slot) { return AT(u64, table + capacity + (slot << 4)); }
+/* An identity and its time. */
+typedef struct {
+  u64 low, high;
+  u32 ms;
+} __attribute__((packed, aligned(4))) Entry;
 
-static u32 *time_at(ref table, u32 capacity, u32 slot) { return AT(u32, table + capacity * 17 + (slot << 2)); }
+static Entry *entry_at(ref table, u32 capacity, u32 slot) { return AT(Entry, table + capacity) + slot; }
+
+#define AHEAD 64u
+static u64 hashes[AHEAD];
+volatile u32 unused;
+
+static void mix_ahead(const u64 *identities, u32 count) {
+  for (u32 i = 0; i < count; i++) hashes[i] = mix(identities[i * 2], identities[i * 2 + 1]);
+}
+
+static void read_ahead(ref table, u32 capacity, u32 count, bool is_adding) {
+  const u32 mask = (capacity >> 4) - 1;
+  u32 sum = 0;
+  for (u32 i = 0; i < count; i++) sum += *AT(u8, table + (((u32)(hashes[i] >> 7) & mask) << 4));
+  for (u32 i = 0; i < count; i++) {
+    const u32 group = ((u32)(hashes[i] >> 7) & mask) << 4;
+    const vector controls = LOAD(AT(u8, table + group));
+    u32 slots = SAME8(controls, SPLAT8(hashes[i] & 0x7f));
+    if (!slots) {
+      if (!is_adding) continue;
+      slots = HIGH_BITS(controls) | 0x8000;
+    }
+    const u8 *entry = (u8 *)entry_at(table, capacity, group + (u32)__builtin_ctz(slots));
+    sum += entry[0] + entry[sizeof(Entry) - 1];
+  }
+  unused = sum;
+}
 
 static u32 find(ref table, u32 capacity, u64 low, u64 high, u64 hash) {
   const u32 mask = (capacity >> 4) - 1;
@@ -53,8 +91,8 @@ static u32 find(ref table, u32 capacity, u64 low, u64 high, u64 hash) {
     u32 matches = SAME8(controls, wanted);
     while (matches) {
       const u32 slot = (group << 4) + (u32)__builtin_ctz(matches);
-      const u64 *identity = identity_at(table, capacity, slot);
-      if (identity[0] == low && identity[1] == high) return slot;
+      const Entry *entry = entry_at(table, capacity, slot);
+      if (entry->low == low && entry->high == high) return slot;
       matches &= matches - 1;
     }
     if (SAME8(controls, empty)) return NOWHERE;
@@ -74,10 +112,7 @@ static u32 free_slot(ref table, u32 capacity, u64 hash) {
 
 static void fill_slot(ref table, u32 capacity, u32 slot, u64 low, u64 high, u32 ms, u64 hash) {
   *AT(u8, table + slot) = hash & 0x7f;
-  u64 *identity = identity_at(table, capacity, slot);
-  identity[0] = low;
-  identity[1] = high;
-  *time_at(table, capacity, slot) = ms;
+  *entry_at(table, capacity, slot) = (Entry){low, high, ms};
 }
 
 static bool resize(Set *set, Generation *generation, u32 fresh) {
@@ -86,15 +121,27 @@ static bool resize(Set *set, Generation *generation, u32 fresh) {
   const ref from = generation->table, table = take(set, fresh * SLOT_BYTES);
   if (!table) return false;
   fill(AT(u8, table), EMPTY, fresh);
+  const u32 mask = (fresh >> 4) - 1;
   for (u32 group = 0; group < capacity; group += 16) {
-    u32 full = ~HIGH_BITS(LOAD(AT(u8, from + group))) & 0xffff;
-    while (full) {
-      const u32 slot = group + (u32)__builtin_ctz(full);
-      const u64 *identity = identity_at(from, capacity, slot);
-      const u64 low = identity[0], high = identity[1], hash = mix(low, high);
-      const u32 ms = *time_at(from, capacity, slot);
-      fill_slot(table, fresh, free_slot(table, fresh, hash), low, high, ms, hash);
-      full &= full - 1;
+    const u32 lower = group >> 4, upper = (capacity + group) >> 4;
+    u32 free_low = HIGH_BITS(LOAD(AT(u8, table + group))), free_high = HIGH_BITS(LOAD(AT(u8, table + capacity + group)));
+    for (u32 full = ~HIGH_BITS(LOAD(AT(u8, from + group))) & 0xffff; full; full &= full - 1) {
+      const Entry *entry = entry_at(from, capacity, group + (u32)__builtin_ctz(full));
+      const u64 hash = mix(entry->low, entry->high);
+      const u32 home = (u32)(hash >> 7) & mask;
+      u32 slot;
+      if (home == lower && free_low) {
+        slot = group + (u32)__builtin_ctz(free_low);
+        free_low &= free_low - 1;
+      } else if (home == upper && free_high) {
+        slot = capacity + group + (u32)__builtin_ctz(free_high);
+        free_high &= free_high - 1;
+      } else {
+        slot = free_slot(table, fresh, hash);
+        if (slot >> 4 == lower) free_low &= free_low - 1;
+        else if (slot >> 4 == upper) free_high &= free_high - 1;
+      }
+      fill_slot(table, fresh, slot, entry->low, entry->high, entry->ms, hash);
     }
   }
   give(set, from);
@@ -114,7 +161,6 @@ static bool add_entry(Set *set, Generation *generation, u64 low, u64 high, u32 m
   fill_slot(generation->table, generation->capacity, slot, low, high, ms, hash);
   generation->live++;
   set->size++;
-  generation->stamp = ++stamps;
   return true;
 }
 
@@ -171,6 +217,7 @@ static bool note(Set *set, Generation *generation, u64 low, u64 high) {
 EXPORT ref createSet(f64 horizon, f64 span) {
   const ref at = allocate(sizeof(Set));
   if (at) *AT(Set, at) = (Set){.horizon = (i64)horizon, .span = (i64)span, .bytes = block_bytes(at)};
+  if (at) total += block_bytes(at);
   return at;
 }
 
@@ -186,8 +233,8 @@ static void drop_first(Set *set) {
 EXPORT void destroySet(ref at) {
   Set *set = AT(Set, at);
   while (set->length) drop_first(set);
-  release(set->list);
-  release(at);
+  give(set, set->list);
+  give(set, at);
 }
 
 EXPORT void keepTentative(ref at) {
@@ -212,12 +259,38 @@ EXPORT void expire(ref at, f64 slowest) {
 static i64 least(i64 a, i64 b) { return a < b ? a : b; }
 static i64 most(i64 a, i64 b) { return a > b ? a : b; }
 
-EXPORT u32 admit(ref at, u32 count, ref identities_at, ref ingest_at, ref verdicts_at, ref out_at) {
+enum { DUPLICATE, ADMITTED, UNKNOWN, UNSETTLED };
+enum { UNASKED, IN_LAKE };
+
+static u8 look_up(Set *set, u32 first, u32 last, u64 low, u64 high, u64 hash, i64 time, bool asks_parts) {
+  u8 answer = ADMITTED;
+  for (u32 g = first; g < last; g++) {
+    const Generation *generation = generation_at(set, g);
+    if (asks_parts && generation->parts) __builtin_trap();
+    const u32 slot = find(generation->table, generation->capacity, low, high, hash);
+    if (slot == NOWHERE) continue;
+    const u32 ms = entry_at(generation->table, generation->capacity, slot)->ms;
+    const i64 distance = generation->number * set->span + ms - time;
+    if (distance <= set->horizon && distance >= -set->horizon) return DUPLICATE;
+  }
+  return answer;
+}
+
+static void look_ahead(Set *set, u32 first, u32 last, i64 own, const u64 *identities, u32 count) {
+  mix_ahead(identities, count);
+  for (u32 g = first; g < last; g++) {
+    const Generation *generation = generation_at(set, g);
+    read_ahead(generation->table, generation->capacity, count, generation->number == own);
+  }
+}
+
+/* Returns 0 when it is done. */
+EXPORT i32 admit(ref at, u32 count, ref identities_at, ref ingest_at, ref verdicts_at, ref settled_at, ref out_at) {
   Set *set = AT(Set, at);
   const i64 span = set->span, horizon = set->horizon;
   const u64 *identities = AT(u64, identities_at);
   const f64 *ingest = AT(f64, ingest_at);
-  const u8 *verdicts = AT(u8, verdicts_at);
+  const u8 *verdicts = AT(u8, verdicts_at), *settled = AT(u8, settled_at);
   u8 *out = AT(u8, out_at);
   for (u32 i = 0; i < set->length; i++) generation_at(set, i)->mark = generation_at(set, i)->journal_length;
   i64 from = 0, to = 0, own = 0;
@@ -234,31 +307,27 @@ EXPORT u32 admit(ref at, u32 count, ref identities_at, ref ingest_at, ref verdic
       last = lower_bound(set, newest + 1);
       own_generation = 0;
     }
-    const u64 low = identities[i * 2], high = identities[i * 2 + 1], hash = mix(low, high);
-    u8 answer = 1;
-    for (u32 g = first; g < last; g++) {
-      const Generation *generation = generation_at(set, g);
-      const u32 slot = find(generation->table, generation->capacity, low, high, hash);
-      if (slot == NOWHERE) continue;
-      const u32 ms = *time_at(generation->table, generation->capacity, slot);
-      const i64 distance = generation->number * span + ms - time;
-      if (distance <= horizon && distance >= -horizon) {
-        answer = 0;
-        break;
-      }
-    }
-    if (answer == 1 && verdicts[i]) answer = 2;
-    if (answer == 1) {
+    const u64 low = identities[i * 2], high = identities[i * 2 + 1];
+    if (!(i % AHEAD)) look_ahead(set, first, last, own, identities + i * 2, count - i < AHEAD ? count - i : AHEAD);
+    const u64 hash = hashes[i % AHEAD];
+    const u8 word = settled[i];
+    u8 answer = word == IN_LAKE ? DUPLICATE : look_up(set, first, last, low, high, hash, time, word == UNASKED);
+    if (answer == ADMITTED && verdicts[i]) answer = UNKNOWN;
+    if (answer == ADMITTED) {
       if (!own_generation) {
         own_generation = generation_of(set, own);
-        if (!own_generation) return 0;
+        if (!own_generation) return -1;
+        own_generation->stamp = ++stamps;
         first = lower_bound(set, floor_divide(time - horizon, span));
         last = lower_bound(set, floor_divide(time + horizon, span) + 1);
       }
-      if (!add_entry(set, own_generation, low, high, (u32)(time - own * span), hash)) return 0;
-      if (!note(set, own_generation, low, high)) return 0;
+      if (!add_entry(set, own_generation, low, high, (u32)(time - own * span), hash)) return -1;
+      if (!note(set, own_generation, low, high)) return -1;
     }
     out[i] = answer;
   }
-  return 1;
+  return 0;
 }
+
+EXPORT void limitSets(u32 bytes) { limit = bytes; }
+EXPORT u32 setsBytes(void) { return total; }

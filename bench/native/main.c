@@ -1,6 +1,7 @@
 /*
  * The native run: reads the workload that bench/kernel/workload.ts has written, takes it through the operators in
- * batches, and prints CPU ms per operator and the checks (bench/kernel/report.ts) as JSON.
+ * batches, twice, and prints the second time's CPU ms per operator and its checks (bench/kernel/report.ts) as JSON: the
+ * first time takes memory from the system, which the other ways have by then.
  */
 #include "kernel.h"
 #include <stdio.h>
@@ -8,8 +9,9 @@
 #include <time.h>
 
 ref createSet(f64 horizon, f64 span);
-u32 admit(ref set, u32 count, ref identities, ref ingest, ref verdicts, ref out);
+i32 admit(ref set, u32 count, ref identities, ref ingest, ref verdicts, ref settled, ref out);
 void keepTentative(ref set), expire(ref set, f64 slowest);
+void destroySet(ref set), destroyReorder(ref reorder), destroyPanes(ref panes);
 u32 order(ref times, ref selected, u32 count, ref out);
 ref createReorder(u32 shift, u32 slices, f64 bytes, f64 ahead_bytes);
 i32 pushRecords(ref reorder, u32 count, ref times, ref offsets, ref words, ref answers, u32 keeps);
@@ -61,7 +63,7 @@ static u32 *key_of;
 static u8 *key_bytes;
 
 /* Scratch columns of a batch. */
-static u8 *answers, *verdicts;
+static u8 *answers, *verdicts, *settled;
 static u32 *selected, *positions;
 static i64 *some_times, *some_values;
 static f64 *some_offsets;
@@ -129,7 +131,8 @@ static void release_to_panes(i64 watermark) {
 
 static void run_batch(u32 from, u32 count) {
   start();
-  if (!admit(set, count, REF(identities + (size_t)from * 2), REF(ingest + from), REF(verdicts), REF(answers))) exit(7);
+  const ref of = REF(identities + (size_t)from * 2);
+  if (admit(set, count, of, REF(ingest + from), REF(verdicts), REF(settled), REF(answers))) exit(7);
   keepTentative(set);
   expire(set, ingest[from]);
   stop(DEDUP);
@@ -174,21 +177,7 @@ static ref describe(void) {
   return REF(words);
 }
 
-int main(int count, char **arguments) {
-  FILE *file = count == 2 ? fopen(arguments[1], "rb") : 0;
-  if (!file || fread(&heading, sizeof heading, 1, file) != 1) return 1;
-  const u32 n = heading.count, batch = heading.batch;
-  identities = input(file, n * 16ull);
-  ingest = input(file, n * 8ull);
-  times = input(file, n * 8ull);
-  values = input(file, n * 8ull);
-  key_of = input(file, n * 4ull);
-  key_bytes = input(file, heading.keys * 16ull);
-  answers = low(batch), verdicts = low(batch), selected = low(batch * 4), positions = low(batch * 4);
-  fill(verdicts, 0, batch);
-  some_times = low(batch * 8), some_values = low(batch * 8), some_offsets = low(batch * 8);
-  some_words = low(batch * 8), some_keys = low(batch * 8), batch_words = low(64), some_bytes = low(batch * 16);
-  out = low(batch * 120 + 65536 + 4096);
+static void run(u32 n, u32 batch) {
   start();
   set = createSet(heading.horizon_ms, heading.generation_ms);
   stop(DEDUP);
@@ -205,6 +194,31 @@ int main(int count, char **arguments) {
   advanceReorder(reorder, 1ll << 60);
   stop(REORDER);
   release_to_panes(1ll << 60);
+}
+
+int main(int count, char **arguments) {
+  FILE *file = count == 2 ? fopen(arguments[1], "rb") : 0;
+  if (!file || fread(&heading, sizeof heading, 1, file) != 1) return 1;
+  const u32 n = heading.count, batch = heading.batch;
+  identities = input(file, n * 16ull);
+  ingest = input(file, n * 8ull);
+  times = input(file, n * 8ull);
+  values = input(file, n * 8ull);
+  key_of = input(file, n * 4ull);
+  key_bytes = input(file, heading.keys * 16ull);
+  answers = low(batch), verdicts = low(batch), settled = low(batch), selected = low(batch * 4), positions = low(batch * 4);
+  fill(verdicts, 0, batch);
+  fill(settled, 0, batch);
+  some_times = low(batch * 8), some_values = low(batch * 8), some_offsets = low(batch * 8);
+  some_words = low(batch * 8), some_keys = low(batch * 8), batch_words = low(64), some_bytes = low(batch * 16);
+  out = low(batch * 120 + 65536 + 4096);
+  run(n, batch);
+  destroySet(set);
+  destroyReorder(reorder);
+  destroyPanes(panes);
+  fill(spent, 0, sizeof spent);
+  duplicates = late = ordered = released = results = summed = 0;
+  run(n, batch);
   printf("{\"spentMs\":[%f,%f,%f,%f],\"checks\":[%u,%u,%u,%u,%u,%u]}\n", spent[DEDUP], spent[ORDER], spent[REORDER],
          spent[PANES], duplicates, late, ordered, released, results, summed);
 }

@@ -74,16 +74,49 @@ static bool is_key(Key *kept, const u8 *key, u32 length) {
   return !rest || (word(bytes + at) ^ word(key + at)) << (64 - rest) == 0;
 }
 
-Key *find_key(Panes *panes, const u8 *key, u32 length) {
-  const u32 tag = wanted_tag = tag_of(key, length), bits = panes->table_bits;
+static u32 tags[AHEAD];
+static ref candidates[AHEAD];
+static volatile u64 unused;
+
+void look_ahead(Panes *panes, const Batch *batch, u32 from, u32 count) {
+  const u32 *keys = AT(u32, batch->keys) + from * 2, bits = panes->table_bits, mask = (1u << bits) - 1;
+  const u64 *table = AT(u64, panes->table);
+  u64 sum = 0;
+  for (u32 i = 0; i < count; i++) {
+    const u32 start = keys[i * 2], length = keys[i * 2 + 1];
+    tags[i] = (u64)start + length <= batch->length ? tag_of(AT(u8, batch->bytes + start), length) : 0;
+    candidates[i] = 0;
+    if (bits) sum += table[tags[i] >> (32 - bits)];
+  }
+  if (!bits) return;
+  for (u32 i = 0; i < count; i++) {
+    u32 slot = tags[i] >> (32 - bits);
+    while (table[slot] && (u32)(table[slot] >> 32) != tags[i]) slot = (slot + 1) & mask;
+    candidates[i] = (ref)table[slot];
+  }
+  for (u32 i = 0; i < count; i++) {
+    Key *key = AT(Key, candidates[i] ? candidates[i] : panes->specs);
+    sum += key->key_length + word(bytes_of(key) + 8);
+  }
+  unused = sum;
+}
+
+static Key *find_tagged(Panes *panes, const u8 *key, u32 length, u32 tag) {
+  const u32 bits = panes->table_bits;
+  wanted_tag = tag;
   if (!bits) return 0;
   const u64 *table = AT(u64, panes->table);
   const u32 mask = (1u << bits) - 1;
   for (u32 slot = tag >> (32 - bits);; slot = (slot + 1) & mask) {
     const u64 entry = table[slot];
     if (!entry) return 0;
-    if ((u32)(entry >> 32) == tag && is_key(AT(Key, entry & 0xffffffff), key, length)) return AT(Key, entry & 0xffffffff);
+    if ((u32)(entry >> 32) == tag && is_key(AT(Key, (ref)entry), key, length)) return AT(Key, (ref)entry);
   }
+}
+
+Key *find_ahead(Panes *panes, const u8 *key, u32 length, u32 i) {
+  if (candidates[i] && is_key(AT(Key, candidates[i]), key, length)) return AT(Key, candidates[i]);
+  return find_tagged(panes, key, length, tags[i]);
 }
 
 static void put(u64 *table, u32 bits, u64 entry) {

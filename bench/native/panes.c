@@ -72,6 +72,8 @@ static i32 find_cells(Panes *panes, u32 count, const Batch *batch, i64 horizon, 
   const i64 *times = AT(i64, batch->times);
   for (u32 i = 0; i < count; i++) {
     const i64 time = times[i];
+    const u32 ahead = i % AHEAD, left = count - i;
+    if (!ahead) look_ahead(panes, batch, i, left < AHEAD ? left : AHEAD);
     cells[i] = 0;
     if (time >= horizon || time > FARTHEST || time < -FARTHEST) {
       statuses[i] = BEYOND;
@@ -84,7 +86,7 @@ static i32 find_cells(Panes *panes, u32 count, const Batch *batch, i64 horizon, 
     const u32 start = keys[i * 2], length = keys[i * 2 + 1];
     if (length > 65535 || (u64)start + length > batch->length) return -4;
     const u8 *bytes = AT(u8, batch->bytes + start);
-    Key *key = find_key(panes, bytes, length);
+    Key *key = find_ahead(panes, bytes, length, ahead);
     if (!key) {
       key = add_key(panes, bytes, length);
       if (!key) return -1;
@@ -111,7 +113,15 @@ static void choose(ref cell, u32 at, u32 bit, i64 value, bool is_max) {
   *seen |= bit;
 }
 
-static void add_rows(Panes *panes, u32 count, const ref *cells, const Batch *batch) {
+#define BLOCK 256u
+static ref valued[BLOCK];
+
+static const ref *cells_of(u32 count, const ref *cells, const u8 *nulls) {
+  for (u32 i = 0; i < count; i++) valued[i] = nulls[i] ? 0 : cells[i];
+  return valued;
+}
+
+static void add_block(Panes *panes, u32 count, const ref *cells, const Batch *batch, u32 from) {
   for (u32 a = 0; a < panes->spec_count; a++) {
     const Spec *spec = AT(Spec, panes->specs) + a;
     const u32 at = spec->offset, bit = 1u << a, kind = spec->kind;
@@ -120,19 +130,24 @@ static void add_rows(Panes *panes, u32 count, const ref *cells, const Batch *bat
         if (cells[i]) ++*AT(u64, cells[i] + at);
       continue;
     }
-    const i64 *values = AT(i64, batch->columns[spec->column].values);
-    const ref nulls_at = batch->columns[spec->column].nulls;
-    const u8 *nulls = AT(u8, nulls_at);
+    const i64 *values = AT(i64, batch->columns[spec->column].values) + from;
+    const ref nulls = batch->columns[spec->column].nulls;
+    const ref *rows = nulls ? cells_of(count, cells, AT(u8, nulls + from)) : cells;
     for (u32 i = 0; i < count; i++) {
-      if (!cells[i] || (nulls_at && nulls[i])) continue;
+      if (!rows[i]) continue;
       if (kind == SUM) {
-        *AT(u32, cells[i]) |= bit;
-        add_integer(AT(i64, cells[i] + at), (u64)values[i], values[i] >> 63);
+        *AT(u32, rows[i]) |= bit;
+        add_integer(AT(i64, rows[i] + at), (u64)values[i], values[i] >> 63);
       } else {
-        choose(cells[i], at, bit, values[i], kind == MAX);
+        choose(rows[i], at, bit, values[i], kind == MAX);
       }
     }
   }
+}
+
+static void add_rows(Panes *panes, u32 count, const ref *cells, const Batch *batch) {
+  for (u32 from = 0; from < count; from += BLOCK)
+    add_block(panes, count - from < BLOCK ? count - from : BLOCK, cells + from, batch, from);
 }
 
 EXPORT i32 addToPanes(ref at, u32 count, ref batch_at, i64 horizon, ref statuses) {

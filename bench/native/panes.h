@@ -57,7 +57,9 @@ typedef struct {
 /* pane-keys.c */
 ref take_bytes(Panes *panes, u32 bytes);
 void give_bytes(Panes *panes, ref address);
-Key *find_key(Panes *panes, const u8 *key, u32 length);
+#define AHEAD 64u
+void look_ahead(Panes *panes, const Batch *batch, u32 from, u32 count);
+Key *find_ahead(Panes *panes, const u8 *key, u32 length, u32 i);
 Key *add_key(Panes *panes, const u8 *key, u32 length);
 void drop_empty_keys(Panes *panes);
 void sort_keys(Panes *panes);

@@ -1,9 +1,9 @@
-/* core-as/sort-entries.ts and order.ts: radix sort of pairs, digits that all share cost nothing. */
+/* core-as/sort-entries.ts and order.ts: radix sort over the bits that differ, cut into few digits. */
 #include "kernel.h"
 
 #define FEW_PAIRS 32
 #define FEW_POSITIONS 48
-static u32 counts[256];
+static u32 counts[4096];
 
 static void insert_pairs(Pair *pairs, Pair *end) {
   for (Pair *pair = pairs + 1; pair < end; pair++) {
@@ -17,16 +17,40 @@ static void insert_pairs(Pair *pairs, Pair *end) {
   }
 }
 
-static void scatter(const Pair *from, Pair *to, u32 count, u32 shift) {
-  fill(counts, 0, sizeof counts);
-  for (u32 i = 0; i < count; i++) counts[(from[i].key >> shift) & 255]++;
+static u32 digit_bits(u32 bits, u32 count) {
+  const u32 most = count < 1024 ? 8 : count < 4096 ? 11 : 12, passes = (bits + most - 1) / most;
+  return (bits + passes - 1) / passes;
+}
+
+static void place_digits(u32 mask) {
   u32 place = 0;
-  for (u32 digit = 0; digit < 256; digit++) {
+  for (u32 digit = 0; digit <= mask; digit++) {
     const u32 here = counts[digit];
     counts[digit] = place;
     place += here;
   }
-  for (u32 i = 0; i < count; i++) STORE(to + counts[(from[i].key >> shift) & 255]++, LOAD(from + i));
+}
+
+static void scatter(const Pair *from, Pair *to, u32 count, u32 shift, u32 mask) {
+  fill(counts, 0, (mask + 1) * sizeof *counts);
+  for (u32 i = 0; i < count; i++) counts[(u32)(from[i].key >> shift) & mask]++;
+  place_digits(mask);
+  for (u32 i = 0; i < count; i++) STORE(to + counts[(u32)(from[i].key >> shift) & mask]++, LOAD(from + i));
+}
+
+static u64 *sort_words(u64 *words, u64 *spare, u32 count, u32 bits) {
+  const u32 digit = digit_bits(bits, count), mask = (1u << digit) - 1;
+  u64 *from = words, *to = spare;
+  for (u32 shift = 32; shift < 32 + bits; shift += digit) {
+    fill(counts, 0, (mask + 1) * sizeof *counts);
+    for (u32 i = 0; i < count; i++) counts[(u32)(from[i] >> shift) & mask]++;
+    place_digits(mask);
+    for (u32 i = 0; i < count; i++) to[counts[(u32)(from[i] >> shift) & mask]++] = from[i];
+    u64 *swap = from;
+    from = to;
+    to = swap;
+  }
+  return from;
 }
 
 Pair *sort_pairs(Pair *pairs, Pair *spare, u32 count) {
@@ -45,9 +69,11 @@ Pair *sort_pairs(Pair *pairs, Pair *spare, u32 count) {
     return pairs;
   }
   Pair *from = pairs, *to = spare;
-  for (u32 shift = 0; shift < 64; shift += 8) {
-    if (((differs >> shift) & 255) == 0) continue;
-    scatter(from, to, count, shift);
+  const u32 lowest = (u32)__builtin_ctzll(differs), bits = 64 - (u32)__builtin_clzll(differs) - lowest;
+  const u32 digit = digit_bits(bits, count), mask = (1u << digit) - 1;
+  for (u32 shift = lowest; shift < lowest + bits; shift += digit) {
+    if (((differs >> shift) & mask) == 0) continue;
+    scatter(from, to, count, shift, mask);
     Pair *swap = from;
     from = to;
     to = swap;
@@ -100,7 +126,14 @@ EXPORT u32 order(ref times_at, ref selected_at, u32 count, ref out_at) {
   const u32 *selected = AT(u32, selected_at);
   u32 *out = AT(u32, out_at);
   bool is_sorted = true;
-  for (u32 i = 1; i < count && is_sorted; i++) is_sorted = times[selected[i - 1]] <= times[selected[i]];
+  i64 before = INT64_MIN, least = INT64_MAX, most = INT64_MIN;
+  for (u32 i = 0; i < count; i++) {
+    const i64 time = times[selected[i]];
+    is_sorted = is_sorted && before <= time;
+    before = time;
+    least = time < least ? time : least;
+    most = time > most ? time : most;
+  }
   if (is_sorted) {
     copy(out, selected, (size_t)count * 4);
     return 1;
@@ -111,6 +144,16 @@ EXPORT u32 order(ref times_at, ref selected_at, u32 count, ref out_at) {
       for (; to > 0 && times[out[to - 1]] > times[selected[i]]; to--) out[to] = out[to - 1];
       out[to] = selected[i];
     }
+    return 1;
+  }
+  const u64 range = (u64)(most - least);
+  if (!(range >> 32)) {
+    const ref scratch = reserve(REGION_SORT, count * 16);
+    if (!scratch) return 0;
+    u64 *words = AT(u64, scratch);
+    for (u32 i = 0; i < count; i++) words[i] = (u64)(times[selected[i]] - least) << 32 | selected[i];
+    const u64 *from = sort_words(words, words + count, count, 64 - (u32)__builtin_clzll(range));
+    for (u32 i = 0; i < count; i++) out[i] = (u32)from[i];
     return 1;
   }
   const ref scratch = reserve(REGION_SORT, count * 2 * (u32)sizeof(Pair));

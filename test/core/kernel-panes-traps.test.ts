@@ -430,3 +430,30 @@ describe("a state image", () => {
     );
   });
 });
+
+test("300,000 keys, of which some share a hash of 32 bits, stay apart when they come again", () => {
+  const KEYS = 300_000;
+  const BATCH = 10_000;
+  const panes = testKernel().createPanes({
+    window: { kind: "hopping", sizeMinutes: 1, hopMinutes: 1 },
+    columns: [],
+    aggregates: [{ kind: "count" }],
+  });
+  const timesUs = new BigInt64Array(BATCH).fill(START_US);
+  const keys = Uint32Array.from({ length: BATCH * 2 }, (_, i) => (i % 2 === 0 ? i * 4 : 8));
+  for (let from = 0; from < KEYS * 3; from += BATCH) {
+    const numbers = BigUint64Array.from(
+      { length: BATCH },
+      (_, i) => BigInt((from + i) % KEYS) ** 3n * 0x9e37_79b9_7f4a_7c15n,
+    );
+    const bytes = new Uint8Array(numbers.buffer);
+    panes.add({ count: BATCH, bytes, keys, timesUs, columns: [] }, HORIZON_US);
+  }
+  expect(panes.keyCount).toBe(KEYS);
+  panes.advance(START_US + HOUR_US);
+  const counts = new Map<bigint, number>();
+  for (let results = panes.release(BATCH); results; results = panes.release(BATCH))
+    for (const count of new BigInt64Array(results.columns[0]!.values.buffer))
+      counts.set(count, (counts.get(count) ?? 0) + 1);
+  expect([...counts]).toEqual([[3n, KEYS]]);
+});

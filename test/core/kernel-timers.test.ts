@@ -29,6 +29,11 @@ function open(key: number, timeUs: number, deadlineUs: number, parts = 1n, need 
   return event("open", key, timeUs, { deadlineUs: BigInt(deadlineUs), parts, need });
 }
 
+/** So many different parts of one timer. */
+function partsOf(key: number, count: number): ModelEvent {
+  return event("part", key, 1, { parts: (1n << BigInt(count)) - 1n });
+}
+
 function make(options: TimerOptions = {}): KeyedTimers {
   return testKernel().createKeyedTimers({ retentionUs: 1000n, tickUs: 1, ...options });
 }
@@ -190,6 +195,30 @@ describe("memory", () => {
     expect(timers.size).toBe(0);
     timers.update(eventColumns(again));
     expect(timers.size).toBe(20);
+  });
+
+  test("a batch that memory ran out for leaves no byte behind, wherever it ran out", () => {
+    const stayed: number[] = [];
+    for (let left = 1; left < 20; left++) {
+      const kernel = testKernel({ maxMemoryBytes: 8 * 65_536 });
+      const timers = kernel.createKeyedTimers({ tickUs: 1, maxBytes: 400_000 });
+      // every kind of room for times: inside of the timer, and blocks of four, eight, and sixteen
+      const known = Array.from({ length: 120 }, (_, key) => partsOf(key, 1 + (key % 12)));
+      timers.update(eventColumns(known));
+      leaveRoom(kernel, left);
+      for (let wanted = 13; wanted <= 64; wanted += 3) {
+        const { bytes, size } = timers;
+        const more = Array.from({ length: wanted }, (_, i) => partsOf(wanted * 100 + i, 3));
+        try {
+          timers.update(eventColumns([...known.map((_, key) => partsOf(key, wanted)), ...more]));
+        } catch (error) {
+          if (!hasCode(error, "kernel.memory")) throw error;
+          stayed.push(timers.bytes - bytes, timers.size - size);
+        }
+      }
+    }
+    expect(stayed.length).toBeGreaterThan(200);
+    expect(Math.max(...stayed)).toBe(0);
   });
 
   test("a table filled, emptied and filled again around its limits loses no timer", () => {
