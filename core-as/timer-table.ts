@@ -149,6 +149,16 @@ function rebuild(timers: usize, capacity: u32): bool {
   return true;
 }
 
+/** How many places the table has. */
+export function tableSize(timers: usize): u32 {
+  return load<u32>(timers, CAPACITY);
+}
+
+/** Gives the table the size that it had before timers came that have gone again; without memory it stays larger. */
+export function restoreTable(timers: usize, size: u32): void {
+  if (load<u32>(timers, CAPACITY) > size) rebuild(timers, size);
+}
+
 function putInto(slots: usize, capacity: u32, content: u64): void {
   let place = homeOf(<u32>content, capacity);
   while (load<u32>(slots + <usize>place * SLOT, 4)) place = (place + 1) & (capacity - 1);

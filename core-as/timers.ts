@@ -37,7 +37,9 @@ import {
   notePart,
   partsCost,
   raise,
+  restoreTable,
   shrinkTimes,
+  tableSize,
   timerOf,
   timesOf,
   bump,
@@ -79,6 +81,7 @@ export function updateTimers(timers: usize, count: u32, columns: usize): i32 {
   const found = reserve(REGION_SORT, (<usize>count) << 2);
   if (found == 0) return OUT_OF_MEMORY;
   const cost: u64 = load<u64>(timers, COST);
+  const places = tableSize(timers);
   const times = columns + ((<usize>count) << 4);
   const deadlines = times + ((<usize>count) << 3);
   const parts = deadlines + ((<usize>count) << 3);
@@ -105,6 +108,7 @@ export function updateTimers(timers: usize, count: u32, columns: usize): i32 {
   }
   if (status != DONE) {
     undoClaims(timers, found, known);
+    restoreTable(timers, places);
     store<u64>(timers, cost, COST);
     return status;
   }
