@@ -24,6 +24,8 @@ import type { ObjectStore } from "./core/ports/object-store.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
+import { probeAtomicity } from "./core/probe-atomicity.ts";
+import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
@@ -133,12 +135,13 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, store, state, module] = await Promise.all([
+  const [log, opened, state, module] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
   ]);
+  const store = await safeStore(opened, config);
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const tables = new Map<string, TableLog>();
@@ -161,6 +164,23 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     openTable,
     landing: {},
   };
+}
+
+/**
+ * A lake in which several writers may win the same version would lose events: it is refused, unless it is known that
+ * only this process writes there.
+ * @throws store.not_atomic, store.unavailable
+ */
+async function safeStore(store: ObjectStore, config: Config): Promise<ObjectStore> {
+  if (!isRemote(config)) return store; // a directory is atomic by link(2)
+  const atomicity = await probeAtomicity(store, "_muara", systemRandomness);
+  if (atomicity === "atomic") return store;
+  if (atomicity === "sequential" && config.lakeWriters === "one") return serialStore(store);
+  if (atomicity === "unknown")
+    throw new MuaraError("store.unavailable", "the lake's store does not say whether it wrote");
+  throw new MuaraError("store.not_atomic", "several writers won the same name in a race", {
+    details: { atomicity, lakeWriters: config.lakeWriters },
+  });
 }
 
 /**
@@ -206,15 +226,26 @@ async function openReads(
   replay: ReplayPort | undefined,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
-  const [{ createCatalog }, { createQueryService }, { createApiApp }] = await Promise.all([
+  const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
     import("./lake/catalog.ts"),
     import("./lake/query/service.ts"),
     import("./api/app.ts"),
+    import("./lake/query/file-cache.ts"),
   ]);
   const { declaredSchema } = await import("./lake/tables.ts");
   const catalog = createCatalog({ ...base, clock: systemClock, declaredSchema });
+  const { config, store, logger } = base;
+  const cacheOptions = {
+    store,
+    folder: join(resolve(config.data), "cache"),
+    budgetBytes: config.query.cacheBytes,
+    randomness: systemRandomness,
+    logger,
+  };
+  const cache = isRemote(config) ? await FileCache.open(cacheOptions) : undefined;
   const query = createQueryService({
     catalog,
+    cache,
     options: base.config.query,
     clock: systemClock,
     logger: base.logger,
@@ -224,6 +255,11 @@ async function openReads(
   const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
+}
+
+/** Whether the lake's files are elsewhere. */
+function isRemote({ lake }: Config): boolean {
+  return lake?.startsWith("s3:") ?? false;
 }
 
 const nothing: Fetch = () =>

@@ -326,6 +326,11 @@ const TABLE = {
     retryable: false,
     help: "The answer exceeds query.answerBytes. Ask for fewer rows or columns, or aggregate.",
   },
+  "sql.cache_too_small": {
+    status: 422,
+    retryable: false,
+    help: "The query reads more than the local cache may hold. Narrow it by ingest_date, or raise query.cacheBytes.",
+  },
   "sql.unavailable": {
     status: 503,
     retryable: false,

@@ -69,6 +69,7 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
     getRange: (path, at, length) => read(() => readRange(files.file(path), at, length)),
     head: (path) => read(() => files.head(path)),
     list: (prefix) => files.list(prefix),
+    folders: (prefix) => files.folders(prefix),
     delete: (path) => files.delete(path),
   };
 }
@@ -167,6 +168,16 @@ class Files {
     };
     await read(() => walk(checkStorePrefix(prefix)));
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async folders(prefix: string): Promise<readonly string[]> {
+    const folder = checkStorePrefix(prefix);
+    const entries = await read(() => readdir(join(this.root, folder), { withFileTypes: true }));
+    const inside = (entries ?? []).filter((entry) => entry.isDirectory());
+    return inside
+      .map((entry) => joinStorePath(folder, entry.name))
+      .filter(isStorePath)
+      .sort();
   }
 
   async delete(path: string): Promise<void> {

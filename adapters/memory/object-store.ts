@@ -134,6 +134,14 @@ export function createMemoryObjectStore(options: MemoryObjectStoreOptions = {}):
           .map(([path, entry]) => described(path, entry))
           .sort((a, b) => (a.path < b.path ? -1 : 1));
       }),
+    folders: async (prefix) =>
+      plain("list", checkStorePrefix(prefix), () => {
+        const start = prefix === "" ? "" : `${prefix}/`;
+        const below = [...entries.keys()].filter((path) => path.startsWith(start));
+        const names = below.map((path) => path.slice(start.length).split("/"));
+        const folders = names.filter((parts) => parts.length > 1).map(([name]) => `${start}${name}`);
+        return [...new Set(folders)].sort();
+      }),
     delete: async (path) => {
       await plain("delete", checkStorePath(path), () => entries.delete(path));
     },

@@ -223,6 +223,32 @@ export const objectStoreCases: readonly ObjectStoreCase[] = [
     },
   ],
   [
+    "folders are those directly below, once each, in path order",
+    async ({ open }) => {
+      const store = await open();
+      assert.deepEqual(await store.folders!(""), []);
+      for (const path of ["b/x", "b/y", "a.b/c/d/e", "a/1", "ab/f/g", "top"])
+        await store.put(path, bytesOf(path));
+      assert.deepEqual(await store.folders!(""), ["a", "a.b", "ab", "b"]);
+      assert.deepEqual(await store.folders!("a.b"), ["a.b/c"]);
+      assert.deepEqual(await store.folders!("a.b/c/d"), []);
+      assert.deepEqual(await store.folders!("nowhere"), []);
+    },
+  ],
+  [
+    "a listing of more objects than an answer holds is whole",
+    async ({ open }) => {
+      const store = await open();
+      const paths = Array.from({ length: 1_060 }, (_, i) => `many/${String(i).padStart(5, "0")}`);
+      for (let from = 0; from < paths.length; from += 53)
+        await Promise.all(paths.slice(from, from + 53).map((path) => store.put(path, new Uint8Array(0))));
+      assert.deepEqual(
+        (await store.list("many")).map((one) => one.path),
+        paths,
+      );
+    },
+  ],
+  [
     "deleting works once, and what is absent may be deleted",
     async ({ open }) => {
       const store = await open();

@@ -5,6 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
 import { hasVersitygw, installVersitygw } from "./versitygw.ts";
 
 interface Need {
@@ -42,6 +43,13 @@ const NEEDS: readonly Need[] = [
     isThere: hasVersitygw,
     packages: ["golang-go"],
     build: installVersitygw,
+  },
+  {
+    what: "toxiproxy, built by Go",
+    for: "networks that fail: resets, lost answers, slowness between Muara and S3",
+    isThere: hasToxiproxy,
+    packages: ["golang-go"],
+    build: installToxiproxy,
   },
 ];
 

@@ -6,14 +6,13 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { AwsClient } from "aws4fetch";
 import { parseS3Address, type S3Credentials } from "../../adapters/s3/address.ts";
-import { createS3ObjectStore } from "../../adapters/s3/object-store.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
+import { createS3ObjectStore, type S3ObjectStore } from "../../adapters/s3/object-store.ts";
+import { freePort } from "./free-port.ts";
 
 /** Older ones race: of several conditional writes of one name more than one may win. */
 const MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
@@ -29,7 +28,7 @@ export interface S3Server {
   readonly credentials: S3Credentials;
   /** An address that nobody used before, as a configuration has it. */
   freshAddress(prefix?: string): Promise<string>;
-  store(address: string): ObjectStore;
+  store(address: string, partBytes?: number): S3ObjectStore;
   stop(): Promise<void>;
 }
 
@@ -114,17 +113,11 @@ function serverAt(url: string, credentials: S3Credentials, stop: () => Promise<v
       if (response.status !== 200) throw new Error(`S3 refuses: ${response.status} ${await response.text()}`);
       return `s3://${name}${prefix === "" ? "" : `/${prefix}`}?endpoint=${encodeURIComponent(url)}`;
     },
-    store: (address) => createS3ObjectStore({ address: parseS3Address(address), credentials }),
+    store: (address, partBytes) =>
+      createS3ObjectStore({
+        address: parseS3Address(address),
+        credentials,
+        ...(partBytes === undefined ? {} : { partBytes }),
+      }),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
