@@ -24,10 +24,10 @@ import type { ObjectStore } from "./core/ports/object-store.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
-import { probeAtomicity } from "./core/probe-atomicity.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
+import type { Admission } from "./lake/admission.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
@@ -60,6 +60,7 @@ interface Base {
   readonly logger: Logger;
   readonly log: Log;
   readonly store: ObjectStore;
+  readonly admission: Admission;
   /** Caches of this machine; deleting them costs time only. */
   readonly state: ObjectStore;
   readonly kernel: Kernel;
@@ -95,8 +96,7 @@ export async function startWorkers(
     const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
-    if (workers.includes("land"))
-      background.push(runLanding(base, abort.signal), runLogKeeper(base, abort.signal));
+    if (workers.includes("land")) background.push(runLake(base, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -141,7 +141,10 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
   ]);
-  const store = await safeStore(opened, config);
+  const { lakeWriters: writers } = config;
+  const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
+  const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
+  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const tables = new Map<string, TableLog>();
@@ -155,6 +158,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     logger,
     log,
     store,
+    admission,
     state,
     kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
       identityBytes: config.land.dedupBytes,
@@ -164,23 +168,6 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     openTable,
     landing: {},
   };
-}
-
-/**
- * A lake in which several writers may win the same version would lose events: it is refused, unless it is known that
- * only this process writes there.
- * @throws store.not_atomic, store.unavailable
- */
-async function safeStore(store: ObjectStore, config: Config): Promise<ObjectStore> {
-  if (!isRemote(config)) return store; // a directory is atomic by link(2)
-  const atomicity = await probeAtomicity(store, "_muara", systemRandomness);
-  if (atomicity === "atomic") return store;
-  if (atomicity === "sequential" && config.lakeWriters === "one") return serialStore(store);
-  if (atomicity === "unknown")
-    throw new MuaraError("store.unavailable", "the lake's store does not say whether it wrote");
-  throw new MuaraError("store.not_atomic", "several writers won the same name in a race", {
-    details: { atomicity, lakeWriters: config.lakeWriters },
-  });
 }
 
 /**
@@ -272,6 +259,17 @@ function route(door: Fetch | undefined, reads: Fetch | undefined): Fetch {
     const isDoor = path === "/health" || path === "/event-types" || path.startsWith("/event-types/");
     return (isDoor ? (door ?? nothing) : (reads ?? door ?? nothing))(request);
   };
+}
+
+/** All that writes the lake, once its store is known to be one that can be written by several. */
+async function runLake(base: Base, signal: AbortSignal): Promise<void> {
+  try {
+    if (!(await base.admission.granted(signal))) return;
+  } catch (error) {
+    base.logger.error("landing is off: the lake's store cannot hold tables", { error });
+    return;
+  }
+  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal)]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
