@@ -9,6 +9,7 @@ import { watermarkOf } from "../../core/landed.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
 import { storePathOf } from "../table/add-file.ts";
+import { fileFilter } from "./file-filter.ts";
 import type { FileCache } from "./file-cache.ts";
 import { nearestName } from "./functions.ts";
 import type { Judged, TableMention } from "./gate.ts";
@@ -16,8 +17,8 @@ import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
 import { pinSnapshot, type At } from "./time-travel.ts";
-import { mayMatch, type Restriction } from "./restriction.ts";
-import { quoteText, sqlColumns, type PinnedTable } from "./view.ts";
+import type { Restriction } from "./restriction.ts";
+import { quoteText, type PinnedTable } from "./view.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
 
@@ -250,13 +251,8 @@ class Query {
     for (const { table, names, wanted } of byName.values()) {
       const at = await pinSnapshot(catalog, table.name, this.#request.at, byName.size, clock.nowMs());
       const schema = catalog.schema(table, at.snapshot);
-      const dates = sqlColumns(schema.schemaString).filter((column) => column.type === "DATE");
-      const dateColumns = schema.partitionColumns.filter((name) =>
-        dates.some((column) => column.name === name),
-      );
-      const files = [...at.snapshot.files.values()].filter((file) =>
-        mayMatch(wanted, dateColumns, file.partitionValues),
-      );
+      const isWanted = fileFilter(wanted, schema.schemaString, schema.partitionColumns);
+      const files = [...at.snapshot.files.values()].filter(isWanted);
       pins.push({ table, ...at, names, schema, files });
     }
     return pins;
