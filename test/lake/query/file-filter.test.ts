@@ -212,6 +212,21 @@ describe("files that a query does not get", () => {
     expect(await kept(`SELECT 1 FROM orders WHERE ${where}`, made)).toEqual(files);
   });
 
+  test.each([
+    ["times cut to milliseconds", { t: 8_000_999 }, "cut", "t = '2026-01-01 00:00:08.000999'"],
+    ["texts cut to their beginning", { s: "abc" }, "cut", "s = 'abc'"],
+    ["texts by bytes, not by UTF-16 units", { s: "\u{1F600}" }, "exact", "s > '\uFF5E'"],
+    ["texts by bytes, from the other side", { s: "\uFF5E" }, "exact", "s < '\u{1F600}'"],
+    ["an offset that TIMESTAMP drops", { t: 8_000_000 }, "exact", "t = TIMESTAMP '2026-01-01 00:00:08+02'"],
+  ] as const)("keep %s", async (_name, value, style, where) => {
+    const rows: Row[] = [{ n: 0, s: "x", t: 0, d: "2026-01-01", ...value }];
+    const files = [{ rows, p: "a", stats: statsOf(rows, style) }];
+    const sql = `SELECT 1 FROM orders WHERE ${where}`;
+    await load(files);
+    expect(await answer(sql, [0])).toBe("[[1]]");
+    expect(await kept(sql, files)).toEqual([0]);
+  });
+
   test("broken statistics leave nothing out", async () => {
     const bad = ["{", "5", "null", '{"minValues":5}', '{"minValues":{"n":"x"},"maxValues":{"n":{}}}'];
     const files = bad.map((stats) => ({ rows: [], p: "a", stats }));
