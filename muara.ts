@@ -407,6 +407,10 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { runDemo } = await import("./workers/demo/command.ts");
   const config = await loadConfig(undefined, definedOnly({ data: flags.data, port: flags.port }));
   const statePath = join(resolve(config.data), "state", "demo.json");
+  if (flags.isFresh && isRemote(config))
+    throw new MuaraError("config.invalid", "--fresh deletes the data folder, but the lake lies elsewhere", {
+      details: { key: "lake" },
+    });
   if (flags.isFresh) await rm(resolve(config.data), { recursive: true, force: true });
   return runDemo(
     {
