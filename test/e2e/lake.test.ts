@@ -1,6 +1,6 @@
 /**
- * A running Muara's lake, in a directory and on S3, opened by path with readers that are not ours: counts, sums and every digit equal
- * what was published, over HTTP, through landing, on disk.
+ * A running Muara's lake, in a directory and on S3, opened by its place with readers that are not ours: counts, sums
+ * and every digit equal what was published, over HTTP, through landing, at rest.
  */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

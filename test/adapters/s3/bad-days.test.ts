@@ -122,14 +122,14 @@ describe("a conditional write is one request", () => {
   });
 });
 
-describe("large objects in parts", () => {
-  const MIB = 1_048_576;
-  const large = (bytes: number): Uint8Array => {
-    const filled = new Uint8Array(bytes);
-    for (let at = 0; at < bytes; at += 4_093) filled[at] = at >>> 12;
-    return filled;
-  };
+const MIB = 1_048_576;
+const large = (bytes: number): Uint8Array => {
+  const filled = new Uint8Array(bytes);
+  for (let at = 0; at < bytes; at += 4_093) filled[at] = at >>> 12;
+  return filled;
+};
 
+describe("large objects in parts", () => {
   it("two parts' bytes are one request, one byte more is parts", async () => {
     const { direct, through } = await twoWays(relay.url);
     for (const [size, requests] of [
