@@ -8,6 +8,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
+import { type MoodyRelay, startMoodyRelay } from "../services/moody-relay.ts";
 import { type FailingNetwork, startFailingNetwork } from "../services/toxiproxy.ts";
 import { type S3Server, startS3 } from "../services/versitygw.ts";
 
@@ -202,6 +203,41 @@ describe("an outage", () => {
       expect(muara.log()).not.toContain(server.credentials.secretAccessKey);
     },
   );
+});
+
+describe("a server that only seems to keep the promise", () => {
+  let relay: MoodyRelay;
+  beforeAll(async () => {
+    relay = await startMoodyRelay(server.url);
+  });
+  afterAll(() => relay.stop());
+
+  /** As if each of the first `winners` racers had won. */
+  async function racingLake(winners: number): Promise<string> {
+    const puts = new Map<string, number>();
+    relay.mood = (request) => {
+      if (!request.startsWith("PUT") || !request.includes("/_muara/probe-")) return undefined;
+      const count = (puts.get(request) ?? 0) + 1;
+      puts.set(request, count);
+      return count <= winners ? { status: 200, body: "", isCarriedOut: true } : undefined;
+    };
+    const lake = await server.freshAddress("lake");
+    return lake.replace(encodeURIComponent(server.url), encodeURIComponent(relay.url));
+  }
+
+  test("is refused at start, by name", { timeout: 120_000 }, async () => {
+    await expect(startOn(await racingLake(99))).rejects.toThrow("store.not_atomic");
+    await expect(startOn(await racingLake(99), { MUARA_LAKE_WRITERS: "one" })).rejects.toThrow(
+      "store.not_atomic",
+    );
+    await expect(startOn(await racingLake(8))).rejects.toThrow("store.not_atomic");
+  });
+
+  test("serves one process where it fails in races only", { timeout: 120_000 }, async () => {
+    const muara = await startOn(await racingLake(8), { MUARA_LAKE_WRITERS: "one" });
+    await publish(muara, [event(1)]);
+    expect(await settled(muara)).toMatchObject({ landed: 1, balanced: true });
+  });
 });
 
 test("the demo's books balance, and --fresh does not pretend to clean S3", { timeout: 240_000 }, async () => {
