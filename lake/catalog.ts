@@ -12,6 +12,7 @@ import { RESERVED_TABLES, sqlAlias, type EventType } from "../core/event-type.ts
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
+import { storePathOf } from "./table/add-file.ts";
 
 /** Other Delta folders are looked for at most this often: it lists the lake's folders. */
 const FOREIGN_EVERY_MS = 30_000;
@@ -49,7 +50,10 @@ export interface Catalog {
   /** The newest snapshot; version -1 for a declared event type without commits. @throws table.not_found */
   snapshot(name: string): Promise<TableSnapshot>;
   log(name: string): TableLog;
-  /** Absolute path or address of a file of the table; without `path` of the table's folder. */
+  /**
+   * Absolute path or address of a file of the table; without `path` of its folder.
+   * @throws table.unsupported, store.path
+   */
   location(name: string, path?: string): string;
   /** Schema and partition columns, declared ones where there is no commit. */
   schema(table: CatalogTable, snapshot: TableSnapshot): TableSchema;
@@ -136,8 +140,7 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     snapshot,
     schema,
     log: (name) => opened(name).log,
-    location: (name, path) =>
-      ports.store.location(path === undefined ? name : `${name}/${decodeURIComponent(path)}`),
+    location: (name, path) => ports.store.location(path === undefined ? name : storePathOf(name, path)),
   };
 }
 

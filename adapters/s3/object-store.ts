@@ -7,7 +7,13 @@ import { assert } from "../../core/assert.ts";
 import { type Clock, type Randomness, systemClock, systemRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
-import { checkStorePath, checkStorePrefix, isStorePath, joinStorePath } from "../../core/store-path.ts";
+import {
+  checkReadPath,
+  checkStorePath,
+  checkStorePrefix,
+  isStorePath,
+  joinStorePath,
+} from "../../core/store-path.ts";
 import type { S3Address, S3Credentials } from "./address.ts";
 import { S3Client, type S3Request } from "./client.ts";
 import { abortStaleUploads, PART_BYTES_MIN, putInParts } from "./multipart.ts";
@@ -54,13 +60,14 @@ class Store implements S3ObjectStore {
   }
 
   location(path: string): string {
-    return `s3://${this.#address.bucket}/${joinStorePath(this.#address.prefix, checkStorePrefix(path))}`;
+    const { bucket, prefix } = this.#address;
+    return `s3://${bucket}/${joinStorePath(prefix, path === "" ? "" : checkReadPath(path))}`;
   }
 
   async presign(path: string, expiresMs: number): Promise<string> {
     const seconds = Math.floor(expiresMs / 1_000);
     assert(seconds >= 1 && seconds <= PRESIGNED_SECONDS_MAX, "an address is signed for 1 s to 7 days");
-    return this.#client.presign(this.#keyOf(path), seconds);
+    return this.#client.presign(this.#readKeyOf(path), seconds);
   }
 
   async put(path: string, bytes: Uint8Array): Promise<void> {
@@ -86,7 +93,7 @@ class Store implements S3ObjectStore {
   }
 
   async get(path: string): Promise<Uint8Array | undefined> {
-    const response = await this.#requests.repeatable({ method: "GET", key: this.#keyOf(path) }, path);
+    const response = await this.#requests.repeatable({ method: "GET", key: this.#readKeyOf(path) }, path);
     return response.status === 404 ? undefined : response.body;
   }
 
@@ -94,7 +101,7 @@ class Store implements S3ObjectStore {
     if (length === 0) return (await this.head(path)) && new Uint8Array(0);
     const headers = { range: `bytes=${at}-${at + length - 1}` };
     const response = await this.#requests.repeatable(
-      { method: "GET", key: this.#keyOf(path), headers },
+      { method: "GET", key: this.#readKeyOf(path), headers },
       path,
     );
     if (response.status === 404) return undefined;
@@ -104,7 +111,7 @@ class Store implements S3ObjectStore {
   }
 
   async head(path: string): Promise<(StoredObject & { readonly etag: string }) | undefined> {
-    const key = this.#keyOf(path);
+    const key = this.#readKeyOf(path);
     const { status, headers } = await this.#requests.repeatable({ method: "HEAD", key }, path);
     if (status === 404) {
       // A HEAD has no body that would say whether it is the bucket that is missing; a GET throws then.
@@ -176,6 +183,10 @@ class Store implements S3ObjectStore {
 
   #keyOf(path: string): string {
     return joinStorePath(this.#address.prefix, checkStorePath(path));
+  }
+
+  #readKeyOf(path: string): string {
+    return joinStorePath(this.#address.prefix, checkReadPath(path));
   }
 
   #pathOf(key: string): string {

@@ -5,6 +5,7 @@
  * - a write that resolved is durable and visible to every reader at once, whole.
  * - conditional writes have three outcomes. `unknown` (timeout, reset, 5xx) never counts as refused: the bytes may
  *   appear later. Only `done` and `refused` are settled.
+ * - reading and `location` take names that others have written, too (`checkReadPath`).
  * - paths are relative, `/`-separated, of safe segments; anything else is `store.path`.
  */
 export type PutOutcome =

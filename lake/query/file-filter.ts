@@ -98,7 +98,7 @@ function partitionBounds(
   order: Order,
 ): Bounds {
   const value = partitionValues[name];
-  if (value == null) return { least: undefined, most: undefined, hasValues: false };
+  if (value == null || value === "") return { least: undefined, most: undefined, hasValues: false };
   const bound = order.bound(value);
   return { least: bound, most: bound, hasValues: true };
 }

@@ -102,8 +102,7 @@ function viewBody(table: PinnedTable, columns: Columns, groups: readonly Group[]
   const branches = groups.map(([values], group) => {
     const list = columns.map((column) =>
       table.partitionColumns.includes(column.name)
-        ? `CAST(${values[column.name] == null ? "NULL" : quoteText(values[column.name]!)} AS ${column.type})` +
-          ` AS ${quoteName(column.name)}`
+        ? `CAST(${quotePartition(values[column.name])} AS ${column.type}) AS ${quoteName(column.name)}`
         : quoteName(column.name),
     );
     const files = `getvariable('muara_files_${index}_${group}')`;
@@ -111,6 +110,11 @@ function viewBody(table: PinnedTable, columns: Columns, groups: readonly Group[]
     return `SELECT ${list.join(", ")} FROM read_parquet(${files}, schema = ${schema})${until}`;
   });
   return branches.join(" UNION ALL ");
+}
+
+/** The empty text stands for NULL, of whatever type (Delta's protocol, "Partition Value Serialization"). */
+function quotePartition(value: string | null | undefined): string {
+  return value == null || value === "" ? "NULL" : quoteText(value);
 }
 
 const SEPARATOR = "\u001F";

@@ -28,6 +28,15 @@ function pattern(length: number): Uint8Array {
   return bytes;
 }
 
+/** Names as Spark writes them: they may be read and never written. */
+const FOREIGN_PATHS = [
+  "t/city=S\u00e3o Paulo/part-1.parquet",
+  "t/p=a b,c@d(e)/x",
+  "t/\u65e5=1/x",
+  "a b",
+  "\u00e4",
+];
+
 const UNSAFE_PATHS = [
   "",
   "/",
@@ -41,12 +50,12 @@ const UNSAFE_PATHS = [
   "a/.hidden",
   ".store/x",
   "a\\b",
-  "a b",
   "a\0b",
   "a?b",
   "a#b",
-  "ä",
   "a:b",
+  "a/ b",
+  "a/x]",
   "a/*",
   "x".repeat(300),
   "ab/".repeat(400) + "c",
@@ -289,6 +298,25 @@ export const objectStoreCases: readonly ObjectStoreCase[] = [
         }
       }
       assert.deepEqual(await store.list(""), []);
+    },
+  ],
+  [
+    "foreign names are read and never written",
+    async ({ open }) => {
+      const store = await open();
+      for (const path of FOREIGN_PATHS) {
+        assert.equal(await store.get(path), undefined);
+        assert.equal(await store.getRange(path, 0, 1), undefined);
+        assert.equal(await store.head(path), undefined);
+        assert.ok(store.location(path).endsWith(path));
+        for (const call of [
+          async () => store.put(path, bytesOf("x")),
+          async () => store.putIfAbsent(path, bytesOf("x")),
+          async () => store.putIfMatch(path, bytesOf("x"), "e"),
+          async () => store.delete(path),
+        ])
+          await assert.rejects(call, (error) => hasCode(error, "store.path"));
+      }
     },
   ],
   [

@@ -147,7 +147,8 @@ async function kept(sql: string, files: readonly File[]): Promise<readonly numbe
 async function load(files: readonly File[]): Promise<void> {
   const rows = files.flatMap(({ rows: list, p }, i) =>
     list.map(({ n, s, t, d }) => {
-      const shown = [s, t === null ? null : timeText(t), d, p].map((value) =>
+      // The empty text stands for NULL in partitions.
+      const shown = [s, t === null ? null : timeText(t), d, p === "" ? null : p].map((value) =>
         value === null ? "NULL" : quoted(value),
       );
       return `(${i}, ${n ?? "NULL"}, ${shown.join(", ")})`;

@@ -141,7 +141,8 @@ describe("data files", () => {
   it("are found where a foreign writer's URI says, never outside of the table", () => {
     assert.equal(storePathOf("t", "d=a/part-1.parquet"), "t/d=a/part-1.parquet");
     assert.equal(storePathOf("t", "src=a%2520b/x.parquet"), "t/src=a%20b/x.parquet");
-    const refused = ["../x", "a/../../x", "%2e%2e/x", "a%2F..%2Fx", "%zz", "a%20b"];
+    assert.equal(storePathOf("t", "city=S%C3%A3o%20Paulo/x.parquet"), "t/city=S\u00e3o Paulo/x.parquet");
+    const refused = ["../x", "a/../../x", "%2e%2e/x", "a%2F..%2Fx", "%zz", "a%0Ab", "a%5Cb", "a%2A"];
     for (const path of refused)
       assert.throws(
         () => storePathOf("t", path),
