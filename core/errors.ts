@@ -287,6 +287,11 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "table.verifying": {
+    status: 429,
+    retryable: true,
+    help: "One table is verified at a time. Wait as Retry-After says.",
+  },
   "table.unsupported": {
     status: 422,
     retryable: false,
