@@ -9,6 +9,7 @@ import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../s
 import { type FailingNetwork, startFailingNetwork, type Toxic } from "../services/toxiproxy.ts";
 import { type S3Server, startS3 } from "../services/versitygw.ts";
 
+const TYPE = "order.created";
 const EVENTS = 20_000;
 const BATCH = 100;
 const RESENDS = 0.05;
@@ -174,6 +175,50 @@ describe("the lake on S3", () => {
   test("kill -9 three times", { timeout: 240_000 }, async () => {
     await killAndCheck(environmentOf(await server.freshAddress("lake")), S3_RESTART_MS_MAX);
   });
+
+  test(
+    "two processes land from one log on S3 into one lake, and one of them is killed",
+    { timeout: 240_000 },
+    async () => {
+      const [log, lake] = [await server.freshAddress("log"), await server.freshAddress("lake")];
+      const environment = { ...environmentOf(lake), MUARA_LOG: log };
+      const folders = await Promise.all(["one", "two"].map((name) => temporaryFolder(name)));
+      for (const folder of folders) cleanups.push(folder.remove);
+      const first = await startMuara(folders[0]!.path, environment);
+      cleanups.push(() => first.kill());
+      const declared = await first.fetch("/event-types", {
+        method: "POST",
+        body: JSON.stringify(orderType()),
+      });
+      expect(declared.status).toBe(201);
+      let second = await startMuara(folders[1]!.path, environment);
+      cleanups.push(() => second.kill());
+      const chance = seededRandomness(7);
+      const ids = Array.from({ length: 3_000 }, () => chance.uuid());
+      const ledger = new Ledger();
+      for (let at = 0; at < ids.length; at += 50) {
+        const batch = ids.slice(at, at + 50);
+        const isKill = at % 750 === 700;
+        const publishing = ledger.publish(at % 100 === 0 ? first : second, batch);
+        if (isKill) {
+          await systemClock.sleep(chance.fraction() * 300);
+          await second.kill();
+          second = await startMuara(folders[1]!.path, environment);
+        }
+        if (!(await publishing)) while (!(await ledger.publish(first, batch))) await systemClock.sleep(20);
+      }
+      await eventually("everything landed", 60_000, async () => (await booksOf(first, TYPE)).in_flight === 0);
+      for (const muara of [first, second]) {
+        expect(await booksOf(muara, TYPE)).toMatchObject({ landed: ids.length, balanced: true });
+        const landed = (await muara.sql(`select event_id from "${TYPE}"`)).map(([id]) => id as string);
+        expect(landed.toSorted()).toEqual(ids.toSorted());
+      }
+      // The loser of a version begins anew; nothing makes it give up.
+      for (const muara of [first, second]) expect(muara.log()).not.toContain("landing of a table stopped");
+      expect(await first.stop()).toBe(0);
+      expect(await second.stop()).toBe(0);
+    },
+  );
 
   test("kill -9 three times, through a network that fails", { timeout: 240_000 }, async () => {
     const lake = await server.freshAddress("lake");
