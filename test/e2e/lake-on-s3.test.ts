@@ -187,8 +187,13 @@ describe("an outage", () => {
         Array.from({ length: 100 }, (_, n) => event(n)),
       );
       expect(muara.log()).toContain("events are accepted and wait in the log");
+      const health = await muara.fetch("/health/ready");
+      expect(health.status).toBe(200);
+      const degraded = { status: "degraded", checks: { lake: "store.unavailable", log: "ok" } };
+      expect(await health.json()).toMatchObject(degraded);
       await network.heal();
       expect(await settled(muara)).toMatchObject({ landed: 100, balanced: true });
+      expect(await (await muara.fetch("/health/ready")).json()).toMatchObject({ status: "ready" });
       await network.add({ type: "reset_peer", stream: "downstream", attributes: { timeout: 0 } });
       await publish(
         muara,
