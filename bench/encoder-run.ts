@@ -17,8 +17,8 @@ const set = given as SetName;
 const source = linesPath(set, folder!);
 const target = join(folder!, `${set}-${side}.parquet`);
 const READ_BYTES = 1_048_576;
-/** The first run compiles and takes memory from the system; the others are what a process that lives pays. */
-const ROUNDS = 4;
+/** The first runs compile and take memory from the system; the median is what a process that lives pays. */
+const ROUNDS = 8;
 /** Whole batches: a little above. */
 const GROUP_ROWS = ROW_GROUP_ROWS - 2_000;
 

@@ -4,6 +4,7 @@
  * order of code points.
  */
 import { DOUBLE, INTEGER, TEXT, WIDE } from "./leaf";
+import { REGION_GREATEST, REGION_LEAST, reserve } from "./memory";
 import { prefixOf } from "./text";
 
 /** Two sets of bounds, least and greatest: of the page, of the chunk; as slots. */
@@ -60,7 +61,10 @@ function isBelow(kind: u8, a: u64, b: u64, width: usize): bool {
   return <i64>a < <i64>b;
 }
 
-/** Takes the bounds of a page's values, which stay where they are until the chunk ends. */
+/**
+ * Takes the bounds of a page's values, which stay where they are until the chunk ends; texts that do not are kept by
+ * `keepTexts`.
+ */
 export function noteBounds(kind: u8, values: usize, count: u32, width: usize): void {
   hasPageBounds = count > 0;
   if (count == 0) return;
@@ -85,6 +89,21 @@ export function noteBounds(kind: u8, values: usize, count: u32, width: usize): v
     if (reinterpret<f64>(greatest) == 0) greatest = 0;
   }
   keep(kind, least, greatest, width);
+}
+
+/** Copies the chunk's bounds, texts, where they were replaced by those of the page. @returns false without memory */
+export function keepTexts(): bool {
+  return keepText(CHUNK, 0, REGION_LEAST) && keepText(CHUNK + 8, 8, REGION_GREATEST);
+}
+
+function keepText(slot: usize, pageSlot: usize, region: u32): bool {
+  if (!hasChunkBounds || load<u64>(bounds + slot) != load<u64>(bounds + pageSlot)) return true;
+  const length: u32 = load<u32>(bounds + slot, 4);
+  const to = reserve(region, length);
+  if (to == 0) return false;
+  memory.copy(to, load<u32>(bounds + slot), length);
+  store<u32>(bounds + slot, <u32>to);
+  return true;
 }
 
 function noteIntegers(values: usize, count: u32): void {

@@ -3,9 +3,11 @@
  * where that pays, and encoded page by page, so that the host can compress one page while no more than one exists.
  *
  * Pages are of the first version (levels before the values, in the compressed part), which every reader knows; values
- * are PLAIN, RLE_DICTIONARY or DELTA_BINARY_PACKED.
+ * are PLAIN, RLE_DICTIONARY, DELTA_BINARY_PACKED or DELTA_LENGTH_BYTE_ARRAY.
+ *
+ * Texts that are still escaped lose their escapes all at once where they are few, else on their way into a page.
  */
-import { REGION_CHUNK, REGION_PAGE, reserve } from "./memory";
+import { REGION_CHUNK, REGION_PAGE, REGION_SCOPED, reserve } from "./memory";
 import { BLOCK_BYTES, bloomAdd, bloomBlocks } from "./bloom";
 import { deltaBytesMax, encodeDelta } from "./delta";
 import {
@@ -37,14 +39,18 @@ import {
   startsOf,
   widthOf,
 } from "./leaf";
-import { noteBounds, resetBounds } from "./bounds";
+import { keepTexts, noteBounds, resetBounds } from "./bounds";
+import { beginTexts, lengthBytesMax, plainTexts, putBytes, putLengths, textBytes } from "./text-page";
 
 export const PLAIN: u32 = 0;
 export const RLE_DICTIONARY: u32 = 8;
 export const DELTA_BINARY_PACKED: u32 = 5;
+export const DELTA_LENGTH_BYTE_ARRAY: u32 = 6;
 
-/** Uncompressed bytes after which a page ends. */
-const PAGE_BYTES: usize = 1 << 20;
+/** Uncompressed bytes after which a page ends: up to 128 KiB the tables of zstd's level 3 fit into a CPU's cache. */
+const PAGE_BYTES: usize = 124 << 10;
+/** Of so many bytes of escaped texts the escapes are removed before a dictionary is tried. */
+const UNESCAPED_MAX: u64 = 1 << 20;
 
 let leaf: usize = 0;
 let kind: u8 = 0;
@@ -119,7 +125,9 @@ export function beginChunk(column: usize, rows: usize, count: u32, isPlain: bool
   entryAt = 0;
   valueAt = 0;
   values = 0;
-  const unescaped: u64 = kind == TEXT ? escapedBytes(rows, count) : 0;
+  const escaped: u64 = kind == TEXT ? escapedBytes(rows, count) : 0;
+  const isLate = escaped > UNESCAPED_MAX && !isPlain;
+  const unescaped: u64 = isLate ? 0 : escaped;
   const total: u64 = <u64>entries * 14 + unescaped + 256;
   if (total > 0xfff00000) return false;
   definitions = reserve(REGION_CHUNK, <usize>total);
@@ -135,7 +143,10 @@ export function beginChunk(column: usize, rows: usize, count: u32, isPlain: bool
   resetBounds();
   if (isPlain) return true;
   if (kind == INTEGER || kind == NARROW_INTEGER) encoding = DELTA_BINARY_PACKED;
-  else if (kind == TEXT && values && buildDictionary(gathered, values, indices)) encoding = RLE_DICTIONARY;
+  else if (kind == TEXT) {
+    const isDictionary = !isLate && values != 0 && buildDictionary(gathered, values, indices);
+    encoding = isDictionary ? RLE_DICTIONARY : DELTA_LENGTH_BYTE_ARRAY;
+  }
   return true;
 }
 
@@ -225,7 +236,8 @@ function measure(): u32 {
     }
     bytes++;
     if (load<u8>(definitions + i) != most) continue;
-    bytes += kind == TEXT && encoding == PLAIN ? 4 + load<u32>(gathered + ((<usize>value) << 3), 4) : fixed;
+    if (kind != TEXT || encoding == RLE_DICTIONARY) bytes += fixed;
+    else bytes += textBytes(gathered + ((<usize>value) << 3)) + (encoding == PLAIN ? 3 : 0);
     value++;
   }
   pageValues = value - valueAt;
@@ -238,8 +250,8 @@ function bytesMax(count: u32): usize {
   if (encoding == DELTA_BINARY_PACKED) body += deltaBytesMax(pageValues);
   else if (encoding == RLE_DICTIONARY) body += hybridBytesMax(pageValues, 32);
   else if (kind == TEXT) {
-    for (let i: u32 = 0; i < pageValues; i++)
-      body += 4 + load<u32>(gathered + ((<usize>(valueAt + i)) << 3), 4);
+    body += encoding == PLAIN ? (<usize>pageValues) << 2 : lengthBytesMax(pageValues);
+    for (let i: u32 = 0; i < pageValues; i++) body += textBytes(gathered + ((<usize>(valueAt + i)) << 3));
   } else body += <usize>pageValues * (kind == WIDE ? widthOf(leaf) : 8);
   return body + hybridBytesMax(count, 8) * 2;
 }
@@ -250,18 +262,46 @@ export function encodePage(): bool {
   if (pageEntries == 0) return false;
   const to = reserve(REGION_PAGE, bytesMax(pageEntries));
   if (to == 0) return false;
+  const from = gathered + ((<usize>valueAt) << 3);
+  if (encoding == DELTA_LENGTH_BYTE_ARRAY) return encodeTexts(from, to);
   let at = putLevels(repetitions + entryAt, maxRepetition(leaf), to);
   at = putLevels(definitions + entryAt, maxDefinition(leaf), at);
-  const from = gathered + ((<usize>valueAt) << 3);
   if (hasStatistics(leaf) && !noteStatistics(from)) return false;
   if (encoding == DELTA_BINARY_PACKED) at = encodeDelta(from, pageValues, kind == NARROW_INTEGER, at);
   else if (encoding == RLE_DICTIONARY) at = putIndices(at);
   else at = putPlain(from, at);
-  pageAt = to;
-  pageLength = at - to;
+  endPage(to, at);
+  return true;
+}
+
+function endPage(from: usize, end: usize): void {
+  pageAt = from;
+  pageLength = end - from;
   entryAt += pageEntries;
   valueAt += pageValues;
+}
+
+/** Levels and lengths move up to the bytes, which stay where their bounds have been noted. */
+function encodeTexts(from: usize, to: usize): bool {
+  if (!beginTexts(pageValues)) return false;
+  const bytes = to + frontBytesMax();
+  const end = putBytes(from, pageValues, bytes);
+  if (hasStatistics(leaf)) {
+    noteBounds(TEXT, plainTexts, pageValues, 0);
+    if (!keepTexts()) return false;
+  }
+  let at = putLevels(repetitions + entryAt, maxRepetition(leaf), to);
+  at = putLevels(definitions + entryAt, maxDefinition(leaf), at);
+  at = putLengths(pageValues, at);
+  const front = bytes - (at - to);
+  memory.copy(front, to, at - to);
+  endPage(front, end);
   return true;
+}
+
+/** Bytes of levels and lengths at most. */
+function frontBytesMax(): usize {
+  return lengthBytesMax(pageValues) + hybridBytesMax(pageEntries, 8) * 2 + 16;
 }
 
 /** @returns false when there is no memory */
@@ -329,7 +369,15 @@ export function encodeBloom(): usize {
   memory.fill(to, 0, bytes);
   for (let i: u32 = 0; i < values; i++) {
     const slot = gathered + ((<usize>i) << 3);
-    bloomAdd(to, blocks, load<u32>(slot), load<u32>(slot, 4));
+    let text: usize = load<u32>(slot);
+    let length: u32 = load<u32>(slot, 4);
+    if (length & ESCAPED) {
+      const plain = reserve(REGION_SCOPED, length & ~ESCAPED);
+      if (plain == 0) return 0;
+      length = <u32>unescape(text, length & ~ESCAPED, plain);
+      text = plain;
+    }
+    bloomAdd(to, blocks, text, length);
   }
   pageAt = to;
   return bytes;

@@ -23,6 +23,12 @@ export const IGNORED_TIME: u8 = 14;
 /** Kept in `extra`. */
 export const UNKNOWN: u8 = 15;
 
+/** Whether it is a column of its own, whose value is no container. */
+export function isValue(node: usize): bool {
+  const kind = columnKind(node);
+  return kind >= JSON && kind <= WIDE_DECIMAL;
+}
+
 /** Whether the column takes a JSON number. */
 export function isNumeric(node: usize): bool {
   const kind = columnKind(node);

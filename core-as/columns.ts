@@ -8,7 +8,18 @@
  * there (Dremel's definition level), and a row or an element that ends without a value of it gets that level.
  */
 import { allocate, release } from "./memory";
-import { LIST, IGNORED, IGNORED_TIME, JSON, NONE, SECTION, STRUCT, UNKNOWN, isNumeric } from "./column-kinds";
+import {
+  LIST,
+  IGNORED,
+  IGNORED_TIME,
+  JSON,
+  NONE,
+  SECTION,
+  STRUCT,
+  UNKNOWN,
+  isNumeric,
+  isValue,
+} from "./column-kinds";
 import {
   addExtra,
   beginExtra,
@@ -57,6 +68,7 @@ import {
   setReadsNumbers,
 } from "./plan";
 import { hashKey } from "./keys";
+import { beginQuickRow, leaveQuickRow, paveWay } from "./quick";
 import { beginWide, wideBlock, wideTop } from "./wide";
 
 // Why a record has no row.
@@ -78,7 +90,9 @@ const REPEATED_COUNT: usize = 32;
 const ROWS: usize = 36;
 const WIDE_BLOCK: usize = 40;
 const WIDE_TOP: usize = 44;
-const HEAD: usize = 48;
+/** Per leaf the node whose value it takes; 0 where there is none. */
+const NODES: usize = 48;
+const HEAD: usize = 64;
 
 /** The first leaf says of each row why there is none: as definition a code, as slot where the value starts. */
 const REJECTIONS: u32 = 0;
@@ -110,7 +124,7 @@ export function leafAt(i: u32): usize {
 export function createColumns(plan: usize, from: usize, length: usize): bool {
   const nodeCount: u32 = load<u32>(from);
   const leafCount: u32 = load<u32>(from, 4);
-  const nodesAt = (HEAD + ((<usize>leafCount) << 3) + 15) & ~15;
+  const nodesAt = (HEAD + <usize>leafCount * 12 + 15) & ~15;
   const textAt = nodesAt + (<usize>nodeCount + 1) * NODE;
   const made = allocate(textAt + length + 32);
   if (made == 0) return false;
@@ -120,6 +134,8 @@ export function createColumns(plan: usize, from: usize, length: usize): bool {
   store<u32>(made, <u32>(made + HEAD), LEAVES);
   store<u32>(made, leafCount, LEAF_COUNT);
   store<u32>(made, <u32>(made + HEAD + ((<usize>leafCount) << 2)), REPEATED);
+  nodes = made + HEAD + ((<usize>leafCount) << 3);
+  store<u32>(made, <u32>nodes, NODES);
   let at = made + textAt + 8;
   leaves = made + HEAD;
   let repeated: u32 = 0;
@@ -154,11 +170,13 @@ export function createColumns(plan: usize, from: usize, length: usize): bool {
 }
 
 let nextNode: usize = 0;
+let nodes: usize = 0;
 
 /** @returns behind the description of the node and all below it */
 function describe(node: usize, from: usize): usize {
   describeNode(node, from);
   if (isNumeric(node)) setReadsNumbers(node);
+  if (isValue(node)) store<u32>(nodes + ((<usize>firstLeafOf(node)) << 2), <u32>node);
   const children: u32 = load<u16>(from, 10);
   let at = from + 12;
   if (columnKind(node) == LIST) {
@@ -229,6 +247,8 @@ export function beginColumns(plan: usize, count: u32): bool {
     if (!reserveEntries(leaf, first + count)) return false;
     memory.fill(definitionsOf(leaf) + first, 0, count);
     setEntryCount(leaf, first + count);
+    const node: usize = load<u32>(<usize>load<u32>(columns, NODES) + ((<usize>i) << 2));
+    if (node) paveWay(node, leaf);
   }
   unknownNode = load<u32>(columns, UNKNOWN_NODE);
   beginWide(load<u32>(columns, WIDE_BLOCK), load<u32>(columns, WIDE_TOP));
@@ -260,6 +280,7 @@ export function beginColumnRow(): void {
   if (columns == 0) return;
   repetition = 0;
   isRejected = false;
+  beginQuickRow(row);
   beginExtra();
   for (let i: u32 = 0; i < load<u32>(columns, REPEATED_COUNT); i++) {
     const leaf = repeatedAt(i);
@@ -291,6 +312,7 @@ function hasGrownSince(leaf: usize): bool {
 export function reject(code: u8, at: usize): void {
   if (isRejected) return;
   isRejected = true;
+  leaveQuickRow();
   store<u8>(definitionsOf(leafAt(REJECTIONS)) + row, code);
   store<u64>(slotsOf(leafAt(REJECTIONS)) + (row << 3), at);
 }

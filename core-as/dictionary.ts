@@ -75,7 +75,7 @@ export function buildDictionary(texts: usize, total: u32, indices: usize): bool 
     }
     store<u32>(indices + ((<usize>i) << 2), previous);
   }
-  return total >= TRIAL || count <= (total >> 1) + 1;
+  return total >= TRIAL || count <= total >> 1;
 }
 
 function cachePlace(text: usize, length: u32): usize {

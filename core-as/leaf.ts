@@ -39,7 +39,7 @@ const TEXT_TOP: usize = 48;
 const TEXT_END: usize = 52;
 
 /** Longer texts stay where they were scanned. */
-const SHORT_TEXT: usize = 64;
+const SHORT_TEXT: usize = 128;
 const FIRST_BLOCK: usize = 2048;
 const LARGEST_BLOCK: usize = 1 << 17;
 /** Copies and texts without escapes may write so much behind their end. */

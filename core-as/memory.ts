@@ -240,7 +240,10 @@ export const REGION_PAGE: u32 = 9;
 export const REGION_PLAIN: u32 = 10;
 export const REGION_USED: u32 = 11;
 export const REGION_PANES: u32 = 12;
-const REGIONS: u32 = 13;
+export const REGION_LENGTHS: u32 = 13;
+export const REGION_LEAST: u32 = 14;
+export const REGION_GREATEST: u32 = 15;
+const REGIONS: u32 = 16;
 const regions = memory.data(64, 16);
 const capacities = memory.data(64, 16);
 /** A region larger than this is given back as soon as a call needs less than an eighth of it. */

@@ -95,13 +95,13 @@ export function readNumber(from: usize): usize {
 }
 
 /** Whether 8 bytes are digits. */
-function areDigits(bytes: u64): bool {
+export function areDigits(bytes: u64): bool {
   const high: u64 = 0xf0f0f0f0f0f0f0f0;
   return ((bytes & high) | (((bytes + 0x0606060606060606) & high) >> 4)) == 0x3333333333333333;
 }
 
 /** What 8 digits say: pairs, then fours, then all of them. */
-function valueOf(bytes: u64): u64 {
+export function valueOf(bytes: u64): u64 {
   const pairs = ((bytes & 0x0f0f0f0f0f0f0f0f) * 2561) >> 8;
   const fours = ((pairs & 0x00ff00ff00ff00ff) * 6553601) >> 16;
   return ((fours & 0x0000ffff0000ffff) * 42949672960001) >> 32;

@@ -51,7 +51,7 @@ export const KIND_TIME: u8 = 2;
 export const OPTION_JAVA_HASH: u8 = 1;
 
 // A node: one key in the tree of paths.
-export const NODE: usize = 64;
+export const NODE: usize = 80;
 const NODE_HASH: usize = 0;
 const NODE_KEY: usize = 8;
 const NODE_LENGTH: usize = 12;
@@ -80,6 +80,11 @@ const READS_NUMBERS: usize = 52;
 const IS_NEEDED: usize = 53;
 /** No keys but those of children. */
 const IS_CLOSED: usize = 54;
+// While records are scanned: the kind of column whose short way (quick.ts) leads from here, and what it leads to.
+const QUICK_KIND: usize = 55;
+const QUICK_LEAF: usize = 56;
+const QUICK_SLOTS: usize = 60;
+const QUICK_DEFINITIONS: usize = 64;
 
 /** A frame of the scan's stack. */
 export const FRAME: usize = 48;
@@ -198,6 +203,25 @@ export function setColumnKind(node: usize, kind: u8): void {
 }
 export function columnKind(node: usize): u8 {
   return load<u8>(node, COLUMN_KIND);
+}
+/** The kind of column that the short way (quick.ts) leads to; 0 where there is none. */
+export function quickKind(node: usize): u8 {
+  return load<u8>(node, QUICK_KIND);
+}
+export function leafAt(node: usize): usize {
+  return load<u32>(node, QUICK_LEAF);
+}
+export function slotsAt(node: usize): usize {
+  return load<u32>(node, QUICK_SLOTS);
+}
+export function definitionsAt(node: usize): usize {
+  return load<u32>(node, QUICK_DEFINITIONS);
+}
+export function setQuick(node: usize, kind: u8, leaf: usize, slots: usize, definitions: usize): void {
+  store<u8>(node, kind, QUICK_KIND);
+  store<u32>(node, <u32>leaf, QUICK_LEAF);
+  store<u32>(node, <u32>slots, QUICK_SLOTS);
+  store<u32>(node, <u32>definitions, QUICK_DEFINITIONS);
 }
 export function precisionOf(node: usize): i32 {
   return load<u8>(node, PRECISION);

@@ -4,7 +4,10 @@
  *
  * Surprising rules: a space may stand for the T (§5.6, note). A leap second is the next second. Years 0001 to 9999 in
  * UTC, since that is what every reader of the lake can show.
+ *
+ * Times of events are close together: the days of dates that were read lately are remembered.
  */
+import { areDigits, valueOf } from "./number";
 
 const NO_NUMBER: u32 = 255;
 
@@ -40,8 +43,26 @@ export const NO_DATE: i32 = 0x7fffffff;
 export let timeMicros: i64 = 0;
 export let isTimeCut: bool = false;
 
+/** A date that was read: its first eight bytes, its last two and KNOWN, its days. One for each last digit of a day. */
+const MEMO: usize = 16;
+const KNOWN: u32 = 0x10000;
+const memos = memory.data(256, 16);
+
 /** Days since 1970 of the date in the ten bytes at `from`; or NO_DATE. */
 export function readDate(from: usize): i32 {
+  const memo = memos + <usize>(load<u8>(from, 9) & 15) * MEMO;
+  const front = load<u64>(from);
+  const back = <u32>load<u16>(from, 8) | KNOWN;
+  if (load<u64>(memo) == front && load<u32>(memo, 8) == back) return load<i32>(memo, 12);
+  const days = daysOf(from);
+  if (days == NO_DATE) return NO_DATE;
+  store<u64>(memo, front);
+  store<u32>(memo, back, 8);
+  store<i32>(memo, days, 12);
+  return days;
+}
+
+function daysOf(from: usize): i32 {
   if (load<u8>(from, 4) != 45 || load<u8>(from, 7) != 45) return NO_DATE;
   const century = twoDigits(from);
   const rest = twoDigits(from + 2);
@@ -53,21 +74,28 @@ export function readDate(from: usize): i32 {
   return daysFromCivil(<i32>year, <i32>month, <i32>day);
 }
 
+/** `HH:MM:SS`, the digits as their values: where a byte has bits that neither has, it is another text. */
+const CLOCK: u64 = 0x30303a30303a3030;
+const CLOCK_HIGH: u64 = 0xf0f0fff0f0fff0f0;
+/** Makes a value beyond 9 reach into the upper half of its byte. */
+const BEYOND_NINE: u64 = 0x0606000606000606;
+
 /** Reads the whole of a text. @returns TIME_OK, TIME_MALFORMED, TIME_OUT_OF_RANGE */
 export function readTime(from: usize, length: usize): u8 {
   isTimeCut = false;
   if (length < 20) return TIME_MALFORMED;
   const days = readDate(from);
-  const hour = twoDigits(from + 11);
-  const minute = twoDigits(from + 14);
-  const second = twoDigits(from + 17);
   const separator: u32 = load<u8>(from, 10);
   if ((separator | 32) != 116 && separator != 32) return TIME_MALFORMED;
-  if (load<u8>(from, 13) != 58 || load<u8>(from, 16) != 58) return TIME_MALFORMED;
+  const clock = load<u64>(from, 11) ^ CLOCK;
+  if (((clock | (clock + BEYOND_NINE)) & CLOCK_HIGH) != 0) return TIME_MALFORMED;
+  const hour = <u32>(clock & 15) * 10 + <u32>((clock >> 8) & 15);
+  const minute = <u32>((clock >> 24) & 15) * 10 + <u32>((clock >> 32) & 15);
+  const second = <u32>((clock >> 48) & 15) * 10 + <u32>(clock >> 56);
   if (days == NO_DATE || hour > 23 || minute > 59 || second > 60) return TIME_MALFORMED;
   const end = from + length;
+  fraction = 0;
   const at = load<u8>(from, 19) == 46 ? readFraction(from + 20, end) : from + 19;
-  if (at == from + 19) fraction = 0;
   if (at == 0) return TIME_MALFORMED;
   const offset = zoneMinutes(at, end);
   if (offset == NO_ZONE) return TIME_MALFORMED;
@@ -90,9 +118,18 @@ let fraction: i64 = 0;
 
 /** @returns where the digits end, 0 where there is none */
 function readFraction(from: usize, end: usize): usize {
+  const length = end - from;
+  // three or six digits and one more byte, which is no digit: what most clocks write
+  if (length == 7 && areDigits((load<u64>(from) & 0xffffffffffff) | 0x3030000000000000)) {
+    fraction = <i64>valueOf((load<u64>(from) << 16) | 0x3030);
+    return from + 6;
+  }
+  if (length == 4 && areDigits((<u64>load<u32>(from) & 0xffffff) | 0x3030303030000000)) {
+    fraction = <i64>valueOf(((<u64>load<u32>(from)) << 40) | 0x3030303030) * 1000;
+    return from + 3;
+  }
   let at = from;
   let scale: i64 = 100000;
-  fraction = 0;
   while (at < end) {
     const digit: u32 = <u32>load<u8>(at) - 48;
     if (digit > 9) break;

@@ -21,6 +21,7 @@ import {
 import { checkEnd, checkStart, checkValue, refusedNode } from "./check";
 import { LIST, NONE } from "./column-kinds";
 import { beginElement, endElement, enter, isOpen, leaveContainer, noteKey, unknownNode } from "./columns";
+import { putBoolean, putNumber, putString } from "./quick";
 import { take } from "./take";
 import { readNumber } from "./number";
 import {
@@ -214,12 +215,17 @@ function scanLeaf(at: usize, c: u32, target: usize, depth: u32): usize {
     end = skipContainer(at);
     type = c == 123 ? TYPE_OBJECT : TYPE_ARRAY;
   } else if (c == 45 || c - 48 < 10) {
+    if (target) {
+      end = putNumber(target, at);
+      if (end) return end;
+    }
     end = target && readsNumbers(target) ? readNumber(at) : 0;
     if (end == 0) end = skipNumber(at); // or where it is broken
     type = TYPE_NUMBER;
   } else {
     end = skipWord(at);
     type = c == 116 ? TYPE_TRUE : c == 102 ? TYPE_FALSE : TYPE_NULL;
+    if (target != 0 && c != 110 && putBoolean(target, c == 116)) return end;
   }
   if (end == 0) return 0;
   if (target && !found(target, depth, type, at, end)) return exhausted();
@@ -343,8 +349,9 @@ function scanText(start: usize, target: usize, depth: u32): usize {
     if (end == 0) return 0;
     if (hasEscapes) type = TYPE_ESCAPED;
   }
-  if (target != 0 && !found(target, depth, type, start, end)) return exhausted();
-  return end + 1;
+  if (target == 0) return end + 1;
+  if (type == TYPE_STRING && putString(target, start, end - start)) return end + 1;
+  return found(target, depth, type, start, end) ? end + 1 : exhausted();
 }
 
 /** The first element of an array begins. @returns its node */

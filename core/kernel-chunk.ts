@@ -33,11 +33,12 @@ export interface EncodedPage {
   readonly bounds: Bounds | undefined;
 }
 
-export type ChunkEncoding = "PLAIN" | "RLE_DICTIONARY" | "DELTA_BINARY_PACKED";
+export type ChunkEncoding = "PLAIN" | "RLE_DICTIONARY" | "DELTA_BINARY_PACKED" | "DELTA_LENGTH_BYTE_ARRAY";
 
 const ENCODINGS: ReadonlyMap<number, ChunkEncoding> = new Map([
   [0, "PLAIN"],
   [5, "DELTA_BINARY_PACKED"],
+  [6, "DELTA_LENGTH_BYTE_ARRAY"],
   [8, "RLE_DICTIONARY"],
 ]);
 /** Where the chunk's bounds stand, behind those of the page. */

@@ -26,7 +26,8 @@ export interface PageCodec {
   readonly name: ColumnMetaData["codec"];
   /** Values are written PLAIN, whatever the column: for readers that know nothing else. */
   readonly isPlain?: boolean;
-  readonly compress: (page: Uint8Array) => Uint8Array;
+  /** @param areShortTexts of texts of few bytes each, most of them different: only long matches are worth a search */
+  readonly compress: (page: Uint8Array, areShortTexts?: boolean) => Uint8Array;
 }
 
 /** For runtimes without compression, and for readers that know as little as a reader may. */
@@ -36,13 +37,21 @@ export const UNCOMPRESSED: PageCodec = {
   compress: (page) => page.slice(),
 };
 
+/** Bytes of a text that is short, on average. */
+const SHORT_TEXT = 64;
 /** Bytes compressed before others get a turn: some milliseconds. */
 const BYTES_PER_TURN = 2_097_152;
 const MAGIC = new TextEncoder().encode("PAR1");
 // Thrift's numbers of what hyparquet names.
 const DATA_PAGE = 0;
 const DICTIONARY_PAGE = 2;
-const ENCODINGS = { PLAIN: 0, RLE: 3, DELTA_BINARY_PACKED: 5, RLE_DICTIONARY: 8 } as const;
+const ENCODINGS = {
+  PLAIN: 0,
+  RLE: 3,
+  DELTA_BINARY_PACKED: 5,
+  DELTA_LENGTH_BYTE_ARRAY: 6,
+  RLE_DICTIONARY: 8,
+} as const;
 
 type PageIndexes = Parameters<typeof writeIndexes>[1][number];
 type Boundary = NonNullable<PageIndexes["columnIndex"]>["boundary_order"];
@@ -159,14 +168,15 @@ export class EventFile {
     const pages = new PageNotes(element, hasBounds(layout));
     for (let page = encoded.next(); page; page = encoded.next()) {
       const offset = this.#writer.offset;
-      this.#writePage(data, DATA_PAGE, page.bytes, {
-        field_5: {
-          field_1: page.entries,
-          field_2: ENCODINGS[encoded.encoding],
-          field_3: ENCODINGS.RLE,
-          field_4: ENCODINGS.RLE,
-        },
-      });
+      const header = {
+        field_1: page.entries,
+        field_2: ENCODINGS[encoded.encoding],
+        field_3: ENCODINGS.RLE,
+        field_4: ENCODINGS.RLE,
+      };
+      const areShortTexts =
+        encoded.encoding === "DELTA_LENGTH_BYTE_ARRAY" && page.bytes.length <= page.values * SHORT_TEXT;
+      this.#writePage(data, DATA_PAGE, page.bytes, { field_5: header }, areShortTexts);
       pages.note(page, offset, this.#writer.offset - offset);
       if (this.#sinceTurn >= BYTES_PER_TURN) {
         this.#sinceTurn = 0;
@@ -192,9 +202,15 @@ export class EventFile {
     };
   }
 
-  #writePage(data: ColumnMetaData, type: number, bytes: Uint8Array<ArrayBuffer>, header: object): void {
+  #writePage(
+    data: ColumnMetaData,
+    type: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    header: object,
+    areShortTexts = false,
+  ): void {
     const writer = this.#writer;
-    const compressed = this.#codec.compress(bytes);
+    const compressed = this.#codec.compress(bytes, areShortTexts);
     const before = writer.offset;
     serializeTCompactProtocol(writer, {
       field_1: type,

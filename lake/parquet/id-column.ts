@@ -16,6 +16,7 @@ import {
 import { parquetHeader } from "hyparquet/src/column.js";
 import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { MuaraError } from "../../core/errors.ts";
+import { readDeltaValues } from "./delta-values.ts";
 
 const MAGIC = "PAR1";
 const WORD = 2 ** 32;
@@ -174,9 +175,10 @@ function readIds(
   pages: readonly Page[] | undefined,
   rows: number,
 ): Pick<IdRows, "bytes" | "index"> | undefined {
-  if (!pages || pages.some(({ isDictionary, encoding }) => isDictionary || encoding !== "PLAIN"))
-    return undefined;
-  const bytes = pages.length === 1 ? pages[0]!.values : Buffer.concat(pages.map(({ values }) => values));
+  if (!pages || pages.some(({ isDictionary }) => isDictionary)) return undefined;
+  if (pages.every(({ encoding }) => encoding === "DELTA_LENGTH_BYTE_ARRAY")) return readPacked(pages, rows);
+  if (pages.some(({ encoding }) => encoding !== "PLAIN")) return undefined;
+  const bytes = joined(pages);
   const view = viewOf(bytes);
   const index = new Uint32Array(rows * 2);
   let at = 0;
@@ -187,6 +189,32 @@ function readIds(
     at += 4 + length;
   }
   return at === bytes.length ? { bytes, index } : undefined;
+}
+
+/** Of each page all lengths, then all ids. */
+function readPacked(pages: readonly Page[], rows: number): Pick<IdRows, "bytes" | "index"> | undefined {
+  const bytes = joined(pages);
+  const index = new Uint32Array(rows * 2);
+  let row = 0;
+  let start = 0;
+  for (const { values } of pages) {
+    const lengths = readDeltaValues(values);
+    if (!lengths) return undefined;
+    let at = start + lengths.length;
+    for (const length of lengths.values) {
+      index[row * 2] = at;
+      index[row * 2 + 1] = length;
+      at += length;
+      row++;
+    }
+    start += values.length;
+    if (at !== start) return undefined;
+  }
+  return row === rows ? { bytes, index } : undefined;
+}
+
+function joined(pages: readonly Page[]): Uint8Array {
+  return pages.length === 1 ? pages[0]!.values : Buffer.concat(pages.map(({ values }) => values));
 }
 
 function readTimes(pages: readonly Page[] | undefined, rows: number): Float64Array | undefined {
@@ -200,7 +228,11 @@ function readTimes(pages: readonly Page[] | undefined, rows: number): Float64Arr
       continue;
     }
     if (encoding === "PLAIN") times.set(plainTimes(values, count), row);
-    else if (encoding.endsWith("_DICTIONARY"))
+    else if (encoding === "DELTA_BINARY_PACKED") {
+      const read = readDeltaValues(values)?.values;
+      if (read?.length !== count) return undefined;
+      for (let i = 0; i < count; i++) times[row + i] = Math.trunc(read[i]! / 1000);
+    } else if (encoding.endsWith("_DICTIONARY"))
       readDictionaryTimes(values, dictionary, times.subarray(row, row + count));
     else return undefined;
     row += count;

@@ -145,6 +145,73 @@ async function compareFiles(
   equal(JSON.parse(ours.stats), JSON.parse(theirs.stats), "statistics");
 }
 
+/** What the short way of a value into its column takes, and what stands right behind its edges. */
+const EDGES: readonly (readonly [field: string, value: string])[] = [
+  ...["0", "-0", "7", "-1", "99999999", "123456789012345678", "1234567890123456789"].map(long),
+  ...["9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"].map(long),
+  ...["9999999999999999999", "18446744073709551616", "00000000000000000000", "1.0", "1e2", "15E-1"].map(long),
+  ...["0", "0.1", "1e400", "4.35", "123456789012345678", "0.30000000000000004", "1e-7"].map(double),
+  ...["0.1000000000000000055511151231257827", "5e-324", "-2.5", "100000000000000000000"].map(double),
+  ...["\\u0000".repeat(10), "2026-02-29", "2026-02-28", "2026-02-2\\u0038"].map(date),
+  ...["2026-01-01T00:00:00Z", "2026-01-01t23:59:59.123z", "2026-01-01 23:59:59.123456Z"].map(time),
+  ...["2026-01-01T00:00:00.1234567Z", "2026-01-01T0a:00:00Z", "2026-01-01T00:0:000Z"].map(time),
+  ...["2026-01-01T24:00:00Z", "2026-01-01T23:60:00Z", "2026-01-01T00:00:5:Z", "2026-01-01T00:00:00.12Z"].map(
+    time,
+  ),
+  ...["2026-01-01T00:00:00.12aZ", "2026-01-01T00:00:00.12345aZ", "2026-01-01T00:00:00.123+01:00"].map(time),
+  ...["2026-12-31T23:59:60Z", "0001-01-01T00:00:00+00:01", "\\u00320026-01-01T00:00:00Z"].map(time),
+  ...["true", "false", "null", '"true"', "1"].map((value): [string, string] => ["b", value]),
+  ...['"x"', `"${"x".repeat(128)}"`, `"${"x".repeat(129)}"`, '"\\u0041"', "7", "[]"].map(
+    (value): [string, string] => ["s", value],
+  ),
+];
+function long(value: string): [string, string] {
+  return ["n", value];
+}
+function double(value: string): [string, string] {
+  return ["d", value];
+}
+function date(value: string): [string, string] {
+  return ["day", `"${value}"`];
+}
+function time(value: string): [string, string] {
+  return ["at", `"${value}"`];
+}
+
+test("the short way of a value ends where its column does", async () => {
+  const type = eventTypeOf({
+    type: "object",
+    properties: {
+      n: { type: "integer" },
+      d: { type: "number" },
+      b: { type: "boolean" },
+      s: { type: "string" },
+      at: { type: "string", format: "date-time" },
+      day: { type: "string", format: "date" },
+    },
+  });
+  const plain = createPlainEncoder(planColumns(type));
+  const encoder = createEventEncoder(kernel, type, LIMITS, ZSTD);
+  // Each time twice: what was read once is remembered.
+  const documents = [...EDGES, ...EDGES].map(([field, value]) => ({
+    text: `{"${field}":${value}}`,
+    key: null,
+    header: "",
+  }));
+  const { scan, rejections } = encoder.scan(batchOf(documents, 0), SECRET, "log/");
+  const kept: number[] = [];
+  for (const [i, { text }] of documents.entries()) {
+    if (scan.verdicts[i] !== 0) continue;
+    const bytes = Buffer.from(text);
+    const wanted = plain.add(bytes, 0, bytes.length);
+    equal(rejections.get(i), wanted, text);
+    if (!wanted) kept.push(i);
+  }
+  expect([kept.length > EDGES.length, rejections.size > 20]).toEqual([true, true]);
+  await compareFiles(encoder, plain, documents, kept, 0);
+  encoder.destroy();
+});
+
 const WIDE: EventType = eventTypeOf({
   type: "object",
   properties: {
@@ -170,7 +237,7 @@ function wideFile(count: number): { encoder: EventEncoder; rows: Uint32Array } {
 }
 
 const envelopeOf = (count: number) => ({
-  eventTimesUs: BigInt64Array.from({ length: count }, (_, i) => BigInt(i)),
+  eventTimesUs: BigInt64Array.from({ length: count }, (_, i) => BigInt(i) * 1_000n),
   ingestMs: new Float64Array(count).fill(1_700_000_000_000),
   watermarkUs: null,
 });
@@ -204,7 +271,9 @@ test("indexes say where each page is, and what is in it", async () => {
         FROM (SELECT * FROM events LIMIT ${to - from} OFFSET ${from})`;
       const { rows: seen } = await duckdb.read(bytes, select);
       const [a, b, n] = ["a", "b", "n"].map((column) => seen[0]!.get(column));
-      const [low, high] = [index.min_values[i], index.max_values[i]];
+      const [low, high] = [index.min_values[i], index.max_values[i]].map((bound) =>
+        bound instanceof Date ? BigInt(bound.getTime()) * 1_000n : bound,
+      );
       expect(index.null_counts![i], `${name} ${i}`).toBe(n);
       // Texts may be cut, the decimal is a number to one of the readers.
       const isText = typeof a === "string" && typeof b === "string";
