@@ -29,6 +29,8 @@ export interface S3Server {
   /** An address that nobody used before, as a configuration has it. */
   freshAddress(prefix?: string): Promise<string>;
   store(address: string, partBytes?: number): S3ObjectStore;
+  /** The folder in which the objects below an address are files. @throws where the server is not ours */
+  folderOf(address: string): string;
   stop(): Promise<void>;
 }
 
@@ -51,7 +53,7 @@ export async function startS3(): Promise<S3Server> {
   const url = new URL(named);
   const [accessKeyId, secretAccessKey] = [url.username, url.password].map(decodeURIComponent);
   const credentials = { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! };
-  return serverAt(url.origin, credentials, async () => undefined);
+  return serverAt(url.origin, credentials, undefined, async () => undefined);
 }
 
 async function startVersitygw(): Promise<S3Server> {
@@ -74,7 +76,8 @@ async function startVersitygw(): Promise<S3Server> {
     child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
     await writeFile(join(folder, "pid"), String(child.pid));
     const url = `http://127.0.0.1:${port}`;
-    if (await answers(url, child)) return serverAt(url, credentials, () => end(child, folder));
+    if (await answers(url, child))
+      return serverAt(url, credentials, join(folder, "data"), () => end(child, folder));
     if (start === STARTS_MAX) throw new Error(`versitygw does not answer on ${url}:\n${errors}`);
   }
 }
@@ -101,8 +104,18 @@ async function end(child: ChildProcess, folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-function serverAt(url: string, credentials: S3Credentials, stop: () => Promise<void>): S3Server {
+function serverAt(
+  url: string,
+  credentials: S3Credentials,
+  data: string | undefined,
+  stop: () => Promise<void>,
+): S3Server {
   return {
+    folderOf: (address) => {
+      if (data === undefined) throw new Error("MUARA_TEST_S3 names a server whose files are elsewhere");
+      const { bucket, prefix } = parseS3Address(address);
+      return join(data, bucket, prefix);
+    },
     url,
     credentials,
     stop,
