@@ -33,8 +33,8 @@ export function evolveSchema(present: DeltaStruct, wanted: DeltaStruct): SchemaS
   if (steps.impossible.length > 0)
     throw new MuaraError(
       "table.unsupported",
-      `the table's schema cannot take what is declared: ${steps.impossible.join(", ")}`,
-      { details: { columns: steps.impossible } },
+      `the table's schema cannot take what is declared: ${steps.impossible.map((one) => one.text).join(", ")}`,
+      { details: { columns: steps.impossible.map((one) => one.path) } },
     );
   const { added, widened, isRelaxed } = steps;
   return added.length + widened.length > 0 || isRelaxed ? { schema, added, widened } : undefined;
@@ -43,7 +43,7 @@ export function evolveSchema(present: DeltaStruct, wanted: DeltaStruct): SchemaS
 class Steps {
   readonly added: string[] = [];
   readonly widened: string[] = [];
-  readonly impossible: string[] = [];
+  readonly impossible: { readonly path: string; readonly text: string }[] = [];
   isRelaxed = false;
 
   struct(present: DeltaStruct, wanted: DeltaStruct, prefix: string): DeltaStruct {
@@ -63,7 +63,8 @@ class Steps {
 
   #field(present: DeltaField, wanted: DeltaField, path: string): DeltaField {
     // To readers two names that differ in case only are one column, to JSON they are two fields.
-    if (present.name !== wanted.name) this.impossible.push(`${path} (differs in case from ${wanted.name})`);
+    if (present.name !== wanted.name)
+      this.impossible.push({ path, text: `${path} (differs in case from ${wanted.name})` });
     const nullable = present.nullable || wanted.nullable;
     if (nullable !== present.nullable) this.isRelaxed = true;
     return { ...present, nullable, type: this.#type(present.type, wanted.type, path) };
@@ -85,7 +86,7 @@ class Steps {
         containsNull: present.containsNull || wanted.containsNull,
       };
     else if (JSON.stringify(present) === JSON.stringify(wanted)) return present;
-    this.impossible.push(`${path} (${nameOf(present)}, not ${nameOf(wanted)})`);
+    this.impossible.push({ path, text: `${path} (${nameOf(present)}, not ${nameOf(wanted)})` });
     return present;
   }
 }

@@ -101,8 +101,7 @@ describe("a schema grows", () => {
     const wanted = struct(field("a", "string"), field("id", "long"), field("s", struct(field("x", "long"))));
     assert.throws(
       () => evolveSchema(present, wanted),
-      (error) =>
-        hasCode(error, "table.unsupported") && (error.details["columns"] as readonly string[]).length === 3,
+      (error) => hasCode(error, "table.unsupported") && String(error.details["columns"]) === "a,Id,s.x",
     );
   });
 });
