@@ -1,9 +1,9 @@
 /**
- * `npm run proof:kill-cycles -- [--cycles 1000] [--seed N] [--s3]`: a Muara under continuous load is killed with SIGKILL at
- * random moments: before it is ready, as soon as it is, under load, while it stops cleanly. Every 50 cycles and at
- * the end all that was acknowledged is in the lake once, nothing else is, and the books balance. Short commits, small
- * segments and frequent table checkpoints, so that a random moment often falls into one. With `--s3` the lake lies on
- * an S3 server, whose objects are files again for those who audit them.
+ * `npm run proof:kill-cycles -- [--cycles 1000] [--seed N] [--s3]`: a Muara under continuous load is killed with
+ * SIGKILL at random moments: before it is ready, as soon as it is, under load, while it stops cleanly. Every 50
+ * cycles and at the end all that was acknowledged is in the lake once, nothing else is, and the books balance. Short
+ * commits, small segments and frequent table checkpoints, so that a random moment often falls into one. With `--s3`
+ * the lake lies on an S3 server, whose objects are files again for those who audit them.
  */
 import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";

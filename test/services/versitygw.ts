@@ -113,8 +113,8 @@ function serverAt(
   return {
     folderOf: (address) => {
       if (data === undefined) throw new Error("MUARA_TEST_S3 names a server whose files are elsewhere");
-      const { bucket, prefix } = parseS3Address(address);
-      return join(data, bucket, prefix);
+      const place = parseS3Address(address).base.slice(url.length + 1);
+      return join(data, place, parseS3Address(address).prefix);
     },
     url,
     credentials,
