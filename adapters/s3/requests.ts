@@ -72,7 +72,7 @@ export class S3Requests {
         return { outcome: "refused" };
       const cause = failure(request, what, response);
       // An error inside of 200 says what it is by its name only, and one should not stake an event on that.
-      if (status === 200 || isPassing(status)) return { outcome: "unknown", cause };
+      if (status === 200 || isPassing(response)) return { outcome: "unknown", cause };
       if (status !== 409) throw cause;
       if (attempt === RACE_ATTEMPTS) return { outcome: "unknown", cause };
       await this.#pause(attempt);
@@ -91,7 +91,7 @@ export class S3Requests {
     const isDone = status < 300 && (request.method === "GET" || errorCodeOf(answer) === undefined);
     if (isDone || status === 416 || (status === 404 && isMissingKey(answer)))
       return { answer, isLasting: false };
-    const isLasting = status >= 300 && !isPassing(status) && status !== 409;
+    const isLasting = status >= 300 && !isPassing(answer) && status !== 409;
     return { error: failure(request, what, answer), isLasting };
   }
 
@@ -101,8 +101,11 @@ export class S3Requests {
   }
 }
 
-function isPassing(status: number): boolean {
-  return status >= 500 || status === 408 || status === 429;
+/** Whether the same request may fare better. 501 is for ever; a body that came too slowly is 400 with a name. */
+function isPassing(response: S3Response): boolean {
+  const { status } = response;
+  if (status === 400) return errorCodeOf(response) === "RequestTimeout";
+  return (status >= 500 && status !== 501) || status === 408 || status === 429;
 }
 
 /** Whether a 404 means the object. A HEAD has no body that would say so. */

@@ -84,8 +84,17 @@ describe("reads and plain writes are repeated", () => {
     assert.equal(relay.seen.length - before, 4);
   });
 
+  it("and after a body that came too slowly", async () => {
+    const { through } = await twoWays(relay.url);
+    first(1, /./, { status: 400, body: "<Error><Code>RequestTimeout</Code></Error>", isCarriedOut: false });
+    await through.put("x", bytesOf("1"));
+    assert.equal(textOf(await through.get("x")), "1");
+  });
+
   it("but not what is refused for good", async () => {
     const { through } = await twoWays(relay.url);
+    first(1, /./, { status: 501, body: "<Error><Code>NotImplemented</Code></Error>", isCarriedOut: false });
+    await assert.rejects(through.putIfAbsent("x", bytesOf("1")), /501 NotImplemented/);
     first(99, /./, { status: 403, body: "<Error><Code>AccessDenied</Code></Error>", isCarriedOut: false });
     const before = relay.seen.length;
     await assert.rejects(through.put("x", bytesOf("1")), /403 AccessDenied/);
