@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import module from "node:module";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import v8 from "node:v8";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
@@ -48,6 +49,8 @@ if ("Deno" in globalThis || isSupported(process.versions.node)) {
   delete process.env.MUARA_HANDED_OVER;
   // Stripped and compiled sources are kept in the system's temporary folder: half the CPU time of every start.
   module.enableCompileCache?.();
+  // Many megabytes of buffers beside a small heap: V8 would collect again and again. Landing takes a third less CPU so.
+  if (!("Deno" in globalThis)) v8.setFlagsFromString("--heap-growing-percent=200");
   run().catch((error) => {
     process.stderr.write(`muara: ${error && error.stack ? error.stack : error}\n`);
     process.exitCode = 1;

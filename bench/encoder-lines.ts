@@ -1,4 +1,4 @@
-/** The lines of `encoder.ts`: seeded, mostly ASCII, one in ten with escapes or other letters. */
+/** The lines of `encoder.ts` and `land.ts`: seeded, mostly ASCII, one in ten with escapes or other letters. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { seededRandomness } from "../core/clock.ts";
@@ -6,6 +6,32 @@ import { seededRandomness } from "../core/clock.ts";
 export const ROWS = 200_000;
 export const SETS = ["open", "typed", "escaped"] as const;
 export type SetName = (typeof SETS)[number];
+
+export type FieldKind = "string" | "timestamp" | "long" | "double" | "boolean";
+/** Fields of a line beside `payload`. */
+export const ENVELOPE: readonly (readonly [string, FieldKind])[] = [
+  ["eid", "string"],
+  ["event_type", "string"],
+  ["occurred_at", "timestamp"],
+  ["received_at", "timestamp"],
+  ["partition", "long"],
+  ["offset", "long"],
+  ["key", "string"],
+];
+/** Fields of the payload in `typed`, beside the struct `customer` of a long `id` and a string `name`. */
+export const TYPED: readonly (readonly [string, FieldKind])[] = [
+  ["order_id", "string"],
+  ["amount", "double"],
+  ["currency", "string"],
+  ["note", "string"],
+  ["paid", "boolean"],
+  ["shipped_at", "timestamp"],
+  ["weight", "double"],
+  ["score", "double"],
+  ["qty", "long"],
+  ["ref", "long"],
+];
+export const PAYLOAD_KIND = { open: "json", typed: "struct", escaped: "string" } as const;
 
 const WORDS =
   "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore";

@@ -9,41 +9,19 @@ import { RECORD_WORDS, type RecordBatch } from "../core/record.ts";
 import { EventFile } from "../lake/parquet/event-file.ts";
 import { ROW_GROUP_ROWS } from "../lake/parquet/encoded-file.ts";
 import { ZSTD } from "../lake/parquet/zstd.ts";
-import { median } from "./result.ts";
-import { linesPath, type SetName } from "./encoder-lines.ts";
+import { ENVELOPE, type FieldKind, linesPath, PAYLOAD_KIND, type SetName, TYPED } from "./encoder-lines.ts";
+import { reportRun } from "./run.ts";
 
 const [, , side, given, folder] = process.argv;
 const set = given as SetName;
 const source = linesPath(set, folder!);
 const target = join(folder!, `${set}-${side}.parquet`);
 const READ_BYTES = 1_048_576;
-/** The first runs compile and take memory from the system; the median is what a process that lives pays. */
 const ROUNDS = 8;
 /** Whole batches: a little above. */
 const GROUP_ROWS = ROW_GROUP_ROWS - 2_000;
 
-const ENVELOPE: readonly [string, ColumnType["kind"]][] = [
-  ["eid", "string"],
-  ["event_type", "string"],
-  ["occurred_at", "timestamp"],
-  ["received_at", "timestamp"],
-  ["partition", "long"],
-  ["offset", "long"],
-  ["key", "string"],
-];
-const TYPED: readonly [string, ColumnType["kind"]][] = [
-  ["order_id", "string"],
-  ["amount", "double"],
-  ["currency", "string"],
-  ["note", "string"],
-  ["paid", "boolean"],
-  ["shipped_at", "timestamp"],
-  ["weight", "double"],
-  ["score", "double"],
-  ["qty", "long"],
-  ["ref", "long"],
-];
-const SQL: Partial<Record<ColumnType["kind"], string>> = {
+const SQL: Record<FieldKind, string> = {
   string: "VARCHAR",
   timestamp: "TIMESTAMPTZ",
   long: "BIGINT",
@@ -51,12 +29,13 @@ const SQL: Partial<Record<ColumnType["kind"], string>> = {
   boolean: "BOOLEAN",
 };
 
-function columnsOf(fields: readonly [string, ColumnType["kind"]][]): PayloadColumn[] {
+function columnsOf(fields: readonly (readonly [string, FieldKind])[]): PayloadColumn[] {
   return fields.map(([name, kind]) => ({ name, field: name, type: { kind } as ColumnType, nullable: true }));
 }
 
 function payloadType(): ColumnType {
-  if (set !== "typed") return { kind: set === "open" ? "json" : "string" };
+  const kind = PAYLOAD_KIND[set];
+  if (kind !== "struct") return { kind };
   const customer: ColumnType = {
     kind: "struct",
     fields: columnsOf([
@@ -140,7 +119,7 @@ function kernelRun(): () => Promise<void> {
   };
 }
 
-function declared(fields: readonly [string, ColumnType["kind"]][], is: ":" | ""): string {
+function declared(fields: readonly (readonly [string, FieldKind])[], is: ":" | ""): string {
   return fields.map(([name, kind]) => `"${name}"${is} ${is ? `'${SQL[kind]}'` : SQL[kind]}`).join(", ");
 }
 
@@ -161,19 +140,4 @@ async function duckDbRun(): Promise<() => Promise<void>> {
 }
 
 const work = side === "kernel" ? kernelRun() : await duckDbRun();
-const costs: number[] = [];
-for (let round = 0; round < ROUNDS; round++) {
-  const before = process.cpuUsage();
-  await work();
-  const spent = process.cpuUsage(before);
-  costs.push((spent.user + spent.system) / 1000);
-}
-console.log(
-  JSON.stringify({
-    firstCpuMs: costs[0],
-    cpuMs: median(costs.slice(1)),
-    peakBytes: process.resourceUsage().maxRSS * 1024,
-    fileBytes: statSync(target).size,
-  }),
-);
-process.exit(0);
+await reportRun(ROUNDS, work, () => statSync(target).size);

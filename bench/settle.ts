@@ -3,21 +3,19 @@
  * nearly all of them are sealed (`npm run bench:settle`, `--json` for one object). No event is a resend, so every
  * look into the lake is for a false maybe: once per 65,536 events and sealed part, each reads that part's id column.
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createFileObjectStore } from "../adapters/file/object-store.ts";
 import { createMemoryLog } from "../adapters/memory/log.ts";
-import { seededRandomness, systemClock, systemRandomness } from "../core/clock.ts";
+import { seededRandomness } from "../core/clock.ts";
 import { type EventType, eventTypeSchema } from "../core/event-type.ts";
 import { createKernel, type Kernel } from "../core/kernel.ts";
-import { silentLogger } from "../core/logger.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import { packRecords } from "../core/record.ts";
-import { openTableLog } from "../lake/table/table-log.ts";
-import { TableLanding } from "../workers/land/table-landing.ts";
+import { kernelModule, openLanding, services } from "./landing.ts";
 import { type Metric, printResult } from "./result.ts";
 
 const EVENTS = Number(process.env["EVENTS"] ?? 1_000_000);
@@ -25,8 +23,7 @@ const BATCH = 1_000;
 const HOUR_MS = 3_600_000;
 /** Room for some 90,000 exact ids beside filters of a million. */
 const SMALL_BYTES = 8 << 20;
-const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
-const module = new WebAssembly.Module(readFileSync(new URL("../core-as/kernel.wasm", import.meta.url)));
+const module = kernelModule();
 
 const type: EventType = eventTypeSchema.parse({
   name: "bench.order",
@@ -82,22 +79,7 @@ async function land(log: Log, folder: string, identityBytes: number | undefined)
     sets.add(set);
     return set;
   };
-  const landing = await TableLanding.open(
-    { log, store, openTable: (name) => openTableLog(store, name, services), kernel, ...services },
-    {
-      commitMs: 500,
-      commitBytes: 64 << 20,
-      commitRows: 25_000,
-      horizonMs: 48 * HOUR_MS,
-      generationMs: 12 * HOUR_MS,
-      disorderMs: 5_000,
-      idleAfterMs: 60_000,
-      skewMs: HOUR_MS,
-      eventBytes: 999_000,
-      depth: 64,
-    },
-    type,
-  );
+  const landing = await openLanding({ log, store, kernel }, type);
   const { signal } = new AbortController();
   const landed = (): number => landing.state.partitions[0]!.landed;
   while (landed() < EVENTS / 2) await landing.step(signal);

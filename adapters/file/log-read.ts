@@ -137,7 +137,7 @@ async function loadRows(
       length += end - row.position;
     }
   }
-  const bytes = new Uint8Array(length);
+  const bytes = newBytes(length);
   const isCached: boolean[] = [];
   for (const { start, end, at } of ranges)
     isCached.push(await fill(source, segment, fd, start, bytes.subarray(at, at + end - start)));
@@ -149,6 +149,11 @@ async function loadRows(
     return viewBatch(row, bytes, at);
   });
   return { bytes, batches };
+}
+
+/** Not zeroed, since all of it is filled or nothing is returned. Aligned: indexes in it are viewed as words. */
+function newBytes(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
 }
 
 /** @returns whether everything came from the cache, where nothing can have changed since it was checked */

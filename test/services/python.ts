@@ -1,7 +1,7 @@
 /**
- * A Python environment for readers that are not ours (delta-rs, Polars). Made once under the git-ignored `.venv/`,
- * named after a hash of the requirements, so that a new pin makes a new environment. Needs `python3` with `venv`
- * and access to a package index; nothing is skipped where they lack, the test fails and says so.
+ * A Python environment for readers that are not ours (delta-rs, Polars, PyArrow, Spark). Made once under the
+ * git-ignored `.venv/`, named after a hash of the requirements, so that a new pin makes a new environment. Needs
+ * `python3` with `venv` and access to a package index; nothing is skipped where they lack, the test fails and says so.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,9 +14,9 @@ import { withPathLock } from "../../adapters/file/path-lock.ts";
 
 const run = promisify(execFile);
 
-const REQUIREMENTS = ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1"] as const;
+const REQUIREMENTS = ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1", "pyspark==4.2.1"] as const;
 const FOLDER = fileURLToPath(new URL("../../.venv", import.meta.url));
-const INSTALL_MS_MAX = 600_000;
+const INSTALL_MS_MAX = 900_000;
 const SCRIPT_MS_MAX = 120_000;
 /** Ends without tearing down native threads: Polars and PyArrow in one process abort there (measured). */
 const END = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n";
@@ -34,14 +34,25 @@ export function pythonEnvironment(): Promise<PythonEnvironment> {
   return once;
 }
 
+export interface PythonOptions {
+  /** How long the script may take, ms. */
+  readonly timeoutMs?: number;
+  /** Variables beside those of this process; undefined takes one away. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
 /** Runs a script with arguments. @returns what it printed, parsed as JSON @throws with its stderr */
-export async function runPython(script: string, args: readonly string[] = []): Promise<unknown> {
+export async function runPython(
+  script: string,
+  args: readonly string[] = [],
+  { timeoutMs = SCRIPT_MS_MAX, environment = {} }: PythonOptions = {},
+): Promise<unknown> {
   const { python } = await pythonEnvironment();
   try {
     const { stdout } = await run(python, ["-c", script + END, ...args], {
-      timeout: SCRIPT_MS_MAX,
+      timeout: timeoutMs,
       maxBuffer: 64 * 1024 * 1024,
-      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...environment },
     });
     return JSON.parse(stdout);
   } catch (error) {

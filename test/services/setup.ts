@@ -1,10 +1,12 @@
 /**
  * What the tests need beside Node and npm. `npm test` asks in its first second and names what is missing and what
- * installs it; `npm run setup` installs it (Debian's packages, and Go modules under `.services/`, asking nothing);
- * `npm test` itself never does.
+ * installs it; `npm run setup` installs it, asking nothing (Debian's packages; under `.services/` what Go and Maven
+ * fetch); `npm test` itself never does.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { pythonEnvironment } from "./python.ts";
+import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
 import { hasVersitygw, installVersitygw } from "./versitygw.ts";
 
@@ -14,27 +16,29 @@ interface Need {
   readonly isThere: () => boolean;
   /** Debian's. */
   readonly packages: readonly string[];
-  /** Beyond its packages. */
+  /** Beyond its packages, with the program that they bring. */
   readonly build?: () => void;
+  /** Where this runs, the packages are there already. */
+  readonly builder?: readonly [string, ...string[]];
 }
 
 const NEEDS: readonly Need[] = [
   {
     what: "python3 with venv and pip",
-    for: "foreign readers of the lake: delta-rs and Polars",
-    isThere: () => runs("python3", ["-c", "import venv, ensurepip"]),
+    for: "foreign readers of the lake: delta-rs, Polars, PyArrow, Spark",
+    isThere: () => runs("python3", "-c", "import venv, ensurepip"),
     packages: ["python3", "python3-venv", "python3-pip"],
   },
   {
     what: "git",
     for: "the rules of the house, which look at tracked files",
-    isThere: () => runs("git", ["--version"]),
+    isThere: () => runs("git", "--version"),
     packages: ["git"],
   },
   {
     what: "strace, allowed to trace (ptrace)",
     for: "crash points and failing syncs: syscalls of real processes are stopped and refused (test/fire)",
-    isThere: () => runs("strace", ["-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]),
+    isThere: () => runs("strace", "-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"),
     packages: ["strace"],
   },
   {
@@ -43,6 +47,21 @@ const NEEDS: readonly Need[] = [
     isThere: hasVersitygw,
     packages: ["golang-go"],
     build: installVersitygw,
+    builder: ["go", "version"],
+  },
+  {
+    what: "Java 17 or newer",
+    for: "Spark, which reads files and tables (test/lake/parquet, test/e2e)",
+    isThere: hasJava,
+    packages: ["default-jre-headless"],
+  },
+  {
+    what: "Delta for Spark, fetched by Maven",
+    for: "Spark, which reads the lake (test/e2e)",
+    isThere: hasDelta,
+    packages: ["maven"],
+    build: installDelta,
+    builder: ["mvn", "--version"],
   },
   {
     what: "toxiproxy, built by Go",
@@ -50,6 +69,7 @@ const NEEDS: readonly Need[] = [
     isThere: hasToxiproxy,
     packages: ["golang-go"],
     build: installToxiproxy,
+    builder: ["go", "version"],
   },
 ];
 
@@ -63,11 +83,16 @@ export function setup(): void {
   );
 }
 
-function install(): void {
+async function install(): Promise<void> {
+  installMissing();
+  if (process.exitCode === undefined) await pythonEnvironment(); // otherwise the first test that needs it waits
+}
+
+function installMissing(): void {
   const missing = NEEDS.filter((need) => !need.isThere());
   for (const need of NEEDS) console.log(`${missing.includes(need) ? "missing" : "present"}  ${need.what}`);
   if (missing.length === 0) return;
-  const packages = missing.flatMap((need) => (need.build && runs("go", ["version"]) ? [] : need.packages));
+  const packages = missing.flatMap((need) => (need.builder && runs(...need.builder) ? [] : need.packages));
   if (packages.length > 0) {
     execFileSync("apt-get", ["update"], { stdio: "inherit" });
     execFileSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], { stdio: "inherit" });
@@ -78,8 +103,8 @@ function install(): void {
   if (barred.length > 0) process.exitCode = 1;
 }
 
-function runs(command: string, args: readonly string[]): boolean {
+function runs(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }
 
-if (process.argv[1] === import.meta.filename) install();
+if (process.argv[1] === import.meta.filename) await install();

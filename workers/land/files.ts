@@ -83,25 +83,40 @@ export async function writeSideRows(
 ): Promise<SideFile> {
   const rows: SideRow[] = [];
   let replays = 0;
-  eachRow(batches, (batch, i, row) => {
-    const word = i * RECORD_WORDS;
-    const isReplay = hasReplayNote(batch.bytes, batch.index[word + HEADER_AT]!, headerLength(batch, word));
-    if (judged.fates[row] === LANDED && !isReplay) return;
-    const side = sideRow(ports.kernel, encoder, batch, i, judged, row, state);
-    if (judged.fates[row] !== LANDED) rows.push(side);
-    if (!isReplay) return;
-    rows.push(replayRow(batch, i, side));
-    replays++;
-  });
+  const { fates } = judged;
+  let first = 0;
+  for (const batch of batches) {
+    const isReplay = replayTest(batch);
+    for (let i = 0; i < batch.count; i++) {
+      const isOneAgain = isReplay(i);
+      if (fates[first + i] === LANDED && !isOneAgain) continue;
+      const side = sideRow(ports.kernel, encoder, batch, i, judged, first + i, state);
+      if (fates[first + i] !== LANDED) rows.push(side);
+      if (!isOneAgain) continue;
+      rows.push(replayRow(batch, i, side));
+      replays++;
+    }
+    first += batch.count;
+  }
   if (rows.length === 0) return { path: null, replays };
   const path = sidePath(table, ports.randomness.uuid());
   await writeSideFile(ports.store, path, rows);
   return { path, replays };
 }
 
-function headerLength(batch: ReadBatch, word: number): number {
-  const length = batch.index[word + HEADER_LENGTH]!;
-  return length === ABSENT ? 0 : length;
+/** Whether a record's header begins with a replay's note. Records of one request share a header: it is read once. */
+function replayTest({ bytes, index }: ReadBatch): (i: number) => boolean {
+  let at = -1;
+  let length = -1;
+  let isReplay = false;
+  return (i) => {
+    const word = i * RECORD_WORDS;
+    if (index[word + HEADER_AT] === at && index[word + HEADER_LENGTH] === length) return isReplay;
+    at = index[word + HEADER_AT]!;
+    length = index[word + HEADER_LENGTH]!;
+    isReplay = hasReplayNote(bytes, at, length === ABSENT ? 0 : length);
+    return isReplay;
+  };
 }
 
 /** A second row of the same record: what became of a dead letter that was published again. */
@@ -160,13 +175,4 @@ function rowsByDay({ fates, ingestMs }: Judged): Map<number, Uint32Array> {
     of.rows[of.count++] = row;
   }
   return new Map([...days].map(([number, { rows, count }]) => [number, rows.subarray(0, count)]));
-}
-
-/** Visits every record with its row number. */
-export function eachRow(
-  batches: readonly ReadBatch[],
-  visit: (batch: ReadBatch, i: number, row: number) => void,
-): void {
-  let row = 0;
-  for (const batch of batches) for (let i = 0; i < batch.count; i++) visit(batch, i, row++);
 }

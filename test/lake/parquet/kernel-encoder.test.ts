@@ -191,7 +191,9 @@ test("the short way of a value ends where its column does", async () => {
     },
   });
   const plain = createPlainEncoder(planColumns(type));
-  const encoder = createEventEncoder(kernel, type, LIMITS, ZSTD);
+  // A kernel that has not read any date yet.
+  const fresh = createKernel(module, new Uint8Array(16));
+  const encoder = createEventEncoder(fresh, type, LIMITS, ZSTD);
   // Each time twice: what was read once is remembered.
   const documents = [...EDGES, ...EDGES].map(([field, value]) => ({
     text: `{"${field}":${value}}`,

@@ -35,9 +35,7 @@ export class ValueVector<T> implements Vector {
   }
 
   gather(rows: Uint32Array, from: number, to: number): (T | null)[] {
-    const gathered = new Array<T | null>(to - from);
-    for (let i = from; i < to; i++) gathered[i - from] = this.#values[rows[i]!]!;
-    return gathered;
+    return gathered(rows, from, to, (slot) => this.#values[slot]!);
   }
 }
 
@@ -72,40 +70,38 @@ export class LongVector implements Vector {
   }
 
   gather(rows: Uint32Array, from: number, to: number): (bigint | null)[] {
-    const gathered = new Array<bigint | null>(to - from);
-    for (let i = from; i < to; i++) {
-      const slot = rows[i]!;
-      gathered[i - from] = this.#isSet[slot] === 1 ? this.#longs[slot]! : null;
-    }
-    return gathered;
+    return gathered(rows, from, to, (slot) => (this.#isSet[slot] === 1 ? this.#longs[slot]! : null));
   }
 
   /** As plain numbers where all fit 32 bits, which the writer packs without BigInts. */
   gatherSmall(rows: Uint32Array, from: number, to: number): (number | null)[] | undefined {
-    const gathered = new Array<number | null>(to - from);
-    for (let i = from; i < to; i++) {
-      const slot = rows[i]!;
-      if (this.#isSet[slot] === 1) {
-        const low = this.#words[2 * slot]!;
-        if (this.#words[2 * slot + 1]! !== low >> 31) return undefined;
-        gathered[i - from] = low;
-      } else gathered[i - from] = null;
-    }
-    return gathered;
+    const isSmall = (slot: number): boolean => {
+      const [low, high] = this.#words.subarray(2 * slot, 2 * slot + 2);
+      return high === low! >> 31;
+    };
+    for (let i = from; i < to; i++) if (this.#isSet[rows[i]!] === 1 && !isSmall(rows[i]!)) return undefined;
+    return gathered(rows, from, to, (slot) => (this.#isSet[slot] === 1 ? this.#words[2 * slot]! : null));
   }
 }
 
-export class DoubleVector implements Vector {
-  #doubles = new Float64Array(0);
+/** Numbers, of the kind that the array holds. */
+class NumberVector<A extends Float64Array | Int32Array> implements Vector {
+  readonly #make: (capacity: number) => A;
+  #values: A;
   #isSet = new Uint8Array(0);
 
+  constructor(make: (capacity: number) => A) {
+    this.#make = make;
+    this.#values = make(0);
+  }
+
   set(slot: number, value: number): void {
-    this.#doubles[slot] = value;
+    this.#values[slot] = value;
     this.#isSet[slot] = 1;
   }
 
   grow(capacity: number): void {
-    this.#doubles = grown(this.#doubles, new Float64Array(capacity));
+    this.#values = grown(this.#values, this.#make(capacity));
     this.#isSet = grown(this.#isSet, new Uint8Array(capacity));
   }
 
@@ -114,41 +110,20 @@ export class DoubleVector implements Vector {
   }
 
   gather(rows: Uint32Array, from: number, to: number): (number | null)[] {
-    const gathered = new Array<number | null>(to - from);
-    for (let i = from; i < to; i++) {
-      const slot = rows[i]!;
-      gathered[i - from] = this.#isSet[slot] === 1 ? this.#doubles[slot]! : null;
-    }
-    return gathered;
+    return gathered(rows, from, to, (slot) => (this.#isSet[slot] === 1 ? this.#values[slot]! : null));
+  }
+}
+
+export class DoubleVector extends NumberVector<Float64Array> {
+  constructor() {
+    super((capacity) => new Float64Array(capacity));
   }
 }
 
 /** Days since 1970. */
-export class DateVector implements Vector {
-  #days = new Int32Array(0);
-  #isSet = new Uint8Array(0);
-
-  set(slot: number, days: number): void {
-    this.#days[slot] = days;
-    this.#isSet[slot] = 1;
-  }
-
-  grow(capacity: number): void {
-    this.#days = grown(this.#days, new Int32Array(capacity));
-    this.#isSet = grown(this.#isSet, new Uint8Array(capacity));
-  }
-
-  clear(from: number, to: number): void {
-    this.#isSet.fill(0, from, to);
-  }
-
-  gather(rows: Uint32Array, from: number, to: number): (number | null)[] {
-    const gathered = new Array<number | null>(to - from);
-    for (let i = from; i < to; i++) {
-      const slot = rows[i]!;
-      gathered[i - from] = this.#isSet[slot] === 1 ? this.#days[slot]! : null;
-    }
-    return gathered;
+export class DateVector extends NumberVector<Int32Array> {
+  constructor() {
+    super((capacity) => new Int32Array(capacity));
   }
 }
 
@@ -169,16 +144,23 @@ export class BooleanVector implements Vector {
   }
 
   gather(rows: Uint32Array, from: number, to: number): (boolean | null)[] {
-    const gathered = new Array<boolean | null>(to - from);
-    for (let i = from; i < to; i++) {
-      const state = this.#states[rows[i]!]!;
-      gathered[i - from] = state === 0 ? null : state === 2;
-    }
-    return gathered;
+    return gathered(rows, from, to, (slot) => (this.#states[slot] === 0 ? null : this.#states[slot] === 2));
   }
 }
 
 function grown<A extends Float64Array | Int32Array | Uint8Array>(old: A, larger: A): A {
   larger.set(old);
   return larger;
+}
+
+/** @returns the values of `rows[from, to)` in their order */
+function gathered<T>(
+  rows: Uint32Array,
+  from: number,
+  to: number,
+  valueOf: (slot: number) => T | null,
+): (T | null)[] {
+  const values = new Array<T | null>(to - from);
+  for (let i = from; i < to; i++) values[i - from] = valueOf(rows[i]!);
+  return values;
 }
