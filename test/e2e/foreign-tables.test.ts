@@ -7,17 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createFileObjectStore } from "../../adapters/file/object-store.ts";
-import { createMemoryLog } from "../../adapters/memory/log.ts";
-import { EVERYTHING } from "../../core/authorize.ts";
-import { systemClock, systemRandomness } from "../../core/clock.ts";
-import { configSchema } from "../../core/config.ts";
-import { silentLogger } from "../../core/logger.ts";
-import { Registry } from "../../core/registry.ts";
-import { type Catalog, createCatalog } from "../../lake/catalog.ts";
-import { createQueryService, type QueryService } from "../../lake/query/service.ts";
-import { openTableLog } from "../../lake/table/table-log.ts";
 import { runPython } from "../services/python.ts";
+import { type ForeignLake, openForeignLake } from "./foreign-lake.ts";
 
 /** What delta-rs reads back, in the form of our JSON answers. */
 interface Written {
@@ -27,31 +18,19 @@ interface Written {
 
 let root = "";
 let written: Readonly<Record<string, Written>>;
-let catalog: Catalog;
-let query: QueryService;
+let lake: ForeignLake;
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "muara-foreign-tables-"));
   written = (await runPython(WRITER, [root])) as typeof written;
-  const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
-  const store = createFileObjectStore({ root });
-  const registry = await Registry.open(createMemoryLog(services), "test", systemClock);
-  catalog = createCatalog({
-    store,
-    registry,
-    clock: systemClock,
-    openTable: (name) => openTableLog(store, name, services),
-  });
-  const options = { ...configSchema.parse({}).query, warm: 0 };
-  query = createQueryService({ catalog, options, clock: systemClock, logger: silentLogger });
+  lake = await openForeignLake(root);
 }, 600_000);
 afterAll(async () => {
-  await query.close();
+  await lake.close();
   await rm(root, { recursive: true, force: true });
 });
 
-const ask = (sql: string, at?: number): ReturnType<QueryService["rows"]> =>
-  query.rows({ sql, at, principal: { id: "test", grants: EVERYTHING } }, new AbortController().signal);
+const ask = (sql: string, at?: number): ReturnType<ForeignLake["ask"]> => lake.ask(sql, at);
 
 test.each([
   "types",
@@ -109,7 +88,7 @@ describe("beyond reader 1 / writer 2", () => {
   });
 
   test("nothing is committed to a table whose rules we do not keep", async () => {
-    const log = catalog.log("append_only");
+    const log = lake.catalog.log("append_only");
     const base = await log.snapshot();
     const [file] = base.files.values();
     const change = {

@@ -227,7 +227,7 @@ describe("the lake on S3", () => {
     const through = lake.replace(encodeURIComponent(server.url), encodeURIComponent(network.url));
     const calm = setTimeout(() => stop.abort(), STORM_MS);
     try {
-      await killAndCheck(environmentOf(through), S3_RESTART_MS_MAX);
+      await killAndCheck(environmentOf(through), 2 * S3_RESTART_MS_MAX);
     } finally {
       clearTimeout(calm);
       stop.abort();
