@@ -37,11 +37,12 @@ const CELLS: Readonly<Record<string, string>> = {
   wider: "id, v, w.x, w.y",
 };
 
+const shown = (value: unknown): unknown => (typeof value === "number" ? String(value) : value);
+
 test.each(Object.keys(CELLS))("%s: every cell as Spark reads it", { timeout: 120_000 }, async (name) => {
   const expected = written[name]!;
   expect(expected.length).toBeGreaterThan(0);
   const { rows } = await lake.ask(`SELECT ${CELLS[name]} FROM "${name}" ORDER BY id`);
-  const shown = (value: unknown): unknown => (typeof value === "number" ? String(value) : value);
   expect(rows.map((row) => row.map(shown))).toEqual(expected.map((row) => row.map(shown)));
 });
 
@@ -83,7 +84,8 @@ save(spark.sql("""
     (2L, 'a/b:c%d', DATE'2026-01-02', null), (3L, null, null, TIMESTAMP'1999-12-31 23:59:59'),
     (4L, 'a, b (c)', DATE'2026-01-03', null) AS t(id, p, day, seen)
 """), "parts", by=["p", "day", "seen"])
-spark.sql(f"CREATE TABLE delta.\`{root}/many\` (id BIGINT) USING delta TBLPROPERTIES ('delta.checkpointInterval' = '5')")
+often = "TBLPROPERTIES ('delta.checkpointInterval' = '5')"
+spark.sql(f"CREATE TABLE delta.\`{root}/many\` (id BIGINT) USING delta {often}")
 for i in range(25): save(spark.range(i, i + 1), "many")
 save(spark.sql("SELECT * FROM VALUES (1L, 'a'), (2L, 'b'), (3L, 'c'), (4L, 'd') AS t(id, v)"), "changed")
 changed = f"delta.\`{root}/changed\`"
