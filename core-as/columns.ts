@@ -33,6 +33,7 @@ import { lastBlock, sizeTexts, usedTexts } from "./extra";
 import { KEY_AT, KEY_LENGTH } from "./extra";
 import {
   appendEntry,
+  beginInput,
   clearLeaf,
   createLeaf,
   definitionsOf,
@@ -48,6 +49,7 @@ import {
   setPending,
   slotsOf,
   startsOf,
+  storeText,
 } from "./leaf";
 import {
   FRAME,
@@ -237,6 +239,7 @@ export function beginColumns(plan: usize, count: u32): bool {
   leaves = load<u32>(columns, LEAVES);
   frames = framesOf(plan);
   const first: u32 = load<u32>(columns, ROWS);
+  beginInput();
   row = first;
   for (let i: u32 = 0; i < load<u32>(columns, LEAF_COUNT); i++) {
     const leaf = leafAt(i);
@@ -423,10 +426,7 @@ export function leaveContainer(node: usize, depth: u32, isEmpty: bool, start: us
 export function takeRaw(node: usize, depth: u32, start: usize, length: usize): bool {
   if (columnKind(node) == UNKNOWN) return addExtra(depth - 1, keyAt, keyLength, start, length);
   const slot = slotFor(node);
-  if (slot == 0) return false;
-  store<u32>(slot, <u32>start);
-  store<u32>(slot, <u32>length, 4);
-  return true;
+  return slot != 0 && storeText(leafAt(firstLeafOf(node)), slot, false, start, length);
 }
 /** Rows that were filled. */
 export function rowCount(plan: usize): u32 {

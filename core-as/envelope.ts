@@ -5,7 +5,7 @@
  * A text that is absent has the address 0, whatever its column's levels say: the host asks for texts of records that
  * have no row, too.
  */
-import { definitionsOf, maxDefinition, slotsOf, storeText } from "./leaf";
+import { beginInput, definitionsOf, maxDefinition, slotsOf, storeText } from "./leaf";
 import { LENGTHS_COLUMN, STARTS_COLUMN, TYPES_COLUMN, columnOf, fieldAt, verdictsOf } from "./plan";
 import { TYPE_ABSENT, TYPE_ESCAPED, TYPE_NULL } from "./fields";
 import { OK } from "./verdict";
@@ -15,10 +15,14 @@ const KEY_AT: usize = 8;
 const KEY_LENGTH: usize = 12;
 const NO_KEY: u32 = 0xffffffff;
 
-function putText(leaf: usize, row: usize, text: usize, length: u32): void {
-  store<u8>(definitionsOf(leaf) + row, text ? maxDefinition(leaf) : 0);
-  store<u32>(slotsOf(leaf) + (row << 3), <u32>text);
-  store<u32>(slotsOf(leaf) + (row << 3), length, 4);
+// What `takeKeys` answers.
+const KEYS_ASCII: u32 = 0;
+const KEYS_WIDE: u32 = 1;
+const KEYS_NO_MEMORY: u32 = 2;
+
+function putNothing(leaf: usize, row: usize): void {
+  store<u8>(definitionsOf(leaf) + row, 0);
+  store<u64>(slotsOf(leaf) + (row << 3), 0);
 }
 
 /**
@@ -41,10 +45,11 @@ export function takeField(
   const starts = columnOf(field, STARTS_COLUMN);
   const lengths = columnOf(field, LENGTHS_COLUMN);
   const verdicts = verdictsOf(plan);
+  beginInput();
   for (let i: usize = 0; i < count; i++) {
     const type: u8 = load<u8>(types + i);
     if (type == TYPE_ABSENT || type == TYPE_NULL) {
-      putText(leaf, first + i, 0, 0);
+      putNothing(leaf, first + i);
       continue;
     }
     const isEscaped = type == TYPE_ESCAPED && load<u8>(verdicts + i) == OK;
@@ -59,7 +64,8 @@ export function takeField(
 /**
  * The keys of `count` records.
  * @param index of the batch, `stride` bytes a record
- * @returns whether some byte is no ASCII: then it may be no UTF-8, and the host looks at the keys
+ * @returns KEYS_ASCII, KEYS_WIDE where some byte is no ASCII: then it may be no UTF-8, and the host looks at the keys;
+ *   KEYS_NO_MEMORY
  */
 export function takeKeys(
   leaf: usize,
@@ -69,19 +75,21 @@ export function takeKeys(
   stride: usize,
   first: usize,
   count: usize,
-): bool {
+): u32 {
   let bits: u8 = 0;
+  beginInput();
   for (let i: usize = 0; i < count; i++) {
     const size: u32 = load<u32>(index + i * stride, KEY_LENGTH);
     const at: usize = load<u32>(index + i * stride, KEY_AT);
     if (size == NO_KEY || <u64>at + size > <u64>length) {
-      putText(leaf, first + i, 0, 0);
+      putNothing(leaf, first + i);
       continue;
     }
-    putText(leaf, first + i, bytes + at, size);
+    store<u8>(definitionsOf(leaf) + first + i, maxDefinition(leaf));
+    if (!storeText(leaf, slotsOf(leaf) + ((first + i) << 3), false, bytes + at, size)) return KEYS_NO_MEMORY;
     for (let j: usize = 0; j < size; j++) bits |= load<u8>(bytes + at + j);
   }
-  return bits > 127;
+  return bits > 127 ? KEYS_WIDE : KEYS_ASCII;
 }
 
 /** One value, or none, for `count` rows. */

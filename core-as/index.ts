@@ -18,7 +18,7 @@ import { bodyBrokenAt, itemCount, scanArray, scanRecords } from "./scan";
 import { hasNewest, newest, order } from "./order";
 import { createColumns, destroyColumns, leafOf, resetColumns, rowCount } from "./columns";
 import { fillDoubles, fillLong, takeField, takeKeys } from "./envelope";
-import { definitionsOf, slotsOf } from "./leaf";
+import { definitionsOf, isInputKept, slotsOf } from "./leaf";
 import { createChecks, destroyChecks } from "./check";
 import { boundsAt, hasChunkBounds, hasPageBounds } from "./bounds";
 import {
@@ -74,7 +74,7 @@ import { limitSets, refusal, setsBytes } from "./identity-budget";
 import { exportedKeys } from "./pane-image";
 
 /** Changes with every change of what a function takes or means. */
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 export function version(): u32 {
   return VERSION;
@@ -103,6 +103,11 @@ export function hold(bytes: usize): usize {
 }
 export function letGo(address: usize): void {
   release(address);
+}
+
+/** Whether columns point into the input of the last scan, `takeField` or `takeKeys`. */
+export function keepsInput(): bool {
+  return isInputKept;
 }
 
 // The page that was encoded last.

@@ -38,6 +38,13 @@ const TEXT_BLOCK: usize = 44;
 const TEXT_TOP: usize = 48;
 const TEXT_END: usize = 52;
 
+/** Whether a text was left in the input since `beginInput`. */
+export let isInputKept: bool = false;
+
+export function beginInput(): void {
+  isInputKept = false;
+}
+
 /** Longer texts stay where they were scanned. */
 const SHORT_TEXT: usize = 128;
 const FIRST_BLOCK: usize = 2048;
@@ -86,6 +93,7 @@ export function clearLeaf(leaf: usize): void {
  */
 export function storeText(leaf: usize, slot: usize, isEscaped: bool, start: usize, length: usize): bool {
   if (length > SHORT_TEXT) {
+    isInputKept = true;
     store<u32>(slot, <u32>start);
     store<u32>(slot, <u32>length | (isEscaped ? ESCAPED : 0), 4);
     return true;

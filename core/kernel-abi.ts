@@ -2,7 +2,7 @@
 import type { ErrorCode } from "./errors.ts";
 
 /** Must equal VERSION in core-as/index.ts. */
-export const KERNEL_VERSION = 3;
+export const KERNEL_VERSION = 4;
 
 /** Addresses and sizes are unsigned 32-bit numbers, booleans are 0 or 1. */
 export interface KernelExports
@@ -93,6 +93,7 @@ export interface ColumnExports {
   fillLong(leaf: number, first: number, count: number, value: bigint, isThere: number): void;
   fillDoubles(leaf: number, first: number, count: number, values: number, factor: number): void;
   hold(bytes: number): number;
+  keepsInput(): number;
   letGo(address: number): void;
   beginChunk(leaf: number, rows: number, count: number, isPlain: number): number;
   chunkEncoding(): number;

@@ -1,6 +1,6 @@
 /**
  * Rows of events as columns in the kernel's memory: filled while batches are scanned, written as chunks of a Parquet
- * file in whatever order. What was scanned stays in the kernel's memory until `reset`, since texts are not copied.
+ * file in whatever order. What was scanned stays in the kernel's memory until `reset` where long texts point into it.
  *
  * A row exists for each scanned record, usable or not; which of them are written is for the caller to say.
  */
@@ -15,6 +15,9 @@ import { RECORD_WORDS, type RecordBatch } from "./record.ts";
 const MARGIN = 64;
 /** The leaf that says of each row why it has no values; the rest is in core-as/columns.ts. */
 const REJECTIONS = 0;
+// What the kernel answers when it took keys.
+const KEYS_WIDE = 1;
+const KEYS_NO_MEMORY = 2;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -35,6 +38,7 @@ export class KernelColumns {
   readonly #rejected = new Map<number, RowRejection>();
   #first = 0;
   #input = 0;
+  #isInputKept = true;
   #batch: RecordBatch | undefined;
 
   /** @throws kernel.memory */
@@ -65,9 +69,11 @@ export class KernelColumns {
    */
   scan(batch: RecordBatch, secret: Uint8Array): Scan {
     this.#first = this.rows;
+    this.#letInputGo();
     this.#input = this.#hold(batch.bytes.length + MARGIN);
     const scan = scanRecords(this.#memory, this.plan, batch, secret, { inputAt: this.#input });
     this.#batch = batch;
+    this.#isInputKept = this.#memory.exports.keepsInput() !== 0;
     this.#noteRejections(scan);
     return scan;
   }
@@ -84,16 +90,20 @@ export class KernelColumns {
     const to = this.#leaf(leaf);
     if (!exports.takeField(this.plan.address, place, to, this.#input, this.#first, count))
       throw this.#memory.exhausted();
+    this.#noteInput();
   }
 
-  /** The keys of the scanned records become a text column; what is no UTF-8 in them is replaced. */
+  /**
+   * The keys of the scanned records become a text column; what is no UTF-8 in them is replaced.
+   * @throws kernel.memory; `reset` is due
+   */
   takeKeys(leaf: number): void {
     const { exports } = this.#memory;
     const batch = this.#batch!;
     const words = batch.count * RECORD_WORDS;
     const [index] = this.#memory.place(words * 4);
     this.#memory.words(index, words).set(batch.index.subarray(0, words));
-    const isWide = exports.takeKeys(
+    const outcome = exports.takeKeys(
       this.#leaf(leaf),
       this.#input,
       batch.bytes.length,
@@ -102,7 +112,9 @@ export class KernelColumns {
       this.#first,
       batch.count,
     );
-    if (isWide) for (let row = this.#first; row < this.rows; row++) this.#repair(leaf, row);
+    if (outcome === KEYS_NO_MEMORY) throw this.#memory.exhausted();
+    this.#noteInput();
+    if (outcome === KEYS_WIDE) for (let row = this.#first; row < this.rows; row++) this.#repair(leaf, row);
   }
 
   /** One whole number, or nothing at all, for the rows of the last scan. */
@@ -194,9 +206,22 @@ export class KernelColumns {
     this.#memory.exports.resetColumns(this.plan.address);
     for (const address of this.#held) this.#memory.exports.letGo(address);
     this.#held.length = 0;
+    this.#isInputKept = true;
     this.#rejected.clear();
     this.#batch = undefined;
     this.#memory.scanSerial++;
+  }
+
+  #noteInput(): void {
+    this.#isInputKept ||= this.#memory.exports.keepsInput() !== 0;
+  }
+
+  /** What was scanned last, where no row points into it. */
+  #letInputGo(): void {
+    if (this.#isInputKept) return;
+    this.#memory.exports.letGo(this.#input);
+    this.#held.splice(this.#held.lastIndexOf(this.#input), 1);
+    this.#isInputKept = true;
   }
 
   #hold(bytes: number): number {
