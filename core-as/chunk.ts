@@ -8,7 +8,7 @@
  * Texts that are still escaped lose their escapes all at once where they are few, else on their way into a page.
  */
 import { REGION_CHUNK, REGION_PAGE, REGION_SCOPED, reserve } from "./memory";
-import { BLOCK_BYTES, bloomAdd, bloomBlocks } from "./bloom";
+import { BLOCK_BYTES, bloomAddId, bloomBlocks } from "./bloom";
 import { deltaBytesMax, encodeDelta } from "./delta";
 import {
   buildDictionary,
@@ -360,7 +360,10 @@ function putPlain(from: usize, to: usize): usize {
   return at;
 }
 
-/** A bloom filter of the chunk's texts, in the page region. @returns its bytes; 0 without memory */
+/**
+ * A bloom filter of the chunk's texts, UUIDs also in lower case, in the page region.
+ * @returns its bytes; 0 without memory
+ */
 export function encodeBloom(): usize {
   const blocks = bloomBlocks(values);
   const bytes = <usize>blocks * BLOCK_BYTES;
@@ -377,7 +380,7 @@ export function encodeBloom(): usize {
       length = <u32>unescape(text, length & ~ESCAPED, plain);
       text = plain;
     }
-    bloomAdd(to, blocks, text, length);
+    bloomAddId(to, blocks, text, length);
   }
   pageAt = to;
   return bytes;

@@ -56,8 +56,9 @@ function fingerprint(key: u64): u32 {
   return <u32>(key ^ (key >> 32)) & 0xffff;
 }
 
-function firstOf(key: u64, spanOf: u32): u32 {
-  return <u32>(((key >> 32) * <u64>spanOf) >> 32);
+/** @param common the key's uppermost bits that all keys of a filter may share */
+function firstOf(key: u64, spanOf: u32, common: u32): u32 {
+  return <u32>((((key << common) >> 32) * <u64>spanOf) >> 32);
 }
 
 function secondOf(key: u64, first: u32, bits: u32): u32 {
@@ -68,9 +69,12 @@ function thirdOf(key: u64, first: u32, bits: u32): u32 {
   return (first + ((<u32>2) << bits)) ^ (<u32>key & (((<u32>1) << bits) - 1));
 }
 
-/** Whether a key may be in the filter; never false for one that is. */
-export function mayHold(fingerprints: usize, bits: u32, spanOf: u32, key: u64): bool {
-  const first = firstOf(key, spanOf);
+/**
+ * Whether a key may be in the filter; never false for one that is. Keys in ascending order read it from its begin to
+ * its end.
+ */
+export function mayHold(fingerprints: usize, bits: u32, spanOf: u32, common: u32, key: u64): bool {
+  const first = firstOf(key, spanOf, common);
   const second = secondOf(key, first, bits);
   const third = thirdOf(key, first, bits);
   const found: u32 =
@@ -90,6 +94,7 @@ let aloneAt: usize = 0;
 let countsAt: usize = 0;
 let placesAt: usize = 0;
 let added: u32 = 0;
+let commonBits: u32 = 0;
 
 /** Bytes of scratch memory to build a filter of `count` keys. */
 export function scratchBytes(count: u32): usize {
@@ -97,9 +102,13 @@ export function scratchBytes(count: u32): usize {
   return <usize>slots * 13 + <usize>count * 9 + 16;
 }
 
-/** Lays the filter of `count` keys out and empties the scratch memory. */
-export function begin(scratch: usize, count: u32): void {
+/**
+ * Lays the filter of `count` keys out and empties the scratch memory.
+ * @param common uppermost bits that all keys share under the first attempt
+ */
+export function begin(scratch: usize, count: u32, common: u32): void {
   layOut(count);
+  commonBits = common;
   keysAt = scratch;
   peeledAt = keysAt + ((<usize>slots) << 3);
   aloneAt = peeledAt + ((<usize>count) << 3);
@@ -120,7 +129,7 @@ function addAt(slot: u32, key: u64, place: u32): u32 {
 
 /** @returns false when too many keys meet in one slot */
 export function addKey(key: u64): bool {
-  const first = firstOf(key, span);
+  const first = firstOf(key, span, commonBits);
   const most = max(
     addAt(first, key, 0),
     max(addAt(secondOf(key, first, segmentBits), key, 1), addAt(thirdOf(key, first, segmentBits), key, 2)),
@@ -159,7 +168,7 @@ function peel(): u32 {
     store<u8>(placesAt + peeled, <u8>place);
     peeled++;
     store<u8>(countsAt + slot, 0);
-    const first = firstOf(key, span);
+    const first = firstOf(key, span, commonBits);
     if (place != 0) alone = leave(first, key, 0, alone);
     if (place != 1) alone = leave(secondOf(key, first, segmentBits), key, 1, alone);
     if (place != 2) alone = leave(thirdOf(key, first, segmentBits), key, 2, alone);
@@ -175,7 +184,7 @@ export function finish(fingerprints: usize): bool {
   while (left > 0) {
     left--;
     const key: u64 = load<u64>(peeledAt + ((<usize>left) << 3));
-    const first = firstOf(key, span);
+    const first = firstOf(key, span, commonBits);
     const second = secondOf(key, first, segmentBits);
     const third = thirdOf(key, first, segmentBits);
     const place: u32 = load<u8>(placesAt + left);

@@ -39,6 +39,7 @@ import {
 } from "./identity-generation";
 import { mixIdentity, NOWHERE, raiseTime, slotTime } from "./identity-table";
 import { keyOf } from "./fuse";
+import { askParts } from "./sealed-lookup";
 import { mayBeIn, PART_FIRST, PART_LAST, PART_NEXT } from "./sealed-part";
 import { allocate, blockBytes, release } from "./memory";
 
@@ -133,15 +134,14 @@ export const UNKNOWN: u8 = 2;
 /** A sealed part may have it within the horizon: the lake has to say. */
 export const UNSETTLED: u8 = 3;
 
-/** What the lake said of a record: nothing yet, or its answer. */
-const UNASKED: u8 = 0;
+/** What the lake said of a record: that it has it. */
 const IN_LAKE: u8 = 1;
 
 /**
  * Judges records in order: DUPLICATE (the same identity has an ingest time at most the horizon away),
  * ADMITTED (new: tentative from now on), or UNKNOWN (new, but its verdict is not 0: not added).
  * Where `settled` is 0 and a sealed part may have it, UNSETTLED; 1 makes it a duplicate, 2 lets sealed parts pass.
- * @returns DONE; MAYBE when something is unsettled: the other answers are worth nothing then; or why there is no
+ * @returns DONE; MAYBE when something is unsettled, with answers as if each record came alone; or why there is no
  *   memory. Except when DONE nothing of this call stays in the set
  */
 export function admit(
@@ -159,12 +159,13 @@ export function admit(
     const generation = generationAt(set, i);
     store<u32>(generation, load<u32>(generation, JOURNAL_LENGTH), MARK);
   }
+  if (load<u32>(set, SEALED) != 0 && isOpen(set, count, identities, ingest, verdicts, settled, out))
+    return MAYBE;
   // all that depends on the time alone holds for times in [from, to)
   let from: i64 = 0;
   let to: i64 = 0;
   let own: i64 = 0;
   let ownGeneration: usize = 0;
-  let unsettled: u32 = 0;
   let first: u32 = 0;
   let last: u32 = 0;
   for (let i: usize = 0; i < <usize>count; i++) {
@@ -182,10 +183,9 @@ export function admit(
     const low: u64 = load<u64>(identities + (i << 4));
     const high: u64 = load<u64>(identities + (i << 4), 8);
     const hash = mixIdentity(low, high);
-    const word: u8 = load<u8>(settled + i);
-    let answer: u8 =
-      word == IN_LAKE ? DUPLICATE : lookUp(set, first, last, low, high, hash, time, word == UNASKED);
-    if (answer == UNSETTLED) unsettled++;
+    let answer: u8 = DUPLICATE;
+    if (load<u8>(settled + i) != IN_LAKE && !isKnown(set, first, last, low, high, hash, time))
+      answer = ADMITTED;
     if (answer == ADMITTED && load<u8>(verdicts + i) != 0) answer = UNKNOWN;
     if (answer == ADMITTED) {
       if (ownGeneration == 0) {
@@ -203,52 +203,67 @@ export function admit(
     }
     store<u8>(out + i, answer);
   }
-  return unsettled > 0 ? abandon(set, MAYBE) : DONE;
+  return DONE;
 }
 
 /**
- * What the generations [first, last) know of an identity at a time: DUPLICATE, UNSETTLED or ADMITTED.
- * @param asksParts whether sealed parts have a say
+ * Whether only the lake can say of some records: a sealed part may have them, and no table has. Then each record is
+ * answered as if it came alone.
  */
-function lookUp(
+function isOpen(
   set: usize,
-  first: u32,
-  last: u32,
-  low: u64,
-  high: u64,
-  hash: u64,
-  time: i64,
-  asksParts: bool,
-): u8 {
+  count: u32,
+  identities: usize,
+  ingest: usize,
+  verdicts: usize,
+  settled: usize,
+  out: usize,
+): bool {
+  askParts(set, count, identities, ingest, settled, out);
+  timeAt = i64.MIN_VALUE;
+  let i: u32 = 0;
+  while (i < count && (load<u8>(out + i) == 0 || isKnownAt(set, identities, ingest, i))) i++;
+  if (i == count) return false;
+  for (i = 0; i < count; i++) {
+    let answer: u8 = DUPLICATE;
+    if (load<u8>(settled + i) != IN_LAKE && !isKnownAt(set, identities, ingest, i))
+      answer = load<u8>(out + i) != 0 ? UNSETTLED : load<u8>(verdicts + i) != 0 ? UNKNOWN : ADMITTED;
+    store<u8>(out + i, answer);
+  }
+  return true;
+}
+
+/** The time that the last two hold for: the generations [firstAt, lastAt) are near it. */
+let timeAt: i64 = 0;
+let firstAt: u32 = 0;
+let lastAt: u32 = 0;
+
+function isKnownAt(set: usize, identities: usize, ingest: usize, row: u32): bool {
+  const time: i64 = <i64>load<f64>(ingest + ((<usize>row) << 3));
+  if (time != timeAt) {
+    const span: i64 = load<i64>(set, SPAN);
+    const horizon: i64 = load<i64>(set, HORIZON);
+    timeAt = time;
+    firstAt = lowerBound(set, floorDivide(time - horizon, span));
+    lastAt = lowerBound(set, floorDivide(time + horizon, span) + 1);
+  }
+  const low: u64 = load<u64>(identities + ((<usize>row) << 4));
+  const high: u64 = load<u64>(identities + ((<usize>row) << 4), 8);
+  return isKnown(set, firstAt, lastAt, low, high, mixIdentity(low, high), time);
+}
+
+/** Whether a table of the generations [first, last) has an identity within the horizon of a time. */
+function isKnown(set: usize, first: u32, last: u32, low: u64, high: u64, hash: u64, time: i64): bool {
   const span: i64 = load<i64>(set, SPAN);
   const horizon: i64 = load<i64>(set, HORIZON);
-  let answer: u8 = ADMITTED;
   for (let g = first; g < last; g++) {
     const generation = generationAt(set, g);
-    const start: i64 = load<i64>(generation, NUMBER) * span;
-    if (asksParts && answer == ADMITTED && load<u32>(generation, PARTS) != 0)
-      if (mayBeSealed(generation, low, high, time - start, horizon)) answer = UNSETTLED;
     const slot = find(generation, low, high, hash);
     if (slot == NOWHERE) continue;
+    const start: i64 = load<i64>(generation, NUMBER) * span;
     const ms: u32 = load<u32>(slotTime(load<u32>(generation, TABLE), load<u32>(generation, CAPACITY), slot));
     const distance: i64 = start + <i64>ms - time;
-    if (distance <= horizon && distance >= -horizon) return DUPLICATE;
-  }
-  return answer;
-}
-
-/**
- * Whether a sealed part of a generation may hold an identity within the horizon of a time.
- * @param time ms since the generation's start
- */
-function mayBeSealed(generation: usize, low: u64, high: u64, time: i64, horizon: i64): bool {
-  const key = keyOf(low, high, 0);
-  let part: usize = load<u32>(generation, PARTS);
-  while (part != 0) {
-    const isNear =
-      time - <i64>load<u32>(part, PART_LAST) <= horizon && <i64>load<u32>(part, PART_FIRST) - time <= horizon;
-    if (isNear && mayBeIn(part, low, high, key)) return true;
-    part = load<u32>(part, PART_NEXT);
+    if (distance <= horizon && distance >= -horizon) return true;
   }
   return false;
 }

@@ -243,9 +243,10 @@ export const REGION_PANES: u32 = 12;
 export const REGION_LENGTHS: u32 = 13;
 export const REGION_LEAST: u32 = 14;
 export const REGION_GREATEST: u32 = 15;
-const REGIONS: u32 = 16;
-const regions = memory.data(64, 16);
-const capacities = memory.data(64, 16);
+export const REGION_ASKED: u32 = 16;
+const REGIONS: u32 = 17;
+const regions = memory.data(128, 16);
+const capacities = memory.data(128, 16);
 /** A region larger than this is given back as soon as a call needs less than an eighth of it. */
 const GENEROUS: usize = 8 << 20;
 

@@ -1,7 +1,7 @@
 /**
  * Sealed parts: entries of one generation as a filter, about 2.3 bytes each instead of 24 to 48. A part answers "not
  * here" or "maybe"; a maybe is settled by the lake, which has the exact ids and times. A part has at most 4 M ids, cut
- * by their hash into shards of at most about 256 K, so that building one takes little memory at a time.
+ * by their keys into shards of at most about 256 K, so that building one takes little memory at a time.
  *
  * The surprising rule: a part may be blind. Without memory for a filter it says maybe to everything within its times:
  * slow, but never wrong. Blind ones side by side become one.
@@ -23,7 +23,7 @@ import {
   slots,
   span,
 } from "./fuse";
-import { fullSlots, identityIn, mixIdentity, slotTime } from "./identity-table";
+import { fullSlots, identityIn, slotTime } from "./identity-table";
 
 /** Address of the generation's next older part. */
 export const PART_NEXT: usize = 0;
@@ -35,18 +35,19 @@ export const PART_COUNT: usize = 8;
 export const PART_FIRST: usize = 12;
 export const PART_LAST: usize = 16;
 /** 2 to this power shards. */
-const PART_BITS: usize = 20;
+export const PART_BITS: usize = 20;
 /** Of the body; 0: blind. */
 export const PART_BYTES: usize = 24;
 /** u64 */
 export const PART_STAMP: usize = 32;
 const PART: usize = 40;
-const SHARD: usize = 16;
+/** Bytes of a shard's heading. */
+export const SHARD: usize = 16;
 
 /** Entries in a part. */
 export const PART_MAX: u32 = 1 << 22;
 const SHARD_MAX: u32 = 1 << 18;
-const SHARD_BITS_MAX: u32 = 8;
+export const SHARD_BITS_MAX: u32 = 8;
 /** Small tables are cut, too, so that sealing takes little beside the table; a filter of fewer ids wastes too much. */
 const SHARD_MIN: u32 = 1024;
 
@@ -60,20 +61,22 @@ function bitsFor(count: u32): u32 {
   return bits;
 }
 
-function shardOf(low: u64, high: u64, bits: u32): u32 {
-  return <u32>((mixIdentity(low, high) >> 32) >> (32 - bits));
+/** @param key under the first attempt */
+function shardOf(key: u64, bits: u32): u32 {
+  return <u32>((key >> 32) >> (32 - bits));
 }
 
 /** Whether the part may hold an identity. `key` is its key under the first attempt. */
 export function mayBeIn(part: usize, low: u64, high: u64, key: u64): bool {
   const body: usize = load<u32>(part, PART_BODY);
   if (body == 0) return true;
-  const shard = body + <usize>shardOf(low, high, load<u32>(part, PART_BITS)) * SHARD;
+  const bits: u32 = load<u32>(part, PART_BITS);
+  const shard = body + <usize>shardOf(key, bits) * SHARD;
   const spanOf: u32 = load<u32>(shard, 4);
   if (spanOf == 0) return false;
   const seeds: u32 = load<u32>(shard, 8);
   const own: u64 = seeds >> 8 == 0 ? key : keyOf(low, high, seeds >> 8);
-  return mayHold(body + load<u32>(shard), seeds & 255, spanOf, own);
+  return mayHold(body + load<u32>(shard), seeds & 255, spanOf, bits, own);
 }
 
 /** Counts the entries of each shard and their times. */
@@ -85,7 +88,8 @@ function survey(part: usize, table: usize, capacity: u32, bits: u32): void {
     for (let full = fullSlots(table, group); full != 0; full &= full - 1) {
       const slot = group + <u32>ctz(full);
       const identity = identityIn(table, capacity, slot);
-      const at = counts + ((<usize>shardOf(load<u64>(identity), load<u64>(identity, 8), bits)) << 2);
+      const key = keyOf(load<u64>(identity), load<u64>(identity, 8), 0);
+      const at = counts + ((<usize>shardOf(key, bits)) << 2);
       store<u32>(at, load<u32>(at) + 1);
       const ms: u32 = load<u32>(slotTime(table, capacity, slot));
       first = min(first, ms);
@@ -116,13 +120,15 @@ function buildShard(
   scratch: usize,
   out: usize,
 ): bool {
-  begin(scratch, load<u32>(counts + ((<usize>shard) << 2)));
+  begin(scratch, load<u32>(counts + ((<usize>shard) << 2)), bits);
   for (let group: u32 = 0; group < capacity; group += 16) {
     for (let full = fullSlots(table, group); full != 0; full &= full - 1) {
       const identity = identityIn(table, capacity, group + <u32>ctz(full));
       const low: u64 = load<u64>(identity);
       const high: u64 = load<u64>(identity, 8);
-      if (shardOf(low, high, bits) == shard && !addKey(keyOf(low, high, attempt))) return false;
+      const key = keyOf(low, high, 0);
+      if (shardOf(key, bits) != shard) continue;
+      if (!addKey(attempt == 0 ? key : keyOf(low, high, attempt))) return false;
     }
   }
   return finish(out);

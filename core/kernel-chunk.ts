@@ -108,7 +108,10 @@ export class KernelChunk {
     return this.#memory.exports.chunkHasBounds() === 0 ? undefined : this.#bounds(CHUNK_BOUNDS);
   }
 
-  /** The bits of a split block bloom filter of a text column, a view. @throws kernel.memory */
+  /**
+   * The bits of a split block bloom filter of a text column, UUIDs also in lower case; a view.
+   * @throws kernel.memory
+   */
   bloomFilter(): Uint8Array<ArrayBuffer> {
     assert(this.#leaf.kind === LEAF_TEXT, "only texts have a bloom filter");
     const { exports } = this.#memory;

@@ -108,7 +108,8 @@ export class IdentitySet {
    * @param ingestMs [record] whole ms since 1970 UTC
    * @param verdicts [record] where not 0, the record is only looked up
    * @param settled [record] SETTLED_*, what the lake said; absent: nobody asked it
-   * @returns [record] ADMIT_*. With an ADMIT_UNSETTLED among them nothing was added and the others say nothing
+   * @returns [record] ADMIT_*. With an ADMIT_UNSETTLED among them nothing was added, and each is as if the record came
+   *   alone: one that is new or unknown then, may be called SETTLED_NEW in the next call, which takes less time
    * @throws kernel.memory after taking back what this call had added
    */
   admit(

@@ -29,6 +29,7 @@ export interface IdentityPorts {
 /**
  * Visits the identities of a file in parts, so that a caller need not hold all of a large file's; it may see some
  * twice. Rows without id or time are left out: foreign ones, which no event can repeat.
+ * @param wanted hashes (`filterHash`) of the ids that it looks for: rows that are none of them may be left out
  * @throws table.corrupt where the file is gone
  */
 export async function visitIdentities(
@@ -37,6 +38,7 @@ export async function visitIdentities(
   file: AddFile,
   secret: Uint8Array,
   visit: (rows: IdentityRows) => void,
+  wanted?: readonly bigint[],
 ): Promise<void> {
   const path = storePathOf(table, file.path);
   const hashed = ({ count, bytes, index, ingestMs }: IdRows): void =>
@@ -44,7 +46,7 @@ export async function visitIdentities(
   let whole = file.size > WHOLE_BYTES ? undefined : await getWhole(store, table, path);
   const read: ReadRange = async (from, to) =>
     whole ? whole.subarray(from, to) : store.getRange(path, from, to - from);
-  if (await readIdRows(read, whole?.length ?? file.size, COLUMNS, hashed)) return;
+  if (await readIdRows(read, whole?.length ?? file.size, COLUMNS, hashed, wanted)) return;
   whole ??= await getWhole(store, table, path);
   visit(slowly(kernel, await readColumns(whole, COLUMNS), secret));
 }

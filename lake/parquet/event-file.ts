@@ -19,6 +19,7 @@ import type { Kernel } from "../../core/kernel.ts";
 import { deltaStats } from "./delta-stats.ts";
 import { PartWriter } from "./part-writer.ts";
 import { CREATED_BY, type EncodedFile, ROW_GROUP_ROWS } from "./encoded-file.ts";
+import { ID_FILTER_NOTE } from "./id-filter.ts";
 import { parquetSchemaOf } from "./parquet-schema.ts";
 
 /** How pages are compressed: `name` is Parquet's. */
@@ -145,6 +146,7 @@ export class EventFile {
       num_rows: BigInt(this.#rows),
       row_groups: this.#groups,
       created_by: CREATED_BY,
+      key_value_metadata: [ID_FILTER_NOTE],
       metadata_length: 0,
     });
     writer.appendBytes(MAGIC);

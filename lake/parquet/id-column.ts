@@ -8,6 +8,7 @@
 import { zstdDecompressSync } from "node:zlib";
 import {
   parquetMetadata,
+  type ColumnMetaData,
   type FileMetaData,
   type PageHeader,
   type RowGroup,
@@ -17,6 +18,7 @@ import { parquetHeader } from "hyparquet/src/column.js";
 import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { MuaraError } from "../../core/errors.ts";
 import { readDeltaValues } from "./delta-values.ts";
+import { hasIdFilters, mayHoldIds } from "./id-filter.ts";
 
 const MAGIC = "PAR1";
 const WORD = 2 ** 32;
@@ -39,6 +41,7 @@ export type ReadRange = (from: number, to: number) => Promise<Uint8Array | undef
 /**
  * Reads the footer and the two columns, row group by row group.
  * @param size of the file, bytes
+ * @param wanted hashes (`filterHash`) of ids: row groups that have none of them are left out
  * @returns false where the file needs the general reader, damaged ones included; `visit` may have seen rows then
  */
 export async function readIdRows(
@@ -46,11 +49,15 @@ export async function readIdRows(
   size: number,
   [id, ingestTime]: readonly [string, string],
   visit: (rows: IdRows) => void,
+  wanted?: readonly bigint[],
 ): Promise<boolean> {
   try {
     const metadata = await readMetadata(read, size);
     if (!metadata) return false;
+    const isFiltered = wanted !== undefined && hasIdFilters(metadata);
     for (const group of metadata.row_groups) {
+      const chunk = isFiltered ? chunkOf(group, id) : undefined;
+      if (chunk && !(await mayHoldIds(read, chunk, wanted!))) continue;
       const count = Number(group.num_rows);
       const ids = readIds(await pagesOf(read, metadata.schema, group, id, isText), count);
       const ingestMs = readTimes(await pagesOf(read, metadata.schema, group, ingestTime, isMicros), count);
@@ -93,6 +100,10 @@ interface Page {
   readonly values: Uint8Array;
 }
 
+function chunkOf(group: RowGroup, name: string): ColumnMetaData | undefined {
+  return group.columns.find(({ meta_data: data }) => data?.path_in_schema.join("\0") === name)?.meta_data;
+}
+
 /** The pages of a column in a row group; undefined where it is none of ours. */
 async function pagesOf(
   read: ReadRange,
@@ -102,9 +113,7 @@ async function pagesOf(
   isExpected: (element: SchemaElement) => boolean,
 ): Promise<readonly Page[] | undefined> {
   const element = schema.find((candidate) => candidate.name === name);
-  const chunk = group.columns.find(
-    ({ meta_data: data }) => data?.path_in_schema.join("\0") === name,
-  )?.meta_data;
+  const chunk = chunkOf(group, name);
   if (!chunk || !element || !isExpected(element)) return undefined;
   if (chunk.codec !== "ZSTD" && chunk.codec !== "UNCOMPRESSED") return undefined;
   const start = Number(chunk.dictionary_page_offset ?? chunk.data_page_offset);

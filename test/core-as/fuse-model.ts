@@ -53,21 +53,18 @@ export class PartModel {
 
   mayHold(low: bigint, high: bigint): boolean {
     if (this.shards.length === 0) return true;
-    const { fingerprints, span, segmentBits, attempt } = this.shards[shardOf(low, high, this.shardBits)]!;
+    const bits = BigInt(this.shardBits);
+    const shard = keyOf(low, high, 0n) >> (64n - bits);
+    const { fingerprints, span, segmentBits, attempt } = this.shards[Number(shard)]!;
     if (span === 0) return false;
     const key = keyOf(low, high, attempt);
     const segment = 1n << BigInt(segmentBits);
-    const first = ((key >> 32n) * BigInt(span)) >> 32n;
+    const first = ((((key << bits) & MASK) >> 32n) * BigInt(span)) >> 32n;
     const second = (first + segment) ^ ((key >> 18n) & (segment - 1n));
     const third = (first + 2n * segment) ^ (key & (segment - 1n));
     const found = [first, second, third].reduce((sum, slot) => sum ^ fingerprints[Number(slot)]!, 0);
     return found === Number((key ^ (key >> 32n)) & 0xffffn);
   }
-}
-
-function shardOf(low: bigint, high: bigint, bits: number): number {
-  const hash = ((high ^ ((low * 0x9e37_79b9_7f4a_7c15n) & MASK)) * 0xc2b2_ae3d_27d4_eb4fn) & MASK;
-  return Number(hash >> BigInt(64 - bits));
 }
 
 function keyOf(low: bigint, high: bigint, attempt: bigint): bigint {

@@ -5,6 +5,7 @@
 import { hasCode } from "../../core/errors.ts";
 import {
   ADMIT_NEW,
+  ADMIT_UNKNOWN,
   ADMIT_UNSETTLED,
   type IdentitySet,
   SETTLED_IN_LAKE,
@@ -153,7 +154,7 @@ function admit(life: Life): void {
   });
 }
 
-/** As landing does it: until nothing is unsettled. */
+/** As landing does it: until nothing is unsettled. What nobody ever had need not be asked again, come what may. */
 function admitSettled(
   life: Life,
   set: IdentitySet,
@@ -162,13 +163,15 @@ function admitSettled(
   verdicts: Uint8Array,
 ): Uint8Array {
   const settled = new Uint8Array(numbers.length);
-  const before = set.tentative;
   for (;;) {
+    const before = set.tentative;
     const answers = set.admit(numbers.length, identitiesOf(numbers), ingestMs, verdicts, settled);
     if (!answers.includes(ADMIT_UNSETTLED)) return answers;
     same(set.tentative, before, `${life.context}: an unsettled call added something`);
     const spans = set.locate(numbers.length, identitiesOf(numbers), ingestMs);
+    const saysNew = life.dice.chance(0.5);
     answers.forEach((answer, i) => {
+      if (saysNew && (answer === ADMIT_NEW || answer === ADMIT_UNKNOWN)) settled[i] = SETTLED_NEW;
       if (answer !== ADMIT_UNSETTLED) return;
       same(settled[i], 0, `${life.context}: what was settled is unsettled again`);
       const times = life.lake.get(numbers[i]!) ?? [];
@@ -180,6 +183,7 @@ function admitSettled(
       life.counts.unsettled++;
       if (!isThere) life.counts.falsePositives++;
     });
+    if (life.dice.chance(0.3)) seal(life);
   }
 }
 

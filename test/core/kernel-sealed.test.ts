@@ -274,8 +274,9 @@ describe("a budget", () => {
     const set = kernel.createIdentitySet();
     set.insert(1_000, randomIdentities(1_000, 1), new Float64Array(1_000).fill(START_MS));
     const many = randomIdentities(100_000, 2);
+    const settled = new Uint8Array(100_000).fill(SETTLED_NEW);
     expect(() =>
-      set.admit(100_000, many, new Float64Array(100_000).fill(START_MS), new Uint8Array(100_000)),
+      set.admit(100_000, many, new Float64Array(100_000).fill(START_MS), new Uint8Array(100_000), settled),
     ).toThrow("memory");
     expect([set.size, set.tentative]).toEqual([1_000, 0]);
     expect(

@@ -9,7 +9,7 @@ const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}
 const count = z.int().nonnegative();
 
 const headingSchema = z.strictObject({
-  format: z.literal("muara state image 2"),
+  format: z.literal("muara state image 3"),
   /** Of the Delta table. */
   tableId: z.string(),
   version: count,

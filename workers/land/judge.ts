@@ -244,7 +244,7 @@ export class Judge {
       for (let row = 0; row < rows.count; row++) fates[row] = rows.bad[row] ? DEAD : LANDED;
       return fates;
     }
-    const answers = await admitSettled(rows, ids, settle);
+    const answers = await admitSettled(rows, ids, (row) => this.#encoder.eventId(row), settle);
     for (let row = 0; row < rows.count; row++) {
       if (rows.bad[row]) fates[row] = answers[row] === ADMIT_DUPLICATE && rows.hasId[row] ? DUPLICATE : DEAD;
       else fates[row] = answers[row] === ADMIT_DUPLICATE ? DUPLICATE : LANDED;
@@ -254,16 +254,21 @@ export class Judge {
 }
 
 /** Each round settles at least one record more. */
-async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undefined): Promise<Uint8Array> {
+async function admitSettled(
+  rows: Rows,
+  ids: IdentitySet,
+  eventId: (row: number) => string | null,
+  settle: Settle | undefined,
+): Promise<Uint8Array> {
   const { count, identities, ingestMs, bad, hasId, settled } = rows;
   for (;;) {
     const answers = ids.admit(count, identities, ingestMs, bad, settled);
     if (!answers.includes(ADMIT_UNSETTLED)) return answers;
     const open: number[] = [];
     for (let row = 0; row < count; row++) {
-      if (answers[row] !== ADMIT_UNSETTLED) continue;
-      if (hasId[row] && settle) open.push(row);
-      else settled[row] = SETTLED_NEW; // what has no id is in no lake
+      if (answers[row] === ADMIT_DUPLICATE) continue;
+      if (answers[row] === ADMIT_UNSETTLED && hasId[row] && settle) open.push(row);
+      else settled[row] = SETTLED_NEW; // what has no id is in no lake, and what the set never had, neither
     }
     if (!settle || open.length === 0) continue;
     const some = {
@@ -272,6 +277,7 @@ async function admitSettled(rows: Rows, ids: IdentitySet, settle: Settle | undef
         open.flatMap((row) => [identities[row * 2]!, identities[row * 2 + 1]!]),
       ),
       ingestMs: Float64Array.from(open, (row) => ingestMs[row]!),
+      eventIds: open.map(eventId),
     };
     const spans = ids.locate(some.count, some.identities, some.ingestMs);
     const found = await settle({ ...some, spans });

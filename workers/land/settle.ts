@@ -3,9 +3,9 @@
  * comes from the id columns of the files whose ingest times the parts point to, and from the ids of removed rows; it is
  * exact, to the millisecond at the horizon's edge.
  *
- * The surprising rule: what is asked for costs a scan of those id columns, however few are asked for. So one batch asks
- * once for all of it, and what was found is remembered for a while: resends come in heaps. Nothing is remembered of
- * what was not found, since it may land.
+ * The surprising rule: what is asked for costs a scan of those id columns, unless a file's bloom filter says that none
+ * of a few ids is in it. So one batch asks once for all of it, and what was found is remembered for a while: resends
+ * come in heaps. Nothing is remembered of what was not found, since it may land.
  */
 import type { Clock } from "../../core/clock.ts";
 import { INGEST_DATE } from "../../core/columns.ts";
@@ -13,6 +13,7 @@ import { SETTLED_IN_LAKE, SETTLED_NEW } from "../../core/kernel-set.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import { secretOf } from "../../lake/id-key.ts";
 import { type IdentityPorts, type IdentityRows, visitIdentities } from "../../lake/identity-rows.ts";
+import { filterHash } from "../../lake/parquet/id-filter.ts";
 import { readRemovedIds } from "../../lake/removed-ids.ts";
 
 const DAY_MS = 86_400_000;
@@ -20,6 +21,8 @@ const DAY_MS = 86_400_000;
 const STATISTICS_SLACK_MS = 1_000;
 /** Ids remembered with the ingest times that were found. */
 const REMEMBERED_MAX = 65_536;
+/** More ids than these in one file are looked for in its column at once: some pass its filter anyway. */
+const FILTERED_MAX = 32;
 /** Bits of the sieve that most rows of the lake do not pass: far more than records in a batch. */
 const SIEVE_BITS = 20;
 
@@ -36,6 +39,8 @@ export interface Unsettled {
   readonly ingestMs: Float64Array;
   /** [record × 2] ingest times between which the lake may have it, as `IdentitySet.locate` gives them. */
   readonly spans: Float64Array;
+  /** [record] as published; null where nobody knows. */
+  readonly eventIds: readonly (string | null)[];
 }
 
 export class LakeLookup {
@@ -78,7 +83,8 @@ export class LakeLookup {
       if (wanted.isDone) return;
       const { fromMs, toMs } = timesOf(file);
       if (!wanted.isWithin(fromMs, toMs)) continue;
-      await visitIdentities(this.#ports, this.#table, file, secret, (rows) => wanted.visit(rows));
+      const hashes = wanted.hashesWithin(fromMs, toMs);
+      await visitIdentities(this.#ports, this.#table, file, secret, (rows) => wanted.visit(rows), hashes);
       await this.#ports.clock.sleep(0);
     }
   }
@@ -104,6 +110,8 @@ class Wanted {
   readonly #unsettled: Unsettled;
   readonly #horizonMs: number;
   readonly #byIdentity: ReadonlyMap<bigint, readonly number[]>;
+  /** [record] made when first needed. */
+  readonly #hashes: bigint[] = [];
   readonly #sieve = new Uint8Array(2 ** SIEVE_BITS / 8);
   #open: number;
 
@@ -130,14 +138,38 @@ class Wanted {
 
   /** Whether rows accepted in [fromMs, toMs] can settle something that is still open. */
   isWithin(fromMs: number, toMs: number): boolean {
-    const { spans, ingestMs } = this.#unsettled;
-    for (let i = 0; i < this.answers.length; i++) {
-      if (this.answers[i] === SETTLED_IN_LAKE) continue;
-      const first = Math.max(spans[i * 2]!, ingestMs[i]! - this.#horizonMs);
-      const last = Math.min(spans[i * 2 + 1]!, ingestMs[i]! + this.#horizonMs);
-      if (fromMs <= last && toMs >= first) return true;
-    }
+    for (let i = 0; i < this.answers.length; i++) if (this.#isOpen(i, fromMs, toMs)) return true;
     return false;
+  }
+
+  /**
+   * What rows accepted in [fromMs, toMs] can settle, as hashes for filters; undefined where that is much, or not known
+   * by its text.
+   */
+  hashesWithin(fromMs: number, toMs: number): readonly bigint[] | undefined {
+    const hashes: bigint[] = [];
+    for (let i = 0; i < this.answers.length; i++) {
+      if (!this.#isOpen(i, fromMs, toMs)) continue;
+      const hash = this.#hashOf(i);
+      if (hash === undefined || hashes.length === FILTERED_MAX) return undefined;
+      hashes.push(hash);
+    }
+    return hashes;
+  }
+
+  #isOpen(i: number, fromMs: number, toMs: number): boolean {
+    if (this.answers[i] === SETTLED_IN_LAKE) return false;
+    const { spans, ingestMs } = this.#unsettled;
+    const first = Math.max(spans[i * 2]!, ingestMs[i]! - this.#horizonMs);
+    const last = Math.min(spans[i * 2 + 1]!, ingestMs[i]! + this.#horizonMs);
+    return fromMs <= last && toMs >= first;
+  }
+
+  #hashOf(i: number): bigint | undefined {
+    const eventId = this.#unsettled.eventIds[i];
+    if (typeof eventId !== "string") return undefined;
+    this.#hashes[i] ??= filterHash(eventId);
+    return this.#hashes[i];
   }
 
   get identities(): Iterable<bigint> {

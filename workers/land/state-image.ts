@@ -82,7 +82,7 @@ export class StateImages {
       const { tableId, version } = table;
       const { horizonMs, generationMs } = ids;
       const fingerprint = fingerprintOf(this.#ports.kernel, table.secret);
-      const format = "muara state image 2" as const;
+      const format = "muara state image 3" as const;
       const generations = await this.#saveGenerations(ids);
       if (!generations) return false;
       const heading = {

@@ -6,13 +6,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededRandomness } from "../../../core/clock.ts";
 import type { Column } from "../../../core/columns.ts";
-import { createKernel } from "../../../core/kernel.ts";
-import { packRecords } from "../../../core/record.ts";
-import { createEventEncoder } from "../../../lake/parquet/event-encoder.ts";
-import { readIdRows } from "../../../lake/parquet/id-column.ts";
-import { readColumns, writeRows } from "../../../lake/parquet/rows.ts";
+import { SECRET, testKernel } from "../../core-as/support.ts";
 import { ZSTD } from "../../../lake/parquet/zstd.ts";
+import { createEventEncoder } from "../../../lake/parquet/event-encoder.ts";
+import { createKernel } from "../../../core/kernel.ts";
 import { eventTypeOf } from "./shapes.ts";
+import { eventTypeSchema } from "../../../core/event-type.ts";
+import { filterHash } from "../../../lake/parquet/id-filter.ts";
+import { packRecords, type ReadBatch } from "../../../core/record.ts";
+import { readColumns, writeRows } from "../../../lake/parquet/rows.ts";
+import { type IdRows, readIdRows } from "../../../lake/parquet/id-column.ts";
 
 const COLUMNS = ["event_id", "ingest_time"] as const;
 const SEED = 20_261_121;
@@ -29,17 +32,45 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** What the fast reader sees, as text; null where it leaves the file to the general one. */
-async function fast(bytes: Uint8Array): Promise<string[] | null> {
+async function fast(bytes: Uint8Array, wanted?: readonly string[]): Promise<string[] | null> {
   const rows: string[] = [];
   const read = async (from: number, to: number): Promise<Uint8Array> => bytes.subarray(from, to);
-  const isRead = await readIdRows(read, bytes.length, COLUMNS, ({ count, bytes: texts, index, ingestMs }) => {
+  const visit = ({ count, bytes: texts, index, ingestMs }: IdRows): void => {
     for (let i = 0; i < count; i++) {
       const at = index[i * 2]!;
       const id = new TextDecoder().decode(texts.subarray(at, at + index[i * 2 + 1]!));
       rows.push(`${id} ${ingestMs[i]}`);
     }
-  });
+  };
+  const isRead = await readIdRows(read, bytes.length, COLUMNS, visit, wanted?.map(filterHash));
   return isRead ? rows : null;
+}
+
+async function sees(file: Uint8Array, wanted: readonly string[]): Promise<boolean> {
+  return (await fast(file, wanted))!.length > 0;
+}
+
+/** A file as landing writes it, of these ids. */
+async function fileOf(ids: readonly string[]): Promise<Uint8Array> {
+  const type = eventTypeSchema.parse({
+    name: "order.created",
+    owning_application: "test",
+    category: "undefined",
+    annotations: { "muara/event-id-path": "/id" },
+    schema: { type: "json_schema", schema: '{"properties":{"id":{"type":"string"}}}' },
+  });
+  const encoder = createEventEncoder(testKernel(), type, { maxBytes: 1_000_000, maxDepth: 64 }, ZSTD);
+  const payloads = ids.map((id) => ({ payload: new TextEncoder().encode(JSON.stringify({ id })) }));
+  const zeros = new Float64Array(ids.length);
+  const batch = { ...packRecords(payloads), partition: 0, offsets: zeros, ingestMs: zeros };
+  encoder.scan(batch as unknown as ReadBatch, SECRET, "");
+  const envelope = {
+    eventTimesUs: new BigInt64Array(ids.length),
+    ingestMs: zeros,
+    watermarkUs: null,
+  };
+  const rows = Uint32Array.from(ids, (_, i) => i);
+  return (await encoder.write(rows, envelope, async () => {})).bytes;
 }
 
 async function general(bytes: Uint8Array): Promise<string[]> {
@@ -156,6 +187,43 @@ describe("the id column", () => {
         const expected = isFast && isWhole ? await general(bytes) : null;
         expect(rows, `${name}, ${shape}`).toEqual(expected);
       }
+    }
+  });
+
+  test("is read for the ids that its filter may have, in any case, and left out for others", async () => {
+    const random = seededRandomness(SEED + 2);
+    const texts = Array.from({ length: 100 }, (_, i) => `Order "${i}" ä`);
+    const uuids = Array.from({ length: 200 }, (_, i) =>
+      i % 2 ? random.uuid() : random.uuid().toUpperCase(),
+    );
+    const bytes = await fileOf([...texts, ...uuids]);
+    for (const id of texts) expect((await fast(bytes, [id]))?.length, id).toBe(300);
+    for (const id of uuids)
+      for (const spelled of [
+        id.toLowerCase(),
+        id.toUpperCase(),
+        `${id.slice(0, 20)}${id.slice(20).toLowerCase()}`,
+      ])
+        expect((await fast(bytes, [spelled]))?.length, spelled).toBe(300);
+    let passed = 0;
+    for (let i = 0; i < 1_000; i++) passed += (await sees(bytes, [random.uuid()])) ? 1 : 0;
+    expect(passed).toBeLessThan(60);
+    // a text is another id in capitals
+    let others = 0;
+    for (const id of texts) others += (await sees(bytes, [id.toUpperCase()])) ? 1 : 0;
+    expect(others).toBeLessThan(20);
+    expect(await sees(bytes, [])).toBe(false);
+    expect(await sees(bytes, [random.uuid(), random.uuid(), uuids[7]!])).toBe(true);
+    // of files that others wrote, or that say nothing of their filters, nothing is left out
+    for (const [ours, theirs] of [
+      ["muara version 0.1.0", "other version 0.1.0"],
+      ["muara.event_id.filter", "other.event_id.filter"],
+      ["UUIDs also in lower case", "UUIDs also as they please"],
+    ] as const) {
+      const text = Buffer.from(bytes).toString("latin1");
+      expect(text.split(ours).length).toBe(2);
+      const file = Buffer.from(text.replace(ours, theirs.slice(0, ours.length)), "latin1");
+      for (let i = 0; i < 50; i++) expect((await fast(file, [random.uuid()]))?.length).toBe(300);
     }
   });
 

@@ -37,6 +37,13 @@ async function land(at: Installation, numbers: readonly number[], landing: Table
   await landing.step(never);
 }
 
+/** One id in three spellings. */
+const SPELLINGS: readonly ((n: number) => string)[] = [
+  (n) => `abcdef00-0000-4000-8000-${String(n).padStart(12, "0")}`,
+  (n) => `ABCDEF00-0000-4000-8000-${String(n).padStart(12, "0")}`,
+  (n) => `aBcdef00-0000-4000-8000-${String(n).padStart(12, "0")}`,
+];
+
 /** How the last start came by its ids: the image's version, or null. */
 function lastImage(at: Installation): unknown {
   const line = at.lines.findLast(({ message }) => message === "ids known");
@@ -82,6 +89,24 @@ test("the horizon's edge is exact where only the lake knows the time", async () 
   expect([await counter(at, "landed"), await counter(at, "duplicates")]).toEqual([802, 1]);
   await at48h(48 * HOUR_MS + 2, [1]);
   expect([await counter(at, "landed"), await counter(at, "duplicates")]).toEqual([802, 2]);
+  landing.discard();
+});
+
+test("an id in capitals is the same id, however few are looked for and whatever their case", async () => {
+  const at = await installed();
+  const landing = await TableLanding.open(at.ports, OPTIONS, eventType());
+  const landAs = async (how: number, numbers: readonly number[]): Promise<void> => {
+    const metadata = { occurred_at: "2026-03-01T22:00:00Z" };
+    await send(
+      at,
+      numbers.map((n) => event(n, { metadata: { ...metadata, eid: SPELLINGS[how]!(n) } })),
+    );
+    await landing.step(never);
+  };
+  for (let from = 0; from < 900; from += 100) await landAs((from / 100) % 3, range(from, from + 100));
+  expect(await counter(at, "landed")).toBe(900);
+  for (let n = 7; n < 900; n += 31) await landAs(n % 3, [n]);
+  expect([await counter(at, "landed"), await counter(at, "duplicates")]).toEqual([900, 29]);
   landing.discard();
 });
 
@@ -144,7 +169,7 @@ describe("a state image", () => {
     for (const { path } of await state.list("")) {
       if (!path.endsWith(".image")) continue;
       const text = new TextDecoder().decode(await state.get(path));
-      await state.put(path, new TextEncoder().encode(text.replace("state image 2", "state image 1")));
+      await state.put(path, new TextEncoder().encode(text.replace("state image 3", "state image 2")));
     }
     await startAgain(at, state, 16_384);
     expect(lastImage(at)).toBe(null);
