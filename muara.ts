@@ -24,8 +24,10 @@ import type { ObjectStore } from "./core/ports/object-store.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
+import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
+import type { Admission } from "./lake/admission.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
@@ -58,6 +60,7 @@ interface Base {
   readonly logger: Logger;
   readonly log: Log;
   readonly store: ObjectStore;
+  readonly admission: Admission;
   /** Caches of this machine; deleting them costs time only. */
   readonly state: ObjectStore;
   readonly kernel: Kernel;
@@ -93,8 +96,7 @@ export async function startWorkers(
     const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
-    if (workers.includes("land"))
-      background.push(runLanding(base, abort.signal), runLogKeeper(base, abort.signal));
+    if (workers.includes("land")) background.push(runLake(base, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -133,12 +135,16 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, store, state, module] = await Promise.all([
+  const [log, opened, state, module] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
   ]);
+  const { lakeWriters: writers } = config;
+  const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
+  const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
+  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const tables = new Map<string, TableLog>();
@@ -152,6 +158,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     logger,
     log,
     store,
+    admission,
     state,
     kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
       identityBytes: config.land.dedupBytes,
@@ -206,15 +213,26 @@ async function openReads(
   replay: ReplayPort | undefined,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
-  const [{ createCatalog }, { createQueryService }, { createApiApp }] = await Promise.all([
+  const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
     import("./lake/catalog.ts"),
     import("./lake/query/service.ts"),
     import("./api/app.ts"),
+    import("./lake/query/file-cache.ts"),
   ]);
   const { declaredSchema } = await import("./lake/tables.ts");
   const catalog = createCatalog({ ...base, clock: systemClock, declaredSchema });
+  const { config, store, logger } = base;
+  const cacheOptions = {
+    store,
+    folder: join(resolve(config.data), "cache"),
+    budgetBytes: config.query.cacheBytes,
+    randomness: systemRandomness,
+    logger,
+  };
+  const cache = isRemote(config) ? await FileCache.open(cacheOptions) : undefined;
   const query = createQueryService({
     catalog,
+    cache,
     options: base.config.query,
     clock: systemClock,
     logger: base.logger,
@@ -224,6 +242,11 @@ async function openReads(
   const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
+}
+
+/** Whether the lake's files are elsewhere. */
+function isRemote({ lake }: Config): boolean {
+  return lake?.startsWith("s3:") ?? false;
 }
 
 const nothing: Fetch = () =>
@@ -236,6 +259,17 @@ function route(door: Fetch | undefined, reads: Fetch | undefined): Fetch {
     const isDoor = path === "/health" || path === "/event-types" || path.startsWith("/event-types/");
     return (isDoor ? (door ?? nothing) : (reads ?? door ?? nothing))(request);
   };
+}
+
+/** All that writes the lake, once its store is known to be one that can be written by several. */
+async function runLake(base: Base, signal: AbortSignal): Promise<void> {
+  try {
+    if (!(await base.admission.granted(signal))) return;
+  } catch (error) {
+    base.logger.error("landing is off: the lake's store cannot hold tables", { error });
+    return;
+  }
+  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal)]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -373,6 +407,10 @@ async function demo(flags: DemoFlags): Promise<number> {
   const { runDemo } = await import("./workers/demo/command.ts");
   const config = await loadConfig(undefined, definedOnly({ data: flags.data, port: flags.port }));
   const statePath = join(resolve(config.data), "state", "demo.json");
+  if (flags.isFresh && isRemote(config))
+    throw new MuaraError("config.invalid", "--fresh deletes the data folder, but the lake lies elsewhere", {
+      details: { key: "lake" },
+    });
   if (flags.isFresh) await rm(resolve(config.data), { recursive: true, force: true });
   return runDemo(
     {

@@ -59,6 +59,10 @@ export async function openObjectStore(address: string, services: AdapterServices
       const { createMemoryObjectStore } = await import("./memory/object-store.ts");
       return createMemoryObjectStore(services);
     }
+    case "s3": {
+      const { openS3StoreAt } = await import("./s3/open.ts");
+      return openS3StoreAt(address, process.env, services);
+    }
     default:
       throw unknownScheme("lake", scheme);
   }
@@ -74,7 +78,7 @@ function split(address: string): { scheme: string; rest: string } {
 function unknownScheme(key: string, scheme: string): MuaraError {
   return new MuaraError(
     "config.invalid",
-    `${key}: no adapter for "${scheme}:"; this release has file: and memory:${key === "log" ? ", and s3:" : ""}`,
+    `${key}: no adapter for "${scheme}:"; this release has file:, s3: and memory:`,
     {
       details: { key, scheme },
     },

@@ -14,6 +14,7 @@ import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
+import { addTableCheckRoutes } from "./routes/table-checks.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
 
@@ -58,6 +59,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
+  addTableCheckRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addDeadLetterRoutes(app, ports);

@@ -54,6 +54,26 @@ const SCHEMAS: Json = {
     versions: { type: "object", additionalProperties: whole },
     truncated: { ...flag, description: "Whether the row limit cut the answer off." },
   }),
+  Verification: object({
+    table: text,
+    version: whole,
+    files: whole,
+    bytes: whole,
+    holds: flag,
+    checks: list(object({ check: text, state: { enum: ["holds", "broken", "skipped"] }, note: text })),
+    faults: list(object({ check: text, path: textOrNull, problem: text })),
+    fault_count: whole,
+  }),
+  TableDiff: object({
+    table: text,
+    from: whole,
+    to: whole,
+    added: object({ files: whole, bytes: whole, rows: wholeOrNull }),
+    removed: object({ files: whole, bytes: whole, rows: wholeOrNull }),
+    columns: list(object({ name: text, from: textOrNull, to: textOrNull })),
+    properties: list(object({ name: text, from: textOrNull, to: textOrNull })),
+    counters: list(object({ name: text, from: textOrNull, to: textOrNull })),
+  }),
   Table: object({
     name: text,
     alias: textOrNull,
@@ -181,6 +201,22 @@ const PATHS: Json = {
       query("limit", whole),
       query("before", whole),
     ]),
+  },
+  "/v1/tables/{table}/verify": {
+    get: read(
+      "verifyTable",
+      "Whether files and counters are what the table's log says; deep reads every byte",
+      reference("Verification"),
+      [path("table"), query("deep", flag)],
+    ),
+  },
+  "/v1/tables/{table}/diff": {
+    get: read(
+      "diffTable",
+      "What changed between two versions; by default the newest and the one before",
+      reference("TableDiff"),
+      [path("table"), query("from", whole), query("to", whole)],
+    ),
   },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [

@@ -20,7 +20,18 @@ export const configSchema = z.strictObject({
     .describe(
       "address of the log: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/log",
     ),
-  lake: z.string().optional().describe("address of the lake; default file:DATA/lake"),
+  lake: z
+    .string()
+    .optional()
+    .describe(
+      "address of the lake: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/lake",
+    ),
+  lakeWriters: z
+    .enum(["many", "one"])
+    .default("many")
+    .describe(
+      "one: a store whose conditional writes race is taken; you see to it that no second process writes",
+    ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
@@ -105,6 +116,9 @@ export const configSchema = z.strictObject({
       concurrency: count(4).describe("queries at a time"),
       warm: z.int().min(0).max(8).default(1).describe("query processes kept ready"),
       answerBytes: bytes(512 * MIB).describe("length of an answer; beyond it it is cut off, bytes"),
+      cacheBytes: bytes(4 * 1_024 * MIB).describe(
+        "copies of a lake on S3 in DATA/cache; a query that reads more is refused, bytes",
+      ),
       namespace: z
         .enum(["auto", "required", "off"])
         .default("auto")

@@ -287,6 +287,11 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "table.verifying": {
+    status: 429,
+    retryable: true,
+    help: "One table is verified at a time. Wait as Retry-After says.",
+  },
   "table.unsupported": {
     status: 422,
     retryable: false,
@@ -325,6 +330,11 @@ const TABLE = {
     status: 422,
     retryable: false,
     help: "The answer exceeds query.answerBytes. Ask for fewer rows or columns, or aggregate.",
+  },
+  "sql.cache_too_small": {
+    status: 422,
+    retryable: false,
+    help: "The query reads more than the local cache may hold. Narrow it by ingest_date, or raise query.cacheBytes.",
   },
   "sql.unavailable": {
     status: 503,

@@ -9,11 +9,12 @@
 import type { Clock } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { RESERVED_TABLES, sqlAlias, type EventType } from "../core/event-type.ts";
-import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
+import { storePathOf } from "./table/add-file.ts";
 
-/** Other Delta folders are looked for at most this often: it lists the whole lake. */
+/** Other Delta folders are looked for at most this often: it lists the lake's folders. */
 const FOREIGN_EVERY_MS = 30_000;
 const FIRST_COMMIT = /^([^/]+)\/_delta_log\/\d{20}\.(?:json|checkpoint\.parquet)$/;
 
@@ -49,7 +50,10 @@ export interface Catalog {
   /** The newest snapshot; version -1 for a declared event type without commits. @throws table.not_found */
   snapshot(name: string): Promise<TableSnapshot>;
   log(name: string): TableLog;
-  /** Absolute path or address of a file of the table; without `path` of the table's folder. */
+  /**
+   * Absolute path or address of a file of the table; without `path` of its folder.
+   * @throws table.unsupported, store.path
+   */
   location(name: string, path?: string): string;
   /** Schema and partition columns, declared ones where there is no commit. */
   schema(table: CatalogTable, snapshot: TableSnapshot): TableSchema;
@@ -87,24 +91,19 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     return table.refreshing;
   };
 
-  const lookForForeign = async (): Promise<void> => {
+  const lookForForeign = async (known: ReadonlySet<string>): Promise<void> => {
     const nowMs = ports.clock.monotonicMs();
     if (nowMs - lookedAtMs < FOREIGN_EVERY_MS) return;
     lookedAtMs = nowMs;
-    const folders = new Set<string>();
-    for (const object of await ports.store.list("")) {
-      const folder = FIRST_COMMIT.exec(object.path)?.[1];
-      if (folder !== undefined) folders.add(folder);
-    }
-    foreign = [...folders];
+    foreign = await foreignTables(ports.store, known);
   };
 
   const list = async (): Promise<readonly CatalogTable[]> => {
     await ports.registry.refresh();
     const types = ports.registry.list<EventType>("event-type");
     const ledgers = await existing(RESERVED_TABLES, snapshot);
-    await lookForForeign();
     const known = new Set([...types.map((type) => type.name.toLowerCase()), ...RESERVED_TABLES]);
+    await lookForForeign(known);
     const others = foreign.filter((name) => !known.has(name.toLowerCase()));
     return withAliases([
       ...types.map((type) => ({
@@ -141,9 +140,21 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     snapshot,
     schema,
     log: (name) => opened(name).log,
-    location: (name, path) =>
-      ports.store.location(path === undefined ? name : `${name}/${decodeURIComponent(path)}`),
+    location: (name, path) => ports.store.location(path === undefined ? name : storePathOf(name, path)),
   };
+}
+
+function tableOf({ path }: StoredObject): readonly string[] {
+  return FIRST_COMMIT.exec(path)?.slice(1) ?? [];
+}
+
+/** Folders with a Delta log that are not among the `known`, which are lower case. */
+async function foreignTables(store: ObjectStore, known: ReadonlySet<string>): Promise<readonly string[]> {
+  // The one who only wraps a store may not know of folders.
+  if (!store.folders) return [...new Set((await store.list("")).flatMap(tableOf))];
+  const unknown = (await store.folders("")).filter((name) => !known.has(name.toLowerCase()));
+  const lists = await Promise.all(unknown.map((name) => store.list(`${name}/_delta_log`)));
+  return unknown.filter((_name, i) => lists[i]!.flatMap(tableOf).length > 0);
 }
 
 async function refresh(table: OpenTable): Promise<TableSnapshot> {

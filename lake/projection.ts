@@ -9,6 +9,7 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
 import { addFile, dataFilePath, storePathOf } from "./table/add-file.ts";
+import { checksumTags } from "./checksum.ts";
 import { writeRows } from "./parquet/rows.ts";
 
 export interface ProjectedRow {
@@ -116,6 +117,7 @@ export class Projection {
         partitionValues: { [INGEST_DATE]: date },
         bytes: encoded.bytes.length,
         modifiedMs: this.#ports.clock.nowMs(),
+        tags: checksumTags(encoded.bytes),
       });
       files.push({ ...file, stats: encoded.stats });
     }

@@ -5,7 +5,7 @@ import type { EventType } from "../core/event-type.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import { deltaSchemaOf } from "./parquet/delta-type.ts";
 import { createTableChange } from "./table/create-table.ts";
-import { formatSchema, parseSchema, type DeltaStruct, type DeltaType } from "./table/delta-schema.ts";
+import { formatSchema, type DeltaStruct } from "./table/delta-schema.ts";
 
 const PARTITION_COLUMNS = [INGEST_DATE];
 
@@ -48,31 +48,8 @@ export function declaredSchema(type: EventType): {
   };
 }
 
-/**
- * The planned columns that the table's schema does not hold, or holds as something else: rows written by the plan
- * would lose them for every reader. Fields within structs are named with their path.
- */
-export function missingColumns(snapshot: TableSnapshot, columns: readonly Column[]): readonly string[] {
-  const present = parseSchema(snapshot.metadata?.schemaString ?? "");
-  return missingFields(present, tableSchema(columns), "");
-}
-
-function missingFields(present: DeltaStruct, wanted: DeltaStruct, prefix: string): string[] {
-  const byName = new Map(present.fields.map((field) => [field.name, field.type]));
-  return wanted.fields.flatMap(({ name, type }) => missingIn(byName.get(name), type, prefix + name));
-}
-
-function missingIn(present: DeltaType | undefined, wanted: DeltaType, path: string): string[] {
-  if (present === undefined || typeof present === "string" || typeof wanted === "string")
-    return present === wanted ? [] : [path];
-  if (present.type === "struct" && wanted.type === "struct")
-    return missingFields(present, wanted, `${path}.`);
-  if (present.type === "array" && wanted.type === "array")
-    return missingIn(present.elementType, wanted.elementType, `${path}[]`);
-  return [path];
-}
-
-function tableSchema(columns: readonly Column[]): DeltaStruct {
+/** The schema of a table with these columns. */
+export function tableSchema(columns: readonly Column[]): DeltaStruct {
   const ingestDate: Column = { name: INGEST_DATE, type: { kind: "date" }, nullable: true };
   return deltaSchemaOf([...columns, ingestDate]);
 }

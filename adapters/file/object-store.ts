@@ -30,7 +30,13 @@ import { dirname, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { hasCode, isStoreTrouble, MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
-import { checkStorePath, checkStorePrefix, isStorePath, joinStorePath } from "../../core/store-path.ts";
+import {
+  checkReadPath,
+  checkStorePath,
+  checkStorePrefix,
+  isStorePath,
+  joinStorePath,
+} from "../../core/store-path.ts";
 import { hasErrno, withPathLock } from "./path-lock.ts";
 
 const OWN_FOLDER = ".store";
@@ -61,14 +67,15 @@ export interface FileObjectStoreOptions {
 export function createFileObjectStore(options: FileObjectStoreOptions): ObjectStore {
   const files = new Files(resolve(options.root), options.clock ?? systemClock, options.onFatal);
   return {
-    location: (path) => join(files.root, checkStorePrefix(path)),
+    location: (path) => join(files.root, path === "" ? "" : checkReadPath(path)),
     put: (path, bytes) => files.put(path, bytes),
     putIfAbsent: (path, bytes) => files.putIfAbsent(path, bytes),
     putIfMatch: (path, bytes, etag) => files.putIfMatch(path, bytes, etag),
-    get: (path) => read(() => readWhole(files.file(path))),
-    getRange: (path, at, length) => read(() => readRange(files.file(path), at, length)),
+    get: (path) => read(() => readWhole(files.readable(path))),
+    getRange: (path, at, length) => read(() => readRange(files.readable(path), at, length)),
     head: (path) => read(() => files.head(path)),
     list: (prefix) => files.list(prefix),
+    folders: (prefix) => files.folders(prefix),
     delete: (path) => files.delete(path),
   };
 }
@@ -90,6 +97,10 @@ class Files {
 
   file(path: string): string {
     return join(this.root, checkStorePath(path));
+  }
+
+  readable(path: string): string {
+    return join(this.root, checkReadPath(path));
   }
 
   async put(path: string, bytes: Uint8Array): Promise<void> {
@@ -145,7 +156,7 @@ class Files {
   }
 
   async head(path: string): Promise<StoredObject & { etag: string }> {
-    const file = this.file(path);
+    const file = this.readable(path);
     const status = await stat(file);
     if (status.isDirectory()) throw Object.assign(new Error("a folder is no object"), { code: "EISDIR" });
     return { path, bytes: status.size, modifiedMs: Math.floor(status.mtimeMs), etag: await etagOf(file) };
@@ -167,6 +178,16 @@ class Files {
     };
     await read(() => walk(checkStorePrefix(prefix)));
     return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async folders(prefix: string): Promise<readonly string[]> {
+    const folder = checkStorePrefix(prefix);
+    const entries = await read(() => readdir(join(this.root, folder), { withFileTypes: true }));
+    const inside = (entries ?? []).filter((entry) => entry.isDirectory());
+    return inside
+      .map((entry) => joinStorePath(folder, entry.name))
+      .filter(isStorePath)
+      .sort();
   }
 
   async delete(path: string): Promise<void> {

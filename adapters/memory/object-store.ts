@@ -6,7 +6,7 @@
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
-import { checkStorePath, checkStorePrefix } from "../../core/store-path.ts";
+import { checkReadPath, checkStorePath, checkStorePrefix } from "../../core/store-path.ts";
 
 export type MemoryOperation =
   | "put"
@@ -102,7 +102,7 @@ export function createMemoryObjectStore(options: MemoryObjectStoreOptions = {}):
   });
 
   return {
-    location: (path) => `memory:/${checkStorePrefix(path)}`,
+    location: (path) => `memory:/${path === "" ? "" : checkReadPath(path)}`,
     put: async (path, bytes) => {
       const copy = bytes.slice();
       await plain("put", checkStorePath(path), () => store(path, copy));
@@ -119,11 +119,11 @@ export function createMemoryObjectStore(options: MemoryObjectStoreOptions = {}):
         entries.get(path)?.etag === etag ? store(path, copy) : { outcome: "refused" },
       );
     },
-    get: async (path) => plain("get", checkStorePath(path), () => entries.get(path)?.bytes.slice()),
+    get: async (path) => plain("get", checkReadPath(path), () => entries.get(path)?.bytes.slice()),
     getRange: async (path, at, length) =>
-      plain("getRange", checkStorePath(path), () => entries.get(path)?.bytes.slice(at, at + length)),
+      plain("getRange", checkReadPath(path), () => entries.get(path)?.bytes.slice(at, at + length)),
     head: async (path) =>
-      plain("head", checkStorePath(path), () => {
+      plain("head", checkReadPath(path), () => {
         const entry = entries.get(path);
         return entry && { ...described(path, entry), etag: entry.etag };
       }),
@@ -133,6 +133,14 @@ export function createMemoryObjectStore(options: MemoryObjectStoreOptions = {}):
         return below
           .map(([path, entry]) => described(path, entry))
           .sort((a, b) => (a.path < b.path ? -1 : 1));
+      }),
+    folders: async (prefix) =>
+      plain("list", checkStorePrefix(prefix), () => {
+        const start = prefix === "" ? "" : `${prefix}/`;
+        const below = [...entries.keys()].filter((path) => path.startsWith(start));
+        const names = below.map((path) => path.slice(start.length).split("/"));
+        const folders = names.filter((parts) => parts.length > 1).map(([name]) => `${start}${name}`);
+        return [...new Set(folders)].sort();
       }),
     delete: async (path) => {
       await plain("delete", checkStorePath(path), () => entries.delete(path));

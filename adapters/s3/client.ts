@@ -1,24 +1,23 @@
 /**
  * Signed requests to one bucket of S3, with `fetch` and Web Crypto alone, so that they run on Node, Deno and an edge.
  * One call is one request: nothing is repeated here, because a conditional write whose first attempt succeeded
- * would be refused the second time, and its own success would look like another's.
+ * would be refused the second time, and its own success would look like another's. Who may repeat what is decided in
+ * requests.ts.
  */
 import { AwsV4Signer } from "aws4fetch";
 import type { S3Address, S3Credentials } from "./address.ts";
 
-/** A request may take this long, and a second more for each MiB that it carries, ms. */
+/** A request may be silent this long, and longer in proportion to what it moves: a rate that any network has. */
 const REQUEST_MS = 10_000;
-const MIB = 1_048_576;
+const BYTES_PER_MS_MIN = 256;
 
 export interface S3Request {
-  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** Key inside the bucket; "" for the bucket itself. */
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
-  /** Bytes that the answer is expected to have, for the time that it may take. */
-  readonly expectedBytes?: number;
 }
 
 export interface S3Response {
@@ -40,36 +39,50 @@ export class S3Client {
 
   /** @throws whatever fetch throws where no whole answer came */
   async send(request: S3Request): Promise<S3Response> {
-    const { region } = this.#address;
     const { method, body } = request;
     const bytes = body === undefined ? undefined : new Uint8Array(body);
     const headers = {
       ...request.headers,
       "x-amz-content-sha256": await sha256Hex(bytes ?? new Uint8Array(0)),
     };
-    const signer = new AwsV4Signer({
-      method,
+    const signed = await this.#signer(request, { headers }).sign();
+    const patience = new Patience(bytes?.length ?? 0);
+    try {
+      const response = await fetch(signed.url, {
+        method,
+        headers: signed.headers,
+        ...(bytes === undefined ? {} : { body: bytes }),
+        redirect: "manual",
+        signal: patience.signal,
+      });
+      const { status } = response;
+      return { status, headers: response.headers, body: await readAll(response, patience) };
+    } finally {
+      patience.end();
+    }
+  }
+
+  /**
+   * An address under which anybody may GET `key` until it expires, without credentials.
+   * @param expiresSeconds 1 to 604,800, which is all that S3 allows
+   */
+  async presign(key: string, expiresSeconds: number): Promise<string> {
+    const query = { "X-Amz-Expires": String(expiresSeconds) };
+    const signed = await this.#signer({ method: "GET", key, query }, { signQuery: true }).sign();
+    return String(signed.url);
+  }
+
+  #signer(request: S3Request, how: { headers?: Record<string, string>; signQuery?: boolean }): AwsV4Signer {
+    const { region } = this.#address;
+    return new AwsV4Signer({
+      method: request.method,
       url: this.#urlOf(request),
-      headers,
+      ...how,
       ...this.#credentials,
       service: "s3",
       region,
       cache: this.#cache,
     });
-    const signed = await signer.sign();
-    const size = (bytes?.length ?? 0) + (request.expectedBytes ?? 0);
-    const response = await fetch(signed.url, {
-      method,
-      headers: signed.headers,
-      ...(bytes === undefined ? {} : { body: bytes }),
-      redirect: "manual",
-      signal: AbortSignal.timeout(REQUEST_MS + Math.ceil(size / MIB) * 1_000),
-    });
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: new Uint8Array(await response.arrayBuffer()),
-    };
   }
 
   #urlOf({ key, query }: S3Request): string {
@@ -77,6 +90,57 @@ export class S3Client {
     const search = query === undefined ? "" : `?${String(new URLSearchParams(query))}`;
     return `${this.#address.base}/${path}${search}`;
   }
+}
+
+/** Ends a request that falls below the least rate. */
+class Patience {
+  readonly #abort = new AbortController();
+  readonly #startedMs = performance.now();
+  #movedBytes: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(bodyBytes: number) {
+    this.#movedBytes = bodyBytes;
+    this.#wait();
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  moved(bytes: number): void {
+    this.#movedBytes += bytes;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #wait(): void {
+    const deadlineMs = this.#startedMs + REQUEST_MS + this.#movedBytes / BYTES_PER_MS_MIN;
+    const leftMs = deadlineMs - performance.now();
+    if (leftMs <= 0) return this.#abort.abort(new DOMException("S3 is too slow", "TimeoutError"));
+    this.#timer = setTimeout(() => this.#wait(), leftMs);
+  }
+}
+
+async function readAll(response: Response, patience: Patience): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    length += chunk.length;
+    patience.moved(chunk.length);
+  }
+  if (chunks.length === 1) return chunks[0]!;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -1,12 +1,11 @@
 /** Small objects that are made once: the log's identity, a stream's options. */
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { ObjectStore, PutOutcome } from "../../core/ports/object-store.ts";
+import { probeAtomicity } from "../../core/probe-atomicity.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
 
 const PAUSE_MS = 50;
 const ATTEMPTS = 8;
-const RACERS = 8;
-const RACES = 5;
 
 interface Services {
   readonly store: ObjectStore;
@@ -39,16 +38,9 @@ export async function createOnce(services: Services, path: string, bytes: Uint8A
  * @throws store.not_atomic
  */
 export async function probeStore({ store, randomness }: Services): Promise<void> {
-  for (let race = 0; race < RACES; race++) {
-    const path = `probe/${randomness.uuid()}`;
-    const put = (racer: number): Promise<PutOutcome> => store.putIfAbsent(path, Uint8Array.of(racer));
-    const answers = await Promise.all(Array.from({ length: RACERS }, (_, racer) => put(racer)));
-    answers.push(await put(RACERS));
-    await store.delete(path);
-    const winners = answers.filter(({ outcome }) => outcome === "done").length;
-    if (winners > 1)
-      throw new MuaraError("store.not_atomic", "several writers won the same name in a race", {
-        details: { winners },
-      });
-  }
+  const atomicity = await probeAtomicity(store, "probe", randomness);
+  if (atomicity === "none" || atomicity === "sequential")
+    throw new MuaraError("store.not_atomic", "several writers won the same name in a race", {
+      details: { atomicity },
+    });
 }

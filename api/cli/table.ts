@@ -1,5 +1,6 @@
-/** `muara table list|show|history`. */
-import { wholeNumber, type AddCommand } from "./command.ts";
+/** `muara table list|show|history|diff|verify`. */
+import { wholeNumber, type AddCommand, type Session } from "./command.ts";
+import { EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 interface TableSummary extends Readonly<Record<string, unknown>> {
@@ -29,6 +30,11 @@ const HISTORY: readonly Field[] = [
   { name: "bytes_added", isNumber: true },
   { name: "watermark" },
 ];
+const CHECKS: readonly Field[] = [{ name: "check" }, { name: "state" }, { name: "note" }];
+const FAULTS: readonly Field[] = [{ name: "check" }, { name: "path" }, { name: "problem" }];
+const CHANGES: readonly Field[] = [{ name: "what" }, { name: "name" }, { name: "from" }, { name: "to" }];
+
+type Item = Readonly<Record<string, unknown>>;
 
 export const addTable: AddCommand = (program, run) => {
   const table = program.command("table").description("what the lake holds");
@@ -70,4 +76,56 @@ export const addTable: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, HISTORY, items);
       }),
     );
+  table
+    .command("diff")
+    .description("what changed between two versions, by default the newest and the one before")
+    .argument("<table>")
+    .argument("[from]", "a version")
+    .argument("[to]", "a version; default the newest")
+    .action(run((session, command) => diff(session, command.args)));
+  table
+    .command("verify")
+    .description("whether files and counters are what the table's log says; exit code 6 where not")
+    .argument("<table>")
+    .option("--deep", "read every byte of every file")
+    .action(
+      run((session, command) =>
+        verify(session, command.args[0]!, command.opts<{ deep?: boolean }>().deep === true),
+      ),
+    );
 };
+
+async function diff({ client, io, flags }: Session, args: readonly string[]): Promise<void> {
+  const [table, from, to] = args;
+  const query = new URLSearchParams({ ...(from ? { from } : {}), ...(to ? { to } : {}) });
+  const found = await client.get<Record<string, unknown>>(
+    `/v1/tables/${encodeURIComponent(table!)}/diff?${query.toString()}`,
+  );
+  if (flags.output !== "table") return printObject(io.stdout, flags.output, found);
+  const { added, removed, columns, properties, counters, ...versions } = found;
+  printObject(io.stdout, "table", { ...versions, added: sumText(added), removed: sumText(removed) });
+  const changes = Object.entries({ column: columns, property: properties, counter: counters }).flatMap(
+    ([what, items]) => (items as readonly Item[]).map((item) => ({ what, ...item })),
+  );
+  if (changes.length === 0) return;
+  io.stdout.write("\n");
+  printObjects(io.stdout, "table", CHANGES, changes);
+}
+
+function sumText(sum: unknown): string {
+  const { files, bytes, rows } = sum as Readonly<Record<"files" | "bytes" | "rows", number | null>>;
+  return `${files} files, ${bytes} bytes, ${rows ?? "unknown"} rows`;
+}
+
+async function verify({ client, io, flags, say }: Session, table: string, isDeep: boolean): Promise<number> {
+  const found = await client.get<
+    Item & { holds: boolean; checks: Item[]; faults: Item[]; fault_count: number }
+  >(`/v1/tables/${encodeURIComponent(table)}/verify?deep=${String(isDeep)}`);
+  if (flags.output === "table") {
+    printObjects(io.stdout, "table", CHECKS, found.checks);
+    if (found.faults.length > 0) io.stdout.write("\n");
+    if (found.faults.length > 0) printObjects(io.stdout, "table", FAULTS, found.faults);
+  } else printObject(io.stdout, flags.output, found);
+  if (!found.holds) say(`${table}: ${found.fault_count} faults`);
+  return found.holds ? EXIT.done : EXIT.checkFailed;
+}

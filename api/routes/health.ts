@@ -2,23 +2,29 @@
  * Liveness (the process answers) and readiness (log and lake are reachable). Open without a token.
  *
  * A full disk or a table that waits is `degraded` and still 200: queries work, and a balancer that took the process
- * out would give producers a connection error instead of the 507 that says what to do.
+ * out would give producers a connection error instead of the 507 that says what to do. So is a lake that does not
+ * answer where the process has a door: what is accepted waits in the log. One that only reads is not ready then.
  */
 import type { Hono } from "hono";
+import { MuaraError } from "../../core/errors.ts";
 import { toProblem } from "../../core/problem.ts";
 import { META_STREAM } from "../../core/registry.ts";
 import type { ApiEnv, ApiPorts } from "../context.ts";
+
+const LAKE_MS = 2_000;
 
 export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/health/live", (context) => context.json({ status: "live" }));
 
   app.get("/health/ready", async (context) => {
-    const needed = {
-      log: await codeOf(() => ports.log.bounds(META_STREAM, 0)),
-      lake: await codeOf(() => ports.catalog.list()),
-    };
+    const [log, lake] = await Promise.all([
+      codeOf(() => ports.log.bounds(META_STREAM, 0)),
+      codeOf(() => inTime(ports, ports.catalog.list())),
+    ]);
+    const needed = ports.replay ? { log } : { log, lake };
     const checks = {
-      ...needed,
+      log,
+      lake,
       append: await codeOf(async () => {
         const refusal = await ports.log.refusal?.();
         if (refusal) throw refusal;
@@ -29,6 +35,21 @@ export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const status = isWell(checks) ? "ready" : isReady ? "degraded" : "not ready";
     return context.json({ status, checks }, isReady ? 200 : 503);
   });
+}
+
+/** A store on the network may take long to be given up; whoever asks for health does not wait. */
+async function inTime<T>({ clock }: ApiPorts, work: Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const late = clock.sleep(LAKE_MS, done.signal).then((): never => {
+    throw new MuaraError("store.unavailable", "the lake takes too long to answer");
+  });
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    done.abort();
+    work.catch(() => undefined);
+  }
 }
 
 function isWell(checks: Readonly<Record<string, string>>): boolean {

@@ -5,6 +5,7 @@
  * - a write that resolved is durable and visible to every reader at once, whole.
  * - conditional writes have three outcomes. `unknown` (timeout, reset, 5xx) never counts as refused: the bytes may
  *   appear later. Only `done` and `refused` are settled.
+ * - reading and `location` take names that others have written, too (`checkReadPath`).
  * - paths are relative, `/`-separated, of safe segments; anything else is `store.path`.
  */
 export type PutOutcome =
@@ -38,6 +39,13 @@ export interface ObjectStore {
   head(path: string): Promise<(StoredObject & { readonly etag: string }) | undefined>;
   /** Objects below the folder `prefix` (all for ""), in path order. */
   list(prefix: string): Promise<readonly StoredObject[]>;
+  /** Folders directly below `prefix`, in path order; empty ones may be among them. Wrappers may leave it out. */
+  folders?(prefix: string): Promise<readonly string[]>;
+  /**
+   * An address under which anybody may read the object for so long, without credentials. Absent where there is no
+   * server to ask. @param expiresMs 1 s to 7 days
+   */
+  presign?(path: string, expiresMs: number): Promise<string>;
   /** Deletes; deleting what does not exist is no error. */
   delete(path: string): Promise<void>;
 }

@@ -1,17 +1,30 @@
 /**
- * Which partitions a query can see, read from its syntax tree: `WHERE` of a SELECT directly over one table, the parts
- * joined by AND that compare a bare column with ISO dates. Files outside of them are never given to the engine, whose
- * planning costs some 20 µs a file (measured). Whatever is not of exactly this form restricts nothing: the engine
- * applies the whole WHERE to the rows all the same, so this may keep too much and must never keep too little.
+ * Which rows a query can see, read from its syntax tree: `WHERE` of a SELECT directly over one table, the parts joined
+ * by AND that compare a bare column with constants. Files that can have none of them (file-filter.ts) are never given
+ * to the engine, whose planning costs some 20 µs a file (measured), nor copied from S3. Whatever is not of exactly
+ * this form restricts nothing: the engine applies the whole WHERE to the rows all the same, so this may keep too much
+ * and must never keep too little.
  */
 import type { Tree } from "./gate-rules.ts";
 
-/** `column` in lower case; `values` are dates as YYYY-MM-DD. `between` has the lower and the upper end, included. */
+/** `column` in lower case. `between` has the lower and the upper end, included. */
 export interface Restriction {
   readonly column: string;
   readonly operator: "=" | "<" | "<=" | ">" | ">=" | "in" | "between";
-  readonly values: readonly string[];
+  readonly values: readonly Constant[];
 }
+
+/** A constant as written; what it means depends on the column's type. */
+export type Constant =
+  | { readonly kind: "text" | "date" | "timestamp" | "timestamptz"; readonly text: string }
+  | { readonly kind: "integer"; readonly value: number };
+
+const CAST_TYPES: Readonly<Record<string, "date" | "timestamp" | "timestamptz">> = {
+  DATE: "date",
+  TIMESTAMP: "timestamp",
+  "TIMESTAMP WITH TIME ZONE": "timestamptz",
+};
+const INTEGER_TYPES = new Set(["TINYINT", "SMALLINT", "INTEGER", "BIGINT"]);
 
 const OPERATORS: Readonly<Record<string, Restriction["operator"]>> = {
   COMPARE_EQUAL: "=",
@@ -52,18 +65,18 @@ function restrictionOf(expression: Tree): readonly Restriction[] {
   const operator = OPERATORS[String(expression["type"])];
   if (expression["class"] === "COMPARISON" && operator) {
     const { left, right } = expression;
-    return make(columnOf(left), operator, [dateOf(right)])
-      .concat(make(columnOf(right), MIRRORED[operator]!, [dateOf(left)]))
+    return make(columnOf(left), operator, [constantOf(right)])
+      .concat(make(columnOf(right), MIRRORED[operator]!, [constantOf(left)]))
       .slice(0, 1);
   }
   if (expression["type"] === "COMPARE_BETWEEN")
     return make(columnOf(expression["input"]), "between", [
-      dateOf(expression["lower"]),
-      dateOf(expression["upper"]),
+      constantOf(expression["lower"]),
+      constantOf(expression["upper"]),
     ]);
   if (expression["type"] === "COMPARE_IN" && Array.isArray(expression["children"])) {
     const [column, ...items] = expression["children"] as unknown[];
-    return make(columnOf(column), "in", items.map(dateOf));
+    return make(columnOf(column), "in", items.map(constantOf));
   }
   return [];
 }
@@ -71,7 +84,7 @@ function restrictionOf(expression: Tree): readonly Restriction[] {
 function make(
   column: string | undefined,
   operator: Restriction["operator"],
-  values: readonly (string | undefined)[],
+  values: readonly (Constant | undefined)[],
 ): Restriction[] {
   const known = values.filter((value) => value !== undefined);
   if (column === undefined || known.length < values.length || known.length === 0) return [];
@@ -86,61 +99,21 @@ function columnOf(expression: unknown): string | undefined {
   return String(names[0]).toLowerCase();
 }
 
-/** `'2026-01-15'`, `DATE '2026-01-15'`, `'2026-01-15'::DATE`: a real day written in full. */
-function dateOf(expression: unknown): string | undefined {
+/** `'text'`, `5`, `DATE '2026-01-15'`, `'2026-01-15 10:00:00'::TIMESTAMP`. */
+function constantOf(expression: unknown): Constant | undefined {
   const node = asObject(expression);
-  if (node?.["class"] === "CAST")
-    return asObject(node["cast_type"])?.["id"] === "DATE" ? dateOf(node["child"]) : undefined;
-  const value = node?.["class"] === "CONSTANT" ? asObject(node["value"]) : undefined;
-  if (asObject(value?.["type"])?.["id"] !== "VARCHAR") return undefined;
-  const text = value?.["value"];
-  return typeof text === "string" && isDate(text) ? text : undefined;
-}
-
-function isDate(text: string): boolean {
-  if (!/^\d{4}-\d\d-\d\d$/.test(text)) return false;
-  const atMs = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(atMs) && new Date(atMs).toISOString().startsWith(text);
-}
-
-/**
- * Whether a file can have rows that one of the mentions of its table wants.
- * @param mentions restrictions per mention; an empty list wants everything
- * @param dateColumns partition columns of type date, as written in the schema
- */
-export function mayMatch(
-  mentions: readonly (readonly Restriction[])[],
-  dateColumns: readonly string[],
-  partitionValues: Readonly<Record<string, string | null>>,
-): boolean {
-  return mentions.some((restrictions) =>
-    restrictions.every((restriction) => {
-      const column = dateColumns.find((name) => name.toLowerCase() === restriction.column);
-      if (column === undefined) return true;
-      const value = partitionValues[column];
-      if (value == null) return false; // no comparison with NULL is true
-      return isDate(value) ? holds(restriction, value) : true;
-    }),
-  );
-}
-
-function holds({ operator, values }: Restriction, value: string): boolean {
-  const [first, second] = [values[0]!, values[1]];
-  switch (operator) {
-    case "=":
-    case "in":
-      return values.includes(value);
-    case "<":
-      return value < first;
-    case "<=":
-      return value <= first;
-    case ">":
-      return value > first;
-    case ">=":
-      return value >= first;
-    default:
-      return value >= first && value <= second!;
+  if (node?.["class"] === "CAST") {
+    const kind = CAST_TYPES[String(asObject(node["cast_type"])?.["id"])];
+    const inner = kind && node["try_cast"] !== true ? constantOf(node["child"]) : undefined;
+    return kind && inner?.kind === "text" ? { kind, text: inner.text } : undefined;
   }
+  const value = node?.["class"] === "CONSTANT" ? asObject(node["value"]) : undefined;
+  const type = String(asObject(value?.["type"])?.["id"]);
+  const content = value?.["value"];
+  if (type === "VARCHAR" && typeof content === "string") return { kind: "text", text: content };
+  if (INTEGER_TYPES.has(type) && Number.isSafeInteger(content))
+    return { kind: "integer", value: content as number };
+  return undefined;
 }
 
 function asObject(value: unknown): Tree | undefined {

@@ -6,16 +6,19 @@ import path from "node:path";
 import { isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
-import type { TableSnapshot } from "../../core/ports/table-log.ts";
-import type { Catalog, CatalogTable } from "../catalog.ts";
+import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
+import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
+import { storePathOf } from "../table/add-file.ts";
+import { fileFilter } from "./file-filter.ts";
+import type { FileCache } from "./file-cache.ts";
 import { nearestName } from "./functions.ts";
 import type { Judged, TableMention } from "./gate.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
 import { pinSnapshot, type At } from "./time-travel.ts";
-import { mayMatch, type Restriction } from "./restriction.ts";
-import { quoteText, sqlColumns, type PinnedFile, type PinnedTable } from "./view.ts";
+import type { Restriction } from "./restriction.ts";
+import { quoteText, type PinnedTable } from "./view.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
 
@@ -70,10 +73,12 @@ export interface QueryService {
 
 export interface QueryServiceOptions extends PoolOptions {
   readonly catalog: Catalog;
+  /** Local copies of the data files, where the lake is no local folder. */
+  readonly cache?: FileCache | undefined;
 }
 
 export function createQueryService(services: QueryServiceOptions): QueryService {
-  const pool = new ProcessPool({ ...services, lake: services.lake ?? lakeFolder(services.catalog) });
+  const pool = new ProcessPool({ ...services, lake: lakeFolder(services) });
   const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
     new Query(services, pool, request, signal).answer();
   return {
@@ -93,7 +98,11 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
 interface Pinned {
   readonly table: CatalogTable;
   readonly snapshot: TableSnapshot;
-  readonly pinned: PinnedTable;
+  readonly ingestedUntilMs: number | null;
+  readonly names: readonly string[];
+  readonly schema: TableSchema;
+  /** Those that may have rows that the query wants. */
+  readonly files: readonly AddFile[];
 }
 
 class Query {
@@ -172,7 +181,15 @@ class Query {
       return [];
     }
     const pins = await this.#pin(judged.tables);
-    child.send({ order: "run", sql, tables: pins.map((pin) => pin.pinned), format, rows });
+    const paths = await this.#localPaths(pins, child);
+    let next = 0;
+    const tables = pins.map((pin): PinnedTable => {
+      const { names, schema, ingestedUntilMs } = pin;
+      const files = pin.files.map(({ partitionValues }) => ({ path: paths[next++]!, partitionValues }));
+      const { schemaString, partitionColumns } = schema;
+      return { names, schemaString, partitionColumns, files, ingestedUntilMs };
+    });
+    child.send({ order: "run", sql, tables, format, rows });
     return pins;
   }
 
@@ -233,24 +250,34 @@ class Query {
     const pins: Pinned[] = [];
     for (const { table, names, wanted } of byName.values()) {
       const at = await pinSnapshot(catalog, table.name, this.#request.at, byName.size, clock.nowMs());
-      const { schemaString, partitionColumns } = catalog.schema(table, at.snapshot);
-      const dates = sqlColumns(schemaString).filter((column) => column.type === "DATE");
-      const dateColumns = partitionColumns.filter((name) => dates.some((column) => column.name === name));
-      const files: PinnedFile[] = [];
-      for (const file of at.snapshot.files.values())
-        if (mayMatch(wanted, dateColumns, file.partitionValues))
-          files.push({
-            path: localPath(catalog.location(table.name, file.path)),
-            partitionValues: file.partitionValues,
-          });
-      const { snapshot, ingestedUntilMs } = at;
-      pins.push({
-        table,
-        snapshot,
-        pinned: { names, schemaString, partitionColumns, files, ingestedUntilMs },
-      });
+      const schema = catalog.schema(table, at.snapshot);
+      const isWanted = fileFilter(wanted, schema.schemaString, schema.partitionColumns);
+      const files = [...at.snapshot.files.values()].filter(isWanted);
+      pins.push({ table, ...at, names, schema, files });
     }
     return pins;
+  }
+
+  /** Of every file of every pin, in order. Copies stay for as long as the query process lives. */
+  async #localPaths(pins: readonly Pinned[], child: QueryProcess): Promise<readonly string[]> {
+    const { cache, catalog } = this.#services;
+    const files = pins.flatMap((pin) => pin.files.map((file) => ({ table: pin.table.name, file })));
+    if (!cache) return files.map(({ table, file }) => localPath(catalog.location(table, file.path)));
+    const over = new AbortController();
+    const gone = child.gone().then(() => over.abort());
+    const wanted = files.map(({ table, file }) => ({
+      path: storePathOf(table, file.path),
+      bytes: file.size,
+      modifiedMs: file.modificationTime,
+    }));
+    try {
+      const lease = await cache.lease(wanted, over.signal);
+      void gone.then(lease.release);
+      return lease.paths;
+    } catch (error) {
+      if (over.signal.aborted) await child.next(); // throws why it has ended: the deadline, or nobody waits
+      throw error;
+    }
   }
 
   /** What one may not read does not exist: the same answer for both. */
@@ -328,8 +355,9 @@ function completeThrough(pins: readonly Pinned[]): number | null {
   return lowest;
 }
 
-/** @returns undefined where the lake is no local folder */
-function lakeFolder(catalog: Catalog): string | undefined {
+/** @returns undefined where the lake is no local folder and has no copies in one */
+function lakeFolder({ lake, cache, catalog }: QueryServiceOptions): string | undefined {
+  if (lake ?? cache) return lake ?? cache?.folder;
   const location = catalog.location("x");
   return isUrl(location) ? undefined : path.dirname(location);
 }

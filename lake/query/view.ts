@@ -72,19 +72,27 @@ function sqlType(type: DeltaType): string {
  */
 export function viewStatements(table: PinnedTable, index = 0): readonly string[] {
   const columns = sqlColumns(table.schemaString);
-  const stored = columns.filter((column) => !table.partitionColumns.includes(column.name));
-  const parts = stored.map((column) => {
-    const definition = `{name: ${quoteText(column.name)}, type: ${quoteText(column.type)}, default_value: NULL}`;
-    return `${quoteText(column.name)}: ${definition}`;
-  });
   const groups = groupByPartition(table);
   const variables = groups.map(
     ([, paths], group) => `SET VARIABLE muara_files_${index}_${group} = ${listOfTexts(paths)}`,
   );
-  if (groups.length > 0) variables.push(`SET VARIABLE muara_schema_${index} = MAP {${parts.join(", ")}}`);
+  if (groups.length > 0)
+    variables.push(
+      `SET VARIABLE muara_schema_${index} = ${readSchema(table.schemaString, table.partitionColumns)}`,
+    );
   const body = viewBody(table, columns, groups, index);
   const distinct = new Map(table.names.map((name) => [name.toLowerCase(), name]));
   return [...variables, ...[...distinct.values()].map((name) => `CREATE VIEW ${quoteName(name)} AS ${body}`)];
+}
+
+/** The `schema` of `read_parquet`: the columns that are stored in the files, with their types. */
+export function readSchema(schemaString: string, partitionColumns: readonly string[]): string {
+  const stored = sqlColumns(schemaString).filter((column) => !partitionColumns.includes(column.name));
+  const parts = stored.map(({ name, type }) => {
+    const definition = `{name: ${quoteText(name)}, type: ${quoteText(type)}, default_value: NULL}`;
+    return `${quoteText(name)}: ${definition}`;
+  });
+  return `MAP {${parts.join(", ")}}`;
 }
 
 type Columns = ReturnType<typeof sqlColumns>;
@@ -102,8 +110,7 @@ function viewBody(table: PinnedTable, columns: Columns, groups: readonly Group[]
   const branches = groups.map(([values], group) => {
     const list = columns.map((column) =>
       table.partitionColumns.includes(column.name)
-        ? `CAST(${values[column.name] == null ? "NULL" : quoteText(values[column.name]!)} AS ${column.type})` +
-          ` AS ${quoteName(column.name)}`
+        ? `CAST(${quotePartition(values[column.name])} AS ${column.type}) AS ${quoteName(column.name)}`
         : quoteName(column.name),
     );
     const files = `getvariable('muara_files_${index}_${group}')`;
@@ -111,6 +118,11 @@ function viewBody(table: PinnedTable, columns: Columns, groups: readonly Group[]
     return `SELECT ${list.join(", ")} FROM read_parquet(${files}, schema = ${schema})${until}`;
   });
   return branches.join(" UNION ALL ");
+}
+
+/** The empty text stands for NULL, of whatever type (Delta's protocol, "Partition Value Serialization"). */
+function quotePartition(value: string | null | undefined): string {
+  return value == null || value === "" ? "NULL" : quoteText(value);
 }
 
 const SEPARATOR = "\u001F";

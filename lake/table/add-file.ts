@@ -6,7 +6,7 @@
  */
 import { MuaraError } from "../../core/errors.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
-import { checkStorePath, joinStorePath } from "../../core/store-path.ts";
+import { checkReadPath, checkStorePath, joinStorePath } from "../../core/store-path.ts";
 
 const PARTITION_VALUE = /^[A-Za-z0-9_.-]{1,120}$/;
 const HIVE_NULL = "__HIVE_DEFAULT_PARTITION__";
@@ -81,7 +81,7 @@ export function storePathOf(tablePath: string, path: string): string {
   } catch (cause) {
     throw new MuaraError("store.path", "a data file's path is not a URI", { details: { path }, cause });
   }
-  return checkStorePath(joinStorePath(tablePath, decoded));
+  return checkReadPath(joinStorePath(tablePath, decoded));
 }
 
 export function formatStatistics(statistics: FileStatistics): string {

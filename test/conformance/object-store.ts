@@ -28,6 +28,15 @@ function pattern(length: number): Uint8Array {
   return bytes;
 }
 
+/** Names as Spark writes them: they may be read and never written. */
+const FOREIGN_PATHS = [
+  "t/city=S\u00e3o Paulo/part-1.parquet",
+  "t/p=a b,c@d(e)/x",
+  "t/\u65e5=1/x",
+  "a b",
+  "\u00e4",
+];
+
 const UNSAFE_PATHS = [
   "",
   "/",
@@ -41,12 +50,12 @@ const UNSAFE_PATHS = [
   "a/.hidden",
   ".store/x",
   "a\\b",
-  "a b",
   "a\0b",
   "a?b",
   "a#b",
-  "ä",
   "a:b",
+  "a/ b",
+  "a/x]",
   "a/*",
   "x".repeat(300),
   "ab/".repeat(400) + "c",
@@ -223,6 +232,32 @@ export const objectStoreCases: readonly ObjectStoreCase[] = [
     },
   ],
   [
+    "folders are those directly below, once each, in path order",
+    async ({ open }) => {
+      const store = await open();
+      assert.deepEqual(await store.folders!(""), []);
+      for (const path of ["b/x", "b/y", "a.b/c/d/e", "a/1", "ab/f/g", "top"])
+        await store.put(path, bytesOf(path));
+      assert.deepEqual(await store.folders!(""), ["a", "a.b", "ab", "b"]);
+      assert.deepEqual(await store.folders!("a.b"), ["a.b/c"]);
+      assert.deepEqual(await store.folders!("a.b/c/d"), []);
+      assert.deepEqual(await store.folders!("nowhere"), []);
+    },
+  ],
+  [
+    "a listing of more objects than an answer holds is whole",
+    async ({ open }) => {
+      const store = await open();
+      const paths = Array.from({ length: 1_060 }, (_, i) => `many/${String(i).padStart(5, "0")}`);
+      for (let from = 0; from < paths.length; from += 53)
+        await Promise.all(paths.slice(from, from + 53).map((path) => store.put(path, new Uint8Array(0))));
+      assert.deepEqual(
+        (await store.list("many")).map((one) => one.path),
+        paths,
+      );
+    },
+  ],
+  [
     "deleting works once, and what is absent may be deleted",
     async ({ open }) => {
       const store = await open();
@@ -263,6 +298,25 @@ export const objectStoreCases: readonly ObjectStoreCase[] = [
         }
       }
       assert.deepEqual(await store.list(""), []);
+    },
+  ],
+  [
+    "foreign names are read and never written",
+    async ({ open }) => {
+      const store = await open();
+      for (const path of FOREIGN_PATHS) {
+        assert.equal(await store.get(path), undefined);
+        assert.equal(await store.getRange(path, 0, 1), undefined);
+        assert.equal(await store.head(path), undefined);
+        assert.ok(store.location(path).endsWith(path));
+        for (const call of [
+          async () => store.put(path, bytesOf("x")),
+          async () => store.putIfAbsent(path, bytesOf("x")),
+          async () => store.putIfMatch(path, bytesOf("x"), "e"),
+          async () => store.delete(path),
+        ])
+          await assert.rejects(call, (error) => hasCode(error, "store.path"));
+      }
     },
   ],
   [

@@ -4,6 +4,7 @@
  * stored. A refused connection is no such case: nothing was sent.
  */
 import type { ChildProcess } from "node:child_process";
+import { join } from "node:path";
 import { type MuaraProcess, spawnMuara } from "../services/muara.ts";
 
 const RETRY_MS = 10;
@@ -29,6 +30,8 @@ export interface HostCounts {
 
 export class Host {
   readonly folder: string;
+  /** Where its tables are files, on whatever way they get there. */
+  readonly lake: string;
   readonly counts: HostCounts = { starts: 0, kills: 0, unanswered: 0, refused: 0, failures: [] };
   /** Called for each process that became ready. */
   onReady: (muara: MuaraProcess) => void = () => undefined;
@@ -40,8 +43,9 @@ export class Host {
   readonly #told = new Set<ChildProcess>();
   #surprise: string | undefined;
 
-  constructor(folder: string, environment: Record<string, string> = {}) {
+  constructor(folder: string, environment: Record<string, string> = {}, lake = join(folder, "lake")) {
     this.folder = folder;
+    this.lake = lake;
     this.#environment = environment;
   }
 

@@ -1,12 +1,14 @@
 /**
- * `npm run proof:kill-cycles -- [--cycles 1000] [--seed N]`: a Muara under continuous load is killed with SIGKILL at
- * random moments: before it is ready, as soon as it is, under load, while it stops cleanly. Every 50 cycles and at
- * the end all that was acknowledged is in the lake once, nothing else is, and the books balance. Short commits, small
- * segments and frequent table checkpoints, so that a random moment often falls into one.
+ * `npm run proof:kill-cycles -- [--cycles 1000] [--seed N] [--s3]`: a Muara under continuous load is killed with
+ * SIGKILL at random moments: before it is ready, as soon as it is, under load, while it stops cleanly. Every 50
+ * cycles and at the end all that was acknowledged is in the lake once, nothing else is, and the books balance. Short
+ * commits, small segments and frequent table checkpoints, so that a random moment often falls into one. With `--s3`
+ * the lake lies on an S3 server, whose objects are files again for those who audit them.
  */
 import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { temporaryFolder } from "../services/muara.ts";
+import { type S3Server, startS3 } from "../services/versitygw.ts";
 import { Host, sleep } from "./host.ts";
 import { type Checked, declareType, KillLoad, TYPE } from "./kill-load.ts";
 import { versionsOf } from "./table-folder.ts";
@@ -32,6 +34,8 @@ export interface KillCyclesOptions {
   readonly seed: number;
   readonly cyclesPerFolder?: number;
   readonly checkEvery?: number;
+  /** Where the lake lies, instead of in a directory. */
+  readonly server?: S3Server;
   readonly tell?: (line: string) => void;
 }
 
@@ -96,7 +100,7 @@ async function runFolder(
   result: KillCyclesResult,
 ): Promise<void> {
   const folder = await temporaryFolder("kill-cycles");
-  const host = new Host(folder.path, ENVIRONMENT);
+  const host = await hostOf(folder.path, options.server);
   result.folders++;
   try {
     await runCycles(host, count, random, options, result);
@@ -104,6 +108,14 @@ async function runFolder(
     await host.kill();
   }
   await folder.remove(); // after a failure it stays, to be looked at
+}
+
+async function hostOf(folder: string, server: S3Server | undefined): Promise<Host> {
+  if (!server) return new Host(folder, ENVIRONMENT);
+  const lake = await server.freshAddress("lake");
+  const { accessKeyId, secretAccessKey } = server.credentials;
+  const keys = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  return new Host(folder, { ...ENVIRONMENT, ...keys, MUARA_LAKE: lake }, server.folderOf(lake));
 }
 
 async function runCycles(
@@ -183,9 +195,9 @@ class Killer {
 
   /** Commits follow each other; the next one is under way when one has appeared. */
   async #whileLanding(): Promise<void> {
-    const before = await versionsOf(this.#host.folder, TYPE);
+    const before = await versionsOf(this.#host.folder, TYPE, this.#host.lake);
     const endMs = performance.now() + LANDING_MS;
-    while ((await versionsOf(this.#host.folder, TYPE)) === before) {
+    while ((await versionsOf(this.#host.folder, TYPE, this.#host.lake)) === before) {
       if (performance.now() > endMs) throw new Error(`nothing landed within ${LANDING_MS} ms`);
       await sleep(5);
     }
@@ -226,16 +238,23 @@ function spread(values: readonly number[]): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { cycles: { type: "string", default: "1000" }, seed: { type: "string" } },
+    options: {
+      cycles: { type: "string", default: "1000" },
+      seed: { type: "string" },
+      s3: { type: "boolean", default: false },
+    },
   });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
+  const server = values.s3 ? await startS3() : undefined;
   const startedMs = performance.now();
   const { readyMs, firstAcknowledgementMs, ...sums } = await runKillCycles({
     cycles: Number(values.cycles),
     seed,
     tell: (line) => console.log(line),
+    ...(server ? { server } : {}),
   });
+  await server?.stop();
   console.log(JSON.stringify(sums, null, 2));
   console.log(`start to ready, ms: ${spread(readyMs)}`);
   console.log(`start to first acknowledgement, ms: ${spread(firstAcknowledgementMs)}`);

@@ -109,7 +109,7 @@ export class KillLoad {
     const wanted = events === 0 ? [0, 0, NaN, NaN, 0, 0] : [events, events, 0, events - 1, events, 0];
     equal(row!.map(asNumber).join(), wanted.join(), "rows, numbers, first, last, ids, wrong fields");
     await this.#compareCopies(muara, books.duplicates);
-    const audited = await auditTableFolder(this.#host.folder, TYPE);
+    const audited = await auditTableFolder(this.#host.folder, TYPE, this.#host.lake);
     equal(audited.rows, events, "rows by the files of the last version");
     const storedUnanswered = books.accepted - acknowledgements;
     return {

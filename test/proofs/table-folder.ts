@@ -26,22 +26,26 @@ interface Action {
   readonly txn?: { readonly appId: string; readonly version: number };
 }
 
-/** How many versions the table has. */
-export async function versionsOf(data: string, table: string): Promise<number> {
-  const names = await readdir(join(data, "lake", table, "_delta_log")).catch(() => []);
+/** How many versions the table has. @param lake its folder, where that is not the usual one */
+export async function versionsOf(data: string, table: string, lake = join(data, "lake")): Promise<number> {
+  const names = await readdir(join(lake, table, "_delta_log")).catch(() => []);
   return names.filter((name) => COMMIT.test(name)).length;
 }
 
 /** Absolute paths of the newest version's data files. @throws as the audit does */
 export async function liveFiles(data: string, table: string): Promise<string[]> {
-  const { live } = await readCommits(data, table);
+  const { live } = await readCommits(join(data, "lake"), table);
   return [...live.keys()].map((path) => join(data, "lake", table, path));
 }
 
 /** @throws Error naming the first thing that is wrong */
-export async function auditTableFolder(data: string, table: string): Promise<FolderAudit> {
-  const folder = join(data, "lake", table);
-  const { versions, live, named } = await readCommits(data, table);
+export async function auditTableFolder(
+  data: string,
+  table: string,
+  lake = join(data, "lake"),
+): Promise<FolderAudit> {
+  const folder = join(lake, table);
+  const { versions, live, named } = await readCommits(lake, table);
   const present = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && entry.name.endsWith(".parquet"))
     .map((entry) => join(entry.parentPath, entry.name))
@@ -59,8 +63,7 @@ interface Commits {
   readonly named: ReadonlySet<string>;
 }
 
-async function readCommits(data: string, table: string): Promise<Commits> {
-  const lake = join(data, "lake");
+async function readCommits(lake: string, table: string): Promise<Commits> {
   const folder = join(lake, table);
   const log = join(folder, "_delta_log");
   const names = (await readdir(log)).filter((name) => COMMIT.test(name)).sort();

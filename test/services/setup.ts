@@ -7,6 +7,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
 import { pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
+import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
 import { hasVersitygw, installVersitygw } from "./versitygw.ts";
 
 interface Need {
@@ -61,6 +62,14 @@ const NEEDS: readonly Need[] = [
     packages: ["maven"],
     build: installDelta,
     builder: ["mvn", "--version"],
+  },
+  {
+    what: "toxiproxy, built by Go",
+    for: "networks that fail: resets, lost answers, slowness between Muara and S3",
+    isThere: hasToxiproxy,
+    packages: ["golang-go"],
+    build: installToxiproxy,
+    builder: ["go", "version"],
   },
 ];
 

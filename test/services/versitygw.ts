@@ -6,14 +6,13 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { AwsClient } from "aws4fetch";
 import { parseS3Address, type S3Credentials } from "../../adapters/s3/address.ts";
-import { createS3ObjectStore } from "../../adapters/s3/object-store.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
+import { createS3ObjectStore, type S3ObjectStore } from "../../adapters/s3/object-store.ts";
+import { freePort } from "./free-port.ts";
 
 /** Older ones race: of several conditional writes of one name more than one may win. */
 const MODULE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
@@ -29,7 +28,9 @@ export interface S3Server {
   readonly credentials: S3Credentials;
   /** An address that nobody used before, as a configuration has it. */
   freshAddress(prefix?: string): Promise<string>;
-  store(address: string): ObjectStore;
+  store(address: string, partBytes?: number): S3ObjectStore;
+  /** The folder in which the objects below an address are files. @throws where the server is not ours */
+  folderOf(address: string): string;
   stop(): Promise<void>;
 }
 
@@ -52,7 +53,7 @@ export async function startS3(): Promise<S3Server> {
   const url = new URL(named);
   const [accessKeyId, secretAccessKey] = [url.username, url.password].map(decodeURIComponent);
   const credentials = { accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! };
-  return serverAt(url.origin, credentials, async () => undefined);
+  return serverAt(url.origin, credentials, undefined, async () => undefined);
 }
 
 async function startVersitygw(): Promise<S3Server> {
@@ -75,7 +76,8 @@ async function startVersitygw(): Promise<S3Server> {
     child.stderr?.on("data", (chunk: Buffer) => (errors += chunk.toString()));
     await writeFile(join(folder, "pid"), String(child.pid));
     const url = `http://127.0.0.1:${port}`;
-    if (await answers(url, child)) return serverAt(url, credentials, () => end(child, folder));
+    if (await answers(url, child))
+      return serverAt(url, credentials, join(folder, "data"), () => end(child, folder));
     if (start === STARTS_MAX) throw new Error(`versitygw does not answer on ${url}:\n${errors}`);
   }
 }
@@ -102,8 +104,18 @@ async function end(child: ChildProcess, folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-function serverAt(url: string, credentials: S3Credentials, stop: () => Promise<void>): S3Server {
+function serverAt(
+  url: string,
+  credentials: S3Credentials,
+  data: string | undefined,
+  stop: () => Promise<void>,
+): S3Server {
   return {
+    folderOf: (address) => {
+      if (data === undefined) throw new Error("MUARA_TEST_S3 names a server whose files are elsewhere");
+      const place = parseS3Address(address).base.slice(url.length + 1);
+      return join(data, place, parseS3Address(address).prefix);
+    },
     url,
     credentials,
     stop,
@@ -114,17 +126,11 @@ function serverAt(url: string, credentials: S3Credentials, stop: () => Promise<v
       if (response.status !== 200) throw new Error(`S3 refuses: ${response.status} ${await response.text()}`);
       return `s3://${name}${prefix === "" ? "" : `/${prefix}`}?endpoint=${encodeURIComponent(url)}`;
     },
-    store: (address) => createS3ObjectStore({ address: parseS3Address(address), credentials }),
+    store: (address, partBytes) =>
+      createS3ObjectStore({
+        address: parseS3Address(address),
+        credentials,
+        ...(partBytes === undefined ? {} : { partBytes }),
+      }),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

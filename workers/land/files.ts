@@ -18,6 +18,7 @@ import { hasReplayNote } from "../../core/replay.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
+import { checksumTags } from "../../lake/checksum.ts";
 import type { EventEncoder } from "../../lake/parquet/event-encoder.ts";
 import { sidePath, writeSideFile, type SideRow } from "../../lake/side-file.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
@@ -58,6 +59,7 @@ export async function writeDataFiles(
       partitionValues: { [INGEST_DATE]: date },
       bytes: encoded.bytes.length,
       modifiedMs: ports.clock.nowMs(),
+      tags: checksumTags(encoded.bytes),
     });
     files.push({ ...file, stats: encoded.stats });
   }

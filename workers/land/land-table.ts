@@ -16,9 +16,10 @@ import type {
   TableSnapshot,
   Verdict,
 } from "../../core/ports/table-log.ts";
+import { evolveTable } from "../../lake/evolve-table.ts";
 import { newSecret, secretOf } from "../../lake/id-key.ts";
 import { storePathOf } from "../../lake/table/add-file.ts";
-import { ensureTable, missingColumns } from "../../lake/tables.ts";
+import { ensureTable } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
@@ -63,15 +64,8 @@ export class LandTable {
   ): Promise<LandTable> {
     const log = ports.openTable(type.name);
     const { columns } = planColumns(type);
-    const snapshot = await ensureTable(log, type.name, columns, newSecret(ports.randomness), ports);
-    const missing = missingColumns(snapshot, columns);
-    if (missing.length > 0) {
-      throw new MuaraError(
-        "table.unsupported",
-        `${type.name}: the table's schema does not have ${missing.join(", ")} as the event type declares it.`,
-        { details: { table: type.name, columns: missing } },
-      );
-    }
+    const found = await ensureTable(log, type.name, columns, newSecret(ports.randomness), ports);
+    const snapshot = await evolveTable(ports, type.name, log, found, columns);
     const { state, lineage } = await readState(ports, log, stream, snapshot);
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
     try {

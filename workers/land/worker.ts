@@ -47,7 +47,7 @@ export interface LandStatus {
 }
 
 interface Entry {
-  readonly type: EventType;
+  type: EventType;
   landing: TableLanding | undefined;
   readonly turn: Turn;
   state: LandStatus["state"];
@@ -207,7 +207,10 @@ class RoundWorker implements LandWorker {
     if (this.#seenChanges === registry.changeCount) return;
     this.#seenChanges = registry.changeCount;
     for (const { value } of registry.list<EventType>("event-type")) {
-      if (!value || this.#entries.has(value.name)) continue;
+      if (!value) continue;
+      const known = this.#entries.get(value.name);
+      if (known) this.#adoptChange(known, value);
+      if (known) continue;
       this.#entries.set(value.name, {
         type: value,
         landing: undefined,
@@ -219,6 +222,15 @@ class RoundWorker implements LandWorker {
         retryAtMs: -Infinity,
       });
     }
+  }
+
+  /** A type that was declared anew may need other columns: its table is opened anew, which gives it these. */
+  #adoptChange(entry: Entry, type: EventType): void {
+    if (JSON.stringify(entry.type) === JSON.stringify(type)) return;
+    discard(entry);
+    entry.type = type;
+    entry.retryAtMs = -Infinity;
+    Object.assign(entry, { state: "landing", problem: undefined, code: undefined, failures: 0 });
   }
 
   async #land(entry: Entry, roundMs: number, signal: AbortSignal): Promise<boolean> {

@@ -10,7 +10,7 @@ import { afterEach, describe, it } from "vitest";
 import { createFileObjectStore } from "../../../adapters/file/object-store.ts";
 import { withPathLock } from "../../../adapters/file/path-lock.ts";
 import { hasCode } from "../../../core/errors.ts";
-import { probeAtomicity } from "../../../lake/table/probe-atomicity.ts";
+import { probeAtomicity } from "../../../core/probe-atomicity.ts";
 import { systemRandomness } from "../../../core/clock.ts";
 import { objectStoreCases } from "../../conformance/object-store.ts";
 
@@ -252,7 +252,7 @@ describe("the directory", () => {
 
   it("passes the start-up race probe and leaves nothing of it", async () => {
     const store = createFileObjectStore({ root: await freshFolder() });
-    assert.equal(await probeAtomicity(store, "probe", systemRandomness), true);
+    assert.equal(await probeAtomicity(store, "probe", systemRandomness), "atomic");
     assert.deepEqual(await store.list(""), []);
   });
 });

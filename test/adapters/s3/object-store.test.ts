@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AwsClient } from "aws4fetch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseS3Address, s3Credentials } from "../../../adapters/s3/address.ts";
 import { hasCode } from "../../../core/errors.ts";
@@ -25,6 +26,23 @@ describe("object store on S3", () => {
       ["x/y"],
     );
     assert.match(store.location("x/y"), /^s3:\/\/muara-[0-9a-f-]+\/x\/y$/);
+  });
+
+  it("reads and signs what others have named in their own way", async () => {
+    const address = await server.freshAddress("a/folder");
+    const store = server.store(address);
+    const client = new AwsClient({ ...server.credentials, service: "s3", region: "us-east-1" });
+    const { base, prefix } = parseS3Address(address);
+    const body = new TextEncoder().encode("rows");
+    for (const path of ["t/city=S\u00e3o Paulo/x", "t/p=a, b@c(d)!/x", "t/\u65e5=1+2~3&4;5$/x"]) {
+      const key = `${prefix}/${path}`.split("/").map(encodeURIComponent).join("/");
+      const put = await client.fetch(`${base}/${key}`, { method: "PUT", body });
+      assert.equal(put.status, 200, await put.text());
+      assert.deepEqual(await store.get(path), body);
+      assert.deepEqual(await store.getRange(path, 1, 2), body.subarray(1, 3));
+      assert.equal((await store.head(path))!.bytes, 4);
+      assert.equal(await (await fetch(await store.presign(path, 60_000))).text(), "rows");
+    }
   });
 
   it("what is not allowed, or not there, is store.unavailable and never absence", async () => {

@@ -1,6 +1,6 @@
 /** The commands against the whole program: what they print, where, and with which exit code. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -218,6 +218,44 @@ describe("trace, books, dead-letters, table", () => {
       2,
     );
     expect((await muara(["table", "show", "nothing"])).code).toBe(3);
+  });
+
+  test("compare versions of a table", async () => {
+    const first = JSON.parse((await muara(["table", "diff", TYPE, "0", "1", "-o", "json"])).out) as {
+      added: { files: number; rows: number };
+    }[];
+    expect(first[0]).toMatchObject({ table: TYPE, from: 0, to: 1, removed: { files: 0 } });
+    expect(first[0]!.added.rows).toBeGreaterThan(0);
+    expect((await muara(["table", "diff", TYPE])).out).toMatch(/^added +\d+ files, \d+ bytes, \d+ rows/m);
+    expect((await muara(["table", "diff", TYPE, "0", "1"])).out).toMatch(/^counter +muara:land +/m);
+    expect((await muara(["table", "diff", TYPE, "0", "99999"])).code).toBe(3);
+    expect((await muara(["table", "diff", TYPE, "x"])).code).toBe(1);
+    expect((await muara(["table", "diff", "nothing"])).code).toBe(3);
+  });
+
+  test("verify a table, and find what is wrong with it", async () => {
+    const sound = await muara(["table", "verify", TYPE, "--deep"]);
+    expect([sound.code, sound.out]).toEqual([0, expect.stringMatching(/^content +holds +every checksum/m)]);
+    const lake = path.join(stack.data, "lake", TYPE);
+    const files = await readdir(lake, { recursive: true });
+    const file = path.join(
+      lake,
+      files.find((name) => name.endsWith(".parquet") && name.includes("ingest_date"))!,
+    );
+    const bytes = await readFile(file);
+    try {
+      await writeFile(file, Buffer.concat([bytes, Buffer.from("x")]));
+      const broken = await muara(["table", "verify", TYPE, "-o", "json"]);
+      expect(broken.code).toBe(6);
+      expect((JSON.parse(broken.out) as unknown[])[0]).toMatchObject({
+        holds: false,
+        fault_count: 1,
+        faults: [{ check: "files" }],
+      });
+    } finally {
+      await writeFile(file, bytes);
+    }
+    expect((await muara(["table", "verify", "nothing"])).code).toBe(3);
   });
 });
 

@@ -6,10 +6,12 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { judge } from "../../../lake/query/gate.ts";
-import { mayMatch } from "../../../lake/query/restriction.ts";
+import { fileFilter } from "../../../lake/query/file-filter.ts";
 import { openEngine, serializeSql } from "../../../lake/query/session.ts";
+import { schemaOf } from "./tiny-lake.ts";
 
 const DAYS = ["2025-12-31", "2026-01-01", "2026-01-02", "2026-01-03", "2026-02-28", null];
+const SCHEMA = schemaOf({ ingest_date: "date", n: "integer", other: "date" });
 
 let engine: DuckDBConnection;
 
@@ -28,7 +30,8 @@ async function daysOf(sql: string): Promise<readonly (string | null)[]> {
   const judged = judge(await serializeSql(engine, sql));
   if (judged.kind !== "query") throw new Error(`${sql}: ${judged.kind}`);
   const { wanted } = judged.tables.find((table) => table.name.toLowerCase() === "orders")!;
-  return DAYS.filter((day) => mayMatch(wanted, ["ingest_date"], { ingest_date: day }));
+  const isWanted = fileFilter(wanted, SCHEMA, ["ingest_date"]);
+  return DAYS.filter((day) => isWanted({ partitionValues: { ingest_date: day } }));
 }
 
 async function rowsOf(sql: string, days: readonly (string | null)[]): Promise<string> {
