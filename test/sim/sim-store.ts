@@ -4,7 +4,7 @@
  * what was parsed once is known again. It follows the same conformance suite (sim-parts.test.ts).
  */
 import { MuaraError } from "../../core/errors.ts";
-import { checkStorePath, checkStorePrefix } from "../../core/store-path.ts";
+import { checkReadPath, checkStorePath, checkStorePrefix } from "../../core/store-path.ts";
 import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 
 export type StoreOperation =
@@ -51,6 +51,10 @@ function check(path: string): void {
   checkStorePath(path);
   if (good.size >= KNOWN_MAX) good.clear();
   good.add(path);
+}
+
+function checkRead(path: string): void {
+  if (!good.has(path)) checkReadPath(path);
 }
 
 export class SimStore implements ObjectStore {
@@ -111,18 +115,18 @@ export class SimStore implements ObjectStore {
   }
 
   async get(path: string): Promise<Uint8Array | undefined> {
-    check(path);
+    checkRead(path);
     const bytes = this.#sure("get", path, () => this.#entries.get(path)?.bytes);
     return this.#options.isCopying ? bytes?.slice() : bytes;
   }
 
   async getRange(path: string, at: number, length: number): Promise<Uint8Array | undefined> {
-    check(path);
+    checkRead(path);
     return this.#sure("getRange", path, () => this.#entries.get(path)?.bytes.slice(at, at + length));
   }
 
   async head(path: string): Promise<(StoredObject & { readonly etag: string }) | undefined> {
-    check(path);
+    checkRead(path);
     return this.#sure("head", path, () => {
       const entry = this.#entries.get(path);
       return entry && { ...described(path, entry), etag: entry.etag };
@@ -138,6 +142,14 @@ export class SimStore implements ObjectStore {
         if (path.startsWith(folder)) below.push(described(path, entry));
       return below.sort((a, b) => (a.path < b.path ? -1 : 1));
     });
+  }
+
+  async folders(prefix: string): Promise<readonly string[]> {
+    const below = await this.list(prefix);
+    const start = prefix === "" ? 0 : prefix.length + 1;
+    const ends = below.map(({ path }) => path.indexOf("/", start));
+    const folders = below.flatMap(({ path }, i) => (ends[i]! < 0 ? [] : [path.slice(0, ends[i])]));
+    return [...new Set(folders)].sort();
   }
 
   async delete(path: string): Promise<void> {
