@@ -198,14 +198,18 @@ describe("variants that agree while wrong", () => {
       columns: ["integer", "double"],
       aggregates: everything,
     };
-    const times = [0n, 10_001n, 20_002n, 30_003n, 5000n, 15_001n]; // the last two join the first three
+    // the last two join the first three; the last one joins the first two, with nothing to spare
+    const histories = [
+      [0n, 10_001n, 20_002n, 30_003n, 5000n, 15_001n],
+      [0n, 20_000n, 30_001n, 10_000n],
+    ];
     const orders = (items: readonly bigint[]): bigint[][] =>
       items.length < 2
         ? [[...items]]
         : items.flatMap((one) =>
             orders(items.filter((other) => other !== one)).map((rest) => [one, ...rest]),
           );
-    for (const order of orders(times)) {
+    for (const order of histories.flatMap(orders)) {
       compare(
         options,
         order.map((timeUs) => [row("k", timeUs, [timeUs, Number(timeUs) * 0.1])]),
@@ -315,6 +319,14 @@ describe("tables", () => {
   });
 });
 
+/** The positive double so many places further. */
+function moved(value: number, places: number): number {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, value);
+  view.setBigInt64(0, view.getBigInt64(0) + BigInt(places));
+  return view.getFloat64(0);
+}
+
 describe("estimates", () => {
   const options: PaneOptions = {
     window: { kind: "hopping", sizeMinutes: 120, hopMinutes: 60 },
@@ -354,6 +366,19 @@ describe("estimates", () => {
         expect(found).toBe(middleModel(binModel(exact)));
       });
     }
+  });
+
+  test("a number on the bound of two bins is in the upper one, its neighbour in the lower one", () => {
+    const rows: PaneRow[] = [];
+    for (let bin = 1; bin < 35; bin++) {
+      for (const octave of [-1000, -1, 0, 1, 900]) {
+        let last = moved(2 ** (bin / 35) * 2 ** octave, -8);
+        while (binModel(moved(last, 1)) === binModel(last)) last = moved(last, 1);
+        for (const value of [last, moved(last, 1), moved(last, 2)])
+          rows.push(row(`${rows.length}`, START_US, [0n, value]));
+      }
+    }
+    expect(compare(options, [rows], [])).toBe(rows.length * 2);
   });
 
   test("do not depend on the process: another seed of the hash tables, the same bytes", () => {
