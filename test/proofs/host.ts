@@ -53,6 +53,11 @@ export class Host {
     return this.#running;
   }
 
+  /** @throws when a process has ended without having been told to */
+  assertNoSurprise(): void {
+    if (this.#surprise !== undefined) throw new Error(this.#surprise);
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -115,7 +120,7 @@ export class Host {
   /** Sends until there is an answer. @throws when the process ended without having been told to */
   async post(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<Settled> {
     for (let unanswered = 0; ;) {
-      if (this.#surprise !== undefined) throw new Error(this.#surprise);
+      this.assertNoSurprise();
       const muara = this.#running ?? (await new Promise<MuaraProcess>((found) => this.#waiting.push(found)));
       try {
         const response = await muara.fetch(path, { method: "POST", body });

@@ -198,6 +198,7 @@ class Killer {
     const before = await versionsOf(this.#host.folder, TYPE, this.#host.lake);
     const endMs = performance.now() + LANDING_MS;
     while ((await versionsOf(this.#host.folder, TYPE, this.#host.lake)) === before) {
+      this.#host.assertNoSurprise();
       if (performance.now() > endMs) throw new Error(`nothing landed within ${LANDING_MS} ms`);
       await sleep(5);
     }
