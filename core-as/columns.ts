@@ -55,10 +55,12 @@ import {
   FRAME,
   NODE,
   adopt,
+  checkOf,
   childOf,
   columnKind,
   columnsOf,
   describeNode,
+  firstField,
   firstLeafOf,
   framesOf,
   leafCountOf,
@@ -67,10 +69,10 @@ import {
   rootNode,
   setColumns,
   setElement,
+  setQuick,
   setReadsNumbers,
 } from "./plan";
 import { hashKey } from "./keys";
-import { beginQuickRow, leaveQuickRow, paveWay } from "./quick";
 import { beginWide, wideBlock, wideTop } from "./wide";
 
 // Why a record has no row.
@@ -104,7 +106,8 @@ const EXTRA: u32 = 1;
 let columns: usize = 0;
 let leaves: usize = 0;
 let frames: usize = 0;
-let row: usize = 0;
+/** The row that is filled. */
+export let row: usize = 0;
 let repetition: u8 = 0;
 export let isRejected: bool = false;
 /** What a key that no column is for leads to. */
@@ -264,6 +267,12 @@ export function beginColumns(plan: usize, count: u32): bool {
   return true;
 }
 
+/** Makes the short way (quick.ts) to a leaf ready: its arrays lie where they will be filled. */
+function paveWay(node: usize, leaf: usize): void {
+  const isShort = firstField(node) == 0 && checkOf(node) == 0 && maxRepetition(leaf) == 0;
+  setQuick(node, isShort ? columnKind(node) : 0, leaf, slotsOf(leaf), definitionsOf(leaf));
+}
+
 /** @param isDone whether all rows count; where not, none of them does */
 export function endColumns(isDone: bool): void {
   if (columns == 0) return;
@@ -283,7 +292,6 @@ export function beginColumnRow(): void {
   if (columns == 0) return;
   repetition = 0;
   isRejected = false;
-  beginQuickRow(row);
   beginExtra();
   for (let i: u32 = 0; i < load<u32>(columns, REPEATED_COUNT); i++) {
     const leaf = repeatedAt(i);
@@ -315,7 +323,6 @@ function hasGrownSince(leaf: usize): bool {
 export function reject(code: u8, at: usize): void {
   if (isRejected) return;
   isRejected = true;
-  leaveQuickRow();
   store<u8>(definitionsOf(leafAt(REJECTIONS)) + row, code);
   store<u64>(slotsOf(leafAt(REJECTIONS)) + (row << 3), at);
 }

@@ -3,31 +3,12 @@
  * no list around it, and nobody else who asks for the value. Whatever is not as simple as its column hopes (escapes, a
  * longer number, another type) goes the way of take.ts, with the same result: these functions only ever say no.
  */
-import { BOOLEAN, DOUBLE, LONG, STRING, TIME, isValue } from "./column-kinds";
-import { definitionsOf, maxRepetition, slotsOf, storeText } from "./leaf";
+import { BOOLEAN, DOUBLE, LONG, STRING, TIME } from "./column-kinds";
+import { isRejected, row } from "./columns";
+import { storeText } from "./leaf";
 import { EXACT, areDigits, double, readNumber, toDouble, valueOf } from "./number";
-import { checkOf, columnKind, firstField, levelOf } from "./plan";
-import { definitionsAt, leafAt, quickKind, setQuick, slotsAt } from "./plan";
+import { definitionsAt, leafAt, levelOf, quickKind, slotsAt } from "./plan";
 import { TIME_OK, isTimeCut, readTime, timeMicros } from "./time";
-
-let row: usize = 0;
-/** Whether the record has no row: then nothing of it is put anywhere. */
-let isOff: bool = false;
-
-/** Makes the short way to a leaf ready for the scan that begins: its arrays lie where they will be filled. */
-export function paveWay(node: usize, leaf: usize): void {
-  const isShort = firstField(node) == 0 && checkOf(node) == 0 && maxRepetition(leaf) == 0;
-  setQuick(node, isShort && isValue(node) ? columnKind(node) : 0, leaf, slotsOf(leaf), definitionsOf(leaf));
-}
-
-export function beginQuickRow(next: usize): void {
-  row = next;
-  isOff = false;
-}
-
-export function leaveQuickRow(): void {
-  isOff = true;
-}
 
 function put(node: usize, value: u64): void {
   store<u8>(definitionsAt(node) + row, levelOf(node));
@@ -36,7 +17,7 @@ function put(node: usize, value: u64): void {
 
 /** A string without escapes. @returns whether it is where it belongs */
 export function putString(node: usize, start: usize, length: usize): bool {
-  if (isOff) return false;
+  if (isRejected) return false;
   const kind = quickKind(node);
   if (kind == STRING) {
     if (!storeText(leafAt(node), slotsAt(node) + (row << 3), false, start, length)) return false;
@@ -50,14 +31,14 @@ export function putString(node: usize, start: usize, length: usize): bool {
 
 /** @returns whether it is where it belongs */
 export function putBoolean(node: usize, isTrue: bool): bool {
-  if (isOff || quickKind(node) != BOOLEAN) return false;
+  if (isRejected || quickKind(node) != BOOLEAN) return false;
   put(node, isTrue ? 1 : 0);
   return true;
 }
 
 /** Reads a number whose column takes it. @returns the address behind it; 0 where it is not where it belongs */
 export function putNumber(node: usize, from: usize): usize {
-  if (isOff) return 0;
+  if (isRejected) return 0;
   const kind = quickKind(node);
   if (kind == LONG) return putLong(node, from);
   if (kind != DOUBLE) return 0;

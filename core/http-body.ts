@@ -5,6 +5,7 @@
  * Surprising rule: compressed input is handed over in small slices. Some runtimes inflate one chunk completely
  * before the reader sees any of it, and gzip inflates up to 1,032 times.
  */
+import { concatenate } from "./bytes.ts";
 import { MuaraError } from "./errors.ts";
 
 const GZIP_SLICE_BYTES = 2_048;
@@ -88,17 +89,6 @@ async function collect(
     void reader.cancel().catch(() => undefined);
     throw error;
   }
-}
-
-function concatenate(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 function brokenOff(cause: unknown, reason = "The body breaks off."): never {

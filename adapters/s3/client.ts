@@ -4,6 +4,7 @@
  * would be refused the second time, and its own success would look like another's. Who may repeat what is decided in
  * requests.ts.
  */
+import { concatenate } from "../../core/bytes.ts";
 import { AwsV4Signer } from "aws4fetch";
 import type { S3Address, S3Credentials } from "./address.ts";
 
@@ -133,14 +134,7 @@ async function readAll(response: Response, patience: Patience): Promise<Uint8Arr
     length += chunk.length;
     patience.moved(chunk.length);
   }
-  if (chunks.length === 1) return chunks[0]!;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return concatenate(chunks, length);
 }
 
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
