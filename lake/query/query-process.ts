@@ -13,6 +13,9 @@ import { encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./
 import { childOf, residentBytes, waitMs } from "./resident.ts";
 
 const STDERR_BYTES_MAX = 4_096;
+/** Of a shell or wrapper whose child ended by signal 9. */
+const EXIT_OF_KILLED = 128 + 9;
+const NO_MEMORY = /cannot allocate memory|could not allocate|out of memory|bad_alloc|heap limit/i;
 /** Answer bytes that may wait for the client before the process is made to wait. */
 const WAITING_BYTES_MAX = 1_048_576;
 
@@ -171,9 +174,15 @@ export class QueryProcess {
   }
 
   #exitReason(code: number | null, signal: NodeJS.Signals | null): MuaraError {
-    // The kernel kills with this signal what it ends for lack of memory.
-    if (signal === "SIGKILL")
+    // The kernel kills with this signal what it ends for lack of memory; a wrapper tells of it by its own exit.
+    if (signal === "SIGKILL" || code === EXIT_OF_KILLED)
       return new MuaraError("sql.memory", "The query process was killed by the system.", { details: {} });
+    // At its limit the system refuses memory, and whoever asked gives up: engine, runtime or C library.
+    if (NO_MEMORY.test(this.#stderr))
+      return new MuaraError("sql.memory", "The query process was refused more memory.", {
+        details: { memoryBytes: this.#options.memoryBytes },
+        cause: this.#stderr.trim().slice(0, 500),
+      });
     if (signal === "SIGXFSZ")
       return new MuaraError("sql.answer_too_large", "The answer is longer than an answer may be.");
     return lost(`exit ${code ?? signal}: ${this.#stderr.trim().slice(0, 500)}`);

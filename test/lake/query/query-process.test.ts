@@ -121,6 +121,33 @@ describe("the end", () => {
   });
 });
 
+describe("an end for lack of memory", () => {
+  /** What is said of a process that writes a text to stderr and ends. */
+  async function endOf(said: string, code: number): Promise<string> {
+    const folderOfIt = await mkdtemp(path.join(folder, "m-"));
+    const args = ["-e", `process.stderr.write(${JSON.stringify(said)}); process.exitCode = ${code}`];
+    const launch = { command: process.execPath, args, env: {}, isWrapped: false };
+    const child = new QueryProcess({ folder: folderOfIt, launch, memoryBytes: 1e9, clock: systemClock });
+    return child.next().then(
+      () => "none",
+      (error: unknown) => (error as MuaraError).code,
+    );
+  }
+
+  test("is told apart from any other end, whoever gave up first", async () => {
+    // The C library's, V8's, the engine's and C++'s own words at the limit of the data segment.
+    for (const said of [
+      "cannot allocate memory for thread-local data: ABORT",
+      "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+      "Out of Memory Error: could not allocate block of size 256.0 KiB",
+      "terminate called after throwing an instance of 'std::bad_alloc'",
+    ])
+      expect(await endOf(said, 127)).toBe("sql.memory");
+    expect(await endOf("", 137)).toBe("sql.memory");
+    expect(await endOf("Segmentation fault", 1)).toBe("sql.failed");
+  });
+});
+
 describe("frames", () => {
   test("are cut right wherever the bytes are cut", () => {
     const reports: Report[] = [{ report: "ready" }, { report: "done", rows: 5, isTruncated: false }];
