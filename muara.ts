@@ -28,6 +28,7 @@ import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
+import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
@@ -67,6 +68,8 @@ interface Base {
   readonly registry: Registry;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
+  /** Made when first needed. */
+  readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
 }
@@ -110,6 +113,7 @@ export async function startWorkers(
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
+        await (await base.upkeep()).close();
         await base.log.close();
         await closeServer(server);
       },
@@ -166,6 +170,11 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
+    upkeep: once(async () => {
+      const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
+      const ports = { ...services, store, registry, openTable };
+      return createLakeUpkeep(ports, config.upkeep, join(folder, "temp"));
+    }),
     landing: {},
   };
 }
@@ -239,9 +248,26 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
+  const ports = {
+    ...base,
+    catalog,
+    query,
+    landing,
+    reload: (table: string) => base.landing.worker?.reload(table),
+    compact: async (table: string, signal: AbortSignal) => {
+      if (await base.admission.granted(signal)) return (await base.upkeep()).compact(table, signal);
+      throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
+    },
+    clock: systemClock,
+    ...(replay ? { replay } : {}),
+  };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
 /** Whether the lake's files are elsewhere. */
@@ -269,7 +295,11 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
-  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal), runUpkeep(base, signal)]);
+  await Promise.all([
+    runLanding(base, signal),
+    runLogKeeper(base, signal),
+    base.upkeep().then((upkeep) => upkeep.run(signal)),
+  ]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -300,12 +330,6 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
-}
-
-async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
-  if (base.config.upkeep.run === "off") return;
-  const { createUpkeep } = await import("./lake/upkeep.ts");
-  await createUpkeep({ ...base, clock: systemClock }, []).run(signal);
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {
