@@ -14,7 +14,14 @@ import { withPathLock } from "../../adapters/file/path-lock.ts";
 
 const run = promisify(execFile);
 
-const REQUIREMENTS = ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1", "pyspark==4.2.1"] as const;
+const REQUIREMENTS = [
+  "deltalake==1.6.6",
+  "duckdb==1.5.5",
+  "duckdb-extension-delta==1.5.5",
+  "polars==2.1.0",
+  "pyarrow==26.0.1",
+  "pyspark==4.2.1",
+] as const;
 const FOLDER = fileURLToPath(new URL("../../.venv", import.meta.url));
 const INSTALL_MS_MAX = 900_000;
 const SCRIPT_MS_MAX = 120_000;
