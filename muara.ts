@@ -240,7 +240,7 @@ async function openReads(
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
   const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
-  const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
+  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
   return (request) => app.fetch(request);
 }
 

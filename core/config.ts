@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
@@ -146,6 +147,35 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  share: z
+    .strictObject({
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          "address of this Muara in profile files and in addresses of shared files; default: as the request says",
+        ),
+      delivery: z
+        .enum(["presigned", "proxied"])
+        .default("presigned")
+        .describe(
+          "files of a lake on S3: by addresses that S3 itself serves, or through Muara; elsewhere always through Muara",
+        ),
+      urlMs: z
+        .int()
+        .min(1_000)
+        .max(604_800_000)
+        .default(900_000)
+        .describe("how long the address of a shared file is good, ms"),
+      filesMax: count(10_000).describe("files in one answer; a table or a range with more is refused"),
+      versionsMax: count(10_000).describe("versions in one request for changes; more are refused"),
+      pageItems: count(500).describe("shares, schemas or tables in one page of a list"),
+      bodyBytes: bytes(MIB).describe("body of a request to read a shared table, bytes"),
+    })
+    .prefault({}),
+  shares: declaredSharesSchema
+    .default({})
+    .describe("shares by name: `{sales: {tables: {'order.created': {as: 'sales.orders', history: true}}}}`"),
 });
 
 export type Config = z.infer<typeof configSchema>;

@@ -10,6 +10,7 @@ import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
+import { addShare } from "./share.ts";
 import { addSql } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBooks,
   addDeadLetters,
   addDuplicates,
+  addShare,
   addToken,
   addConfig,
   addDoctor,

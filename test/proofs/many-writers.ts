@@ -241,7 +241,7 @@ class Crowd {
     const environment = { ...process.env, ...this.#environment, PROOF_READ_MS: String(this.#readMs) };
     const child = spawn(process.execPath, args, { env: environment, stdio: ["ignore", "ignore", "pipe"] });
     let last = "";
-    child.stderr!.on("data", (chunk: Buffer) => (last = (last + chunk.toString()).slice(-2_000)));
+    child.stderr.on("data", (chunk: Buffer) => (last = (last + chunk.toString()).slice(-2_000)));
     child.once("exit", (code, signal) => {
       if (signal === "SIGKILL" || this.#children[place] !== child) return;
       if (code !== 0) this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
