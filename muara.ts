@@ -16,6 +16,7 @@ import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
+import { feedsOf } from "./core/extract-feed.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
@@ -28,10 +29,13 @@ import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
+import type { Catalog } from "./lake/catalog.ts";
+import type { ExtractWorker } from "./lake/extract/extract-worker.ts";
+import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "api"] as const;
+export const WORKERS = ["ingest", "land", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -69,6 +73,18 @@ interface Base {
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
+  /** Names of the tables that each declared feed reads. */
+  readonly feedTables: ReadonlyMap<string, readonly string[]>;
+  /** Set once extracts are made in this process. */
+  readonly extracts: { worker?: ExtractWorker };
+  /** What reads the lake, for all that read it in this process. */
+  readonly sight: { opened?: Promise<Sight> };
+}
+
+interface Sight {
+  readonly catalog: Catalog;
+  /** Copies of a lake that is elsewhere. */
+  readonly cache: FileCache | undefined;
 }
 
 /** Starts the named workers in this process and listens. @throws config.invalid, log.locked, log.corrupt */
@@ -97,6 +113,7 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -147,6 +164,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { judgeFeeds } = await import("./lake/extract/judge-feed.ts");
   const tables = new Map<string, TableLog>();
   const openTable = (name: string): TableLog => {
     let table = tables.get(name);
@@ -167,6 +185,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
     landing: {},
+    feedTables: await judgeFeeds(feedsOf(config.extracts)),
+    extracts: {},
+    sight: {},
   };
 }
 
@@ -213,23 +234,12 @@ async function openReads(
   replay: ReplayPort | undefined,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
-  const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
-    import("./lake/catalog.ts"),
+  const [{ createQueryService }, { createApiApp }] = await Promise.all([
     import("./lake/query/service.ts"),
     import("./api/app.ts"),
-    import("./lake/query/file-cache.ts"),
   ]);
-  const { declaredSchema } = await import("./lake/tables.ts");
-  const catalog = createCatalog({ ...base, clock: systemClock, declaredSchema });
-  const { config, store, logger } = base;
-  const cacheOptions = {
-    store,
-    folder: join(resolve(config.data), "cache"),
-    budgetBytes: config.query.cacheBytes,
-    randomness: systemRandomness,
-    logger,
-  };
-  const cache = isRemote(config) ? await FileCache.open(cacheOptions) : undefined;
+  const { catalog, cache } = await openSight(base);
+  const { config } = base;
   const query = createQueryService({
     catalog,
     cache,
@@ -239,9 +249,62 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
+  const extracts = {
+    feeds: feedsOf(config.extracts),
+    linkMs: config.extract.linkMs,
+    worker: () => base.extracts.worker,
+  };
+  const ports = {
+    ...base,
+    catalog,
+    query,
+    landing,
+    extracts,
+    clock: systemClock,
+    ...(replay ? { replay } : {}),
+  };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
+}
+
+/** One catalog, and one folder of copies, for everybody in this process. */
+function openSight(base: Base): Promise<Sight> {
+  base.sight.opened ??= (async () => {
+    const [{ createCatalog }, { FileCache }, { declaredSchema }] = await Promise.all([
+      import("./lake/catalog.ts"),
+      import("./lake/query/file-cache.ts"),
+      import("./lake/tables.ts"),
+    ]);
+    const { config, store, logger } = base;
+    const cacheOptions = {
+      store,
+      folder: join(resolve(config.data), "cache"),
+      budgetBytes: config.query.cacheBytes,
+      randomness: systemRandomness,
+      logger,
+    };
+    return {
+      catalog: createCatalog({ ...base, clock: systemClock, declaredSchema }),
+      cache: isRemote(config) ? await FileCache.open(cacheOptions) : undefined,
+    };
+  })();
+  return base.sight.opened;
+}
+
+/** Makes the declared feeds. */
+async function runExtracts(
+  base: Base,
+  closers: (() => Promise<unknown>)[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { config } = base;
+  if (Object.keys(config.extracts).length === 0) return;
+  const { openExtracts } = await import("./lake/extract/open-extracts.ts");
+  const ports = { ...base, ...(await openSight(base)), clock: systemClock };
+  const { worker, close } = openExtracts(config, base.feedTables, ports);
+  closers.push(close);
+  base.extracts.worker = worker;
+  if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */

@@ -5,7 +5,7 @@
 import { MuaraError } from "./errors.ts";
 
 export type Action = "read" | "write" | "admin";
-export type ResourceKind = "event_type" | "table" | "token" | "system";
+export type ResourceKind = "event_type" | "table" | "extract" | "token" | "system";
 
 export interface Resource {
   readonly kind: ResourceKind;
