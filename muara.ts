@@ -16,7 +16,6 @@ import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
-import { feedsOf } from "./core/extract-feed.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
@@ -30,7 +29,7 @@ import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
-import type { ExtractWorker } from "./lake/extract/extract-worker.ts";
+import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
@@ -73,10 +72,7 @@ interface Base {
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
-  /** Names of the tables that each declared feed reads. */
-  readonly feedTables: ReadonlyMap<string, readonly string[]>;
-  /** Set once extracts are made in this process. */
-  readonly extracts: { worker?: ExtractWorker };
+  readonly extracts: DeclaredExtracts;
   /** What reads the lake, for all that read it in this process. */
   readonly sight: { opened?: Promise<Sight> };
 }
@@ -164,7 +160,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
-  const { judgeFeeds } = await import("./lake/extract/judge-feed.ts");
+  const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
   const tables = new Map<string, TableLog>();
   const openTable = (name: string): TableLog => {
     let table = tables.get(name);
@@ -185,8 +181,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
     landing: {},
-    feedTables: await judgeFeeds(feedsOf(config.extracts)),
-    extracts: {},
+    extracts: await declaredExtracts(config),
     sight: {},
   };
 }
@@ -249,21 +244,8 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const extracts = {
-    feeds: feedsOf(config.extracts),
-    linkMs: config.extract.linkMs,
-    worker: () => base.extracts.worker,
-  };
-  const ports = {
-    ...base,
-    catalog,
-    query,
-    landing,
-    extracts,
-    clock: systemClock,
-    ...(replay ? { replay } : {}),
-  };
-  const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
+  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
+  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
   return (request) => app.fetch(request);
 }
 
@@ -297,13 +279,10 @@ async function runExtracts(
   closers: (() => Promise<unknown>)[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { config } = base;
-  if (Object.keys(config.extracts).length === 0) return;
+  if (base.extracts.feeds.length === 0) return;
   const { openExtracts } = await import("./lake/extract/open-extracts.ts");
-  const ports = { ...base, ...(await openSight(base)), clock: systemClock };
-  const { worker, close } = openExtracts(config, base.feedTables, ports);
+  const { worker, close } = openExtracts({ ...base, ...(await openSight(base)), clock: systemClock });
   closers.push(close);
-  base.extracts.worker = worker;
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
@@ -332,7 +311,7 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
-  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal)]);
+  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal), runUpkeep(base, signal)]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -363,6 +342,12 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
+}
+
+async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
+  if (base.config.upkeep.run === "off") return;
+  const { createUpkeep } = await import("./lake/upkeep.ts");
+  await createUpkeep({ ...base, clock: systemClock }, []).run(signal);
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {

@@ -9,8 +9,8 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
+import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import type { QueryService } from "../lake/query/service.ts";
-import type { ExtractsPort } from "./extract-feeds.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -27,7 +27,7 @@ export interface ApiPorts {
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
   /** Feeds for the warehouse, and what makes them. */
-  readonly extracts?: ExtractsPort;
+  readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;

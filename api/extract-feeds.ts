@@ -2,20 +2,11 @@
 import { isAuthorized, type Action, type Principal } from "../core/authorize.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Feed } from "../core/extract-feed.ts";
-import type { ExtractWorker } from "../lake/extract/extract-worker.ts";
 import { FeedStore } from "../lake/extract/feed-store.ts";
 import { describeSql, isRequired, planFeed } from "../lake/extract/feed-plan.ts";
 import { EXTRACT_SYSTEM } from "../lake/extract/make-window.ts";
 import type { Manifest, ManifestColumn } from "../lake/extract/manifest.ts";
 import type { ApiContext, ApiPorts } from "./context.ts";
-
-export interface ExtractsPort {
-  readonly feeds: readonly Feed[];
-  /** How long a presigned address is good, ms. */
-  readonly linkMs: number;
-  /** Absent where this process makes none. */
-  readonly worker?: () => ExtractWorker | undefined;
-}
 
 export interface OpenFeed {
   readonly feed: Feed;

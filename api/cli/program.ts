@@ -11,6 +11,7 @@ import { CliFailure, EXIT } from "./exit.ts";
 import { addExtract } from "./extract.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
+import { addShare } from "./share.ts";
 import { addSql } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
@@ -30,6 +31,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDeadLetters,
   addDuplicates,
   addExtract,
+  addShare,
   addToken,
   addConfig,
   addDoctor,

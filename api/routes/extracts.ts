@@ -133,7 +133,7 @@ function addReceiptRoutes(app: Hono<ApiEnv>, ports: ApiPorts, shelf: FeedShelf):
 
   app.post("/v1/extracts/:feed/make", async (context) => {
     const { feed } = shelf.open(context, "write");
-    const worker = ports.extracts?.worker?.();
+    const worker = ports.extracts?.worker;
     if (!worker) throw new MuaraError("request.not_found", "This process makes no extracts.");
     const { completeThroughMs, published, waitsFor, withheld, ...rest } = await worker.make(
       feed.name,
