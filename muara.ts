@@ -28,10 +28,13 @@ import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
+import type { Catalog } from "./lake/catalog.ts";
+import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "api"] as const;
+export const WORKERS = ["ingest", "land", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -69,6 +72,15 @@ interface Base {
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
+  readonly extracts: DeclaredExtracts;
+  /** What reads the lake, for all that read it in this process. */
+  readonly sight: { opened?: Promise<Sight> };
+}
+
+interface Sight {
+  readonly catalog: Catalog;
+  /** Copies of a lake that is elsewhere. */
+  readonly cache: FileCache | undefined;
 }
 
 /** Starts the named workers in this process and listens. @throws config.invalid, log.locked, log.corrupt */
@@ -97,6 +109,7 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -147,6 +160,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
   const tables = new Map<string, TableLog>();
   const openTable = (name: string): TableLog => {
     let table = tables.get(name);
@@ -167,6 +181,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
     landing: {},
+    extracts: await declaredExtracts(config),
+    sight: {},
   };
 }
 
@@ -213,23 +229,12 @@ async function openReads(
   replay: ReplayPort | undefined,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
-  const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
-    import("./lake/catalog.ts"),
+  const [{ createQueryService }, { createApiApp }] = await Promise.all([
     import("./lake/query/service.ts"),
     import("./api/app.ts"),
-    import("./lake/query/file-cache.ts"),
   ]);
-  const { declaredSchema } = await import("./lake/tables.ts");
-  const catalog = createCatalog({ ...base, clock: systemClock, declaredSchema });
-  const { config, store, logger } = base;
-  const cacheOptions = {
-    store,
-    folder: join(resolve(config.data), "cache"),
-    budgetBytes: config.query.cacheBytes,
-    randomness: systemRandomness,
-    logger,
-  };
-  const cache = isRemote(config) ? await FileCache.open(cacheOptions) : undefined;
+  const { catalog, cache } = await openSight(base);
+  const { config } = base;
   const query = createQueryService({
     catalog,
     cache,
@@ -242,6 +247,43 @@ async function openReads(
   const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
   return (request) => app.fetch(request);
+}
+
+/** One catalog, and one folder of copies, for everybody in this process. */
+function openSight(base: Base): Promise<Sight> {
+  base.sight.opened ??= (async () => {
+    const [{ createCatalog }, { FileCache }, { declaredSchema }] = await Promise.all([
+      import("./lake/catalog.ts"),
+      import("./lake/query/file-cache.ts"),
+      import("./lake/tables.ts"),
+    ]);
+    const { config, store, logger } = base;
+    const cacheOptions = {
+      store,
+      folder: join(resolve(config.data), "cache"),
+      budgetBytes: config.query.cacheBytes,
+      randomness: systemRandomness,
+      logger,
+    };
+    return {
+      catalog: createCatalog({ ...base, clock: systemClock, declaredSchema }),
+      cache: isRemote(config) ? await FileCache.open(cacheOptions) : undefined,
+    };
+  })();
+  return base.sight.opened;
+}
+
+/** Makes the declared feeds. */
+async function runExtracts(
+  base: Base,
+  closers: (() => Promise<unknown>)[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (base.extracts.feeds.length === 0) return;
+  const { openExtracts } = await import("./lake/extract/open-extracts.ts");
+  const { worker, close } = openExtracts({ ...base, ...(await openSight(base)), clock: systemClock });
+  closers.push(close);
+  if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */

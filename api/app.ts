@@ -12,6 +12,8 @@ import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
+import { addExtractFileRoutes } from "./routes/extract-files.ts";
+import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
@@ -66,6 +68,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableCheckRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addExtractRoutes(app, ports);
+  addExtractFileRoutes(app, ports);
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
