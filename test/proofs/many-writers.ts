@@ -75,6 +75,8 @@ export async function runManyWriters(options: ManyWritersOptions): Promise<ManyW
   }
 }
 
+const nothing = async (): Promise<void> => undefined;
+
 /** Where the lake lies, and what can go wrong on the way there. */
 interface Place {
   readonly lake: string;
@@ -88,7 +90,6 @@ interface Place {
 }
 
 async function placeOf(folder: string, server: S3Server | undefined, random: Randomness): Promise<Place> {
-  const nothing = async (): Promise<void> => undefined;
   if (!server) {
     const lake = join(folder, "lake");
     return {
