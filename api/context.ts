@@ -10,6 +10,7 @@ import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { Compacted } from "../lake/compact.ts";
+import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import type { QueryService } from "../lake/query/service.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
@@ -30,6 +31,8 @@ export interface ApiPorts {
   readonly reload?: (table: string) => void;
   /** Puts small files of a table together; absent in a process that does not write the lake. */
   readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
+  /** Feeds for the warehouse, and what makes them. */
+  readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;
