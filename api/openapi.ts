@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -85,7 +86,11 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
-    landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
+    paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
+    landing: {
+      enum: ["landing", "retrying", "paused", "stopped", null],
+      description: "null: not by this process",
+    },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
     commit_interval_ms: {
       ...wholeOrNull,
@@ -107,6 +112,17 @@ const SCHEMAS: Json = {
     bytes_added: whole,
     watermark: time,
     changes_schema: flag,
+  }),
+  PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
+  Pause: object({ table: text, version: whole, paused_until: time }),
+  Compaction: object({
+    table: text,
+    files_before: whole,
+    files_after: whole,
+    bytes_before: whole,
+    bytes_after: whole,
+    rows: whole,
+    elsewhere: { ...flag, description: "Another process is at it: nothing was done." },
   }),
   Account: object({
     event_type: text,
@@ -218,6 +234,16 @@ const PATHS: Json = {
       [path("table"), query("from", whole), query("to", whole)],
     ),
   },
+  "/v1/tables/{table}/compact": {
+    post: act("compactTable", "Put small files together; needs admin", "Compaction"),
+  },
+  "/v1/tables/{table}/pause": {
+    post: {
+      ...act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause"),
+      requestBody: { required: false, content: json("PauseRequest") },
+    },
+  },
+  "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
       query("by", { enum: ["event_type", "partition", "hour"] }),
@@ -309,6 +335,12 @@ function read(operationId: string, summary: string, schema: Json, parameters: re
   const content = { "application/json": { schema } };
   const responses = { "200": { description: "Found.", content }, default: problem() };
   return { operationId, summary, parameters, responses };
+}
+
+/** A table is worked on. */
+function act(operationId: string, summary: string, answer: string): Json {
+  const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
+  return { operationId, summary, parameters: [path("table")], responses };
 }
 
 function open(operationId: string, summary: string): Json {
