@@ -3,19 +3,30 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
+import {
+  flag,
+  json,
+  list,
+  listOf,
+  object,
+  open,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+  type Json,
+} from "./openapi-parts.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const whole = { type: "integer" };
-const flag = { type: "boolean" };
-const time = { type: ["string", "null"], format: "date-time" };
-const wholeOrNull = { type: ["integer", "null"] };
-const textOrNull = { type: ["string", "null"] };
 
 export function openapiDocument(version: string): Json {
   return {
@@ -175,6 +186,7 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
@@ -309,6 +321,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
     post: {
@@ -331,50 +344,8 @@ const PATHS: Json = {
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-function read(operationId: string, summary: string, schema: Json, parameters: readonly Json[] = []): Json {
-  const content = { "application/json": { schema } };
-  const responses = { "200": { description: "Found.", content }, default: problem() };
-  return { operationId, summary, parameters, responses };
-}
-
 /** A table is worked on. */
 function act(operationId: string, summary: string, answer: string): Json {
   const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
   return { operationId, summary, parameters: [path("table")], responses };
-}
-
-function open(operationId: string, summary: string): Json {
-  return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
-}
-
-function object(properties: Json): Json {
-  return { type: "object", properties };
-}
-
-function list(items: Json): Json {
-  return { type: "array", items };
-}
-
-function listOf(name: string): Json {
-  return object({ items: list(reference(name)) });
-}
-
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function json(name: string): Json {
-  return { "application/json": { schema: reference(name) } };
-}
-
-function problem(): Json {
-  return { $ref: "#/components/responses/Problem" };
-}
-
-function path(name: string): Json {
-  return { name, in: "path", required: true, schema: text };
-}
-
-function query(name: string, schema: Json): Json {
-  return { name, in: "query", required: false, schema };
 }
