@@ -23,7 +23,7 @@ import { sleep } from "./host.ts";
 import { type Audit, auditLake, cursorsLeft } from "./lake-audit.ts";
 
 const WRITER = fileURLToPath(new URL("lake-writer.ts", import.meta.url));
-const ROLES = [...Array<string>(8).fill("land"), "compact", "compact", "sweep"];
+const ROLES = [...Array<string>(8).fill("land"), "compact", "compact"];
 const TABLES = 4;
 const KILL_EVERY_MS = 5_000;
 /** Of one read of the log. */
@@ -245,7 +245,8 @@ class Crowd {
     child.stderr.on("data", (chunk: Buffer) => (last = (last + chunk.toString()).slice(-2_000)));
     child.once("exit", (code, signal) => {
       if (signal === "SIGKILL" || this.#children[place] !== child) return;
-      if (code !== 0) this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
+      // Asked before it could listen, a process ends by the signal itself.
+      if (code !== 0 && signal !== "SIGTERM") this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
       this.#start(place);
     });
     this.#children[place] = child;
