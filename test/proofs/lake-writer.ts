@@ -47,8 +47,8 @@ const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
 /** Read by many, so nothing is written into it: no holds, no retention. */
-function shared(log: Log): Log {
-  return new Proxy(log, {
+function shared(own: Log): Log {
+  return new Proxy(own, {
     get: (target, name) => {
       if (name === "hold") return async () => undefined;
       const value: unknown = Reflect.get(target, name);

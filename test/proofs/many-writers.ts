@@ -37,6 +37,8 @@ export interface ManyWritersOptions {
   readonly seconds: number;
   readonly seed: number;
   readonly server?: S3Server;
+  /** Foreign readers are asked for every so many-th version; default: for each. */
+  readonly foreignEach?: number;
   readonly tell?: (line: string) => void;
 }
 
@@ -64,7 +66,7 @@ export async function runManyWriters(options: ManyWritersOptions): Promise<ManyW
     await crowd.stopAll();
     if (crowd.surprises.length > 0)
       throw new Error(`processes that ended by themselves: ${crowd.surprises[0]}`);
-    const audit = await auditLake(place.folder, filled);
+    const audit = await auditLake(place.folder, filled, options.foreignEach);
     await folder.remove(); // after a failure it stays, to be looked at
     return { ...audit, kills: crowd.kills, killed: crowd.killed, surprises: crowd.surprises };
   } catch (error) {
@@ -246,7 +248,8 @@ class Crowd {
     child.once("exit", (code, signal) => {
       if (signal === "SIGKILL" || this.#children[place] !== child) return;
       // Asked before it could listen, a process ends by the signal itself.
-      if (code !== 0 && signal !== "SIGTERM") this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
+      if (code !== 0 && signal !== "SIGTERM")
+        this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
       this.#start(place);
     });
     this.#children[place] = child;
