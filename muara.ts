@@ -26,6 +26,7 @@ import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
+import { Roles } from "./core/role.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
@@ -65,6 +66,7 @@ interface Base {
   readonly state: ObjectStore;
   readonly kernel: Kernel;
   readonly registry: Registry;
+  readonly roles: Roles;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
@@ -117,6 +119,7 @@ export async function startWorkers(
   } catch (error) {
     abort.abort();
     await Promise.allSettled(background);
+    for (const close of closers) await close();
     await base.log.close();
     throw error;
   }
@@ -146,6 +149,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  const roles = new Roles(registry, config.roles);
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const tables = new Map<string, TableLog>();
   const openTable = (name: string): TableLog => {
@@ -164,7 +168,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
       identityBytes: config.land.dedupBytes,
     }),
     registry,
-    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
+    roles,
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
     openTable,
     landing: {},
   };
@@ -238,6 +243,8 @@ async function openReads(
     logger: base.logger,
   });
   closers.push(() => query.close());
+  const { checkDeclared } = await import("./lake/query/check-grants.ts");
+  await checkDeclared(config, catalog, query);
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
   const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });

@@ -13,6 +13,7 @@ import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addRoleRoutes } from "./routes/roles.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
 import { addTableRoutes } from "./routes/tables.ts";
@@ -65,5 +66,6 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
+  addRoleRoutes(app, ports);
   return app;
 }

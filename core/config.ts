@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { ROLE_NAME, roleSchema } from "./role.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
@@ -127,6 +128,18 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  roles: z
+    .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
+    .default({})
+    .describe(
+      "sets of grants by name, for tokens: { name: { description, grants: [{ action, kind, name, columns, rows }] } }",
+    ),
+  views: z
+    .record(z.string(), z.strictObject({ sql: z.string().min(1), description: z.string().default("") }))
+    .default({})
+    .describe(
+      "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
+    ),
 });
 
 export type Config = z.infer<typeof configSchema>;

@@ -8,6 +8,7 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
 import { addSql } from "./sql.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDeadLetters,
   addDuplicates,
   addToken,
+  addRole,
   addConfig,
   addDoctor,
 ];
