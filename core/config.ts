@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { feedsSchema } from "./extract-feed.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
+import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
@@ -105,6 +107,25 @@ export const configSchema = z.strictObject({
         .describe("a table's log waits for a slow consumer this long beyond its retention, days"),
     })
     .prefault({}),
+  upkeep: z
+    .strictObject({
+      run: z
+        .enum(["on", "off"])
+        .default("on")
+        .describe("whether this process keeps the lake's tables in shape"),
+      compactMs: ms(30_000).describe("how often a table is looked at for files to be put together, ms"),
+      compactFiles: z.int().min(2).default(16).describe("small files of a day that are put together at once"),
+      compactTargetBytes: bytes(128 * MIB).describe("a file of this size is not rewritten any more, bytes"),
+      compactFileBytes: bytes(256 * MIB).describe("files put together to one, bytes at most"),
+      compactRunBytes: bytes(1_024 * MIB).describe("files of a table rewritten in one turn, bytes at most"),
+      compactRunRows: count(50_000_000).describe("rows of a table rewritten in one turn, at most"),
+      memoryBytes: bytes(1_024 * MIB).describe(
+        "resident memory of the process that rewrites files; beyond it it is killed, bytes",
+      ),
+      tempBytes: bytes(8 * 1_024 * MIB).describe("disk that rewriting files may use for itself, bytes"),
+      rewriteMs: ms(600_000).describe("a rewrite of files is killed after this, ms"),
+    })
+    .prefault({}),
   query: z
     .strictObject({
       timeoutMs: ms(30_000).describe("a query is killed after this, ms"),
@@ -140,6 +161,51 @@ export const configSchema = z.strictObject({
     .describe(
       "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
     ),
+  extract: z
+    .strictObject({
+      everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),
+      fileBytes: bytes(128 * MIB).describe("size beyond which a window is cut into several files, bytes"),
+      windowBytes: bytes(8 * 1_024 * MIB).describe("one window as Parquet; a larger one is refused, bytes"),
+      memoryBytes: bytes(1_024 * MIB).describe("memory for making one window, bytes"),
+      timeoutMs: ms(600_000).describe("making one window is given up after this, ms"),
+      linkMs: z
+        .int()
+        .min(1_000)
+        .max(7 * 24 * HOUR_MS)
+        .default(HOUR_MS)
+        .describe("how long a presigned address of a file is good, ms"),
+    })
+    .prefault({}),
+  extracts: feedsSchema.default({}).describe("feeds for the warehouse, by name; see docs/EXTRACTS.md"),
+  share: z
+    .strictObject({
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          "address of this Muara in profile files and in addresses of shared files; default: as the request says",
+        ),
+      delivery: z
+        .enum(["presigned", "proxied"])
+        .default("presigned")
+        .describe(
+          "files of a lake on S3: by addresses that S3 itself serves, or through Muara; elsewhere always through Muara",
+        ),
+      urlMs: z
+        .int()
+        .min(1_000)
+        .max(604_800_000)
+        .default(900_000)
+        .describe("how long the address of a shared file is good, ms"),
+      filesMax: count(10_000).describe("files in one answer; a table or a range with more is refused"),
+      versionsMax: count(10_000).describe("versions in one request for changes; more are refused"),
+      pageItems: count(500).describe("shares, schemas or tables in one page of a list"),
+      bodyBytes: bytes(MIB).describe("body of a request to read a shared table, bytes"),
+    })
+    .prefault({}),
+  shares: declaredSharesSchema
+    .default({})
+    .describe("shares by name: `{sales: {tables: {'order.created': {as: 'sales.orders', history: true}}}}`"),
 });
 
 export type Config = z.infer<typeof configSchema>;
@@ -198,10 +264,16 @@ export function resolveConfig(sources: ConfigSources): { config: Config; entries
     path,
     description,
     value: path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], parsed.data),
-    origin: origins.get(path.join(".")) ?? ("default" as const),
+    origin: originOf(origins, path.join(".")),
     variable: variableOf(path),
   }));
   return { config: parsed.data, entries };
+}
+
+/** A key that holds an object has its origin from the first key in it. */
+function originOf(origins: ReadonlyMap<string, ConfigOrigin>, key: string): ConfigOrigin {
+  const inner = [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
+  return origins.get(key) ?? inner ?? "default";
 }
 
 /** `land.commitMs` ↔ `MUARA_LAND_COMMIT_MS`. */

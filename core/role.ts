@@ -14,7 +14,7 @@ export const GRANTS_MAX = 100;
 export const grantSchema = z
   .strictObject({
     action: z.enum(["read", "write", "admin"]),
-    kind: z.enum(["event_type", "table", "token", "system", "*"]),
+    kind: z.enum(["event_type", "table", "extract", "share", "token", "system", "*"]),
     name: z.string().min(1).max(255),
     columns: z
       .array(z.string().min(1).max(255))

@@ -5,7 +5,7 @@ import { CliFailure, EXIT } from "./exit.ts";
 
 /** What comes after `rows=` is all the condition, colons included. */
 const GRANT =
-  /^(read|write|admin):(event_type|table|token|system|\*):([^:]+)(?::columns=([^:]*))?(?::rows=(.+))?$/s;
+  /^(read|write|admin):(event_type|table|extract|share|token|system|\*):([^:]+)(?::columns=([^:]*))?(?::rows=(.+))?$/s;
 
 export interface GrantOptions {
   readonly grant?: readonly string[];

@@ -8,9 +8,11 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addExtract } from "./extract.ts";
 import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
+import { addShare } from "./share.ts";
 import { addSql } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
@@ -29,6 +31,8 @@ const COMMANDS: readonly AddCommand[] = [
   addBooks,
   addDeadLetters,
   addDuplicates,
+  addExtract,
+  addShare,
   addToken,
   addRole,
   addConfig,

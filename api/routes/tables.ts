@@ -7,6 +7,7 @@ import { isVisible, mayReadWhole, type TableRight } from "../../lake/query/part.
 import { quoteName, sqlColumns } from "../../lake/query/view.ts";
 import type { DeclaredView } from "../../lake/query/views.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
+import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import {
   isoOrNull,
@@ -151,6 +152,7 @@ function summary(table: ReadableTable, snapshot: TableSnapshot, nowMs: number): 
     committed_at: exists ? isoOrNull(snapshot.timestampMs) : null,
     freshness_ms: exists ? Math.max(0, nowMs - snapshot.timestampMs) : null,
     watermark: isoOrNull(watermarkOf(snapshot.txns)),
+    paused_until: isoOrNull(pausedUntilMs(snapshot.metadata, nowMs)),
   };
 }
 

@@ -7,7 +7,6 @@
  */
 import fs from "node:fs";
 import module from "node:module";
-import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
@@ -33,6 +32,7 @@ import {
   serializeSql,
   ViewFails,
 } from "./session.ts";
+import { stepBack } from "./step-back.ts";
 import { quoteText } from "./view.ts";
 
 const NICENESS = 5;
@@ -41,16 +41,6 @@ const FILE_CHUNK_BYTES = 262_144;
 const [memoryBytes, threads] = process.argv.slice(2).map(Number);
 const limits = { memoryBytes: memoryBytes ?? 1_073_741_824, threads: threads ?? 2 };
 let phase: Phase = "preparing";
-
-/** The kernel should end this process before any other when memory runs out, and landing goes first on the CPU. */
-function stepBack(): void {
-  try {
-    os.setPriority(NICENESS);
-    fs.writeFileSync("/proc/self/oom_score_adj", "1000");
-  } catch {
-    // Not on this system, or already done by who started it: the limits that the parent enforces do not need it.
-  }
-}
 
 function write(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -205,7 +195,7 @@ function failureOf(error: unknown): Failure {
 }
 
 async function main(): Promise<void> {
-  stepBack();
+  stepBack(NICENESS);
   const scratch = await openEngine(limits);
   await lock(scratch, []);
   const connection = await openEngine(limits);

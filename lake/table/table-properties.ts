@@ -20,10 +20,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   week: 7 * 86_400_000,
 };
 
-/** What Muara gives every table that it creates. */
+/**
+ * What Muara gives every table that it creates. With two commits a second Delta's own 30 days would be five million
+ * commit files beside data files that compaction has removed long ago; a consumer that is behind holds the log longer.
+ */
 export const DEFAULT_PROPERTIES: Readonly<Record<string, string>> = {
   [CHECKPOINT_INTERVAL]: String(CHECKPOINT_INTERVAL_DEFAULT),
   [DELETED_FILE_RETENTION]: "interval 2 hours",
+  [LOG_RETENTION]: "interval 1 day",
 };
 
 /** A table checkpoint is written each so many versions. */
