@@ -46,7 +46,10 @@ export async function checkViews(
     if (judged.kind === "syntax" || judged.kind === "refused")
       throw invalid(name, `its SQL: ${judged.reason}`);
     if (judged.kind !== "query") throw invalid(name, "its SQL must be a SELECT");
-    drafts.set(name.toLowerCase(), { name, description, sql, query, judged });
+    // The star around it wants no more of its tables than it does itself.
+    const bare = await judge(sql);
+    const columns = bare.kind === "query" ? bare.columns : null;
+    drafts.set(name.toLowerCase(), { name, description, sql, query, judged: { ...judged, columns } });
   }
   const views = new Map<string, DeclaredView>();
   for (const [key, draft] of drafts) {

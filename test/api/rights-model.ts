@@ -57,8 +57,14 @@ export interface ModelPrincipal {
   readonly isViaRole: boolean;
   /** Per table: null for the whole, a list of parts, or nothing. */
   readonly rights: ReadonlyMap<string, null | readonly Scope[]>;
+  /** Tables of whose shares, and of whose feeds, the principal may read: rights of their own, which no table's grant gives. */
+  readonly shares: ReadonlySet<string>;
+  readonly extracts: ReadonlySet<string>;
   readonly grants: readonly Grant[];
 }
+
+/** Name of the share and of the feed that the matrix has of a table. */
+export const outletOf = (table: string): string => `of_${table.toLowerCase().replaceAll(".", "_")}`;
 
 const COLUMN_SETS: readonly (readonly string[] | undefined)[] = [
   undefined,
@@ -85,13 +91,25 @@ export function makePrincipals(count: number, random: () => number): readonly Mo
           ),
         );
     }
+    const [shares, extracts] = [TABLES.filter(() => random() < 0.4), TABLES.filter(() => random() < 0.4)];
     const grants = [...rights].flatMap(([table, scopes]) => grantsOf(table, scopes));
     // Rights that must give nothing to read.
     grants.push(
       { action: "write", kind: "event_type", name: TABLES[0] },
       { action: "read", kind: "event_type", name: "*" },
     );
-    return { name: `p${i}`, isViaRole: i % 2 === 1, rights, grants };
+    grants.push(...shares.map((table): Grant => ({ action: "read", kind: "share", name: outletOf(table) })));
+    grants.push(
+      ...extracts.map((table): Grant => ({ action: "read", kind: "extract", name: outletOf(table) })),
+    );
+    return {
+      name: `p${i}`,
+      isViaRole: i % 2 === 1,
+      rights,
+      shares: new Set(shares),
+      extracts: new Set(extracts),
+      grants,
+    };
   });
 }
 
