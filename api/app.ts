@@ -13,6 +13,7 @@ import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
@@ -64,6 +65,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
+  addIcebergRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addDeadLetterRoutes(app, ports);

@@ -3,6 +3,7 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
@@ -23,7 +24,7 @@ export function openapiDocument(version: string): Json {
       title: "Muara",
       version,
       description:
-        "The read side: SQL over the lake, tables, books, fates of events, dead letters and tokens. " +
+        "The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens. " +
         "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
     },
     security: [{ bearer: [] }],
@@ -159,6 +160,7 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  ...SHARE_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
@@ -217,6 +219,20 @@ const PATHS: Json = {
       reference("TableDiff"),
       [path("table"), query("from", whole), query("to", whole)],
     ),
+  },
+  "/v1/tables/{table}/iceberg": {
+    post: read(
+      "exportIceberg",
+      "Write Iceberg metadata of the newest version beside the table",
+      object({ table: text, version: whole, metadata_location: text, files: whole, rows: whole }),
+      [path("table")],
+    ),
+    delete: {
+      operationId: "dropIceberg",
+      summary: "End the export as Iceberg",
+      parameters: [path("table")],
+      responses: { "204": { description: "It is ended." }, default: problem() },
+    },
   },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
@@ -283,6 +299,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...SHARE_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
     post: {

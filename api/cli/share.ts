@@ -53,7 +53,10 @@ export const addShare: AddCommand = (program, run) => {
     .command("create")
     .description("share tables under one name; nobody can read them until there is a recipient")
     .argument("<share>")
-    .requiredOption("--table <table[=schema.name]...>", "tables, and what recipients call them")
+    .requiredOption(
+      "--table <table=schema.name...>",
+      "tables, each with what recipients call it (=schema.name may be left out)",
+    )
     .option("--history", "old versions and changes may be read, too")
     .option("--columns <names>", "only these columns, with commas between them; for one table")
     .option("--rows <condition>", "only the rows for which this SQL condition is true; for one table")

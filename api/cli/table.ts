@@ -1,4 +1,4 @@
-/** `muara table list|show|history|diff|verify`. */
+/** `muara table list|show|history|diff|verify|iceberg`. */
 import { wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
@@ -92,6 +92,25 @@ export const addTable: AddCommand = (program, run) => {
       run((session, command) =>
         verify(session, command.args[0]!, command.opts<{ deep?: boolean }>().deep === true),
       ),
+    );
+  table
+    .command("iceberg")
+    .description(
+      "write Iceberg metadata of the newest version beside the table, for readers of Iceberg alone",
+    )
+    .argument("<table>")
+    .option("--drop", "end the export instead")
+    .action(
+      run(async ({ client, io, flags, say }, command) => {
+        const name = command.args[0]!;
+        const route = `/v1/tables/${encodeURIComponent(name)}/iceberg`;
+        if (command.opts<{ drop?: boolean }>().drop) {
+          await client.send("DELETE", route);
+          return say(`${name} is no longer exported`);
+        }
+        const exported = await client.send<Item>("POST", route);
+        printObject(io.stdout, flags.output, exported);
+      }),
     );
 };
 

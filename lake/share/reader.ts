@@ -216,7 +216,7 @@ function headOf(
   metadata: TableMetadata,
 ): readonly Line[] {
   const size = totalsOf(files.values());
-  return [protocolLine(format), metadataLine(format, { metadata, version, shared, size })];
+  return [protocolLine(format, shared), metadataLine(format, { metadata, version, shared, size })];
 }
 
 /** Files in order until they have `limit` rows together; those that do not say count as empty. */

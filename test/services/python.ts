@@ -19,6 +19,8 @@ const REQUIREMENTS = {
   lake: ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1", "pyspark==4.2.1"],
   sharing: [
     "delta-sharing==1.4.2",
+    "duckdb-extension-avro==1.5.5",
+    "duckdb-extension-iceberg==1.5.5",
     "pandas==2.3.3",
     "polars==2.1.0",
     "pyarrow==23.0.1",
