@@ -47,7 +47,11 @@ const FILE_ROWS = 40;
 
 /** Rows by n; integers, decimals and µs as text, bytes in hex. Times before year 1 and after 9999 are no datetimes. */
 const CANONICAL = `
-import sys, json, datetime as dt, decimal
+import os, sys, json, datetime as dt, decimal
+# DuckDB shows on stdout how far it is when it takes long.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+def say(value): print(json.dumps(value), file=answers, flush=True)
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 def canon(v):
     if v is None or isinstance(v, (bool, float, str)): return v
@@ -58,7 +62,7 @@ def canon(v):
     if isinstance(v, bytes): return v.hex()
     if isinstance(v, dict): return {k: canon(x) for k, x in v.items()}
     return [canon(x) for x in v]
-def show(rows): print(json.dumps(sorted((canon(r) for r in rows), key=lambda r: int(r["n"]))))
+def show(rows): say(sorted((canon(r) for r in rows), key=lambda r: int(r["n"])))
 where, condition = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
 `;
 const PYICEBERG = `${CANONICAL}
@@ -233,10 +237,10 @@ describe("a table as Iceberg", () => {
 from pyiceberg.table import StaticTable
 t = StaticTable.from_metadata(where)
 def planned(condition): return len(list(t.scan(row_filter=condition).plan_files()))
-print(json.dumps({"files": [planned(c) for c in ("n >= 0", "ingest_date = '2026-01-02'", "n < 40", "n > 1000")],
+say({"files": [planned(c) for c in ("n >= 0", "ingest_date = '2026-01-02'", "n < 40", "n > 1000")],
   "properties": {k: v for k, v in t.properties.items() if "mapping" not in k},
   "snapshots": len(t.metadata.snapshots), "uuid": str(t.metadata.table_uuid),
-  "doc": t.schema().find_field("n").doc, "rows": t.current_snapshot().summary["total-records"]}))`;
+  "doc": t.schema().find_field("n").doc, "rows": t.current_snapshot().summary["total-records"]})`;
     assert.deepEqual(await python(script, [metadataLocation]), {
       // The file without statistics may hold anything.
       files: [3, 1, 2, 1],
@@ -335,14 +339,14 @@ it(
       const at = ["--url", muara.url, "--token", muara.token, "-o", "json"];
       const { code, out, err } = await runMuara(["table", "iceberg", "order.created", ...at]);
       assert.equal(code, 0, err);
-      const exported = JSON.parse(out) as { metadata_location: string; rows: number };
+      const [exported] = JSON.parse(out) as [{ metadata_location: string; rows: number }];
       assert.equal(exported.rows, 100);
       const script = `${CANONICAL}
 from pyiceberg.table import StaticTable
 t = StaticTable.from_metadata(where, properties={"s3.endpoint": sys.argv[3], "s3.access-key-id": sys.argv[4],
   "s3.secret-access-key": sys.argv[5], "s3.region": "us-east-1"})
 rows = t.scan().to_arrow().to_pylist()
-print(json.dumps([[canon(r["n"]), r["event_id"], r["open"]] for r in sorted(rows, key=lambda r: r["n"])]))`;
+say([[canon(r["n"]), r["event_id"], r["open"]] for r in sorted(rows, key=lambda r: r["n"])])`;
       const args = [exported.metadata_location, "", server.url, accessKeyId, secretAccessKey];
       assert.deepEqual(await python(script, args), await muara.sql(sql));
     } finally {
