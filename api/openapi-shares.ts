@@ -1,13 +1,9 @@
 /** What the OpenAPI document says of shares: their management, and the Delta Sharing protocol itself. */
 import { z } from "zod";
+import { list, object, path, problem, query, reference, text, whole, type Json } from "./openapi-parts.ts";
 import { recipientRequestSchema, shareRequestSchema } from "./routes/shares.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const whole = { type: "integer" };
 const time = { type: "string", format: "date-time" };
-const PROBLEM = { $ref: "#/components/responses/Problem" };
 const NDJSON = { "application/x-ndjson": { schema: text } };
 const TABLE = "/delta-sharing/shares/{share}/schemas/{schema}/tables/{table}";
 
@@ -120,57 +116,37 @@ function answered(
   operationId: string,
   summary: string,
   schema: Json,
-  path: readonly string[] = [],
+  inPath: readonly string[] = [],
   status = "200",
 ): Json {
-  const responses = { [status]: { description: "Done.", content: json(schema) }, default: PROBLEM };
-  return { operationId, summary, parameters: path.map(inPath), responses };
+  const responses = { [status]: { description: "Done.", content: json(schema) }, default: problem() };
+  return { operationId, summary, parameters: inPath.map(path), responses };
 }
 
-function emptied(operationId: string, summary: string, path: readonly string[]): Json {
-  const responses = { "204": { description: "Done." }, default: PROBLEM };
-  return { operationId, summary, parameters: path.map(inPath), responses };
+function emptied(operationId: string, summary: string, inPath: readonly string[]): Json {
+  const responses = { "204": { description: "Done." }, default: problem() };
+  return { operationId, summary, parameters: inPath.map(path), responses };
 }
 
 /** An answer in the protocol's forms. */
-function shared(operationId: string, summary: string, path: readonly string[], content?: Json): Json {
+function shared(operationId: string, summary: string, inPath: readonly string[], content?: Json): Json {
   const failed = { description: "In the protocol's form.", content: json(reference("SharingError")) };
   const responses = { "200": { description: "Found.", ...(content ? { content } : {}) }, default: failed };
-  return { operationId, summary, parameters: path.map(inPath), responses };
+  return { operationId, summary, parameters: inPath.map(path), responses };
 }
 
-function paged(operationId: string, summary: string, path: readonly string[]): Json {
+function paged(operationId: string, summary: string, inPath: readonly string[]): Json {
   const page = json(object({ items: list({ type: "object" }), nextPageToken: text }));
-  const found = shared(operationId, summary, path, page);
-  const parameters = [...path.map(inPath), query("maxResults", whole), query("pageToken", text)];
+  const found = shared(operationId, summary, inPath, page);
+  const parameters = [...inPath.map(path), query("maxResults", whole), query("pageToken", text)];
   return { ...found, parameters };
 }
 
 function ofTable(operationId: string, summary: string, queries: readonly Json[] = []): Json {
-  const path = ["share", "schema", "table"];
-  return { ...shared(operationId, summary, path, NDJSON), parameters: [...path.map(inPath), ...queries] };
-}
-
-function object(properties: Json): Json {
-  return { type: "object", properties };
-}
-
-function list(items: Json): Json {
-  return { type: "array", items };
-}
-
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
+  const inPath = ["share", "schema", "table"];
+  return { ...shared(operationId, summary, inPath, NDJSON), parameters: [...inPath.map(path), ...queries] };
 }
 
 function json(schema: Json): Json {
   return { "application/json": { schema } };
-}
-
-function inPath(name: string): Json {
-  return { name, in: "path", required: true, schema: text };
-}
-
-function query(name: string, schema: Json): Json {
-  return { name, in: "query", required: false, schema };
 }

@@ -3,19 +3,31 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
+import {
+  flag,
+  json,
+  list,
+  listOf,
+  object,
+  open,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+  type Json,
+} from "./openapi-parts.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const whole = { type: "integer" };
-const flag = { type: "boolean" };
-const time = { type: ["string", "null"], format: "date-time" };
-const wholeOrNull = { type: ["integer", "null"] };
-const textOrNull = { type: ["string", "null"] };
 
 export function openapiDocument(version: string): Json {
   return {
@@ -86,7 +98,11 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
-    landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
+    paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
+    landing: {
+      enum: ["landing", "retrying", "paused", "stopped", null],
+      description: "null: not by this process",
+    },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
     commit_interval_ms: {
       ...wholeOrNull,
@@ -108,6 +124,17 @@ const SCHEMAS: Json = {
     bytes_added: whole,
     watermark: time,
     changes_schema: flag,
+  }),
+  PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
+  Pause: object({ table: text, version: whole, paused_until: time }),
+  Compaction: object({
+    table: text,
+    files_before: whole,
+    files_after: whole,
+    bytes_before: whole,
+    bytes_after: whole,
+    rows: whole,
+    elsewhere: { ...flag, description: "Another process is at it: nothing was done." },
   }),
   Account: object({
     event_type: text,
@@ -161,6 +188,7 @@ const SCHEMAS: Json = {
     detail: textOrNull,
   }),
   ...SHARE_SCHEMAS,
+  ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
@@ -234,6 +262,16 @@ const PATHS: Json = {
       responses: { "204": { description: "It is ended." }, default: problem() },
     },
   },
+  "/v1/tables/{table}/compact": {
+    post: act("compactTable", "Put small files together; needs admin", "Compaction"),
+  },
+  "/v1/tables/{table}/pause": {
+    post: {
+      ...act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause"),
+      requestBody: { required: false, content: json("PauseRequest") },
+    },
+  },
+  "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
       query("by", { enum: ["event_type", "partition", "hour"] }),
@@ -300,6 +338,7 @@ const PATHS: Json = {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
   ...SHARE_PATHS,
+  ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
     post: {
@@ -322,44 +361,8 @@ const PATHS: Json = {
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-function read(operationId: string, summary: string, schema: Json, parameters: readonly Json[] = []): Json {
-  const content = { "application/json": { schema } };
-  const responses = { "200": { description: "Found.", content }, default: problem() };
-  return { operationId, summary, parameters, responses };
-}
-
-function open(operationId: string, summary: string): Json {
-  return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
-}
-
-function object(properties: Json): Json {
-  return { type: "object", properties };
-}
-
-function list(items: Json): Json {
-  return { type: "array", items };
-}
-
-function listOf(name: string): Json {
-  return object({ items: list(reference(name)) });
-}
-
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function json(name: string): Json {
-  return { "application/json": { schema: reference(name) } };
-}
-
-function problem(): Json {
-  return { $ref: "#/components/responses/Problem" };
-}
-
-function path(name: string): Json {
-  return { name, in: "path", required: true, schema: text };
-}
-
-function query(name: string, schema: Json): Json {
-  return { name, in: "query", required: false, schema };
+/** A table is worked on. */
+function act(operationId: string, summary: string, answer: string): Json {
+  const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
+  return { operationId, summary, parameters: [path("table")], responses };
 }

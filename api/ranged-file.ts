@@ -13,6 +13,13 @@ export interface FileRequest {
   /** The header `Range`. */
   readonly range: string | undefined;
   readonly contentType: string;
+  /** A strong one that says more than the store's; given, `ifRange` and `ifNoneMatch` are held against it. */
+  readonly etag?: string;
+  /** The headers `If-Range` and `If-None-Match`. */
+  readonly ifRange?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+  /** More headers of the answer. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** @throws request.not_found */
@@ -24,9 +31,12 @@ export async function rangedFile(store: ObjectStore, path: string, request: File
     "content-type": request.contentType,
     "accept-ranges": "bytes",
     "cache-control": "private, no-store",
-    etag: `"${etag.replaceAll('"', "")}"`,
+    etag: request.etag ?? `"${etag.replaceAll('"', "")}"`,
+    ...request.headers,
   });
-  const range = rangeOf(request.range, bytes);
+  if (isKnown(request)) return new Response(null, { status: 304, headers });
+  const isSame = request.ifRange === undefined || request.ifRange === request.etag;
+  const range = rangeOf(isSame && request.method === "GET" ? request.range : undefined, bytes);
   if (range === "unsatisfiable") {
     headers.set("content-range", `bytes */${bytes}`);
     return new Response(null, { status: 416, headers });
@@ -36,6 +46,12 @@ export async function rangedFile(store: ObjectStore, path: string, request: File
   if (range) headers.set("content-range", `bytes ${first}-${last}/${bytes}`);
   const body = request.method === "HEAD" ? null : pieces(store, path, first, last + 1);
   return new Response(body, { status: range ? 206 : 200, headers });
+}
+
+/** If-None-Match compares weakly (RFC 9110 §13.1.2). */
+function isKnown({ etag, ifNoneMatch }: FileRequest): boolean {
+  if (etag === undefined || ifNoneMatch === undefined) return false;
+  return ifNoneMatch.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === etag);
 }
 
 /** First and last byte, both included; undefined: the whole. */

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { feedsSchema } from "./extract-feed.ts";
 import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
@@ -112,7 +113,7 @@ export const configSchema = z.strictObject({
         .default("on")
         .describe("whether this process keeps the lake's tables in shape"),
       compactMs: ms(30_000).describe("how often a table is looked at for files to be put together, ms"),
-      compactFiles: z.int().min(2).default(8).describe("small files of a day that are put together at once"),
+      compactFiles: z.int().min(2).default(16).describe("small files of a day that are put together at once"),
       compactTargetBytes: bytes(128 * MIB).describe("a file of this size is not rewritten any more, bytes"),
       compactFileBytes: bytes(256 * MIB).describe("files put together to one, bytes at most"),
       compactRunBytes: bytes(1_024 * MIB).describe("files of a table rewritten in one turn, bytes at most"),
@@ -147,6 +148,22 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  extract: z
+    .strictObject({
+      everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),
+      fileBytes: bytes(128 * MIB).describe("size beyond which a window is cut into several files, bytes"),
+      windowBytes: bytes(8 * 1_024 * MIB).describe("one window as Parquet; a larger one is refused, bytes"),
+      memoryBytes: bytes(1_024 * MIB).describe("memory for making one window, bytes"),
+      timeoutMs: ms(600_000).describe("making one window is given up after this, ms"),
+      linkMs: z
+        .int()
+        .min(1_000)
+        .max(7 * 24 * HOUR_MS)
+        .default(HOUR_MS)
+        .describe("how long a presigned address of a file is good, ms"),
+    })
+    .prefault({}),
+  extracts: feedsSchema.default({}).describe("feeds for the warehouse, by name; see docs/EXTRACTS.md"),
   share: z
     .strictObject({
       endpoint: z
@@ -234,10 +251,16 @@ export function resolveConfig(sources: ConfigSources): { config: Config; entries
     path,
     description,
     value: path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], parsed.data),
-    origin: origins.get(path.join(".")) ?? ("default" as const),
+    origin: originOf(origins, path.join(".")),
     variable: variableOf(path),
   }));
   return { config: parsed.data, entries };
+}
+
+/** A key that holds an object has its origin from the first key in it. */
+function originOf(origins: ReadonlyMap<string, ConfigOrigin>, key: string): ConfigOrigin {
+  const inner = [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
+  return origins.get(key) ?? inner ?? "default";
 }
 
 /** `land.commitMs` ↔ `MUARA_LAND_COMMIT_MS`. */

@@ -292,6 +292,11 @@ const TABLE = {
     retryable: true,
     help: "Somebody else writes the table for now. Muara goes on when the pause ends; `muara table resume` ends it.",
   },
+  "table.rewrite_failed": {
+    status: 500,
+    retryable: true,
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
+  },
   "table.verifying": {
     status: 429,
     retryable: true,
@@ -387,6 +392,38 @@ const TABLE = {
     help: "query.namespace is required, but this machine allows no namespaces. Allow them, or set it to auto.",
   },
   "sql.busy": { status: 429, retryable: true, help: "All query slots are in use. Wait as Retry-After says." },
+  // extracts
+  "extract.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such feed, version or file, or none that you may read. GET /v1/extracts lists the feeds.",
+  },
+  "extract.expired": {
+    status: 410,
+    retryable: false,
+    help: "The versions after `since` are no longer kept. Load the full version that `full_version` names, then go on from it.",
+  },
+  "extract.gone": {
+    status: 410,
+    retryable: false,
+    help: "The file is no longer kept: its window has a newer revision. Ask for the versions again.",
+  },
+  "extract.receipt_differs": {
+    status: 409,
+    retryable: false,
+    help: "What was loaded is not what was published. `differences` names the partition; load it again.",
+  },
+  "extract.receipts_full": { status: 409, retryable: false, help: "A version takes 1,000 receipts." },
+  "extract.failed": {
+    status: 500,
+    retryable: false,
+    help: "A window could not be made. The log has the cause.",
+  },
+  "extract.corrupt": {
+    status: 500,
+    retryable: false,
+    help: "A manifest in the store is damaged. Restore it from a backup; do not delete it.",
+  },
   // the process
   "kernel.memory": {
     status: 503,

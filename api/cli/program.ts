@@ -8,6 +8,7 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addExtract } from "./extract.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
 import { addShare } from "./share.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBooks,
   addDeadLetters,
   addDuplicates,
+  addExtract,
   addShare,
   addToken,
   addConfig,

@@ -16,7 +16,15 @@ const run = promisify(execFile);
 
 /** Per environment; two, because the client of Delta Sharing holds back pandas and pyarrow. */
 const REQUIREMENTS = {
-  lake: ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1", "pyspark==4.2.1"],
+  lake: [
+    "deltalake==1.6.6",
+    "duckdb==1.5.5",
+    "duckdb-extension-delta==1.5.5",
+    "polars==2.1.0",
+    "pyarrow==26.0.1",
+    "pyspark==4.2.1",
+  ],
+  contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   sharing: [
     "delta-sharing==1.4.2",
     "duckdb-extension-avro==1.5.5",
