@@ -16,8 +16,6 @@ const share = object({
       table: text,
       as: { ...text, description: "SCHEMA.TABLE, as recipients see it." },
       history: { type: "boolean" },
-      columns: { type: ["array", "null"], items: text },
-      rows: { type: ["string", "null"] },
     }),
   ),
 });

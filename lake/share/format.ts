@@ -42,7 +42,7 @@ export interface ShownMetadata {
   readonly metadata: TableMetadata;
   readonly version: number;
   readonly shared: SharedTable;
-  /** Files and bytes; undefined where the recipient sees only a part of them. */
+  /** Files and bytes, where they are known. */
   readonly size?: { readonly files: number; readonly bytes: number } | undefined;
 }
 

@@ -78,8 +78,6 @@ export class ShareReader {
 
   /** The table at its newest version. @throws table.not_found */
   async open(shared: SharedTable): Promise<OpenTable> {
-    if (shared.columns ?? shared.rows)
-      throw new MuaraError("share.invalid", "Shares of some columns or rows are not served yet.");
     const table = await this.ports.catalog.find(shared.table);
     const snapshot = table && (await this.ports.catalog.snapshot(table.name));
     if (snapshot?.metadata) return { name: table!.name, snapshot, metadata: snapshot.metadata };
