@@ -5,7 +5,7 @@
  * An export is a pure function of the table's version and place, files are named after the version, and the hint that
  * names the newest comes last. So two exporters do the same work twice, and one that is killed leaves nothing to see.
  *
- * The newest export must stay readable while the table goes on: `icebergConsumer` says so to whoever sweeps files, and
+ * The newest export must stay readable while the table goes on: `icebergHold` says so to whoever sweeps files, and
  * whoever erases rows makes an end of it first (`dropIceberg`), or exports anew.
  */
 import { createHash } from "node:crypto";
@@ -15,7 +15,6 @@ import type { AddFile, TableMetadata, TableSnapshot } from "../../core/ports/tab
 import { rowsOfFooter } from "../parquet/footer.ts";
 import { storePathOf } from "../table/add-file.ts";
 import { parseSchema } from "../table/delta-schema.ts";
-import type { LogConsumer } from "../table/log-cleanup.ts";
 import {
   manifestBytes,
   manifestListBytes,
@@ -31,6 +30,7 @@ const HINT = "version-hint.text";
 const EXPORTS_KEPT = 2;
 const OWN_FILE = /^(?:v(\d{1,15})\.metadata\.json|(?:manifest|snapshot)-(\d{1,15})\.avro)$/;
 const READ_AHEAD = 16;
+const UPDATED = "last-updated-ms";
 
 export interface IcebergExport {
   /** Of the table. */
@@ -78,21 +78,35 @@ export async function exportIceberg(
     files: files.length,
     rows,
   });
-  const name = `v${version}.metadata.json`;
+  const name = metadataName(version);
   await store.put(place(name), new TextEncoder().encode(text));
   await moveHint(store, table, version);
   await dropOld(store, table);
   return { version, metadataLocation: uri(name), files: files.length, rows };
 }
 
+export interface IcebergHold {
+  /** The table's version that the newest export is of. */
+  readonly version: number;
+  /** When that was committed, ms since 1970 UTC. What was removed later is in the export, and must not be swept. */
+  readonly committedMs: number;
+}
+
 /**
- * The newest export as a reader of the table's log: what was live at its version must not be swept, and the log not
- * be cleaned up, beyond the time that any consumer is waited for.
+ * What the newest export needs of the table's files. Whoever sweeps removed files takes `committedMs` as it takes the
+ * oldest commit that a consumer has still to read, and waits for it no longer than for any consumer; the table's log
+ * is nothing to an export.
  * @returns undefined where nothing is exported
  */
-export async function icebergConsumer(store: ObjectStore, table: string): Promise<LogConsumer | undefined> {
+export async function icebergHold(store: ObjectStore, table: string): Promise<IcebergHold | undefined> {
   const version = await newestExport(store, table);
-  return version === undefined ? undefined : { name: "iceberg", version };
+  const bytes =
+    version === undefined ? undefined : await store.get(`${table}/${FOLDER}/${metadataName(version)}`);
+  if (version === undefined || !bytes) return undefined;
+  const { [UPDATED]: committedMs } = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<
+    Record<string, number>
+  >;
+  return { version, committedMs: committedMs ?? 0 };
 }
 
 /** Ends an export: no reader finds it any more. */
@@ -106,6 +120,10 @@ async function newestExport(store: ObjectStore, table: string): Promise<number |
   const bytes = await store.get(`${table}/${FOLDER}/${HINT}`);
   const text = bytes && new TextDecoder().decode(bytes).trim();
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+function metadataName(version: number): string {
+  return `v${version}.metadata.json`;
 }
 
 /** An exporter that was slower than another does not take readers back. */
@@ -186,7 +204,7 @@ function tableMetadata({ metadata, snapshot, at, root, lastId, list, files, rows
     "table-uuid": metadata.id,
     location: root,
     "last-sequence-number": sequence,
-    "last-updated-ms": timestampMs,
+    [UPDATED]: timestampMs,
     "last-column-id": lastId,
     "current-schema-id": 0,
     schemas: [schema],

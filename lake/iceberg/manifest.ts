@@ -154,7 +154,8 @@ function partitionField(
   struct: IcebergStruct,
   { "field-id": id, name }: PartitionSpec["fields"][number],
 ): AvroField {
-  return optional(id, name, PARTITION_TYPES[String(fieldOf(struct, name).type)] ?? "string");
+  const { type } = fieldOf(struct, name);
+  return optional(id, name, (typeof type === "string" ? PARTITION_TYPES[type] : undefined) ?? "string");
 }
 
 function entrySchema(partition: AvroRecord): AvroRecord {

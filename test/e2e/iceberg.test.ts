@@ -13,12 +13,7 @@ import { seededRandomness, systemClock, systemRandomness } from "../../core/cloc
 import { silentLogger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
-import {
-  dropIceberg,
-  exportIceberg,
-  icebergConsumer,
-  type IcebergExport,
-} from "../../lake/iceberg/export.ts";
+import { dropIceberg, exportIceberg, icebergHold, type IcebergExport } from "../../lake/iceberg/export.ts";
 import { addFile, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
 import { createTableChange } from "../../lake/table/create-table.ts";
 import { arrayOf, decimal, field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
@@ -260,23 +255,20 @@ say({"files": [planned(c) for c in ("n >= 0", "ingest_date = '2026-01-02'", "n <
     const made = await world("orders.again");
     const exportedFiles = async (): Promise<readonly string[]> =>
       (await made.store.list(`${made.name}/metadata`)).map(({ path }) => path.slice(made.name.length + 10));
-    assert.equal(await icebergConsumer(made.store, made.name), undefined);
+    assert.equal(await icebergHold(made.store, made.name), undefined);
     const older = made.snapshot;
     const [a, b] = await Promise.all([made.export(), made.export()]);
     assert.deepEqual(a, b);
-    assert.deepEqual(await icebergConsumer(made.store, made.name), {
-      name: "iceberg",
+    assert.deepEqual(await icebergHold(made.store, made.name), {
       version: older.version,
+      committedMs: older.timestampMs,
     });
     await made.add(rowsOf(random, 300, 5, DAYS[0]!));
     await made.export();
     await exportIceberg(made.store, made.name, older);
-    const consumer = await icebergConsumer(made.store, made.name);
-    assert.deepEqual(
-      consumer,
-      { name: "iceberg", version: made.snapshot.version },
-      "a slow one takes nobody back",
-    );
+    const hold = await icebergHold(made.store, made.name);
+    const { version, timestampMs: committedMs } = made.snapshot;
+    assert.deepEqual(hold, { version, committedMs }, "a slow one takes nobody back");
     await made.add(rowsOf(random, 400, 5, DAYS[0]!));
     await made.export();
     const [old, now] = [made.snapshot.version - 1, made.snapshot.version];
@@ -291,7 +283,7 @@ say({"files": [planned(c) for c in ("n >= 0", "ingest_date = '2026-01-02'", "n <
     );
     await dropIceberg(made.store, made.name);
     assert.deepEqual(await exportedFiles(), []);
-    assert.equal(await icebergConsumer(made.store, made.name), undefined);
+    assert.equal(await icebergHold(made.store, made.name), undefined);
   });
 
   it("a table without files, and one that nobody made", async () => {
