@@ -3,19 +3,32 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
+import {
+  flag,
+  json,
+  list,
+  listOf,
+  object,
+  open,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+  type Json,
+} from "./openapi-parts.ts";
+import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
+import { roleSchema } from "../core/role.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const whole = { type: "integer" };
-const flag = { type: "boolean" };
-const time = { type: ["string", "null"], format: "date-time" };
-const wholeOrNull = { type: ["integer", "null"] };
-const textOrNull = { type: ["string", "null"] };
 
 export function openapiDocument(version: string): Json {
   return {
@@ -24,7 +37,7 @@ export function openapiDocument(version: string): Json {
       title: "Muara",
       version,
       description:
-        "The read side: SQL over the lake, tables, books, fates of events, dead letters and tokens. " +
+        "The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens. " +
         "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
     },
     security: [{ bearer: [] }],
@@ -78,11 +91,14 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "ledger", "other"] },
+    kind: { enum: ["event_type", "ledger", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
-    files: whole,
-    bytes: whole,
+    files: {
+      ...wholeOrNull,
+      description: "null with bytes, and rows where some are hidden: a part is read.",
+    },
+    bytes: wholeOrNull,
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
@@ -106,12 +122,12 @@ const SCHEMAS: Json = {
     version: whole,
     committed_at: time,
     operation: text,
-    files_added: whole,
-    files_removed: whole,
+    files_added: wholeOrNull,
+    files_removed: wholeOrNull,
     rows_added: wholeOrNull,
-    bytes_added: whole,
+    bytes_added: wholeOrNull,
     watermark: time,
-    changes_schema: flag,
+    changes_schema: { type: ["boolean", "null"] },
   }),
   PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
   Pause: object({ table: text, version: whole, paused_until: time }),
@@ -175,11 +191,21 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  RoleRequest: z.toJSONSchema(roleSchema, { io: "input" }),
+  Role: object({
+    name: text,
+    description: text,
+    grants: list({ type: "object" }),
+    configured: { ...flag, description: "Declared in the configuration, and changed only there." },
+  }),
+  ...SHARE_SCHEMAS,
+  ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
     description: text,
     grants: list({ type: "object" }),
+    roles: list(text),
     created_at: time,
     expires_at: time,
   }),
@@ -199,6 +225,7 @@ const PATHS: Json = {
             "application/x-ndjson": { schema: text },
             "text/csv": { schema: text },
             "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
+            "application/vnd.apache.arrow.stream": { schema: { type: "string", format: "binary" } },
           },
         },
         default: problem(),
@@ -233,6 +260,20 @@ const PATHS: Json = {
       reference("TableDiff"),
       [path("table"), query("from", whole), query("to", whole)],
     ),
+  },
+  "/v1/tables/{table}/iceberg": {
+    post: read(
+      "exportIceberg",
+      "Write Iceberg metadata of the newest version beside the table",
+      object({ table: text, version: whole, metadata_location: text, files: whole, rows: whole }),
+      [path("table")],
+    ),
+    delete: {
+      operationId: "dropIceberg",
+      summary: "End the export as Iceberg",
+      parameters: [path("table")],
+      responses: { "204": { description: "It is ended." }, default: problem() },
+    },
   },
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
@@ -309,6 +350,8 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...SHARE_PATHS,
+  ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
     post: {
@@ -326,55 +369,33 @@ const PATHS: Json = {
       responses: { "204": { description: "It is revoked." }, default: problem() },
     },
   },
+  "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
+  "/v1/roles/{name}": {
+    put: {
+      operationId: "putRole",
+      summary: "Declare a role or replace its grants; its tokens have them at once",
+      parameters: [path("name")],
+      requestBody: { required: true, content: json("RoleRequest") },
+      responses: {
+        "200": { description: "It is replaced.", content: json("Role") },
+        "201": { description: "It is declared.", content: json("Role") },
+        default: problem(),
+      },
+    },
+    delete: {
+      operationId: "removeRole",
+      summary: "Remove a role; its tokens lose its grants at once",
+      parameters: [path("name")],
+      responses: { "204": { description: "It is removed." }, default: problem() },
+    },
+  },
   "/health/live": { get: open("live", "Whether the process answers") },
   "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-function read(operationId: string, summary: string, schema: Json, parameters: readonly Json[] = []): Json {
-  const content = { "application/json": { schema } };
-  const responses = { "200": { description: "Found.", content }, default: problem() };
-  return { operationId, summary, parameters, responses };
-}
-
 /** A table is worked on. */
 function act(operationId: string, summary: string, answer: string): Json {
   const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
   return { operationId, summary, parameters: [path("table")], responses };
-}
-
-function open(operationId: string, summary: string): Json {
-  return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
-}
-
-function object(properties: Json): Json {
-  return { type: "object", properties };
-}
-
-function list(items: Json): Json {
-  return { type: "array", items };
-}
-
-function listOf(name: string): Json {
-  return object({ items: list(reference(name)) });
-}
-
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function json(name: string): Json {
-  return { "application/json": { schema: reference(name) } };
-}
-
-function problem(): Json {
-  return { $ref: "#/components/responses/Problem" };
-}
-
-function path(name: string): Json {
-  return { name, in: "path", required: true, schema: text };
-}
-
-function query(name: string, schema: Json): Json {
-  return { name, in: "query", required: false, schema };
 }

@@ -174,7 +174,7 @@ class Committer {
   }
 
   async #committed(snapshot: TableState, commit: TableCommit): Promise<CommitOutcome> {
-    if (isCheckpointDue(snapshot.version, snapshot.metadata)) await this.#checkpoint(snapshot);
+    if (isCheckpointDue(snapshot)) await this.#checkpoint(snapshot);
     return { outcome: "committed", snapshot, commit };
   }
 

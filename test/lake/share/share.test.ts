@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import { EVERYTHING, type Principal } from "../../../core/authorize.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
-import { resolveConfig } from "../../../core/config.ts";
+import { resolveConfig, type Config } from "../../../core/config.ts";
 import { Registry } from "../../../core/registry.ts";
 import { createShareDirectory } from "../../../lake/share/directory.ts";
 import { signAddress, verifyAddress, type FileAddress } from "../../../lake/share/file-address.ts";
@@ -153,8 +153,6 @@ test.each([
 });
 
 describe("shares of the configuration", () => {
-  const config = (shares: unknown) =>
-    resolveConfig({ environment: {}, file: { shares } as never }).config.shares;
   const everything: Principal = { id: "all", grants: EVERYTHING };
 
   test("have names by default, and are seen by those who may", async () => {
@@ -199,3 +197,7 @@ describe("shares of the configuration", () => {
     );
   });
 });
+
+function config(shares: unknown): Config["shares"] {
+  return resolveConfig({ environment: {}, file: { shares } as never }).config.shares;
+}
