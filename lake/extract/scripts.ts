@@ -139,13 +139,14 @@ function deletes(feed: Feed, manifest: Manifest, { target, table }: ScriptOption
     .filter(({ action }) => action === "replace")
     .map((partition) => {
       const [from, until] = [partition.from, partition.until].map((at) => instant(target, type, at));
-      return `DELETE FROM ${tableIn(target, table)} WHERE ${time} >= ${from} AND ${time} < ${until};${note(partition)}\n`;
+      const where = `${time} >= ${from} AND ${time} < ${until}`;
+      return `${note(partition)}DELETE FROM ${tableIn(target, table)} WHERE ${where};\n`;
     })
     .join("");
 }
 
 function note(partition: ManifestPartition): string {
-  return ` -- ${partitionName(partition)} revision ${partition.revision}`;
+  return `-- ${partitionName(partition)} revision ${partition.revision}\n`;
 }
 
 function instant(target: Target, type: string, iso: string): string {
