@@ -2,10 +2,10 @@
  * The composition root: reads the configuration, opens log, lake and kernel, and runs what was asked for in one
  * process. Everything below receives its ports from here.
  */
-import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
@@ -30,6 +30,7 @@ import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
@@ -40,13 +41,9 @@ export type WorkerName = (typeof WORKERS)[number];
 const HOUR_MS = 3_600_000;
 /** How long answers under way may take once a stop began. */
 const ANSWER_MS = 2_000;
-/** How long connections may take to close once everything else is. */
-const CLOSE_MS = 500;
 /** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
 const STOP_MS_MAX = 9_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
-
-type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface Running {
   readonly url: string;
@@ -70,6 +67,8 @@ interface Base {
   readonly registry: Registry;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
+  /** Made when first needed. */
+  readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
   readonly extracts: DeclaredExtracts;
@@ -123,6 +122,7 @@ export async function startWorkers(
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
+        await (await base.upkeep()).close();
         await base.log.close();
         await closeServer(server);
       },
@@ -180,6 +180,11 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
+    upkeep: once(async () => {
+      const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
+      const ports = { ...services, store, registry, openTable };
+      return createLakeUpkeep(ports, config.upkeep, join(folder, "temp"));
+    }),
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
@@ -244,7 +249,19 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
+  const ports = {
+    ...base,
+    catalog,
+    query,
+    landing,
+    reload: (table: string) => base.landing.worker?.reload(table),
+    compact: async (table: string, signal: AbortSignal) => {
+      if (await base.admission.granted(signal)) return (await base.upkeep()).compact(table, signal);
+      throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
+    },
+    clock: systemClock,
+    ...(replay ? { replay } : {}),
+  };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
   return (request) => app.fetch(request);
 }
@@ -286,6 +303,11 @@ async function runExtracts(
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
 /** Whether the lake's files are elsewhere. */
 function isRemote({ lake }: Config): boolean {
   return lake?.startsWith("s3:") ?? false;
@@ -311,7 +333,11 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
-  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal), runUpkeep(base, signal)]);
+  await Promise.all([
+    runLanding(base, signal),
+    runLogKeeper(base, signal),
+    base.upkeep().then((upkeep) => upkeep.run(signal)),
+  ]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -344,12 +370,6 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
 }
 
-async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
-  if (base.config.upkeep.run === "off") return;
-  const { createUpkeep } = await import("./lake/upkeep.ts");
-  await createUpkeep({ ...base, clock: systemClock }, []).run(signal);
-}
-
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await systemClock.sleep(config.journal.retainEveryMs, signal);
@@ -361,40 +381,6 @@ async function runRetention({ config, log, logger }: Base, signal: AbortSignal):
       logger.error("log retention failed", { problem: String(error) });
     }
   }
-}
-
-function listen(config: Config, handle: Fetch): Promise<ServerType> {
-  const { headerBytes, requestMs, connections } = config.limits;
-  const server = createAdaptorServer({
-    fetch: handle,
-    overrideGlobalObjects: false,
-    serverOptions: {
-      maxHeaderSize: headerBytes,
-      requestTimeout: requestMs,
-      headersTimeout: Math.min(requestMs, 10_000),
-    },
-  });
-  if ("maxConnections" in server) server.maxConnections = connections;
-  return new Promise((done, fail) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const isTaken = cause.code === "EADDRINUSE";
-      const problem = isTaken
-        ? `port ${config.port} on ${config.host} is taken; stop what listens there or choose another with --port`
-        : `cannot listen on ${config.host}:${config.port}: ${cause.message}`;
-      fail(new MuaraError("config.invalid", problem, { details: { key: "port" }, cause }));
-    });
-    server.listen(config.port, config.host, () => done(server));
-  });
-}
-
-function closeServer(server: ServerType): Promise<void> {
-  return new Promise((done) => {
-    server.close(() => done());
-    // Answers under way may finish; idle connections are cut now, stuck ones later.
-    if ("closeIdleConnections" in server) server.closeIdleConnections();
-    const cut = (): void => void ("closeAllConnections" in server && server.closeAllConnections());
-    setTimeout(cut, CLOSE_MS).unref();
-  });
 }
 
 /** Defaults, then the file, then the environment, then the command line. @throws config.invalid */

@@ -19,6 +19,7 @@ import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
+import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
 import { createSharing, sharingError, type SharingConfig } from "./sharing.ts";
@@ -66,6 +67,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
+  addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addExtractRoutes(app, ports);

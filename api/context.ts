@@ -9,6 +9,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
+import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import type { QueryService } from "../lake/query/service.ts";
 import type { ReplayPort } from "./replay-port.ts";
@@ -26,6 +27,10 @@ export interface ApiPorts {
   readonly store?: ObjectStore;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
+  /** Tells the landing of this process that a table was paused or resumed. */
+  readonly reload?: (table: string) => void;
+  /** Puts small files of a table together; absent in a process that does not write the lake. */
+  readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;
@@ -33,10 +38,10 @@ export interface ApiPorts {
   readonly logger: Logger;
 }
 
-/** How landing of a table goes: `stopped` needs a person, `retrying` goes on by itself. */
+/** How landing of a table goes: `stopped` needs a person, `retrying` and `paused` go on by themselves. */
 export interface LandingState {
   readonly table: string;
-  readonly state: "landing" | "retrying" | "stopped";
+  readonly state: "landing" | "retrying" | "paused" | "stopped";
   readonly problem: string | undefined;
   readonly code?: string | undefined;
   /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */

@@ -25,6 +25,7 @@ import {
 } from "./openapi-parts.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
 export function openapiDocument(version: string): Json {
@@ -96,7 +97,11 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
-    landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
+    paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
+    landing: {
+      enum: ["landing", "retrying", "paused", "stopped", null],
+      description: "null: not by this process",
+    },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
     commit_interval_ms: {
       ...wholeOrNull,
@@ -118,6 +123,17 @@ const SCHEMAS: Json = {
     bytes_added: whole,
     watermark: time,
     changes_schema: flag,
+  }),
+  PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
+  Pause: object({ table: text, version: whole, paused_until: time }),
+  Compaction: object({
+    table: text,
+    files_before: whole,
+    files_after: whole,
+    bytes_before: whole,
+    bytes_after: whole,
+    rows: whole,
+    elsewhere: { ...flag, description: "Another process is at it: nothing was done." },
   }),
   Account: object({
     event_type: text,
@@ -230,6 +246,16 @@ const PATHS: Json = {
       [path("table"), query("from", whole), query("to", whole)],
     ),
   },
+  "/v1/tables/{table}/compact": {
+    post: act("compactTable", "Put small files together; needs admin", "Compaction"),
+  },
+  "/v1/tables/{table}/pause": {
+    post: {
+      ...act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause"),
+      requestBody: { required: false, content: json("PauseRequest") },
+    },
+  },
+  "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
       query("by", { enum: ["event_type", "partition", "hour"] }),
@@ -317,3 +343,9 @@ const PATHS: Json = {
   "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
   "/openapi.json": { get: open("openapi", "This document") },
 };
+
+/** A table is worked on. */
+function act(operationId: string, summary: string, answer: string): Json {
+  const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
+  return { operationId, summary, parameters: [path("table")], responses };
+}

@@ -292,6 +292,11 @@ const TABLE = {
     retryable: true,
     help: "Somebody else writes the table for now. Muara goes on when the pause ends; `muara table resume` ends it.",
   },
+  "table.rewrite_failed": {
+    status: 500,
+    retryable: true,
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
+  },
   "table.verifying": {
     status: 429,
     retryable: true,

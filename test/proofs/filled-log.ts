@@ -50,21 +50,20 @@ export async function fillLog(
     await registry.put("event-type", name, 0, typeNamed(name));
     const options = { partitions: PARTITIONS, cleanup: "delete", retentionMs: RETENTION_MS } as const;
     await log.createStream(name, options);
-    let sent = 0;
-    let resends = 0;
+    const sent = { numbers: 0, resends: 0 };
     const nextNumber = (): number => {
-      if (sent === 0 || random.fraction() >= RESENDS) return sent++;
-      resends++;
-      return Math.floor(random.fraction() * sent);
+      if (sent.numbers === 0 || random.fraction() >= RESENDS) return sent.numbers++;
+      sent.resends++;
+      return Math.floor(random.fraction() * sent.numbers);
     };
-    for (let batch = 0; sent < events; batch++) {
-      const size = Math.min(BATCH, events - sent);
+    for (let batch = 0; sent.numbers < events; batch++) {
+      const size = Math.min(BATCH, events - sent.numbers);
       const records = Array.from({ length: size }, () => ({
         payload: encoder.encode(eventOf(nextNumber())),
       }));
       await log.append(name, batch % PARTITIONS, packRecords(records));
     }
-    filled.push({ name, events, resends });
+    filled.push({ name, events, resends: sent.resends });
   }
   await log.close();
   return filled;

@@ -1,0 +1,65 @@
+/**
+ * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process rewrites files
+ * for all of them, one job after the other; it is started when there is work.
+ */
+import type { Clock, Randomness } from "../core/clock.ts";
+import type { Config } from "../core/config.ts";
+import type { Logger } from "../core/logger.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { TableLog } from "../core/ports/table-log.ts";
+import type { Registry } from "../core/registry.ts";
+import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
+import { FileRewriter } from "./rewrite.ts";
+import { createUpkeep } from "./upkeep.ts";
+
+export interface LakeUpkeepPorts {
+  readonly store: ObjectStore;
+  readonly registry: Registry;
+  readonly openTable: (name: string) => TableLog;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+}
+
+export interface LakeUpkeep {
+  /** Every task in turns, until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  /** One run of compaction now. @throws as `compactTable` */
+  compact(table: string, signal: AbortSignal): Promise<Compacted>;
+  /** Ends the process that rewrites files. */
+  close(): Promise<void>;
+}
+
+/** @param folder for temporary files, on a disk with room */
+export function createLakeUpkeep(
+  services: LakeUpkeepPorts,
+  config: Config["upkeep"],
+  folder: string,
+): LakeUpkeep {
+  const { memoryBytes, tempBytes: spillBytes, rewriteMs: timeoutMs } = config;
+  const rewriter = new FileRewriter({ folder, memoryBytes, spillBytes, timeoutMs });
+  const ports = { ...services, rewriter };
+  const owner = services.randomness.uuid();
+  const options = compactOptions(config);
+  const tasks = [compactionTask(ports, options, config.compactMs, owner)];
+  const upkeep = createUpkeep(services, config.run === "on" ? tasks : []);
+  return {
+    run: (signal) => upkeep.run(signal),
+    compact: async (name, signal) => {
+      const log = services.openTable(name);
+      return compactTable(ports, options, { name, log, base: await log.snapshot(), owner }, signal);
+    },
+    close: () => rewriter.close(),
+  };
+}
+
+function compactOptions(config: Config["upkeep"]): CompactOptions {
+  return {
+    filesMin: config.compactFiles,
+    targetBytes: config.compactTargetBytes,
+    fileBytes: config.compactFileBytes,
+    runBytes: config.compactRunBytes,
+    runRows: config.compactRunRows,
+    leaseMs: config.rewriteMs,
+  };
+}
