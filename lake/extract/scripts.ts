@@ -1,5 +1,5 @@
 /**
- * DDL and load scripts for a version of a feed. Loading twice is harmless: a partition that is to be replaced is deleted
+ * DDL and load scripts for a version of a feed. Loading twice is harmless: a partition to be replaced is deleted
  * in the same transaction in which it is loaded, and what a target cannot do inside a transaction goes through a stage
  * table first. Names are quoted, in the case that the target gives unquoted names, so that people need no quotes.
  */
@@ -56,7 +56,8 @@ export function ddlScript(
 
 /** SQL that loads one version. Placeholders for credentials are in angle brackets inside texts. */
 export function loadScript(feed: Feed, manifest: Manifest, options: ScriptOptions): string {
-  const title = `-- ${feed.name} version ${manifest.version}: ${manifest.rows} rows in ${manifest.files.length} files\n`;
+  const { version, rows, files } = manifest;
+  const title = `-- ${feed.name} version ${version}: ${rows} rows in ${files.length} files\n`;
   return title + LOADERS[options.target](feed, manifest, options);
 }
 

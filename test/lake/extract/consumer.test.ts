@@ -169,8 +169,8 @@ test(
             switch (one.kind) {
               case "sales": {
                 const more = one.days.map((day, i): Sale => {
-                  const atMs = FIRST_MS + day * DAY_MS + ((sales.length * 7_919 + i) % DAY_MS);
-                  return { id: `s${number}-${sales.length + i}`, atMs, cents: 3 * i + sales.length };
+                  const atMs = FIRST_MS + day * DAY_MS + ((born * 7_919 + i) % DAY_MS);
+                  return { id: `s${number}-${born++}`, atMs, cents: 3 * i + sales.length };
                 });
                 sales = [...sales, ...more];
                 closed = Math.max(closed, one.closes);

@@ -112,7 +112,8 @@ import sys, json, logging
 logging.disable(logging.CRITICAL)
 from datacontract.data_contract import DataContract
 run = DataContract(data_contract_file=sys.argv[1]).lint()
-print(json.dumps({'result': str(run.result.value), 'checks': [[c.name, str(c.result.value), c.reason] for c in run.checks]}))
+checks = [[c.name, str(c.result.value), c.reason] for c in run.checks]
+print(json.dumps({'result': str(run.result.value), 'checks': checks}))
 `;
 
 const lint = async (contract: unknown): Promise<{ result: string; checks: unknown[][] }> => {
