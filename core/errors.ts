@@ -401,7 +401,7 @@ const TABLE = {
   "extract.expired": {
     status: 410,
     retryable: false,
-    help: "The versions after `since` are no longer kept. Load the full version that `full_version` names, then go on from it.",
+    help: "Versions after `since` are no longer kept. Load the full version that `full_version` names, then go on.",
   },
   "extract.gone": {
     status: 410,
