@@ -26,6 +26,7 @@ import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
+import { Roles } from "./core/role.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
@@ -65,6 +66,7 @@ interface Base {
   readonly state: ObjectStore;
   readonly kernel: Kernel;
   readonly registry: Registry;
+  readonly roles: Roles;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
   /** Made when first needed. */
@@ -130,6 +132,7 @@ export async function startWorkers(
   } catch (error) {
     abort.abort();
     await Promise.allSettled(background);
+    for (const close of closers) await close();
     await base.log.close();
     throw error;
   }
@@ -159,6 +162,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  const roles = new Roles(registry, config.roles);
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
   const tables = new Map<string, TableLog>();
@@ -178,7 +182,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
       identityBytes: config.land.dedupBytes,
     }),
     registry,
-    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
+    roles,
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
     openTable,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
@@ -248,6 +253,8 @@ async function openReads(
     logger: base.logger,
   });
   closers.push(() => query.close());
+  const { checkDeclared } = await import("./lake/query/check-grants.ts");
+  await checkDeclared(config, catalog, query);
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
   const ports = {
     ...base,

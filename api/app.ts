@@ -15,6 +15,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
@@ -77,6 +78,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
+  addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
   if (sharing) {
     addShareRoutes(app, ports, sharing);

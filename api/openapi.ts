@@ -25,6 +25,7 @@ import {
 } from "./openapi-parts.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
+import { roleSchema } from "../core/role.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
@@ -90,11 +91,14 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "ledger", "other"] },
+    kind: { enum: ["event_type", "ledger", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
-    files: whole,
-    bytes: whole,
+    files: {
+      ...wholeOrNull,
+      description: "null with bytes, and rows where some are hidden: a part is read.",
+    },
+    bytes: wholeOrNull,
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
@@ -118,12 +122,12 @@ const SCHEMAS: Json = {
     version: whole,
     committed_at: time,
     operation: text,
-    files_added: whole,
-    files_removed: whole,
+    files_added: wholeOrNull,
+    files_removed: wholeOrNull,
     rows_added: wholeOrNull,
-    bytes_added: whole,
+    bytes_added: wholeOrNull,
     watermark: time,
-    changes_schema: flag,
+    changes_schema: { type: ["boolean", "null"] },
   }),
   PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
   Pause: object({ table: text, version: whole, paused_until: time }),
@@ -187,6 +191,13 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  RoleRequest: z.toJSONSchema(roleSchema, { io: "input" }),
+  Role: object({
+    name: text,
+    description: text,
+    grants: list({ type: "object" }),
+    configured: { ...flag, description: "Declared in the configuration, and changed only there." },
+  }),
   ...SHARE_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
@@ -194,6 +205,7 @@ const SCHEMAS: Json = {
     id: text,
     description: text,
     grants: list({ type: "object" }),
+    roles: list(text),
     created_at: time,
     expires_at: time,
   }),
@@ -213,6 +225,7 @@ const PATHS: Json = {
             "application/x-ndjson": { schema: text },
             "text/csv": { schema: text },
             "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
+            "application/vnd.apache.arrow.stream": { schema: { type: "string", format: "binary" } },
           },
         },
         default: problem(),
@@ -354,6 +367,26 @@ const PATHS: Json = {
       summary: "Revoke a token",
       parameters: [path("id")],
       responses: { "204": { description: "It is revoked." }, default: problem() },
+    },
+  },
+  "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
+  "/v1/roles/{name}": {
+    put: {
+      operationId: "putRole",
+      summary: "Declare a role or replace its grants; its tokens have them at once",
+      parameters: [path("name")],
+      requestBody: { required: true, content: json("RoleRequest") },
+      responses: {
+        "200": { description: "It is replaced.", content: json("Role") },
+        "201": { description: "It is declared.", content: json("Role") },
+        default: problem(),
+      },
+    },
+    delete: {
+      operationId: "removeRole",
+      summary: "Remove a role; its tokens lose its grants at once",
+      parameters: [path("name")],
+      responses: { "204": { description: "It is removed." }, default: problem() },
     },
   },
   "/health/live": { get: open("live", "Whether the process answers") },

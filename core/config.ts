@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
@@ -148,6 +149,18 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  roles: z
+    .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
+    .default({})
+    .describe(
+      "sets of grants by name, for tokens: { name: { description, grants: [{ action, kind, name, columns, rows }] } }",
+    ),
+  views: z
+    .record(z.string(), z.strictObject({ sql: z.string().min(1), description: z.string().default("") }))
+    .default({})
+    .describe(
+      "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
+    ),
   extract: z
     .strictObject({
       everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),

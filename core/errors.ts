@@ -295,7 +295,7 @@ const TABLE = {
   "table.rewrite_failed": {
     status: 500,
     retryable: true,
-    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep in the configuration.",
   },
   "table.verifying": {
     status: 429,

@@ -9,10 +9,11 @@ import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { addExtract } from "./extract.ts";
+import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
 import { addShare } from "./share.ts";
-import { addSql } from "./sql.ts";
+import { addSql, BINARY } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
 import { addTail } from "./tail.ts";
@@ -33,6 +34,7 @@ const COMMANDS: readonly AddCommand[] = [
   addExtract,
   addShare,
   addToken,
+  addRole,
   addConfig,
   addDoctor,
 ];
@@ -65,8 +67,9 @@ export function buildProgram(services: CliServices, exit: (code: number) => void
     return async (...args) => {
       const command = args.at(-1) as Command;
       const session = openSession(services, command);
-      if (session.flags.output === "parquet" && command.name() !== "sql")
-        throw new CliFailure(EXIT.usage, "-o parquet is only for `muara sql`.");
+      const { output } = session.flags;
+      if (BINARY.includes(output) && command.name() !== "sql")
+        throw new CliFailure(EXIT.usage, `-o ${output} is only for \`muara sql\`.`);
       exit((await action(session, command)) ?? EXIT.done);
     };
   };
