@@ -66,6 +66,12 @@ export function shareOf(name: string, declared: DeclaredShare, origin: Share["or
   return { name, description: declared.description, origin, tables };
 }
 
+/** @param path of a file in the lake's store, which begins with the table's own name */
+export function isFileOf({ table }: SharedTable, path: string): boolean {
+  const own = path.slice(0, path.indexOf("/"));
+  return own === table || sqlAlias(own) === table;
+}
+
 /** Two tables under one name; undefined where there are none. */
 export function sharedTwice(share: Share): readonly [SharedTable, SharedTable] | undefined {
   for (let i = 1; i < share.tables.length; i++) {

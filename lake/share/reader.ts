@@ -182,7 +182,8 @@ export class ShareReader {
       };
     const key = await signingKey(registry);
     const names = { share: shared.share, schema: shared.schema, table: shared.name };
-    return ({ path }) => {
+    return (file) => {
+      const path = storePathOf(table, file.path);
       const signed = signAddress(key, { ...names, version, path, expiresMs, principal: principal.id });
       return Promise.resolve({ url: `${origin}${signed}`, expiresMs });
     };

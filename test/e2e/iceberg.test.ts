@@ -88,7 +88,7 @@ const READERS = [
 
 const ports = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
 const python = (script: string, args: readonly string[]): Promise<unknown> =>
-  runPython(script, args, { set: "sharing" });
+  runPython(script, args, { set: "sharing", timeoutMs: 300_000 });
 
 class World {
   readonly store: ObjectStore;
@@ -187,7 +187,7 @@ async function world(name: string): Promise<World> {
 describe("a table as Iceberg", () => {
   it.each(READERS)(
     "%s reads every value, of a second export, too",
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (name, script) => {
       const made = await world(`orders.${name.toLowerCase()}`);
       const first = await made.export();
@@ -206,7 +206,7 @@ describe("a table as Iceberg", () => {
     },
   );
 
-  it.each(READERS)("%s finds the same rows by filters", { timeout: 120_000 }, async (name, script) => {
+  it.each(READERS)("%s finds the same rows by filters", { timeout: 600_000 }, async (name, script) => {
     const made = await world(`filtered.${name.toLowerCase()}`);
     const { metadataLocation } = await made.export();
     const conditions: readonly (readonly [string, (row: Row) => boolean])[] = [
@@ -298,7 +298,7 @@ say({"files": [planned(c) for c in ("n >= 0", "ingest_date = '2026-01-02'", "n <
 
 it(
   "an event table on S3, exported by the command, is read with every row",
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const server = await startS3();
     const folder = await temporaryFolder("iceberg");

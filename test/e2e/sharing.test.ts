@@ -174,7 +174,7 @@ function canonical(rows: readonly (readonly unknown[])[]): unknown {
 }
 
 const python = (script: string, args: readonly string[]): Promise<unknown> =>
-  runPython(CANONICAL + script, args, { set: "sharing" });
+  runPython(CANONICAL + script, args, { set: "sharing", timeoutMs: 300_000 });
 
 async function checkReads({ muara, profile, versions, seenMs }: Shared): Promise<void> {
   const oracle = canonical(await muara.sql(ROWS_SQL));
@@ -301,7 +301,7 @@ const LAKES = [
 ] as const;
 
 describe.each(LAKES)("a lake on %s", (_name, start) => {
-  test("delta-sharing reads rows, versions, changes, hints and metadata", { timeout: 300_000 }, async () => {
+  test("delta-sharing reads rows, versions, changes, hints and metadata", { timeout: 900_000 }, async () => {
     const shared = await start();
     await checkReads(shared);
     await checkChanges(shared);

@@ -87,7 +87,7 @@ class World {
       const { url, version } = value as { url?: string; version: number };
       const path =
         url && Buffer.from(new URL(url).pathname.split("/").at(-1)!.slice(0, -8), "base64url").toString();
-      return path === undefined ? `${kind} ${version}` : `${kind} ${path.split("/")[1]!.slice(5, -8)}`;
+      return path === undefined ? `${kind} ${version}` : `${kind} ${path.split("/").at(-1)!.slice(5, -8)}`;
     });
   }
 

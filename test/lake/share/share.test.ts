@@ -6,6 +6,7 @@ import { EVERYTHING, type Principal } from "../../../core/authorize.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import { resolveConfig, type Config } from "../../../core/config.ts";
 import { Registry } from "../../../core/registry.ts";
+import { isFileOf } from "../../../core/share.ts";
 import { createShareDirectory } from "../../../lake/share/directory.ts";
 import { signAddress, verifyAddress, type FileAddress } from "../../../lake/share/file-address.ts";
 import { negotiateFormat } from "../../../lake/share/format.ts";
@@ -174,6 +175,10 @@ describe("shares of the configuration", () => {
     const notFound = expect.objectContaining({ code: "share.not_found" });
     await expect(directory.table(recipient, "other", "default", "books")).rejects.toEqual(notFound);
     await expect(directory.table(recipient, "sales", "shop", "books")).rejects.toEqual(notFound);
+    const shared = await directory.table(recipient, "sales", "default", "parcel_sent");
+    expect(isFileOf(shared, "parcel-sent/day=1/part-1.parquet")).toBe(true);
+    expect(isFileOf(shared, "parcel-sent2/day=1/part-1.parquet")).toBe(false);
+    expect(isFileOf({ ...shared, table: "parcel_sent" }, "parcel-sent/part-1.parquet")).toBe(true);
     const reader: Principal = { id: "t", grants: [{ action: "read", kind: "table", name: "*" }] };
     expect(await directory.list(reader)).toEqual([]);
   });
