@@ -67,6 +67,13 @@ export function addFile(file: NewDataFile): AddFile {
   };
 }
 
+/** Rows of a file by its statistics; undefined where they do not say. */
+export function statedRows({ stats }: AddFile): number | undefined {
+  // The rest, which can be long, is not looked at.
+  const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
+  return match ? Number(match[1]) : undefined;
+}
+
 /**
  * The store's path of a data file. `path` may come from a foreign writer: it is decoded once and must stay inside
  * the table. @throws store.path, table.unsupported for absolute addresses (shallow clones)

@@ -24,7 +24,7 @@ import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
 import type { Unsettled } from "./settle.ts";
-import { slowestIngestMs } from "./slowest.ts";
+import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 import { stateOf, verifyWitnesses, type LandingState } from "./state.ts";
 import { TableIdentities } from "./table-identities.ts";
 
