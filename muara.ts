@@ -269,7 +269,7 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
-  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal)]);
+  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal), runUpkeep(base, signal)]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -300,6 +300,12 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
+}
+
+async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
+  if (base.config.upkeep.run === "off") return;
+  const { createUpkeep } = await import("./lake/upkeep.ts");
+  await createUpkeep({ ...base, clock: systemClock }, []).run(signal);
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {

@@ -13,6 +13,7 @@ const BENCHES = [
   "query",
   "start",
   "rebuild",
+  "table",
   "settle",
   "freshness",
   "backlog",

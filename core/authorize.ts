@@ -1,6 +1,11 @@
 /**
  * Who may do what: one function, deny by default. A principal is what a token stands for; a grant gives it one
  * right on a resource, by exact name or "*" for all of that kind.
+ *
+ * A grant to read a table can be of a part: some columns, some rows. Such a grant is no right to the table as a
+ * whole, so `isAuthorized` says no, and only who asks for the part (`readRight`) gets it: code that knows nothing of
+ * parts hands out nothing. Of several parts a cell is there iff one of them gives both its row and its column
+ * (docs/decisions/028-parts-of-tables.md).
  */
 import { MuaraError } from "./errors.ts";
 
@@ -12,10 +17,25 @@ export interface Resource {
   readonly name: string;
 }
 
-export interface Grant {
+export interface Grant extends ReadScope {
   readonly action: Action;
   readonly kind: ResourceKind | "*";
   readonly name: string;
+}
+
+/** A part of a table. Of a grant only where it is `read` on one `table` by name. */
+export interface ReadScope {
+  /** Those that exist for the holder, at least one, ignoring case; absent: all. */
+  readonly columns?: readonly string[] | undefined;
+  /** SQL condition over any of the table's columns, of a form that lake/query/row-condition.ts takes; absent: every row. */
+  readonly rows?: string | undefined;
+}
+
+export interface ReadRight {
+  /** Neither columns nor rows are held back. */
+  readonly isWhole: boolean;
+  /** At least one; `[{}]` where it is whole. A cell is there iff one scope gives both its row and its column. */
+  readonly scopes: readonly ReadScope[];
 }
 
 export interface Principal {
@@ -24,14 +44,14 @@ export interface Principal {
   readonly grants: readonly Grant[];
 }
 
-/** `admin` on a resource includes `write` and `read` there; `write` and `read` include nothing else. */
+/**
+ * `admin` on a resource includes `write` and `read` there; `write` and `read` include nothing else. A grant of a
+ * part of a table is none on the table.
+ */
 export function isAuthorized(principal: Principal | undefined, action: Action, resource: Resource): boolean {
   if (!principal) return false;
   return principal.grants.some(
-    (grant) =>
-      (grant.action === action || grant.action === "admin") &&
-      (grant.kind === "*" || grant.kind === resource.kind) &&
-      (grant.name === "*" || grant.name === resource.name),
+    (grant) => !isPart(grant) && gives(grant, action) && isOn(grant, resource.kind, resource.name),
   );
 }
 
@@ -45,4 +65,71 @@ export function authorize(principal: Principal | undefined, action: Action, reso
   );
 }
 
+/**
+ * What of a table the principal may read. Parts that make one together are one: of the same rows the columns are
+ * added up, of the same columns the rows.
+ * @param tableName the table's own name, as declared @returns undefined for nothing at all
+ */
+export function readRight(principal: Principal | undefined, tableName: string): ReadRight | undefined {
+  if (!principal) return undefined;
+  if (isAuthorized(principal, "read", { kind: "table", name: tableName })) return WHOLE;
+  const parts = principal.grants.filter(
+    (grant) => isPart(grant) && grant.action === "read" && grant.kind === "table" && grant.name === tableName,
+  );
+  if (parts.length === 0) return undefined;
+  const scopes = merged(merged(parts, "rows"), "columns");
+  return scopes.every(isPart) ? { isWhole: false, scopes } : WHOLE;
+}
+
+/** Whether `holder` may hand the grant on: it takes `admin`, without which nobody gives rights away. */
+export function mayGrant(holder: Principal, grant: Grant): boolean {
+  return holder.grants.some(
+    (held) =>
+      held.action === "admin" &&
+      (held.kind === "*" || held.kind === grant.kind) &&
+      (held.name === "*" || held.name === grant.name),
+  );
+}
+
 export const EVERYTHING: readonly Grant[] = [{ action: "admin", kind: "*", name: "*" }];
+
+const WHOLE: ReadRight = { isWhole: true, scopes: [{}] };
+
+function isPart({ columns, rows }: ReadScope): boolean {
+  return columns !== undefined || rows !== undefined;
+}
+
+function gives(grant: Grant, action: Action): boolean {
+  return grant.action === action || grant.action === "admin";
+}
+
+function isOn(grant: Grant, kind: ResourceKind, name: string): boolean {
+  return (grant.kind === "*" || grant.kind === kind) && (grant.name === "*" || grant.name === name);
+}
+
+/** Scopes that agree in `same` become one, with the other added up. */
+function merged(scopes: readonly ReadScope[], same: "rows" | "columns"): readonly ReadScope[] {
+  const groups = new Map<string, ReadScope>();
+  for (const scope of scopes) {
+    const { rows } = scope;
+    const columns = scope.columns && [...new Set(scope.columns.map((name) => name.toLowerCase()))].toSorted();
+    const key = JSON.stringify((same === "rows" ? rows : columns) ?? null);
+    const other = groups.get(key);
+    if (!other) groups.set(key, { columns, rows });
+    else if (same === "rows") groups.set(key, { rows, columns: eitherColumns(other.columns, columns) });
+    else groups.set(key, { columns, rows: eitherRows(other.rows, rows) });
+  }
+  return [...groups.values()];
+}
+
+function eitherColumns(
+  a: readonly string[] | undefined,
+  b: readonly string[] | undefined,
+): readonly string[] | undefined {
+  return a && b ? [...new Set([...a, ...b])].toSorted() : undefined;
+}
+
+function eitherRows(a: string | undefined, b: string | undefined): string | undefined {
+  // On lines of their own: a condition may end in a comment.
+  return a === undefined || b === undefined ? undefined : `(${a}\n) OR (${b}\n)`;
+}

@@ -104,6 +104,25 @@ export const configSchema = z.strictObject({
         .describe("a table's log waits for a slow consumer this long beyond its retention, days"),
     })
     .prefault({}),
+  upkeep: z
+    .strictObject({
+      run: z
+        .enum(["on", "off"])
+        .default("on")
+        .describe("whether this process keeps the lake's tables in shape"),
+      compactMs: ms(30_000).describe("how often a table is looked at for files to be put together, ms"),
+      compactFiles: z.int().min(2).default(8).describe("small files of a day that are put together at once"),
+      compactTargetBytes: bytes(128 * MIB).describe("a file of this size is not rewritten any more, bytes"),
+      compactFileBytes: bytes(256 * MIB).describe("files put together to one, bytes at most"),
+      compactRunBytes: bytes(1_024 * MIB).describe("files of a table rewritten in one turn, bytes at most"),
+      compactRunRows: count(50_000_000).describe("rows of a table rewritten in one turn, at most"),
+      memoryBytes: bytes(1_024 * MIB).describe(
+        "resident memory of the process that rewrites files; beyond it it is killed, bytes",
+      ),
+      tempBytes: bytes(8 * 1_024 * MIB).describe("disk that rewriting files may use for itself, bytes"),
+      rewriteMs: ms(600_000).describe("a rewrite of files is killed after this, ms"),
+    })
+    .prefault({}),
   query: z
     .strictObject({
       timeoutMs: ms(30_000).describe("a query is killed after this, ms"),

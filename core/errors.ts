@@ -287,6 +287,11 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "table.paused": {
+    status: 409,
+    retryable: true,
+    help: "Somebody else writes the table for now. Muara goes on when the pause ends; `muara table resume` ends it.",
+  },
   "table.verifying": {
     status: 429,
     retryable: true,

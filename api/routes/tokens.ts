@@ -4,7 +4,7 @@
  */
 import type { Hono } from "hono";
 import { z } from "zod";
-import type { Grant, Principal } from "../../core/authorize.ts";
+import { mayGrant, type Grant, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { createToken, type DeclaredToken } from "../../core/token.ts";
 import { demand, isoOrNull, type ApiEnv, type ApiPorts } from "../context.ts";
@@ -72,13 +72,7 @@ function shown(declared: DeclaredToken): Record<string, unknown> {
 }
 
 function demandGrantable(principal: Principal, grant: Grant): void {
-  const holds = principal.grants.some(
-    (held) =>
-      held.action === "admin" &&
-      (held.kind === "*" || held.kind === grant.kind) &&
-      (held.name === "*" || held.name === grant.name),
-  );
-  if (holds) return;
+  if (mayGrant(principal, grant)) return;
   throw new MuaraError(
     "auth.forbidden",
     `${principal.id} may not grant ${grant.action} on ${grant.kind} "${grant.name}": it takes admin there.`,

@@ -4,6 +4,8 @@ import type { TableMetadata } from "../../core/ports/table-log.ts";
 export const CHECKPOINT_INTERVAL = "delta.checkpointInterval";
 export const DELETED_FILE_RETENTION = "delta.deletedFileRetentionDuration";
 export const LOG_RETENTION = "delta.logRetentionDuration";
+/** Until when nobody of Muara commits to the table: ms since 1970 UTC. */
+export const PAUSED_UNTIL = "muara.pausedUntil";
 
 const CHECKPOINT_INTERVAL_DEFAULT = 100; // versions; measured: research on readers' open times
 const DELETED_FILE_RETENTION_MS_DEFAULT = 7 * 86_400_000; // Delta's own where the table says nothing
@@ -20,10 +22,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   week: 7 * 86_400_000,
 };
 
-/** What Muara gives every table that it creates. */
+/**
+ * What Muara gives every table that it creates. With two commits a second Delta's own 30 days would be five million
+ * commit files beside data files that compaction has removed long ago; a consumer that is behind holds the log longer.
+ */
 export const DEFAULT_PROPERTIES: Readonly<Record<string, string>> = {
   [CHECKPOINT_INTERVAL]: String(CHECKPOINT_INTERVAL_DEFAULT),
   [DELETED_FILE_RETENTION]: "interval 2 hours",
+  [LOG_RETENTION]: "interval 1 day",
 };
 
 /** A table checkpoint is written each so many versions. */
@@ -43,6 +49,13 @@ export function logRetentionMs(metadata: TableMetadata | undefined): number {
   const text = metadata?.configuration[LOG_RETENTION];
   const wantedMs = (text === undefined ? undefined : parseIntervalMs(text)) ?? LOG_RETENTION_MS_DEFAULT;
   return Math.max(wantedMs, LOG_RETENTION_MS_MIN);
+}
+
+/** When the table's pause ends, ms since 1970 UTC; undefined where it has none, or it is over. */
+export function pausedUntilMs(metadata: TableMetadata | undefined, nowMs: number): number | undefined {
+  const text = metadata?.configuration[PAUSED_UNTIL];
+  const untilMs = text === undefined || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
+  return untilMs !== undefined && untilMs > nowMs ? untilMs : undefined;
 }
 
 /** `interval 1 day 2 hours` in ms. @returns undefined for anything else */

@@ -121,19 +121,19 @@ describe("the end", () => {
   });
 });
 
-describe("an end for lack of memory", () => {
-  /** What is said of a process that writes a text to stderr and ends. */
-  async function endOf(said: string, code: number): Promise<string> {
-    const folderOfIt = await mkdtemp(path.join(folder, "m-"));
-    const args = ["-e", `process.stderr.write(${JSON.stringify(said)}); process.exitCode = ${code}`];
-    const launch = { command: process.execPath, args, env: {}, isWrapped: false };
-    const child = new QueryProcess({ folder: folderOfIt, launch, memoryBytes: 1e9, clock: systemClock });
-    return child.next().then(
-      () => "none",
-      (error: unknown) => (error as MuaraError).code,
-    );
-  }
+/** What is said of a process that writes a text to stderr and ends. */
+async function endOf(said: string, code: number): Promise<string> {
+  const folderOfIt = await mkdtemp(path.join(folder, "m-"));
+  const args = ["-e", `process.stderr.write(${JSON.stringify(said)}); process.exitCode = ${code}`];
+  const launch = { command: process.execPath, args, env: {}, isWrapped: false };
+  const child = new QueryProcess({ folder: folderOfIt, launch, memoryBytes: 1e9, clock: systemClock });
+  return child.next().then(
+    () => "none",
+    (error: unknown) => (error as MuaraError).code,
+  );
+}
 
+describe("an end for lack of memory", () => {
   test("is told apart from any other end, whoever gave up first", async () => {
     // The C library's, V8's, the engine's and C++'s own words at the limit of the data segment.
     for (const said of [

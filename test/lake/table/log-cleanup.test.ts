@@ -42,7 +42,11 @@ async function tableOf(count: number, interval: number, everyMs = DAY_MS): Promi
   const clock = new ManualClock(1_800_000_000_000);
   const store = createMemoryObjectStore({ clock });
   const log = logOver(store, clock);
-  let base = await created(log, { "delta.checkpointInterval": String(interval) });
+  const properties = {
+    "delta.checkpointInterval": String(interval),
+    "delta.logRetentionDuration": "interval 30 days",
+  };
+  let base = await created(log, properties);
   const states = [all(base)];
   for (let version = 1; version < count; version++) {
     clock.advance(everyMs);

@@ -97,6 +97,7 @@ describe("a new table", () => {
     assert.deepEqual(metadata!.configuration, {
       "delta.checkpointInterval": "10",
       "delta.deletedFileRetentionDuration": "interval 2 hours",
+      "delta.logRetentionDuration": "interval 1 day",
       "muara.retention": "30 days",
     });
     assert.equal(checkpointInterval(metadata), 10);

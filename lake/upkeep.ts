@@ -1,0 +1,175 @@
+/**
+ * Upkeep: what keeps Muara's own tables in shape, in the background of a process that writes the lake. A list of
+ * tasks, each run for one table after another and never two at a time, so that what they cost stays small beside
+ * landing. A task that fails for a table leaves the others alone and gets its next turn as usual.
+ *
+ * The surprising rule: nothing here owns a table. Any number of processes may run upkeep on the same tables; what a
+ * task commits must be right whoever else does the same. Paused tables get no turn.
+ */
+import { isAssertion } from "../core/assert.ts";
+import type { Clock } from "../core/clock.ts";
+import { hasCode } from "../core/errors.ts";
+import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
+import type { Logger } from "../core/logger.ts";
+import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
+import type { Registry } from "../core/registry.ts";
+import { pausedUntilMs } from "./table/table-properties.ts";
+
+/** A table that exists, as a task meets it. */
+export interface UpkeepTable {
+  readonly name: string;
+  /** Undefined for Muara's own ledger tables. */
+  readonly eventType: EventType | undefined;
+  readonly log: TableLog;
+  /** The newest snapshot; asking again is cheap, it is brought up to date. */
+  snapshot(): Promise<TableSnapshot>;
+}
+
+export interface UpkeepTask {
+  /** Unique; appears in the log. */
+  readonly name: string;
+  /** A table gets its next turn this long after the last one began, or when that has ended, ms. */
+  readonly everyMs: number;
+  /** Does what the table needs now, or a part of it that is worth a turn. Ends soon when `signal` is aborted. */
+  run(table: UpkeepTable, signal: AbortSignal): Promise<void>;
+}
+
+export interface UpkeepPorts {
+  readonly registry: Registry;
+  readonly openTable: (name: string) => TableLog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Upkeep {
+  /** Turns as they come due, until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  /** One turn of every task that is due, for every table. */
+  pass(signal: AbortSignal): Promise<void>;
+}
+
+/** Looked for due turns this often at least: tables come and go. */
+const LOOK_MS_MAX = 60_000;
+
+export function createUpkeep(ports: UpkeepPorts, tasks: readonly UpkeepTask[]): Upkeep {
+  return new TurnByTurn(ports, tasks);
+}
+
+class TurnByTurn implements Upkeep {
+  readonly #ports: UpkeepPorts;
+  readonly #tasks: readonly UpkeepTask[];
+  readonly #tables = new Map<string, KnownTable>();
+  /** By task and table: monotonic ms of the next turn. */
+  readonly #dueMs = new Map<string, number>();
+
+  constructor(ports: UpkeepPorts, tasks: readonly UpkeepTask[]) {
+    this.#ports = ports;
+    this.#tasks = tasks;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports;
+    if (this.#tasks.length === 0) return;
+    const everyMs = Math.min(LOOK_MS_MAX, ...this.#tasks.map((task) => task.everyMs));
+    while (!signal.aborted) {
+      // First the wait: a start has more urgent things to do.
+      await clock.sleep(everyMs, signal);
+      if (signal.aborted) return;
+      try {
+        await this.pass(signal);
+      } catch (error) {
+        if (isAssertion(error)) throw error;
+        logger.error("upkeep cannot read what is declared", { error });
+      }
+    }
+  }
+
+  async pass(signal: AbortSignal): Promise<void> {
+    await this.#ports.registry.refresh();
+    for (const [name, eventType] of this.#declared()) {
+      if (signal.aborted) return;
+      const due = this.#tasks.filter((task) => this.#isDue(task, name));
+      if (due.length === 0) continue;
+      const table = this.#tableOf(name, eventType);
+      if (await this.#mayWork(table)) await this.#runTasks(table, due, signal);
+    }
+  }
+
+  #declared(): readonly (readonly [string, EventType | undefined])[] {
+    const types = this.#ports.registry.list<EventType>("event-type").flatMap(({ value }) => value ?? []);
+    return [
+      ...types.map((type) => [type.name, type] as const),
+      ...RESERVED_TABLES.map((name) => [name, undefined] as const),
+    ];
+  }
+
+  #tableOf(name: string, eventType: EventType | undefined): KnownTable {
+    let table = this.#tables.get(name);
+    if (!table) this.#tables.set(name, (table = new KnownTable(name, this.#ports.openTable(name))));
+    table.eventType = eventType;
+    return table;
+  }
+
+  #isDue(task: UpkeepTask, table: string): boolean {
+    return (this.#dueMs.get(keyOf(task, table)) ?? -Infinity) <= this.#ports.clock.monotonicMs();
+  }
+
+  /** Whether the table exists, can be read, and is not left to somebody else for now. */
+  async #mayWork(table: KnownTable): Promise<boolean> {
+    const { clock, logger } = this.#ports;
+    try {
+      const { version, metadata } = await table.snapshot();
+      if (pausedUntilMs(metadata, clock.nowMs()) === undefined) return version >= 0;
+      table.forget(); // others write now
+    } catch (error) {
+      if (isAssertion(error)) throw error;
+      table.forget();
+      logger.warn("upkeep cannot read a table", { table: table.name, error });
+    }
+    return false;
+  }
+
+  async #runTasks(table: KnownTable, tasks: readonly UpkeepTask[], signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports;
+    for (const task of tasks) {
+      if (signal.aborted) return;
+      const startedMs = clock.monotonicMs();
+      try {
+        await task.run(table, signal);
+      } catch (error) {
+        if (isAssertion(error)) throw error;
+        if (signal.aborted) return;
+        table.forget();
+        if (!hasCode(error, "table.paused"))
+          logger.error("upkeep of a table failed", { table: table.name, task: task.name, error });
+      }
+      this.#dueMs.set(keyOf(task, table.name), Math.max(clock.monotonicMs(), startedMs + task.everyMs));
+    }
+  }
+}
+
+class KnownTable implements UpkeepTable {
+  readonly name: string;
+  readonly log: TableLog;
+  eventType: EventType | undefined;
+  #snapshot: TableSnapshot | undefined;
+
+  constructor(name: string, log: TableLog) {
+    this.name = name;
+    this.log = log;
+  }
+
+  async snapshot(): Promise<TableSnapshot> {
+    this.#snapshot = await this.log.snapshot(this.#snapshot ? { from: this.#snapshot } : {});
+    return this.#snapshot;
+  }
+
+  /** Reads the table from its beginning next time. */
+  forget(): void {
+    this.#snapshot = undefined;
+  }
+}
+
+function keyOf(task: UpkeepTask, table: string): string {
+  return `${task.name}\n${table}`;
+}
