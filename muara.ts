@@ -28,6 +28,7 @@ import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
+import type { Removals } from "./lake/removals.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
@@ -69,6 +70,8 @@ interface Base {
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
+  /** Made when first needed, then one for the process: the sweeper remembers what it met. */
+  readonly once: { removals?: Promise<Removals> };
 }
 
 /** Starts the named workers in this process and listens. @throws config.invalid, log.locked, log.corrupt */
@@ -93,7 +96,9 @@ export async function startWorkers(
   try {
     const token = await ensureToken(base);
     const door = workers.includes("ingest") ? await openDoor(base) : undefined;
-    const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
+    const reads = workers.includes("api")
+      ? await openReads(base, door?.replay, workers.includes("land"), closers)
+      : undefined;
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
@@ -167,6 +172,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
     landing: {},
+    once: {},
   };
 }
 
@@ -211,6 +217,7 @@ async function openDoor(base: Base): Promise<{ readonly fetch: Fetch; readonly r
 async function openReads(
   base: Base,
   replay: ReplayPort | undefined,
+  isWriter: boolean,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
   const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
@@ -239,7 +246,16 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const ports = { ...base, catalog, query, landing, clock: systemClock, ...(replay ? { replay } : {}) };
+  const removals = isWriter ? { removals: await openRemovals(base) } : {};
+  const ports = {
+    ...base,
+    ...removals,
+    catalog,
+    query,
+    landing,
+    clock: systemClock,
+    ...(replay ? { replay } : {}),
+  };
   const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
   return (request) => app.fetch(request);
 }
@@ -305,7 +321,23 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
 async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
   if (base.config.upkeep.run === "off") return;
   const { createUpkeep } = await import("./lake/upkeep.ts");
-  await createUpkeep({ ...base, clock: systemClock }, []).run(signal);
+  const removals = await openRemovals(base);
+  await createUpkeep({ ...base, clock: systemClock }, removals.tasks).run(signal);
+}
+
+function openRemovals(base: Base): Promise<Removals> {
+  base.once.removals ??= import("./lake/removals.ts").then(({ createRemovals }) => {
+    const { land, upkeep } = base.config;
+    return createRemovals(
+      { ...base, clock: systemClock, randomness: systemRandomness },
+      {
+        horizonMs: land.horizonHours * HOUR_MS,
+        sweepAfterMs: upkeep.sweepAfterHours * HOUR_MS,
+        holdMs: land.holdDays * 24 * HOUR_MS,
+      },
+    );
+  });
+  return base.once.removals;
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
+import { addTableRemovalRoutes } from "./routes/table-removals.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
 
@@ -60,6 +61,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
+  addTableRemovalRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addDeadLetterRoutes(app, ports);

@@ -10,6 +10,7 @@ import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { QueryService } from "../lake/query/service.ts";
+import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -23,6 +24,8 @@ export interface ApiPorts {
   readonly landing?: () => readonly LandingState[];
   /** Where the tables lie; for what no table says. */
   readonly store?: ObjectStore;
+  /** Takes rows and files away; absent in a process that does not write the lake. */
+  readonly removals?: Removals;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
   readonly clock: Clock;

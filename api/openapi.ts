@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -74,6 +75,41 @@ const SCHEMAS: Json = {
     properties: list(object({ name: text, from: textOrNull, to: textOrNull })),
     counters: list(object({ name: text, from: textOrNull, to: textOrNull })),
   }),
+  ExpireRequest: z.toJSONSchema(expireRequestSchema, { io: "input" }),
+  Expired: object({
+    table: text,
+    before: time,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    bytes: whole,
+  }),
+  RollbackRequest: z.toJSONSchema(rollbackRequestSchema, { io: "input" }),
+  RolledBack: object({
+    table: text,
+    to: whole,
+    from: whole,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    rewritten: { ...whole, description: "Of the files: replaced by what stays of them." },
+    bytes: whole,
+  }),
+  SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
+  Swept: object({
+    table: text,
+    version: whole,
+    dry_run: flag,
+    files: whole,
+    expired: { ...whole, description: "Data files that the log removed." },
+    orphans: { ...whole, description: "Data files that no version names." },
+    side_files: whole,
+    removed_ids: whole,
+    bytes: whole,
+    waiting: { ...whole, description: "Not live, and kept for now." },
+  }),
   Table: object({
     name: text,
     alias: textOrNull,
@@ -117,6 +153,11 @@ const SCHEMAS: Json = {
     in_flight: whole,
     balanced: flag,
     duplicates_different: { ...whole, description: "Of the duplicates: other bytes than what landed." },
+    removed: {
+      ...object({ retention: whole, erasure: whole, rollback: whole }),
+      description: "Of the landed rows, those that are not there any more, and why.",
+    },
+    rows: { ...wholeOrNull, description: "Live rows: landed less removed." },
   }),
   Fate: object({
     fate: { enum: ["landed", "duplicate", "dead_letter", "waiting"] },
@@ -218,6 +259,20 @@ const PATHS: Json = {
       [path("table"), query("from", whole), query("to", whole)],
     ),
   },
+  "/v1/tables/{table}/expire": {
+    post: act("expireTable", "Remove rows that were accepted long enough ago", "ExpireRequest", "Expired"),
+  },
+  "/v1/tables/{table}/rollback": {
+    post: act(
+      "rollBackTable",
+      "A new version without the rows that landed since an older one",
+      "RollbackRequest",
+      "RolledBack",
+    ),
+  },
+  "/v1/tables/{table}/sweep": {
+    post: act("sweepTable", "Delete files that no version needs any more", "SweepRequest", "Swept"),
+  },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
       query("by", { enum: ["event_type", "partition", "hour"] }),
@@ -309,6 +364,13 @@ function read(operationId: string, summary: string, schema: Json, parameters: re
   const content = { "application/json": { schema } };
   const responses = { "200": { description: "Found.", content }, default: problem() };
   return { operationId, summary, parameters, responses };
+}
+
+/** Something done to a table, by somebody who administers it. */
+function act(operationId: string, summary: string, request: string, answer: string): Json {
+  const requestBody = { required: false, content: json(request) };
+  const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
+  return { operationId, summary, parameters: [path("table")], requestBody, responses };
 }
 
 function open(operationId: string, summary: string): Json {

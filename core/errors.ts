@@ -287,6 +287,11 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "table.no_retention": {
+    status: 409,
+    retryable: false,
+    help: "Rows are kept for ever without the annotation `muara/retention`. Declare it, or say before when rows go.",
+  },
   "table.paused": {
     status: 409,
     retryable: true,

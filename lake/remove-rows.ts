@@ -31,7 +31,8 @@ import { hasSecret } from "./id-key.ts";
 import { ingestTimesOf } from "./ingest-times.ts";
 import { rowsOfFooter } from "./parquet/footer.ts";
 import { identitiesOfFiles, type RemovalPorts, writeRemovedIds } from "./removed-ids.ts";
-import { statedRows, storePathOf } from "./table/add-file.ts";
+import { checkYoung, statedRows, storePathOf } from "./table/add-file.ts";
+import { pausedUntilMs } from "./table/table-properties.ts";
 
 /** Others took the files of a plan so often that somebody should look. */
 const ATTEMPTS_MAX = 20;
@@ -80,7 +81,10 @@ export interface Removed {
   readonly paths: readonly string[];
 }
 
-/** @throws table.not_found, table.commit_conflict, table.commit_unknown, table.corrupt and what the store throws */
+/**
+ * @throws table.not_found, table.paused, table.commit_conflict, table.commit_unknown, table.corrupt and what the store
+ *   throws
+ */
 export async function removeRows(
   ports: RemoveRowsPorts,
   name: string,
@@ -94,6 +98,7 @@ export async function removeRows(
     });
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     removal.signal.throwIfAborted();
+    checkNotPaused(name, snapshot, ports.clock.nowMs());
     const planned = await removal.plan(snapshot);
     if (planned.length === 0 || removal.isDryRun) return summary(planned, null);
     const outcome = await commitOnce(ports, name, log, snapshot, removal, planned);
@@ -107,6 +112,16 @@ export async function removeRows(
   }
   throw new MuaraError("table.commit_conflict", `Others were faster at ${name}, time and again.`, {
     details: { table: name, attempts: ATTEMPTS_MAX },
+  });
+}
+
+/** @throws table.paused where others write the table for now */
+export function checkNotPaused(name: string, { metadata }: TableSnapshot, nowMs: number): void {
+  const untilMs = pausedUntilMs(metadata, nowMs);
+  if (untilMs === undefined) return;
+  const until = new Date(untilMs).toISOString();
+  throw new MuaraError("table.paused", `${name} is paused until ${until}.`, {
+    details: { table: name, until },
   });
 }
 
@@ -136,12 +151,14 @@ async function commitOnce(
   const rows = planned.reduce((sum, one) => sum + one.rows, 0);
   const total: Txn = { appId: counter, version: (snapshot.txns.get(counter) ?? 0n) + BigInt(rows) };
   const deletionTimestamp = ports.clock.nowMs();
+  const add = planned.flatMap(({ rest }) => rest ?? []);
+  checkYoung(add, deletionTimestamp);
   const gone = new Set(planned.map(({ file }) => file.path));
   const outcome = await log.commit({
     base: snapshot,
     change: {
       operation,
-      add: planned.flatMap(({ rest }) => rest ?? []),
+      add,
       remove: planned.map(({ file }) => ({ path: file.path, deletionTimestamp, dataChange: true })),
       txns: ids ? [ids.txn, total] : [total],
       info: { kind: reason, rows, ...info },

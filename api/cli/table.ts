@@ -1,7 +1,8 @@
-/** `muara table list|show|history|diff|verify`. */
+/** `muara table list|show|history|diff|verify|expire|rollback|sweep`. */
 import { wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addTableRemovals } from "./table-removals.ts";
 
 interface TableSummary extends Readonly<Record<string, unknown>> {
   readonly name: string;
@@ -93,6 +94,7 @@ export const addTable: AddCommand = (program, run) => {
         verify(session, command.args[0]!, command.opts<{ deep?: boolean }>().deep === true),
       ),
     );
+  addTableRemovals(table, run);
 };
 
 async function diff({ client, io, flags }: Session, args: readonly string[]): Promise<void> {

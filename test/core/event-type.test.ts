@@ -141,9 +141,10 @@ test.each(["", "[]", "1", "null", "{", '"{}"'])("schema %j is refused", (schema)
   expect(() => payloadSchema(type)).toThrow(expect.objectContaining({ code: "event_type.invalid" }));
 });
 
+const kept = (annotations: Record<string, string>) => lakeRetentionMs(parse({ annotations }));
+
 test("how long rows stay in the lake is an annotation", () => {
   const dayMs = 86_400_000;
-  const kept = (annotations: Record<string, string>) => lakeRetentionMs(parse({ annotations }));
   const cases: readonly [string, number][] = [
     ["unlimited", Infinity],
     ["90 days", 90 * dayMs],

@@ -38,6 +38,16 @@ export async function land(at: Installation, numbers: readonly number[]): Promis
   landing.discard();
 }
 
+/** Lands events, one commit for each. */
+export async function landEach(at: Installation, numbers: readonly number[]): Promise<void> {
+  const landing = await TableLanding.open(at.ports, OPTIONS, eventType());
+  for (const n of numbers) {
+    await send(at, [event(n)]);
+    await landing.step(never);
+  }
+  landing.discard();
+}
+
 /** The `n` of all live rows, sorted, with repetitions. */
 export async function live(at: Installation, version?: number): Promise<readonly number[]> {
   const { files } = await at.openTable(TABLE).snapshot(version === undefined ? {} : { version });
