@@ -2,10 +2,10 @@
  * The composition root: reads the configuration, opens log, lake and kernel, and runs what was asked for in one
  * process. Everything below receives its ports from here.
  */
-import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { closeServer, listen } from "./adapters/http/server.ts";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
@@ -28,18 +28,19 @@ import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
+import type { Catalog } from "./lake/catalog.ts";
+import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import type { FileCache } from "./lake/query/file-cache.ts";
 import type { Removals } from "./lake/removals.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "api"] as const;
+export const WORKERS = ["ingest", "land", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
 /** How long answers under way may take once a stop began. */
 const ANSWER_MS = 2_000;
-/** How long connections may take to close once everything else is. */
-const CLOSE_MS = 500;
 /** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
 const STOP_MS_MAX = 9_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
@@ -70,8 +71,17 @@ interface Base {
   readonly openTable: (name: string) => TableLog;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
+  readonly extracts: DeclaredExtracts;
+  /** What reads the lake, for all that read it in this process. */
+  readonly sight: { opened?: Promise<Sight> };
   /** Made when first needed, then one for the process: the sweeper remembers what it met. */
   readonly once: { removals?: Promise<Removals> };
+}
+
+interface Sight {
+  readonly catalog: Catalog;
+  /** Copies of a lake that is elsewhere. */
+  readonly cache: FileCache | undefined;
 }
 
 /** Starts the named workers in this process and listens. @throws config.invalid, log.locked, log.corrupt */
@@ -102,6 +112,7 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(runRetention(base, abort.signal));
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
@@ -152,6 +163,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
   const tables = new Map<string, TableLog>();
   const openTable = (name: string): TableLog => {
     let table = tables.get(name);
@@ -172,6 +184,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
     landing: {},
+    extracts: await declaredExtracts(config),
+    sight: {},
     once: {},
   };
 }
@@ -220,23 +234,12 @@ async function openReads(
   isWriter: boolean,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
-  const [{ createCatalog }, { createQueryService }, { createApiApp }, { FileCache }] = await Promise.all([
-    import("./lake/catalog.ts"),
+  const [{ createQueryService }, { createApiApp }] = await Promise.all([
     import("./lake/query/service.ts"),
     import("./api/app.ts"),
-    import("./lake/query/file-cache.ts"),
   ]);
-  const { declaredSchema } = await import("./lake/tables.ts");
-  const catalog = createCatalog({ ...base, clock: systemClock, declaredSchema });
-  const { config, store, logger } = base;
-  const cacheOptions = {
-    store,
-    folder: join(resolve(config.data), "cache"),
-    budgetBytes: config.query.cacheBytes,
-    randomness: systemRandomness,
-    logger,
-  };
-  const cache = isRemote(config) ? await FileCache.open(cacheOptions) : undefined;
+  const { catalog, cache } = await openSight(base);
+  const { config } = base;
   const query = createQueryService({
     catalog,
     cache,
@@ -256,8 +259,45 @@ async function openReads(
     clock: systemClock,
     ...(replay ? { replay } : {}),
   };
-  const app = createApiApp(ports, { sqlBytes: base.config.query.sqlBytes, version: VERSION });
+  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
   return (request) => app.fetch(request);
+}
+
+/** One catalog, and one folder of copies, for everybody in this process. */
+function openSight(base: Base): Promise<Sight> {
+  base.sight.opened ??= (async () => {
+    const [{ createCatalog }, { FileCache }, { declaredSchema }] = await Promise.all([
+      import("./lake/catalog.ts"),
+      import("./lake/query/file-cache.ts"),
+      import("./lake/tables.ts"),
+    ]);
+    const { config, store, logger } = base;
+    const cacheOptions = {
+      store,
+      folder: join(resolve(config.data), "cache"),
+      budgetBytes: config.query.cacheBytes,
+      randomness: systemRandomness,
+      logger,
+    };
+    return {
+      catalog: createCatalog({ ...base, clock: systemClock, declaredSchema }),
+      cache: isRemote(config) ? await FileCache.open(cacheOptions) : undefined,
+    };
+  })();
+  return base.sight.opened;
+}
+
+/** Makes the declared feeds. */
+async function runExtracts(
+  base: Base,
+  closers: (() => Promise<unknown>)[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (base.extracts.feeds.length === 0) return;
+  const { openExtracts } = await import("./lake/extract/open-extracts.ts");
+  const { worker, close } = openExtracts({ ...base, ...(await openSight(base)), clock: systemClock });
+  closers.push(close);
+  if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */
@@ -351,40 +391,6 @@ async function runRetention({ config, log, logger }: Base, signal: AbortSignal):
       logger.error("log retention failed", { problem: String(error) });
     }
   }
-}
-
-function listen(config: Config, handle: Fetch): Promise<ServerType> {
-  const { headerBytes, requestMs, connections } = config.limits;
-  const server = createAdaptorServer({
-    fetch: handle,
-    overrideGlobalObjects: false,
-    serverOptions: {
-      maxHeaderSize: headerBytes,
-      requestTimeout: requestMs,
-      headersTimeout: Math.min(requestMs, 10_000),
-    },
-  });
-  if ("maxConnections" in server) server.maxConnections = connections;
-  return new Promise((done, fail) => {
-    server.once("error", (cause: NodeJS.ErrnoException) => {
-      const isTaken = cause.code === "EADDRINUSE";
-      const problem = isTaken
-        ? `port ${config.port} on ${config.host} is taken; stop what listens there or choose another with --port`
-        : `cannot listen on ${config.host}:${config.port}: ${cause.message}`;
-      fail(new MuaraError("config.invalid", problem, { details: { key: "port" }, cause }));
-    });
-    server.listen(config.port, config.host, () => done(server));
-  });
-}
-
-function closeServer(server: ServerType): Promise<void> {
-  return new Promise((done) => {
-    server.close(() => done());
-    // Answers under way may finish; idle connections are cut now, stuck ones later.
-    if ("closeIdleConnections" in server) server.closeIdleConnections();
-    const cut = (): void => void ("closeAllConnections" in server && server.closeAllConnections());
-    setTimeout(cut, CLOSE_MS).unref();
-  });
 }
 
 /** Defaults, then the file, then the environment, then the command line. @throws config.invalid */

@@ -6,18 +6,23 @@ import { Hono } from "hono";
 import { systemRandomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
-import type { ApiEnv, ApiPorts } from "./context.ts";
+import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addEventRoutes } from "./routes/events.ts";
+import { addExtractFileRoutes } from "./routes/extract-files.ts";
+import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addShareRoutes } from "./routes/shares.ts";
+import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
 import { addTableRemovalRoutes } from "./routes/table-removals.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
+import { createSharing, sharingError, type SharingConfig } from "./sharing.ts";
 
 export type { ApiPorts } from "./context.ts";
 
@@ -26,6 +31,8 @@ export interface ApiOptions {
   readonly sqlBytes: number;
   /** Of this build, for /openapi.json. */
   readonly version: string;
+  /** Absent: nothing is shared. */
+  readonly sharing?: SharingConfig;
 }
 
 export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv> {
@@ -46,14 +53,13 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
 
   app.onError((error, context) => {
     const flowId = context.get("flowId");
-    if (error instanceof MuaraError) return errorResponse(error, flowId);
+    if (error instanceof MuaraError) return failed(error, context);
     ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
     const details = { request_id: flowId };
-    return errorResponse(new MuaraError("internal", "An unexpected error occurred.", { details }), flowId);
+    return failed(new MuaraError("internal", "An unexpected error occurred.", { details }), context);
   });
   app.notFound((context) => {
-    const problem = new MuaraError("request.not_found", "There is nothing at this method and path.");
-    return errorResponse(problem, context.get("flowId"));
+    return failed(new MuaraError("request.not_found", "There is nothing at this method and path."), context);
   });
 
   addHealthRoutes(app, ports);
@@ -64,8 +70,21 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableRemovalRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addExtractRoutes(app, ports);
+  addExtractFileRoutes(app, ports);
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
+  const sharing = options.sharing && createSharing(ports, options.sharing);
+  if (sharing) {
+    addShareRoutes(app, ports, sharing);
+    addSharingRoutes(app, ports, sharing);
+  }
   return app;
+}
+
+/** The clients of shares know the form of their own protocol only. */
+function failed(error: MuaraError, context: ApiContext): Response {
+  const isSharing = context.req.path.startsWith(`${SHARING_PREFIX}/`);
+  return (isSharing ? sharingError : errorResponse)(error, context.get("flowId"));
 }

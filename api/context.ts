@@ -9,6 +9,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
+import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import type { QueryService } from "../lake/query/service.ts";
 import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
@@ -28,6 +29,8 @@ export interface ApiPorts {
   readonly removals?: Removals;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
+  /** Feeds for the warehouse, and what makes them. */
+  readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;

@@ -4,6 +4,8 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { feedsSchema } from "./extract-feed.ts";
+import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
@@ -153,6 +155,51 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  extract: z
+    .strictObject({
+      everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),
+      fileBytes: bytes(128 * MIB).describe("size beyond which a window is cut into several files, bytes"),
+      windowBytes: bytes(8 * 1_024 * MIB).describe("one window as Parquet; a larger one is refused, bytes"),
+      memoryBytes: bytes(1_024 * MIB).describe("memory for making one window, bytes"),
+      timeoutMs: ms(600_000).describe("making one window is given up after this, ms"),
+      linkMs: z
+        .int()
+        .min(1_000)
+        .max(7 * 24 * HOUR_MS)
+        .default(HOUR_MS)
+        .describe("how long a presigned address of a file is good, ms"),
+    })
+    .prefault({}),
+  extracts: feedsSchema.default({}).describe("feeds for the warehouse, by name; see docs/EXTRACTS.md"),
+  share: z
+    .strictObject({
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          "address of this Muara in profile files and in addresses of shared files; default: as the request says",
+        ),
+      delivery: z
+        .enum(["presigned", "proxied"])
+        .default("presigned")
+        .describe(
+          "files of a lake on S3: by addresses that S3 itself serves, or through Muara; elsewhere always through Muara",
+        ),
+      urlMs: z
+        .int()
+        .min(1_000)
+        .max(604_800_000)
+        .default(900_000)
+        .describe("how long the address of a shared file is good, ms"),
+      filesMax: count(10_000).describe("files in one answer; a table or a range with more is refused"),
+      versionsMax: count(10_000).describe("versions in one request for changes; more are refused"),
+      pageItems: count(500).describe("shares, schemas or tables in one page of a list"),
+      bodyBytes: bytes(MIB).describe("body of a request to read a shared table, bytes"),
+    })
+    .prefault({}),
+  shares: declaredSharesSchema
+    .default({})
+    .describe("shares by name: `{sales: {tables: {'order.created': {as: 'sales.orders', history: true}}}}`"),
 });
 
 export type Config = z.infer<typeof configSchema>;
@@ -211,10 +258,16 @@ export function resolveConfig(sources: ConfigSources): { config: Config; entries
     path,
     description,
     value: path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], parsed.data),
-    origin: origins.get(path.join(".")) ?? ("default" as const),
+    origin: originOf(origins, path.join(".")),
     variable: variableOf(path),
   }));
   return { config: parsed.data, entries };
+}
+
+/** A key that holds an object has its origin from the first key in it. */
+function originOf(origins: ReadonlyMap<string, ConfigOrigin>, key: string): ConfigOrigin {
+  const inner = [...origins].find(([path]) => path.startsWith(`${key}.`))?.[1];
+  return origins.get(key) ?? inner ?? "default";
 }
 
 /** `land.commitMs` ↔ `MUARA_LAND_COMMIT_MS`. */

@@ -317,6 +317,46 @@ const TABLE = {
     retryable: false,
     help: "The table moved in a way that landing cannot explain. Read the message; nothing was skipped.",
   },
+  "share.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such share or shared table, or this token may not read it. `muara share list` shows them.",
+  },
+  "share.invalid": {
+    status: 422,
+    retryable: false,
+    help: "Correct the declaration of the share as the message says.",
+  },
+  "share.fixed": {
+    status: 409,
+    retryable: false,
+    help: "The share is declared in the configuration; change it there and start again.",
+  },
+  "share.history_off": {
+    status: 400,
+    retryable: false,
+    help: "Old versions and changes are not shared. Whoever shares the table can do so with history: true.",
+  },
+  "share.too_large": {
+    status: 413,
+    retryable: false,
+    help: "Ask for less: a predicate, an earlier endingVersion. Compaction makes tables of fewer files.",
+  },
+  "share.changes_gone": {
+    status: 410,
+    retryable: false,
+    help: "The changes are no longer kept. Read the table anew and go on with the version after it.",
+  },
+  "share.changes_erased": {
+    status: 410,
+    retryable: false,
+    help: "Rows were erased there. Read the table anew and go on with the version after it.",
+  },
+  "share.file_refused": {
+    status: 403,
+    retryable: false,
+    help: "Addresses of files expire, and end with the token or the share. Ask for the table again.",
+  },
   // queries
   "sql.syntax": { status: 400, retryable: false, help: "The SQL cannot be parsed at the position given." },
   "sql.refused": {
@@ -352,6 +392,38 @@ const TABLE = {
     help: "query.namespace is required, but this machine allows no namespaces. Allow them, or set it to auto.",
   },
   "sql.busy": { status: 429, retryable: true, help: "All query slots are in use. Wait as Retry-After says." },
+  // extracts
+  "extract.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such feed, version or file, or none that you may read. GET /v1/extracts lists the feeds.",
+  },
+  "extract.expired": {
+    status: 410,
+    retryable: false,
+    help: "The versions after `since` are no longer kept. Load the full version that `full_version` names, then go on from it.",
+  },
+  "extract.gone": {
+    status: 410,
+    retryable: false,
+    help: "The file is no longer kept: its window has a newer revision. Ask for the versions again.",
+  },
+  "extract.receipt_differs": {
+    status: 409,
+    retryable: false,
+    help: "What was loaded is not what was published. `differences` names the partition; load it again.",
+  },
+  "extract.receipts_full": { status: 409, retryable: false, help: "A version takes 1,000 receipts." },
+  "extract.failed": {
+    status: 500,
+    retryable: false,
+    help: "A window could not be made. The log has the cause.",
+  },
+  "extract.corrupt": {
+    status: 500,
+    retryable: false,
+    help: "A manifest in the store is damaged. Restore it from a backup; do not delete it.",
+  },
   // the process
   "kernel.memory": {
     status: 503,

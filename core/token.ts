@@ -10,6 +10,7 @@ import type { Registry } from "./registry.ts";
 const TOKEN = /^muara_([0-9a-f]{12})_([0-9A-Za-z_-]{43})$/;
 const TOKEN_LENGTH_MAX = 256;
 const CACHE_ENTRIES_MAX = 1_000;
+const PRINCIPAL_PREFIX = "token:";
 
 /** What the registry keeps of a token, under its id. */
 export interface DeclaredToken {
@@ -57,9 +58,24 @@ export class Authenticator {
     const declared = this.#registry.get<DeclaredToken>("token", parts[1]!)?.value;
     if (!declared || !(await this.#matches(text!, parts[2]!, declared)))
       throw new MuaraError("auth.invalid", "The token is not known here.");
-    if (declared.expiresMs !== null && declared.expiresMs <= this.#clock.nowMs())
+    return this.#principalOf(declared);
+  }
+
+  /**
+   * The principal of a token that was authenticated before, as long as it is declared.
+   * @param principalId as `authenticate` gave it out @throws auth.invalid for one that was revoked or has expired
+   */
+  recall(principalId: string): Principal {
+    const id = principalId.startsWith(PRINCIPAL_PREFIX) ? principalId.slice(PRINCIPAL_PREFIX.length) : "";
+    const declared = this.#registry.get<DeclaredToken>("token", id)?.value;
+    if (!declared) throw new MuaraError("auth.invalid", "The token is not known here.");
+    return this.#principalOf(declared);
+  }
+
+  #principalOf({ id, grants, expiresMs }: DeclaredToken): Principal {
+    if (expiresMs !== null && expiresMs <= this.#clock.nowMs())
       throw new MuaraError("auth.invalid", "The token has expired.");
-    return { id: `token:${declared.id}`, grants: declared.grants };
+    return { id: `${PRINCIPAL_PREFIX}${id}`, grants };
   }
 
   async #matches(text: string, secret: string, declared: DeclaredToken): Promise<boolean> {

@@ -215,7 +215,7 @@ class FileLog implements Log {
   }
 
   async createStream(name: string, options: StreamOptions): Promise<StreamInfo> {
-    this.#checkWritable();
+    this.#checkOpen();
     const { partitions, cleanup, retentionMs } = options;
     assert(
       Number.isInteger(partitions) && partitions > 0 && partitions <= PARTITIONS_MAX,
@@ -223,6 +223,7 @@ class FileLog implements Log {
     );
     const existing = this.#parts.state.stream(name)?.info ?? (await this.#creating.get(name));
     if (!existing) {
+      this.#checkWritable();
       const created = this.#create(name, options);
       this.#creating.set(name, created);
       return created.finally(() => this.#creating.delete(name));

@@ -8,8 +8,10 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addExtract } from "./extract.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
+import { addShare } from "./share.ts";
 import { addSql } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
@@ -28,6 +30,8 @@ const COMMANDS: readonly AddCommand[] = [
   addBooks,
   addDeadLetters,
   addDuplicates,
+  addExtract,
+  addShare,
   addToken,
   addConfig,
   addDoctor,

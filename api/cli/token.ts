@@ -10,7 +10,7 @@ const LIST: readonly Field[] = [
   { name: "created_at" },
   { name: "expires_at" },
 ];
-const GRANT = /^(read|write|admin):(event_type|table|token|system|\*):(.+)$/;
+const GRANT = /^(read|write|admin):(event_type|table|share|token|system|\*):(.+)$/;
 
 interface ShownToken extends Readonly<Record<string, unknown>> {
   readonly id: string;

@@ -11,7 +11,7 @@ import { demand, isoOrNull, type ApiEnv, type ApiPorts } from "../context.ts";
 
 const grantSchema = z.strictObject({
   action: z.enum(["read", "write", "admin"]),
-  kind: z.enum(["event_type", "table", "token", "system", "*"]),
+  kind: z.enum(["event_type", "table", "extract", "share", "token", "system", "*"]),
   name: z.string().min(1).max(255),
 });
 export const tokenRequestSchema = z.strictObject({

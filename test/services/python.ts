@@ -14,7 +14,27 @@ import { withPathLock } from "../../adapters/file/path-lock.ts";
 
 const run = promisify(execFile);
 
-const REQUIREMENTS = ["deltalake==1.6.6", "polars==2.1.0", "pyarrow==26.0.1", "pyspark==4.2.1"] as const;
+/** Per environment; two, because the client of Delta Sharing holds back pandas and pyarrow. */
+const REQUIREMENTS = {
+  lake: [
+    "deltalake==1.6.6",
+    "duckdb==1.5.5",
+    "duckdb-extension-delta==1.5.5",
+    "polars==2.1.0",
+    "pyarrow==26.0.1",
+    "pyspark==4.2.1",
+  ],
+  sharing: [
+    "delta-sharing==1.4.2",
+    "pandas==2.3.3",
+    "polars==2.1.0",
+    "pyarrow==23.0.1",
+    "pyiceberg[pyarrow]==0.12.0",
+  ],
+} as const;
+export type PythonSet = keyof typeof REQUIREMENTS;
+/** What `npm run setup` makes. */
+export const PYTHON_SETS = Object.keys(REQUIREMENTS) as readonly PythonSet[];
 const FOLDER = fileURLToPath(new URL("../../.venv", import.meta.url));
 const INSTALL_MS_MAX = 900_000;
 const SCRIPT_MS_MAX = 120_000;
@@ -26,15 +46,18 @@ export interface PythonEnvironment {
   readonly python: string;
 }
 
-let once: Promise<PythonEnvironment> | undefined;
+const made = new Map<PythonSet, Promise<PythonEnvironment>>();
 
-/** The environment with REQUIREMENTS; made when absent (a minute or two, once per machine). */
-export function pythonEnvironment(): Promise<PythonEnvironment> {
-  once ??= make();
-  return once;
+/** The environment with its REQUIREMENTS; made when absent (a minute or two, once per machine). */
+export function pythonEnvironment(set: PythonSet = "lake"): Promise<PythonEnvironment> {
+  let environment = made.get(set);
+  if (!environment) made.set(set, (environment = make(REQUIREMENTS[set])));
+  return environment;
 }
 
 export interface PythonOptions {
+  /** Default: the readers of the lake. */
+  readonly set?: PythonSet;
   /** How long the script may take, ms. */
   readonly timeoutMs?: number;
   /** Variables beside those of this process; undefined takes one away. */
@@ -45,9 +68,9 @@ export interface PythonOptions {
 export async function runPython(
   script: string,
   args: readonly string[] = [],
-  { timeoutMs = SCRIPT_MS_MAX, environment = {} }: PythonOptions = {},
+  { set = "lake", timeoutMs = SCRIPT_MS_MAX, environment = {} }: PythonOptions = {},
 ): Promise<unknown> {
-  const { python } = await pythonEnvironment();
+  const { python } = await pythonEnvironment(set);
   try {
     const { stdout } = await run(python, ["-c", script + END, ...args], {
       timeout: timeoutMs,
@@ -60,8 +83,8 @@ export async function runPython(
   }
 }
 
-async function make(): Promise<PythonEnvironment> {
-  const key = createHash("sha256").update(REQUIREMENTS.join("\n")).digest("hex").slice(0, 12);
+async function make(requirements: readonly string[]): Promise<PythonEnvironment> {
+  const key = createHash("sha256").update(requirements.join("\n")).digest("hex").slice(0, 12);
   const folder = join(FOLDER, key);
   const complete = join(folder, "complete");
   const python = join(folder, "bin", "python");
@@ -69,9 +92,9 @@ async function make(): Promise<PythonEnvironment> {
     if (await exists(complete)) return; // another test process was faster
     await rm(folder, { recursive: true, force: true });
     await step("python3 -m venv", "python3", ["-m", "venv", folder]);
-    const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...REQUIREMENTS];
-    await step(`pip install ${REQUIREMENTS.join(" ")}`, python, install);
-    await writeFile(complete, REQUIREMENTS.join("\n"));
+    const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...requirements];
+    await step(`pip install ${requirements.join(" ")}`, python, install);
+    await writeFile(complete, requirements.join("\n"));
   };
   if (!(await exists(complete))) {
     await mkdir(FOLDER, { recursive: true });

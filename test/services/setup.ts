@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
-import { pythonEnvironment } from "./python.ts";
+import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
 import { hasVersitygw, installVersitygw } from "./versitygw.ts";
@@ -85,7 +85,8 @@ export function setup(): void {
 
 async function install(): Promise<void> {
   installMissing();
-  if (process.exitCode === undefined) await pythonEnvironment(); // otherwise the first test that needs it waits
+  if (process.exitCode !== undefined) return;
+  for (const set of PYTHON_SETS) await pythonEnvironment(set); // otherwise the first test that needs it waits
 }
 
 function installMissing(): void {

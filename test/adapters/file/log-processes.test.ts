@@ -141,6 +141,7 @@ test("a closed log is read by many at once, and by nobody changed", async () => 
     assert.deepEqual(await payloadsOf(reader, "s", 0), ["0", "1", "2", "3", "4", "5"]);
     await rejects(reader.append("s", 0, textBatch("x")), "log.closed");
     await rejects(reader.createStream("t", DELETE), "log.closed");
+    assert.deepEqual(await reader.createStream("s", DELETE), await reader.stream("s"));
     await rejects(reader.retain(), "log.closed");
   }
   const writer = await open(directory);

@@ -1,0 +1,45 @@
+/** The HTTP server of a process on Node: what it takes at most, and how it ends. */
+import { createAdaptorServer, type ServerType } from "@hono/node-server";
+import type { Config } from "../../core/config.ts";
+import { MuaraError } from "../../core/errors.ts";
+
+/** How long connections may take to close once everything else is. */
+const CLOSE_MS = 500;
+
+type Fetch = (request: Request) => Response | Promise<Response>;
+
+/** Listens, once it resolves. @throws config.invalid where the port is taken */
+export function listen(config: Config, handle: Fetch): Promise<ServerType> {
+  const { headerBytes, requestMs, connections } = config.limits;
+  const server = createAdaptorServer({
+    fetch: handle,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      maxHeaderSize: headerBytes,
+      requestTimeout: requestMs,
+      headersTimeout: Math.min(requestMs, 10_000),
+    },
+  });
+  if ("maxConnections" in server) server.maxConnections = connections;
+  return new Promise((done, fail) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const isTaken = cause.code === "EADDRINUSE";
+      const problem = isTaken
+        ? `port ${config.port} on ${config.host} is taken; stop what listens there or choose another with --port`
+        : `cannot listen on ${config.host}:${config.port}: ${cause.message}`;
+      fail(new MuaraError("config.invalid", problem, { details: { key: "port" }, cause }));
+    });
+    server.listen(config.port, config.host, () => done(server));
+  });
+}
+
+/** Resolves when every connection is gone. */
+export function closeServer(server: ServerType): Promise<void> {
+  return new Promise((done) => {
+    server.close(() => done());
+    // Answers under way may finish; idle connections are cut now, stuck ones later.
+    if ("closeIdleConnections" in server) server.closeIdleConnections();
+    const cut = (): void => void ("closeAllConnections" in server && server.closeAllConnections());
+    setTimeout(cut, CLOSE_MS).unref();
+  });
+}

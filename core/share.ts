@@ -1,0 +1,96 @@
+/**
+ * A share: a named, revocable grant to read some tables, for people outside who speak the Delta Sharing protocol. It
+ * says which tables under which names, and whether their history may be read, too. Declared in the configuration or at
+ * run time; who may read it is said by tokens with the right `read share NAME`, and by nothing else.
+ *
+ * Names have no dots, because clients write `share.schema.table`, and are compared ignoring case, as the protocol says.
+ */
+import { z } from "zod";
+import { sqlAlias } from "./event-type.ts";
+
+const NAME = "[A-Za-z0-9_-]{1,100}";
+export const SHARE_NAME: RegExp = new RegExp(`^${NAME}$`);
+const SHARED_AS = new RegExp(`^${NAME}\\.${NAME}$`);
+const SCHEMA_DEFAULT = "default";
+const TABLES_MAX = 10_000;
+const COLUMNS_MAX = 1_000;
+const ROWS_LENGTH_MAX = 8_192;
+
+const nameText = z.string().regex(SHARE_NAME, "1 to 100 letters, digits, _ and -");
+const tableOptions = z.strictObject({
+  as: z.string().regex(SHARED_AS, "SCHEMA.TABLE of letters, digits, _ and -").optional(),
+  history: z.boolean().default(false),
+  columns: z.array(z.string().min(1).max(255)).min(1).max(COLUMNS_MAX).optional(),
+  rows: z.string().min(1).max(ROWS_LENGTH_MAX).optional(),
+});
+
+/** What the configuration says of one share: tables by their own name. */
+export const declaredShareSchema = z.strictObject({
+  description: z.string().max(200).default(""),
+  tables: z
+    .record(z.string().min(1).max(255), tableOptions)
+    .refine((tables) => Object.keys(tables).length <= TABLES_MAX, `at most ${TABLES_MAX} tables`),
+});
+export const declaredSharesSchema = z.record(nameText, declaredShareSchema);
+
+export type DeclaredShare = z.infer<typeof declaredShareSchema>;
+
+/** One table of a share, under the names that recipients see. */
+export interface SharedTable {
+  readonly share: string;
+  readonly schema: string;
+  readonly name: string;
+  /** The table's own name. */
+  readonly table: string;
+  /** Whether old versions and changes may be read. */
+  readonly hasHistory: boolean;
+  /** Only these columns; undefined: all. */
+  readonly columns: readonly string[] | undefined;
+  /** Only the rows for which this SQL condition is true; undefined: all. */
+  readonly rows: string | undefined;
+}
+
+export interface Share {
+  readonly name: string;
+  readonly description: string;
+  /** `config` cannot be changed at run time. */
+  readonly origin: "config" | "registry";
+  /** By schema and name. */
+  readonly tables: readonly SharedTable[];
+}
+
+export function shareOf(name: string, declared: DeclaredShare, origin: Share["origin"]): Share {
+  const tables = Object.entries(declared.tables).map(([table, options]): SharedTable => {
+    const [schema, as] = (options.as ?? `${SCHEMA_DEFAULT}.${sqlAlias(table)}`).split(".");
+    return {
+      share: name,
+      schema: schema!,
+      name: as!,
+      table,
+      hasHistory: options.history,
+      columns: options.columns,
+      rows: options.rows,
+    };
+  });
+  tables.sort((a, b) => compareNames(a.schema, b.schema) || compareNames(a.name, b.name));
+  return { name, description: declared.description, origin, tables };
+}
+
+/** Two tables under one name; undefined where there are none. */
+export function sharedTwice(share: Share): readonly [SharedTable, SharedTable] | undefined {
+  for (let i = 1; i < share.tables.length; i++) {
+    const [before, here] = [share.tables[i - 1]!, share.tables[i]!];
+    if (isSameName(before.schema, here.schema) && isSameName(before.name, here.name)) return [before, here];
+  }
+  return undefined;
+}
+
+export function isSameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+/** Order of names, ignoring case. */
+export function compareNames(a: string, b: string): number {
+  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+  return x < y ? -1 : x > y ? 1 : 0;
+}

@@ -1,0 +1,343 @@
+/**
+ * One feed kept up: looks at what its tables have by now, finds the closed windows whose rows changed, makes them, and
+ * publishes versions. An extract is a pure function of SQL, window and input versions, so a pass that is killed
+ * anywhere is simply done again: what is published stays, the rest is made anew, equal.
+ */
+import type { Feed } from "../../core/extract-feed.ts";
+import type { Clock } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { watermarkOf } from "../../core/landed.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { Catalog } from "../catalog.ts";
+import type { QueryService } from "../query/service.ts";
+import { describeSql, isRequired, planFeed, type FeedPlan } from "./feed-plan.ts";
+import type { FeedState } from "./feed-state.ts";
+import type { FeedStore } from "./feed-store.ts";
+import { EXTRACT_SYSTEM, makeWindow, scanPrefix, type MadeWindow, type MakerTools } from "./make-window.ts";
+import { sealManifest, type Manifest, type ManifestCheck, type Reason } from "./manifest.ts";
+import { writeRedshiftManifest } from "./redshift-manifest.ts";
+import { closedUntil, windowLength, windowName, windowStart } from "./window.ts";
+import { Workbench } from "./workbench.ts";
+
+const DAY_MS = 86_400_000;
+const WINDOWS_PER_VERSION = 31;
+
+export interface FeedMakerPorts {
+  readonly catalog: Catalog;
+  /** For extracts alone, with their limits. */
+  readonly query: QueryService;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface FeedMakerOptions {
+  /** A file of an extract, bytes. */
+  readonly fileBytes: number;
+  /** Of the engine that compares and cuts, bytes. */
+  readonly memoryBytes: number;
+  /** Of one query, ms. */
+  readonly timeoutMs: number;
+  /** In one version, so that a feed's first days are published as they are made; default 31. */
+  readonly windowsPerVersion?: number;
+}
+
+export interface Withheld {
+  readonly window: string;
+  readonly failed: readonly ManifestCheck[];
+}
+
+/** What a pass found; JSON-ready. */
+export interface PassReport {
+  /** Made in this pass. */
+  readonly published: number;
+  readonly completeThroughMs: number | null;
+  /** Why nothing can be made yet; null where it can. */
+  readonly waitsFor: string | null;
+  readonly withheld: readonly Withheld[];
+  /** Rows whose time is NULL: they belong to no window. */
+  readonly rowsWithoutTime: number;
+  /** Rows that came to windows that are final. */
+  readonly rowsTooLate: number;
+}
+
+interface Pinned {
+  readonly inputs: Readonly<Record<string, number>>;
+  readonly closedMs: number;
+}
+
+interface Scanned {
+  readonly byWindow: ReadonlyMap<string, { readonly scan: string; readonly rows: number }>;
+  readonly rowsWithoutTime: number;
+}
+
+export class FeedMaker {
+  readonly feed: Feed;
+  readonly store: FeedStore;
+  readonly #tables: readonly string[];
+  readonly #ports: FeedMakerPorts;
+  readonly #options: FeedMakerOptions;
+  /** Scans whose rows are known to be the published ones, or to fail a check. */
+  readonly #settled = new Map<string, { readonly scan: string; readonly withheld?: Withheld }>();
+  #last: { readonly key: string; readonly report: PassReport } | undefined;
+
+  /** @param tables that the SQL reads, as written */
+  constructor(
+    feed: Feed,
+    tables: readonly string[],
+    store: FeedStore,
+    ports: FeedMakerPorts,
+    options: FeedMakerOptions,
+  ) {
+    this.feed = feed;
+    this.store = store;
+    this.#tables = tables;
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  /** @throws config.invalid where SQL and declaration do not fit; what queries and the store throw */
+  async pass(signal: AbortSignal): Promise<PassReport> {
+    const pinned = await this.#pin();
+    if (typeof pinned === "string") return report({ waitsFor: pinned });
+    let state = await this.store.state();
+    const key = JSON.stringify([pinned, state.version]);
+    if (this.#last?.key === key) return { ...this.#last.report, published: 0 };
+    const plan = await this.#plan(pinned, signal);
+    const scanned = await this.#scan(plan, pinned, signal);
+    const changed = this.#changed(plan, scanned, pinned, state);
+    let published = 0;
+    if (changed.length > 0) {
+      const bench = await Workbench.open(this.#options.memoryBytes);
+      try {
+        const tools = this.#tools(plan, bench, pinned, state);
+        const { windowsPerVersion: size = WINDOWS_PER_VERSION } = this.#options;
+        for (let at = 0; at < changed.length; at += size) {
+          const batch = changed.slice(at, at + size);
+          const isOurs = await this.#publish(tools, batch, scanned, changed.slice(at), pinned, state, signal);
+          state = await this.store.state();
+          if (isOurs === false) break; // somebody else makes this feed, too; the next pass sees what is left
+          if (isOurs) published++;
+        }
+      } finally {
+        await bench.close();
+      }
+    }
+    const left = this.#changed(plan, scanned, pinned, state);
+    const done = report({
+      published,
+      completeThroughMs: this.#completeThrough(left, pinned, state),
+      withheld: [...this.#settled.values()].flatMap(({ withheld }) => (withheld ? [withheld] : [])),
+      rowsWithoutTime: scanned.rowsWithoutTime,
+      rowsTooLate: this.#rowsTooLate(scanned, pinned, state),
+    });
+    const isDone = left.every((name) => this.#settled.get(name)?.scan === scanned.byWindow.get(name)?.scan);
+    this.#last = isDone ? { key: JSON.stringify([pinned, state.version]), report: done } : undefined;
+    return done;
+  }
+
+  /** The plan for what the tables are now: for contracts and scripts. @throws config.invalid, table.not_found */
+  async planNow(signal: AbortSignal): Promise<FeedPlan> {
+    return this.#plan({ inputs: {} }, signal);
+  }
+
+  async #pin(): Promise<Pinned | string> {
+    const inputs: Record<string, number> = {};
+    let throughMs = Infinity;
+    for (const written of this.#tables) {
+      const table = await this.#ports.catalog.find(written);
+      const snapshot = table && (await this.#ports.catalog.snapshot(table.name));
+      if (!snapshot || snapshot.version < 0) return `the table "${written}" does not exist yet`;
+      const watermark = watermarkOf(snapshot.txns);
+      if (watermark === undefined) return `the table "${written}" has no watermark`;
+      inputs[table.name] = snapshot.version;
+      throughMs = Math.min(throughMs, watermark);
+    }
+    return { inputs, closedMs: closedUntil(this.feed.window, throughMs) };
+  }
+
+  async #plan({ inputs }: Pick<Pinned, "inputs">, signal: AbortSignal): Promise<FeedPlan> {
+    const request = { sql: describeSql(this.feed), at: inputs, principal: EXTRACT_SYSTEM };
+    const at = Object.keys(inputs).length > 0 ? request : { sql: request.sql, principal: EXTRACT_SYSTEM };
+    return planFeed(this.feed, (await this.#ports.query.rows(at, signal)).columns);
+  }
+
+  async #scan(plan: FeedPlan, { inputs, closedMs }: Pinned, signal: AbortSignal): Promise<Scanned> {
+    const { timeoutMs } = this.#options;
+    const request = { sql: plan.scan, at: inputs, principal: EXTRACT_SYSTEM, timeoutMs };
+    const { rows, isTruncated } = await this.#ports.query.rows(request, signal);
+    if (isTruncated)
+      throw new MuaraError(
+        "extract.failed",
+        `The feed has more than ${rows.length} windows; make them days.`,
+      );
+    const byWindow = new Map<string, { scan: string; rows: number }>();
+    let rowsWithoutTime = 0;
+    for (const [start, count, xor, sum] of rows) {
+      if (start === null) rowsWithoutTime = Number(count);
+      else if (Number(start) + windowLength(this.feed.window) <= closedMs)
+        byWindow.set(windowName(this.feed.window, Number(start)), {
+          scan: `${scanPrefix(plan)}${String(count)}:${String(xor)}:${String(sum)}`,
+          rows: Number(count),
+        });
+    }
+    return { byWindow, rowsWithoutTime };
+  }
+
+  /** Names of closed windows that have to be made, oldest first. */
+  #changed(plan: FeedPlan, { byWindow }: Scanned, { closedMs }: Pinned, state: FeedState): readonly string[] {
+    const { window } = this.feed;
+    const emptied = `${scanPrefix(plan)}0:null:null`;
+    const names = new Set([...byWindow.keys(), ...state.windows.keys()]);
+    return [...names]
+      .filter((name) => {
+        const published = state.windows.get(name)?.partition;
+        const now = byWindow.get(name)?.scan ?? emptied;
+        if (published && this.#isFinal(name, closedMs)) return false;
+        if (windowStart(window, name) + windowLength(window) > closedMs) return false;
+        const known = this.#settled.get(name);
+        return now !== published?.scan && (known?.scan !== now || known.withheld !== undefined);
+      })
+      .sort();
+  }
+
+  #isFinal(name: string, closedMs: number): boolean {
+    const endMs = windowStart(this.feed.window, name) + windowLength(this.feed.window);
+    return endMs <= closedMs - this.feed.reviseDays * DAY_MS;
+  }
+
+  #rowsTooLate({ byWindow }: Scanned, { closedMs }: Pinned, state: FeedState): number {
+    let rows = 0;
+    for (const [name, { partition }] of state.windows)
+      if (this.#isFinal(name, closedMs))
+        rows += Math.max(0, (byWindow.get(name)?.rows ?? 0) - scannedRows(partition.scan));
+    return rows;
+  }
+
+  /** Until where every window is published: before the first that is not. */
+  #completeThrough(left: readonly string[], { closedMs }: Pinned, state: FeedState): number {
+    const missing = left.find((name) => !state.windows.has(name));
+    return missing === undefined ? closedMs : Math.min(closedMs, windowStart(this.feed.window, missing));
+  }
+
+  /** @returns whether it was published; undefined where there was nothing to publish */
+  async #publish(
+    tools: MakerTools,
+    batch: readonly string[],
+    { byWindow }: Scanned,
+    left: readonly string[],
+    pinned: Pinned,
+    state: FeedState,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined> {
+    const made: MadeWindow[] = [];
+    const later = left.filter((name) => !batch.includes(name));
+    for (const name of batch) {
+      const scan = byWindow.get(name)?.scan ?? `${scanPrefix(tools.plan)}0:null:null`;
+      const known = this.#settled.get(name);
+      if (known?.withheld && known.scan === scan) continue;
+      const startMs = windowStart(this.feed.window, name);
+      const outcome = await makeWindow(tools, startMs, scan, state.windows.get(name), signal);
+      this.#settled.delete(name);
+      if (outcome.kind === "made") made.push(outcome);
+      if (outcome.kind === "unchanged") this.#settled.set(name, { scan });
+      if (outcome.kind === "withheld") {
+        const failed = outcome.quality.filter(({ ok }) => !ok);
+        this.#settled.set(name, { scan, withheld: { window: name, failed } });
+        this.#ports.logger.error("a window is withheld", { feed: this.feed.name, window: name, failed });
+      }
+    }
+    if (made.length === 0) return undefined;
+    const withheld = [...this.#settled].flatMap(([name, known]) => (known.withheld ? [name] : []));
+    const completeThroughMs = this.#completeThrough([...withheld, ...later].sort(), pinned, state);
+    const manifest = this.#manifest(tools.plan, made, pinned, state, completeThroughMs);
+    await writeRedshiftManifest(this.store, manifest);
+    const isOurs = await this.store.publish(manifest, signal);
+    const { version, rows } = manifest;
+    if (isOurs)
+      this.#ports.logger.info("extract", { feed: this.feed.name, version, rows, windows: made.length });
+    return isOurs;
+  }
+
+  #manifest(
+    plan: FeedPlan,
+    made: readonly MadeWindow[],
+    { inputs }: Pinned,
+    state: FeedState,
+    completeThroughMs: number,
+  ): Manifest {
+    const { feed } = this;
+    const nowMs = this.#ports.clock.nowMs();
+    const files = made.flatMap((window) => window.files).map((file, id) => ({ id: String(id), ...file }));
+    let next = 0;
+    const partitions = made.map(({ partition, files: own }) => ({
+      ...partition,
+      files: own.map(() => String(next++)),
+    }));
+    return sealManifest({
+      feed: feed.name,
+      version: state.version + 1,
+      kind: feed.kind,
+      full: false,
+      window: feed.window,
+      time: feed.time,
+      key: feed.key,
+      inputs,
+      created: new Date(nowMs).toISOString(),
+      complete_through: new Date(completeThroughMs).toISOString(),
+      previous: state.version === 0 ? null : state.version,
+      retained_until: new Date(nowMs + feed.retentionDays * DAY_MS).toISOString(),
+      contract: { id: feed.name, version: feed.version, href: `/v1/extracts/${feed.name}/contract` },
+      definition_sha256: plan.definition,
+      schema: plan.columns.map(({ name, type }) => ({
+        name,
+        type,
+        required: isRequired(feed, name),
+        doc: feed.columns[name]?.description ?? "",
+      })),
+      partitions,
+      files,
+      rows: partitions.reduce((sum, partition) => sum + partition.rows, 0),
+      quality: made.flatMap((window) => window.quality),
+    });
+  }
+
+  #tools(plan: FeedPlan, bench: Workbench, { inputs }: Pinned, state: FeedState): MakerTools {
+    const { store } = this;
+    const { query, logger } = this.#ports;
+    const { fileBytes, timeoutMs } = this.#options;
+    const whyRemoved = (): Promise<Reason> => this.#whyRemoved(state.newest?.inputs ?? {}, inputs);
+    return { plan, store, query, bench, logger, inputs, fileBytes, timeoutMs, whyRemoved };
+  }
+
+  /** Whether somebody was erased since the last version; only asked where published rows are gone. */
+  async #whyRemoved(
+    before: Readonly<Record<string, number>>,
+    inputs: Readonly<Record<string, number>>,
+  ): Promise<Reason> {
+    for (const [table, version] of Object.entries(inputs)) {
+      const log = this.#ports.catalog.log(table);
+      for (let at = (before[table] ?? -1) + 1; at <= version; at++) {
+        const commit = await log.read(at).catch(() => undefined); // cleaned up: it was long ago
+        if (commit?.remove.some((file) => file.dataChange) && /^eras/.test(String(commit.info["kind"])))
+          return "erasure";
+      }
+    }
+    return "changed inputs";
+  }
+}
+
+function scannedRows(scan: string): number {
+  return Number(scan.split(":")[1] ?? 0);
+}
+
+function report(found: Partial<PassReport>): PassReport {
+  return {
+    published: 0,
+    completeThroughMs: null,
+    waitsFor: null,
+    withheld: [],
+    rowsWithoutTime: 0,
+    rowsTooLate: 0,
+    ...found,
+  };
+}
