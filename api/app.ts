@@ -11,6 +11,7 @@ import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
+import { addErasureRoutes } from "./routes/erasures.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
@@ -68,6 +69,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
   addTableRemovalRoutes(app, ports);
+  addErasureRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addExtractRoutes(app, ports);

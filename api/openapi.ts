@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
+import { erasureRequestSchema } from "./routes/erasures.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
@@ -96,6 +97,32 @@ const SCHEMAS: Json = {
     files: whole,
     rewritten: { ...whole, description: "Of the files: replaced by what stays of them." },
     bytes: whole,
+  }),
+  ErasureRequest: z.toJSONSchema(erasureRequestSchema, { io: "input" }),
+  Erasure: object({
+    id: textOrNull,
+    by: text,
+    reason: text,
+    event_types: list(text),
+    column: text,
+    value_hash: { ...text, description: "HMAC-SHA-256 of the value under a secret of the lake." },
+    started_at: time,
+    finished_at: time,
+    complete: { ...flag, description: "False where files wait, or it was cut off: repeat it then." },
+    log_until: { ...time, description: "Until then the log's own retention removes the events there." },
+    tables: list(
+      object({
+        table: text,
+        version: wholeOrNull,
+        rows: whole,
+        files: list(text),
+        ledger_rows: whole,
+        side_files: whole,
+        deleted: { ...whole, description: "Files of older versions." },
+        scrubbed: { ...whole, description: "Files of tables' logs that lost statistics." },
+        waiting: list(text),
+      }),
+    ),
   }),
   SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
   Swept: object({
@@ -272,6 +299,15 @@ const PATHS: Json = {
   },
   "/v1/tables/{table}/sweep": {
     post: act("sweepTable", "Delete files that no version needs any more", "SweepRequest", "Swept"),
+  },
+  "/v1/erasures": {
+    get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
+    post: {
+      operationId: "erase",
+      summary: "Erase the events of some types in which a field has a value",
+      requestBody: { required: true, content: json("ErasureRequest") },
+      responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
+    },
   },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [

@@ -287,6 +287,11 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "erasure.field": {
+    status: 422,
+    retryable: false,
+    help: "The table has no such field, or no such value fits it. `muara table show` lists the columns.",
+  },
   "table.no_retention": {
     status: 409,
     retryable: false,

@@ -6,9 +6,11 @@ import type { Clock } from "../core/clock.ts";
 import { isStoreTrouble, MuaraError } from "../core/errors.ts";
 import { type EventType, lakeRetentionMs, partitionCount } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
+import { eraseSubject, type Erased } from "./erase.ts";
 import type { Removed, RemoveRowsPorts } from "./remove-rows.ts";
 import { expireTable } from "./retain.ts";
 import { rollBack, type RolledBack, type RollBackRequest } from "./roll-back.ts";
+import type { Subject } from "./subject.ts";
 import { createSweeper, type Swept } from "./sweep.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
 import type { UpkeepTask } from "./upkeep.ts";
@@ -49,6 +51,8 @@ export interface Removals {
   /** @param beforeMs ms since 1970 UTC; undefined: as declared @throws table.no_retention, and as `expireTable` */
   expire(table: DeclaredTable, beforeMs: number | undefined, options: RemovalOptions): Promise<Expired>;
   rollBack(table: DeclaredTable, to: RollBackRequest["to"], options: RemovalOptions): Promise<RolledBack>;
+  /** @param id names the erasure in the commits */
+  erase(table: DeclaredTable, subject: Subject, id: string, options: RemovalOptions): Promise<Erased>;
   /** @returns undefined for a table without a commit */
   sweep(table: DeclaredTable, options: RemovalOptions): Promise<Swept | undefined>;
   /** Retention as declared, and the sweeper. */
@@ -97,6 +101,23 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
   return {
     expire,
     sweep,
+    erase: ({ name, eventType }, subject, id, { isDryRun = false, signal }) => {
+      if (!eventType)
+        throw new MuaraError("table.unsupported", `${name} is not the table of an event type.`, {
+          details: { table: name },
+        });
+      const { sweepAfterMs } = options;
+      const request = {
+        ...declared({ name, eventType }),
+        eventType,
+        subject,
+        id,
+        sweepAfterMs,
+        isDryRun,
+        signal,
+      };
+      return eraseSubject(ports, request);
+    },
     rollBack: (table, to, { isDryRun = false, signal }) =>
       rollBack(ports, table.name, { ...declared(table), to, isDryRun, signal }),
     tasks: [retainTask, sweepTask],

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { MuaraError } from "../core/errors.ts";
-import { listOfTexts, quoteText, readSchema } from "./query/view.ts";
+import { listOfTexts, quoteName, quoteText, readSchema, sqlColumns } from "./query/view.ts";
 
 const MEMORY_BYTES = 536_870_912;
 /** Beyond what 64-bit nanoseconds hold some readers fail on statistics. */
@@ -91,13 +91,79 @@ export class FileRewriter {
     }
   }
 
-  async #source(
+  /**
+   * Notes the ids of the rows for which `wanted` holds, in the table `noted_ids (event_id)` of this rewriter, in lower
+   * case. @returns how many rows there are
+   * @throws table.corrupt
+   */
+  async noteIds(
     bytes: Uint8Array,
     schemaString: string,
+    partitionColumns: readonly string[],
+    wanted: string,
+  ): Promise<number> {
+    const source = await this.#source(bytes, schemaString, partitionColumns);
+    try {
+      await this.#connection.run("CREATE TEMP TABLE IF NOT EXISTS noted_ids (event_id VARCHAR)");
+      const noted = await this.#connection.runAndReadAll(
+        `INSERT INTO noted_ids SELECT lower(event_id) FROM ${source} WHERE ${wanted}`,
+      );
+      return Number(noted.getRows()[0]![0]);
+    } catch (cause) {
+      throw unreadable(cause);
+    }
+  }
+
+  /**
+   * The file with other values in the rows for which `wanted` holds.
+   * @param schemaString undefined: as the file itself says
+   * @param values SQL by column
+   * @returns undefined where there is no such row @throws table.corrupt
+   */
+  async replace(
+    bytes: Uint8Array,
+    schemaString: string | undefined,
+    partitionColumns: readonly string[],
+    wanted: string,
+    values: Readonly<Record<string, string>>,
+  ): Promise<(RewrittenFile & { readonly replaced: number }) | undefined> {
+    const source = await this.#source(bytes, schemaString, partitionColumns);
+    const isWanted = `coalesce((${wanted}), false)`;
+    const list = Object.entries(values).map(
+      ([name, sql]) => `CASE WHEN ${isWanted} THEN ${sql} ELSE ${quoteName(name)} END AS ${quoteName(name)}`,
+    );
+    try {
+      await this.#connection.run("CREATE TEMP TABLE IF NOT EXISTS noted_ids (event_id VARCHAR)");
+      const count = `SELECT count(*) FROM ${source} WHERE ${isWanted}`;
+      const replaced = Number((await this.#connection.runAndReadAll(count)).getRows()[0]![0]);
+      if (replaced === 0) return undefined;
+      return { ...(await this.#copy(`SELECT * REPLACE (${list.join(", ")}) FROM ${source}`)), replaced };
+    } catch (cause) {
+      throw unreadable(cause);
+    }
+  }
+
+  /** What is wrong with a condition over the columns of a schema; undefined where it can be asked. */
+  async problemOf(schemaString: string, condition: string): Promise<string | undefined> {
+    const columns = sqlColumns(schemaString).map(
+      ({ name, type }) => `CAST(NULL AS ${type}) AS ${quoteName(name)}`,
+    );
+    try {
+      await this.#connection.run(`SELECT ${condition} FROM (SELECT ${columns.join(", ")})`);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message.slice(0, 500) : String(error);
+    }
+  }
+
+  async #source(
+    bytes: Uint8Array,
+    schemaString: string | undefined,
     partitionColumns: readonly string[],
   ): Promise<string> {
     const from = join(this.#folder, "from.parquet");
     await writeFile(from, bytes);
+    if (schemaString === undefined) return `read_parquet(${listOfTexts([from])})`;
     return `read_parquet(${listOfTexts([from])}, schema = ${readSchema(schemaString, partitionColumns)})`;
   }
 

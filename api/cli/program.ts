@@ -8,6 +8,7 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addErase } from "./erase.ts";
 import { addExtract } from "./extract.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
@@ -27,6 +28,7 @@ const COMMANDS: readonly AddCommand[] = [
   addTrace,
   addSql,
   addTable,
+  addErase,
   addBooks,
   addDeadLetters,
   addDuplicates,

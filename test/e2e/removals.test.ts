@@ -3,12 +3,13 @@
  * version the rows that were live then; what went is counted and comes back as a duplicate only; and `kill -9` in the
  * middle leaves a table whose equations hold.
  */
-import { rm, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { seededRandomness, systemClock } from "../../core/clock.ts";
 import process from "node:process";
 import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
+import { holds } from "../lake/byte-scan.ts";
 import { runPython } from "../services/python.ts";
 
 const TYPE = "shop.note";
@@ -44,7 +45,7 @@ const table = (muara: MuaraProcess, verb: string, body: unknown): Promise<Record
   call(muara, "POST", `/v1/tables/${TYPE}/${verb}`, body) as Promise<Record<string, unknown>>;
 
 async function declare(muara: MuaraProcess): Promise<void> {
-  const schema = { type: "object", properties: { n: { type: "integer" } } };
+  const schema = { type: "object", properties: { n: { type: "integer" }, who: { type: "string" } } };
   await call(muara, "POST", "/event-types", {
     name: TYPE,
     owning_application: "test",
@@ -219,6 +220,83 @@ describe("rows that go", () => {
     process.stderr.write(`${removals} of ${CYCLES} removals were answered before the kill\n`);
   });
 });
+
+test("an erased subject is in no file of the lake any more", { timeout: 240_000 }, async () => {
+  const { muara, data } = await start();
+  cleanups.push(() => muara.stop());
+  await declare(muara);
+  const [canary, who] = ["canary-8823", "who"];
+  const send = (n: number, more: object): Promise<unknown> =>
+    call(muara, "POST", `/event-types/${TYPE}/events`, [{ ...(eventOf(n) as object), ...more }]);
+  for (let n = 0; n < 6; n++) {
+    await send(n, { [who]: n % 2 ? canary : "another" });
+    await settled(muara);
+  }
+  await send(1, { [who]: canary }); // again
+  await send(9, { [who]: canary, n: 12_345_678_901_234_567_890n.toString() }).catch(() => undefined);
+  await call(muara, "POST", `/event-types/${TYPE}/events`, [
+    { ...(eventOf(10) as object), n: 9.5e300, who: canary },
+  ]).catch(() => undefined);
+  await settled(muara);
+  await systemClock.sleep(3_000); // the ledgers follow
+  const kept = async (): Promise<readonly string[]> => {
+    const files = await readdir(data, { recursive: true, withFileTypes: true });
+    const found: string[] = [];
+    for (const file of files) {
+      const path = join(file.parentPath, file.name);
+      const inLog = path.startsWith(join(data, "log"));
+      if (file.isFile() && !inLog && (await holds(await readFile(path), canary))) found.push(path);
+    }
+    return found;
+  };
+  expect((await kept()).length).toBeGreaterThan(3);
+
+  const reader = (await call(muara, "POST", "/v1/tokens", {
+    description: "reads",
+    grants: [{ action: "read", kind: "table", name: TYPE }],
+  })) as { token: string };
+  const body = {
+    event_types: [TYPE],
+    where: { column: who, value: canary },
+    reason: "asked to be forgotten",
+  };
+  for (const [path, asked] of [
+    ["/v1/erasures", body],
+    [`/v1/tables/${TYPE}/expire`, {}],
+    [`/v1/tables/${TYPE}/rollback`, { to: 0 }],
+    [`/v1/tables/${TYPE}/sweep`, {}],
+  ] as const) {
+    const headers = { authorization: `Bearer ${reader.token}` };
+    const refused = await fetch(new URL(path, muara.url), {
+      method: "POST",
+      headers,
+      body: JSON.stringify(asked),
+    });
+    expect(refused.status, path).toBe(403);
+  }
+
+  const erased = (await call(muara, "POST", "/v1/erasures", body)) as { id: string; value_hash: string };
+  expect(erased).toMatchObject({ complete: true, tables: [{ table: TYPE, rows: 3, waiting: [] }] });
+  expect(JSON.stringify(erased)).not.toContain(canary);
+  expect(await kept()).toEqual([]);
+  expect(await rowsAt(muara)).toEqual([0, 2, 4]);
+  const { items } = (await call(muara, "GET", "/v1/erasures")) as { items: { id: string }[] };
+  expect(items).toMatchObject([{ id: erased.id, reason: "asked to be forgotten", complete: true }]);
+  await send(3, { [who]: canary });
+  expect(await settled(muara)).toMatchObject({ balanced: true, rows: 3, removed: { erasure: 3 } });
+  await expectSound(muara);
+  const foreign = await runPython(READ_NEWEST, [join(data, "lake", TYPE)]);
+  expect(foreign).toEqual([0, 2, 4]);
+});
+
+const READ_NEWEST = `
+import sys, json
+from deltalake import DeltaTable
+import polars as pl
+rows = sorted(DeltaTable(sys.argv[1]).to_pyarrow_table()["n"].to_pylist())
+assert rows == sorted(pl.scan_delta(sys.argv[1]).collect()["n"].to_list())
+print(json.dumps(rows))
+`;
 
 /** The first version that had so many rows. */
 async function firstVersionWith(muara: MuaraProcess, count: number): Promise<{ version: number }> {
