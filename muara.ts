@@ -5,7 +5,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { closeServer, listen } from "./adapters/http/server.ts";
+import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
@@ -30,8 +30,8 @@ import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
-import type { Removals } from "./lake/removals.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
@@ -44,8 +44,6 @@ const ANSWER_MS = 2_000;
 /** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
 const STOP_MS_MAX = 9_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
-
-type Fetch = (request: Request) => Response | Promise<Response>;
 
 export interface Running {
   readonly url: string;
@@ -69,13 +67,13 @@ interface Base {
   readonly registry: Registry;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
+  /** Made when first needed. */
+  readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
   readonly landing: { worker?: LandWorker };
   readonly extracts: DeclaredExtracts;
   /** What reads the lake, for all that read it in this process. */
   readonly sight: { opened?: Promise<Sight> };
-  /** Made when first needed, then one for the process: the sweeper remembers what it met. */
-  readonly once: { removals?: Promise<Removals> };
 }
 
 interface Sight {
@@ -126,6 +124,7 @@ export async function startWorkers(
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
+        await (await base.upkeep()).close();
         await base.log.close();
         await closeServer(server);
       },
@@ -170,6 +169,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
     return table;
   };
+  const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
+    identityBytes: config.land.dedupBytes,
+  });
   return {
     config,
     logger,
@@ -177,16 +179,21 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     store,
     admission,
     state,
-    kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
-      identityBytes: config.land.dedupBytes,
-    }),
+    kernel,
     registry,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock),
     openTable,
+    upkeep: once(async () => {
+      const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
+      return createLakeUpkeep(
+        { ...services, store, kernel, registry, openTable },
+        config,
+        join(folder, "temp"),
+      );
+    }),
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
-    once: {},
   };
 }
 
@@ -249,13 +256,18 @@ async function openReads(
   });
   closers.push(() => query.close());
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
-  const removals = isWriter ? { removals: await openRemovals(base) } : {};
+  const upkeep = async (signal: AbortSignal): Promise<LakeUpkeep> => {
+    if (await base.admission.granted(signal)) return base.upkeep();
+    throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
+  };
   const ports = {
     ...base,
-    ...removals,
     catalog,
     query,
     landing,
+    reload: (table: string) => base.landing.worker?.reload(table),
+    compact: async (table: string, signal: AbortSignal) => (await upkeep(signal)).compact(table, signal),
+    ...(isWriter ? { removals: async (signal: AbortSignal) => (await upkeep(signal)).removals } : {}),
     clock: systemClock,
     ...(replay ? { replay } : {}),
   };
@@ -300,6 +312,11 @@ async function runExtracts(
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
 /** Whether the lake's files are elsewhere. */
 function isRemote({ lake }: Config): boolean {
   return lake?.startsWith("s3:") ?? false;
@@ -325,7 +342,11 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
-  await Promise.all([runLanding(base, signal), runLogKeeper(base, signal), runUpkeep(base, signal)]);
+  await Promise.all([
+    runLanding(base, signal),
+    runLogKeeper(base, signal),
+    base.upkeep().then((upkeep) => upkeep.run(signal)),
+  ]);
 }
 
 async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
@@ -356,28 +377,6 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
-}
-
-async function runUpkeep(base: Base, signal: AbortSignal): Promise<void> {
-  if (base.config.upkeep.run === "off") return;
-  const { createUpkeep } = await import("./lake/upkeep.ts");
-  const removals = await openRemovals(base);
-  await createUpkeep({ ...base, clock: systemClock }, removals.tasks).run(signal);
-}
-
-function openRemovals(base: Base): Promise<Removals> {
-  base.once.removals ??= import("./lake/removals.ts").then(({ createRemovals }) => {
-    const { land, upkeep } = base.config;
-    return createRemovals(
-      { ...base, clock: systemClock, randomness: systemRandomness },
-      {
-        horizonMs: land.horizonHours * HOUR_MS,
-        sweepAfterMs: upkeep.sweepAfterHours * HOUR_MS,
-        holdMs: land.holdDays * 24 * HOUR_MS,
-      },
-    );
-  });
-  return base.once.removals;
 }
 
 async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {

@@ -21,6 +21,7 @@ import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
 import { addTableRemovalRoutes } from "./routes/table-removals.ts";
+import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
 import { createSharing, sharingError, type SharingConfig } from "./sharing.ts";
@@ -70,6 +71,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableCheckRoutes(app, ports);
   addTableRemovalRoutes(app, ports);
   addErasureRoutes(app, ports);
+  addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
   addExtractRoutes(app, ports);

@@ -9,6 +9,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
+import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import type { QueryService } from "../lake/query/service.ts";
 import type { Removals } from "../lake/removals.ts";
@@ -26,9 +27,13 @@ export interface ApiPorts {
   /** Where the tables lie; for what no table says. */
   readonly store?: ObjectStore;
   /** Takes rows and files away; absent in a process that does not write the lake. */
-  readonly removals?: Removals;
+  readonly removals?: (signal: AbortSignal) => Promise<Removals>;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
+  /** Tells the landing of this process that a table was paused or resumed. */
+  readonly reload?: (table: string) => void;
+  /** Puts small files of a table together; absent in a process that does not write the lake. */
+  readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;
@@ -36,10 +41,10 @@ export interface ApiPorts {
   readonly logger: Logger;
 }
 
-/** How landing of a table goes: `stopped` needs a person, `retrying` goes on by itself. */
+/** How landing of a table goes: `stopped` needs a person, `retrying` and `paused` go on by themselves. */
 export interface LandingState {
   readonly table: string;
-  readonly state: "landing" | "retrying" | "stopped";
+  readonly state: "landing" | "retrying" | "paused" | "stopped";
   readonly problem: string | undefined;
   readonly code?: string | undefined;
   /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */

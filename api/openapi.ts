@@ -3,20 +3,32 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
+import {
+  flag,
+  json,
+  list,
+  listOf,
+  object,
+  open,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+  type Json,
+} from "./openapi-parts.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { erasureRequestSchema } from "./routes/erasures.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
+import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const text = { type: "string" };
-const whole = { type: "integer" };
-const flag = { type: "boolean" };
-const time = { type: ["string", "null"], format: "date-time" };
-const wholeOrNull = { type: ["integer", "null"] };
-const textOrNull = { type: ["string", "null"] };
 
 export function openapiDocument(version: string): Json {
   return {
@@ -148,7 +160,11 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
-    landing: { enum: ["landing", "retrying", "stopped", null], description: "null: not by this process" },
+    paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
+    landing: {
+      enum: ["landing", "retrying", "paused", "stopped", null],
+      description: "null: not by this process",
+    },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
     commit_interval_ms: {
       ...wholeOrNull,
@@ -170,6 +186,17 @@ const SCHEMAS: Json = {
     bytes_added: whole,
     watermark: time,
     changes_schema: flag,
+  }),
+  PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
+  Pause: object({ table: text, version: whole, paused_until: time }),
+  Compaction: object({
+    table: text,
+    files_before: whole,
+    files_after: whole,
+    bytes_before: whole,
+    bytes_after: whole,
+    rows: whole,
+    elsewhere: { ...flag, description: "Another process is at it: nothing was done." },
   }),
   Account: object({
     event_type: text,
@@ -227,6 +254,7 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
@@ -287,18 +315,18 @@ const PATHS: Json = {
     ),
   },
   "/v1/tables/{table}/expire": {
-    post: act("expireTable", "Remove rows that were accepted long enough ago", "ExpireRequest", "Expired"),
+    post: act("expireTable", "Remove rows that were accepted long enough ago", "Expired", "ExpireRequest"),
   },
   "/v1/tables/{table}/rollback": {
     post: act(
       "rollBackTable",
       "A new version without the rows that landed since an older one",
-      "RollbackRequest",
       "RolledBack",
+      "RollbackRequest",
     ),
   },
   "/v1/tables/{table}/sweep": {
-    post: act("sweepTable", "Delete files that no version needs any more", "SweepRequest", "Swept"),
+    post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
   },
   "/v1/erasures": {
     get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
@@ -309,6 +337,13 @@ const PATHS: Json = {
       responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
     },
   },
+  "/v1/tables/{table}/compact": {
+    post: act("compactTable", "Put small files together; needs admin", "Compaction"),
+  },
+  "/v1/tables/{table}/pause": {
+    post: act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause", "PauseRequest"),
+  },
+  "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
     get: read("books", "accepted = landed + duplicates + dead letters + in flight", listOf("Account"), [
       query("by", { enum: ["event_type", "partition", "hour"] }),
@@ -374,6 +409,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
     post: {
@@ -396,51 +432,9 @@ const PATHS: Json = {
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-function read(operationId: string, summary: string, schema: Json, parameters: readonly Json[] = []): Json {
-  const content = { "application/json": { schema } };
-  const responses = { "200": { description: "Found.", content }, default: problem() };
-  return { operationId, summary, parameters, responses };
-}
-
-/** Something done to a table, by somebody who administers it. */
-function act(operationId: string, summary: string, request: string, answer: string): Json {
-  const requestBody = { required: false, content: json(request) };
+/** A table is worked on. @param request schema of the body, where it takes one */
+function act(operationId: string, summary: string, answer: string, request?: string): Json {
   const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
-  return { operationId, summary, parameters: [path("table")], requestBody, responses };
-}
-
-function open(operationId: string, summary: string): Json {
-  return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
-}
-
-function object(properties: Json): Json {
-  return { type: "object", properties };
-}
-
-function list(items: Json): Json {
-  return { type: "array", items };
-}
-
-function listOf(name: string): Json {
-  return object({ items: list(reference(name)) });
-}
-
-function reference(name: string): Json {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-function json(name: string): Json {
-  return { "application/json": { schema: reference(name) } };
-}
-
-function problem(): Json {
-  return { $ref: "#/components/responses/Problem" };
-}
-
-function path(name: string): Json {
-  return { name, in: "path", required: true, schema: text };
-}
-
-function query(name: string, schema: Json): Json {
-  return { name, in: "query", required: false, schema };
+  const body = request === undefined ? {} : { requestBody: { required: false, content: json(request) } };
+  return { operationId, summary, parameters: [path("table")], ...body, responses };
 }

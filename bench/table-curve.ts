@@ -1,6 +1,6 @@
 /**
  * What a commit costs as a table grows old: appends 500 ms apart on a simulated clock, each 20 small files replaced by
- * one and each 20 of those again, as compaction does, and the log cleaned up every ten minutes, kept for two hours.
+ * one and each 20 of those again, as compaction does, and the log cleaned up every hour, kept for two.
  * CPU time of this process, appends, compaction and clean-up together; the store is in memory.
  */
 import process from "node:process";
@@ -16,7 +16,7 @@ import type { Metric } from "./result.ts";
 
 const COMMITS = Number(process.env["COMMITS"] ?? 10_000);
 const EVERY_MS = 500;
-const CLEAN_UP_EVERY = 1_200; // commits: ten minutes
+const CLEAN_UP_EVERY = 7_200; // commits: an hour
 const FAN_IN = 20;
 /** Commits whose mean is a point of the curve. */
 const WINDOW = 100;

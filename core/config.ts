@@ -113,7 +113,7 @@ export const configSchema = z.strictObject({
         .default("on")
         .describe("whether this process keeps the lake's tables in shape"),
       compactMs: ms(30_000).describe("how often a table is looked at for files to be put together, ms"),
-      compactFiles: z.int().min(2).default(8).describe("small files of a day that are put together at once"),
+      compactFiles: z.int().min(2).default(16).describe("small files of a day that are put together at once"),
       compactTargetBytes: bytes(128 * MIB).describe("a file of this size is not rewritten any more, bytes"),
       compactFileBytes: bytes(256 * MIB).describe("files put together to one, bytes at most"),
       compactRunBytes: bytes(1_024 * MIB).describe("files of a table rewritten in one turn, bytes at most"),

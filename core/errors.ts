@@ -287,20 +287,17 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
-  "erasure.field": {
-    status: 422,
-    retryable: false,
-    help: "The table has no such field, or no such value fits it. `muara table show` lists the columns.",
-  },
-  "table.no_retention": {
-    status: 409,
-    retryable: false,
-    help: "Rows are kept for ever without the annotation `muara/retention`. Declare it, or say before when rows go.",
-  },
+  "erasure.field": { status: 422, retryable: false, help: "`muara table show` lists the fields of a table." },
+  "table.no_retention": { status: 409, retryable: false, help: "Declare `muara/retention`, or give a time." },
   "table.paused": {
     status: 409,
     retryable: true,
     help: "Somebody else writes the table for now. Muara goes on when the pause ends; `muara table resume` ends it.",
+  },
+  "table.rewrite_failed": {
+    status: 500,
+    retryable: true,
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
   },
   "table.verifying": {
     status: 429,

@@ -21,7 +21,7 @@ import { DEAD_LETTERS, DUPLICATES, REPLAYS } from "./ledger-tables.ts";
 import { quoteText } from "./query/view.ts";
 import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-rows.ts";
 import { rewriteWithout } from "./rewrite-without.ts";
-import { FileRewriter } from "./rewrite.ts";
+import { FileEditor } from "./file-editor.ts";
 import { scrubLog } from "./scrub-log.ts";
 import { idsOf, recordsOf, rowsOf, type Subject } from "./subject.ts";
 import { addFile, dataFilePath, statedRows, storePathOf } from "./table/add-file.ts";
@@ -79,26 +79,26 @@ export interface Erased {
 
 /** @throws erasure.field where the table has no such field, and what `removeRows` throws */
 export async function eraseSubject(ports: RemoveRowsPorts, request: EraseRequest): Promise<Erased> {
-  const rewriter = await FileRewriter.open();
+  const editor = await FileEditor.open();
   try {
-    return await new Erasure(ports, request, rewriter).run();
+    return await new Erasure(ports, request, editor).run();
   } finally {
-    await rewriter.close();
+    await editor.close();
   }
 }
 
 class Erasure {
   readonly #ports: RemoveRowsPorts;
   readonly #request: EraseRequest;
-  readonly #rewriter: FileRewriter;
+  readonly #editor: FileEditor;
   readonly #table: string;
   readonly #gone: string;
   readonly #isDryRun: boolean;
 
-  constructor(ports: RemoveRowsPorts, request: EraseRequest, rewriter: FileRewriter) {
+  constructor(ports: RemoveRowsPorts, request: EraseRequest, editor: FileEditor) {
     this.#ports = ports;
     this.#request = request;
-    this.#rewriter = rewriter;
+    this.#editor = editor;
     this.#table = request.eventType.name;
     this.#gone = rowsOf(request.subject);
     this.#isDryRun = request.isDryRun === true;
@@ -111,7 +111,7 @@ class Erasure {
       throw new MuaraError("table.not_found", `${this.#table} is not a table that events land in (yet).`, {
         details: { table: this.#table },
       });
-    const problem = await this.#rewriter.problemOf(schema, this.#gone);
+    const problem = await this.#editor.problemOf(schema, this.#gone);
     if (problem !== undefined)
       throw new MuaraError("erasure.field", `${this.#table} cannot be asked for that: ${problem}`, {
         details: { table: this.#table, column: this.#request.subject.column },
@@ -154,7 +154,7 @@ class Erasure {
       this.#request.signal.throwIfAborted();
       const bytes = await this.#ports.store.get(object.path);
       if (!bytes) continue; // swept meanwhile
-      const rows = await this.#rewriter.noteIds(bytes, schemaString, partitionColumns, this.#gone);
+      const rows = await this.#editor.noteIds(bytes, schemaString, partitionColumns, this.#gone);
       if (rows > 0 && !live.has(object.path)) dead.push(object);
     }
     return dead;
@@ -167,7 +167,7 @@ class Erasure {
       const found = await rewriteWithout(
         this.#ports,
         this.#table,
-        this.#rewriter,
+        this.#editor,
         now,
         file,
         this.#gone,
@@ -186,7 +186,7 @@ class Erasure {
       const bytes = await store.get(path);
       const etag = (await store.head(path))?.etag;
       if (!bytes || etag === undefined) continue; // swept meanwhile
-      const blank = await this.#rewriter.replace(bytes, undefined, [], this.#records(), BLANK_RECORD);
+      const blank = await this.#editor.replace(bytes, undefined, [], this.#records(), BLANK_RECORD);
       if (!blank) continue;
       count++;
       if (!this.#isDryRun) await store.putIfMatch(path, blank.bytes, etag);
@@ -235,7 +235,7 @@ class Erasure {
     const { schemaString, partitionColumns = [] } = metadata ?? {};
     const old = await store.get(storePathOf(ledger, file.path));
     if (!old) throw new MuaraError("table.corrupt", `${ledger} names ${file.path}, which does not exist.`);
-    const blank = await this.#rewriter.replace(old, schemaString, partitionColumns, condition, values);
+    const blank = await this.#editor.replace(old, schemaString, partitionColumns, condition, values);
     if (!blank) return undefined;
     const path = dataFilePath(file.partitionValues, randomness.uuid());
     if (!this.#isDryRun) await store.put(storePathOf(ledger, path), blank.bytes);
@@ -258,7 +258,7 @@ class Erasure {
     for (const { path } of await this.#filesOf(ledger, DATA_FILE)) {
       const bytes = removed.has(path) ? await this.#ports.store.get(path) : undefined;
       const found =
-        bytes && (await this.#rewriter.replace(bytes, schemaString, partitionColumns, condition, BLANK));
+        bytes && (await this.#editor.replace(bytes, schemaString, partitionColumns, condition, BLANK));
       if (found) await this.#ports.store.delete(path);
     }
   }
@@ -277,7 +277,7 @@ class Erasure {
     for (const { path, modifiedMs } of await this.#filesOf(this.#table, DATA_FILE)) {
       if (live.has(path)) continue;
       const bytes = met.has(path) ? undefined : await store.get(path);
-      const rows = bytes && (await this.#rewriter.noteIds(bytes, schemaString, partitionColumns, this.#gone));
+      const rows = bytes && (await this.#editor.noteIds(bytes, schemaString, partitionColumns, this.#gone));
       if (!met.has(path) && !rows) continue;
       const isOld = modifiedMs < clock.nowMs() - this.#request.sweepAfterMs;
       if (known.has(path) || isOld) {

@@ -14,7 +14,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Verdict } from "../core/ports/table-log.ts";
 import { checksumTags } from "./checksum.ts";
 import { FileRewriter } from "./rewrite.ts";
-import { dataFilePath, storePathOf } from "./table/add-file.ts";
+import { dataFilePath } from "./table/add-file.ts";
 import { formatSchema, parseSchema } from "./table/delta-schema.ts";
 import { evolveSchema } from "./table/evolve-schema.ts";
 import { tableSchema } from "./tables.ts";
@@ -84,17 +84,13 @@ async function rewriteFiles(
   rewritten: Map<string, AddFile>,
 ): Promise<void> {
   const partitionColumns = snapshot.metadata?.partitionColumns ?? [];
-  const rewriter = await FileRewriter.open();
+  const rewriter = new FileRewriter();
+  const signal = new AbortController().signal;
   try {
     for (const file of snapshot.files.values()) {
       if (rewritten.has(file.path)) continue;
-      const from = storePathOf(name, file.path);
-      const old = await store.get(from);
-      if (!old)
-        throw new MuaraError("table.corrupt", `${name} names ${from}, which does not exist.`, {
-          details: { path: from },
-        });
-      const { bytes, rows } = await rewriter.rewrite(old, schemaString, partitionColumns);
+      const request = { store, table: name, files: [file], schemaString, partitionColumns, orderBy: [] };
+      const { bytes, rows } = await rewriter.rewrite(request, signal);
       checkRows(file, rows);
       const path = dataFilePath(file.partitionValues, randomness.uuid());
       await store.put(`${name}/${path}`, bytes);

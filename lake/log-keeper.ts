@@ -12,6 +12,7 @@ import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { consumedTxn } from "./projection.ts";
 import { cleanUpLog, type LogConsumer } from "./table/log-cleanup.ts";
+import { pausedUntilMs } from "./table/table-pause.ts";
 
 export interface LogKeeperPorts {
   readonly store: ObjectStore;
@@ -57,15 +58,21 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
       return false;
     }
   };
-  const cleanUp = async (table: string, consumers: readonly LogConsumer[]): Promise<void> => {
+  const cleanUp = async (
+    table: string,
+    snapshot: TableSnapshot,
+    consumers: readonly LogConsumer[],
+  ): Promise<void> => {
+    if (pausedUntilMs(snapshot.metadata, ports.clock.nowMs()) !== undefined) return;
     const cleaned = await cleanUpLog(ports, table, { consumers, holdMs, signal });
     if (cleaned) logger.info("the log of a table was cleaned up", { table, ...cleaned });
   };
   const projections = new Map<string, TableSnapshot>();
   for (const name of RESERVED_TABLES) {
     const isRead = await attempt(name, async () => {
-      projections.set(name, await openTable(name).snapshot());
-      await cleanUp(name, []);
+      const snapshot = await openTable(name).snapshot();
+      projections.set(name, snapshot);
+      await cleanUp(name, snapshot, []);
     });
     // What it has consumed is not known for sure: the event tables wait.
     if (!isRead) return;
@@ -74,7 +81,7 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
     if (!value) continue;
     await attempt(value.name, async () => {
       const snapshot = await openTable(value.name).snapshot();
-      await cleanUp(value.name, consumersOf(snapshot, projections));
+      await cleanUp(value.name, snapshot, consumersOf(snapshot, projections));
     });
   }
 }

@@ -8,6 +8,7 @@ import { INGEST_DATE } from "../core/columns.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
+import { pausedUntilMs } from "./table/table-pause.ts";
 import { addFile, checkYoung, dataFilePath, storePathOf } from "./table/add-file.ts";
 import { checksumTags } from "./checksum.ts";
 import { writeRows } from "./parquet/rows.ts";
@@ -61,6 +62,14 @@ export class Projection {
   consumed(sourceId: string): number {
     const version = this.#snapshot.txns.get(consumedTxn(sourceId));
     return version === undefined ? -1 : Number(version);
+  }
+
+  /** Whether others write to it for now; looks again where it is so. */
+  async isPaused(): Promise<boolean> {
+    const { clock } = this.#ports;
+    if (pausedUntilMs(this.#snapshot.metadata, clock.nowMs()) === undefined) return false;
+    await this.refresh();
+    return pausedUntilMs(this.#snapshot.metadata, clock.nowMs()) !== undefined;
   }
 
   async refresh(): Promise<void> {

@@ -32,7 +32,7 @@ import { ingestTimesOf } from "./ingest-times.ts";
 import { rowsOfFooter } from "./parquet/footer.ts";
 import { identitiesOfFiles, type RemovalPorts, writeRemovedIds } from "./removed-ids.ts";
 import { checkYoung, statedRows, storePathOf } from "./table/add-file.ts";
-import { pausedUntilMs } from "./table/table-properties.ts";
+import { checkNotPaused } from "./table/table-pause.ts";
 
 /** Others took the files of a plan so often that somebody should look. */
 const ATTEMPTS_MAX = 20;
@@ -98,7 +98,7 @@ export async function removeRows(
     });
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     removal.signal.throwIfAborted();
-    checkNotPaused(name, snapshot, ports.clock.nowMs());
+    checkNotPaused(snapshot.metadata, ports.clock.nowMs());
     const planned = await removal.plan(snapshot);
     if (planned.length === 0 || removal.isDryRun) return summary(planned, null);
     const outcome = await commitOnce(ports, name, log, snapshot, removal, planned);
@@ -112,16 +112,6 @@ export async function removeRows(
   }
   throw new MuaraError("table.commit_conflict", `Others were faster at ${name}, time and again.`, {
     details: { table: name, attempts: ATTEMPTS_MAX },
-  });
-}
-
-/** @throws table.paused where others write the table for now */
-export function checkNotPaused(name: string, { metadata }: TableSnapshot, nowMs: number): void {
-  const untilMs = pausedUntilMs(metadata, nowMs);
-  if (untilMs === undefined) return;
-  const until = new Date(untilMs).toISOString();
-  throw new MuaraError("table.paused", `${name} is paused until ${until}.`, {
-    details: { table: name, until },
   });
 }
 

@@ -2,7 +2,7 @@
 import { MuaraError } from "../core/errors.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
 import { checksumTags } from "./checksum.ts";
-import type { FileRewriter } from "./rewrite.ts";
+import type { FileEditor } from "./file-editor.ts";
 import type { RemovedFile, RemoveRowsPorts } from "./remove-rows.ts";
 import { addFile, dataFilePath, statedRows, storePathOf } from "./table/add-file.ts";
 
@@ -19,7 +19,7 @@ export interface RewrittenWithout extends RemovedFile {
 export async function rewriteWithout(
   { store, clock, randomness }: RemoveRowsPorts,
   name: string,
-  rewriter: FileRewriter,
+  editor: FileEditor,
   snapshot: TableSnapshot,
   file: AddFile,
   gone: string,
@@ -32,7 +32,7 @@ export async function rewriteWithout(
       details: { path: from },
     });
   const { schemaString = "", partitionColumns = [] } = snapshot.metadata ?? {};
-  const found = await rewriter.filter(old, schemaString, partitionColumns, gone);
+  const found = await editor.filter(old, schemaString, partitionColumns, gone);
   const { kept, stats, rowsGone: rows, rowsKept, rowsUnknown } = found;
   const stated = statedRows(file);
   if (stated !== undefined && stated !== rows + rowsKept)

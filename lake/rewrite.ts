@@ -1,200 +1,241 @@
 /**
- * Data files written anew: under a schema with wider types, row by row the same; or without some of their rows. DuckDB
- * reads a file by the schema and writes it, one file at a time within a budget of memory. Rare and off the hot path,
- * so the engine is loaded only when somebody needs it.
+ * Data files of a table written anew as one, in a process of its own within budgets of memory, disk and time: several
+ * small files to one large (compaction), or one under a schema with wider types (evolution). Rows stay what they are,
+ * types are those of the table's schema. Off the hot path: the process is started when there is work and ends soon
+ * after.
  */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DuckDBConnection } from "@duckdb/node-api";
-import { MuaraError } from "../core/errors.ts";
-import { listOfTexts, quoteName, quoteText, readSchema, sqlColumns } from "./query/view.ts";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { hasCode, MuaraError } from "../core/errors.ts";
+import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { AddFile } from "../core/ports/table-log.ts";
+import { statedChecksum } from "./checksum.ts";
+import { copyObject, localPath } from "./local-copy.ts";
+import type { Launch } from "./query/launcher.ts";
+import { QueryProcess, type Spawn } from "./query/query-process.ts";
+import { makeTempFolder, sweepTempFolders } from "./query/temp-folder.ts";
+import type { RewriteInput, RewriteJob, RewriteReport } from "./rewrite-job.ts";
+import { storePathOf } from "./table/add-file.ts";
 
-const MEMORY_BYTES = 536_870_912;
-/** Beyond what 64-bit nanoseconds hold some readers fail on statistics. */
-const TIME_MIN_MS: number = Date.UTC(1678, 0, 1);
-const TIME_MAX_MS: number = Date.UTC(2262, 0, 1);
+/** The rest of a process's memory is for the runtime, and for what the engine does not count. */
+const ENGINE_SHARE = 0.6;
+const MIB = 1_048_576;
+const START_MS_MAX = 60_000;
+
+export interface RewriterOptions {
+  /** For tests. A real process is watched by the real clock, whatever clock its work goes by. */
+  readonly clock?: Clock;
+  /** Where files are copied to and the engine spills to; default: the system's folder for temporary files. */
+  readonly folder?: string;
+  /** Resident memory of the process, bytes. */
+  readonly memoryBytes?: number;
+  /** Disk that sorting may take beside the files, bytes. */
+  readonly spillBytes?: number;
+  /** A job is killed after this, ms. */
+  readonly timeoutMs?: number;
+  readonly threads?: number;
+  readonly spawn?: Spawn;
+}
+
+export interface RewriteRequest {
+  readonly store: ObjectStore;
+  readonly table: string;
+  readonly files: readonly AddFile[];
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+  /** Columns by which rows are sorted; none: the order of files and rows. */
+  readonly orderBy: readonly string[];
+}
 
 export interface RewrittenFile {
   readonly bytes: Uint8Array;
   readonly rows: number;
+  /** Delta statistics, JSON text. */
+  readonly stats: string;
 }
 
-export interface FilteredFile {
-  /** What stays; undefined where it is all rows or none. */
-  readonly kept: RewrittenFile | undefined;
-  /** Statistics of what stays, JSON text; of the envelope's times alone, so that they say nothing of what went. */
-  readonly stats: string;
-  readonly rowsKept: number;
-  readonly rowsGone: number;
-  /** Of those kept: the condition is NULL for them. */
-  readonly rowsUnknown: number;
-}
+type Worker = QueryProcess<RewriteJob, RewriteReport>;
 
 export class FileRewriter {
-  readonly #folder: string;
-  readonly #connection: DuckDBConnection;
+  readonly #options: RewriterOptions;
+  /** Below the one for temporary files. */
+  #folder: Promise<string> | undefined;
+  #worker: Promise<Worker> | undefined;
+  /** Jobs follow each other: two would share one budget. */
+  #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(folder: string, connection: DuckDBConnection) {
-    this.#folder = folder;
-    this.#connection = connection;
-  }
-
-  static async open(): Promise<FileRewriter> {
-    const { openEngine } = await import("./query/session.ts");
-    const folder = await mkdtemp(join(tmpdir(), "muara-rewrite-"));
-    return new FileRewriter(folder, await openEngine({ memoryBytes: MEMORY_BYTES, threads: 1 }));
+  constructor(options: RewriterOptions = {}) {
+    this.#options = options;
   }
 
   /**
-   * @param schemaString Delta schema; columns that the file does not have become NULL
-   * @throws table.corrupt where the file cannot be read as what the schema says
+   * @throws table.version_not_found where a file is gone, table.corrupt where one is not what the log says,
+   *   table.rewrite_failed for want of memory, disk or time, store.unavailable
    */
-  async rewrite(
-    bytes: Uint8Array,
-    schemaString: string,
-    partitionColumns: readonly string[],
-  ): Promise<RewrittenFile> {
-    const source = await this.#source(bytes, schemaString, partitionColumns);
-    try {
-      return await this.#copy(`SELECT * FROM ${source}`);
-    } catch (cause) {
-      throw unreadable(cause);
-    }
+  rewrite(request: RewriteRequest, signal: AbortSignal): Promise<RewrittenFile> {
+    const job = this.#last.then(() => this.#rewrite(request, signal));
+    this.#last = job.catch(() => undefined);
+    return job;
   }
 
-  /**
-   * The file without the rows for which `gone` holds; NULL is no.
-   * @param gone condition in SQL over the file's columns
-   * @throws table.corrupt where the file cannot be read as what the schema says
-   */
-  async filter(
-    bytes: Uint8Array,
-    schemaString: string,
-    partitionColumns: readonly string[],
-    gone: string,
-  ): Promise<FilteredFile> {
-    const source = await this.#source(bytes, schemaString, partitionColumns);
-    const isGone = `coalesce((${gone}), false)`;
-    const times = ["event_time", "ingest_time"].filter((name) => schemaString.includes(`"${name}"`));
-    const bounds = times.flatMap((name) => [`min(epoch_us(${name}))`, `max(epoch_us(${name}))`]);
-    const kept = ["count(*)", ...bounds].map((sum) => `${sum} FILTER (NOT ${isGone})`).join(", ");
-    try {
-      const sql = `SELECT count(*) FILTER (${isGone}), count(*) FILTER ((${gone}) IS NULL), ${kept} FROM ${source}`;
-      const [row] = (await this.#connection.runAndReadAll(sql)).getRows();
-      const [rowsGone, rowsUnknown, rowsKept] = row!.slice(0, 3).map(Number) as [number, number, number];
-      const counts = { stats: statsOf(rowsKept, times, row!.slice(3)), rowsKept, rowsGone, rowsUnknown };
-      if (rowsGone === 0 || rowsKept === 0) return { ...counts, kept: undefined };
-      return { ...counts, kept: await this.#copy(`SELECT * FROM ${source} WHERE NOT ${isGone}`) };
-    } catch (cause) {
-      throw unreadable(cause);
-    }
-  }
-
-  /**
-   * Notes the ids of the rows for which `wanted` holds, in the table `noted_ids (event_id)` of this rewriter, in lower
-   * case. @returns how many rows there are
-   * @throws table.corrupt
-   */
-  async noteIds(
-    bytes: Uint8Array,
-    schemaString: string,
-    partitionColumns: readonly string[],
-    wanted: string,
-  ): Promise<number> {
-    const source = await this.#source(bytes, schemaString, partitionColumns);
-    try {
-      await this.#connection.run("CREATE TEMP TABLE IF NOT EXISTS noted_ids (event_id VARCHAR)");
-      const noted = await this.#connection.runAndReadAll(
-        `INSERT INTO noted_ids SELECT lower(event_id) FROM ${source} WHERE ${wanted}`,
-      );
-      return Number(noted.getRows()[0]![0]);
-    } catch (cause) {
-      throw unreadable(cause);
-    }
-  }
-
-  /**
-   * The file with other values in the rows for which `wanted` holds.
-   * @param schemaString undefined: as the file itself says
-   * @param values SQL by column
-   * @returns undefined where there is no such row @throws table.corrupt
-   */
-  async replace(
-    bytes: Uint8Array,
-    schemaString: string | undefined,
-    partitionColumns: readonly string[],
-    wanted: string,
-    values: Readonly<Record<string, string>>,
-  ): Promise<(RewrittenFile & { readonly replaced: number }) | undefined> {
-    const source = await this.#source(bytes, schemaString, partitionColumns);
-    const isWanted = `coalesce((${wanted}), false)`;
-    const list = Object.entries(values).map(
-      ([name, sql]) => `CASE WHEN ${isWanted} THEN ${sql} ELSE ${quoteName(name)} END AS ${quoteName(name)}`,
-    );
-    try {
-      await this.#connection.run("CREATE TEMP TABLE IF NOT EXISTS noted_ids (event_id VARCHAR)");
-      const count = `SELECT count(*) FROM ${source} WHERE ${isWanted}`;
-      const replaced = Number((await this.#connection.runAndReadAll(count)).getRows()[0]![0]);
-      if (replaced === 0) return undefined;
-      return { ...(await this.#copy(`SELECT * REPLACE (${list.join(", ")}) FROM ${source}`)), replaced };
-    } catch (cause) {
-      throw unreadable(cause);
-    }
-  }
-
-  /** What is wrong with a condition over the columns of a schema; undefined where it can be asked. */
-  async problemOf(schemaString: string, condition: string): Promise<string | undefined> {
-    const columns = sqlColumns(schemaString).map(
-      ({ name, type }) => `CAST(NULL AS ${type}) AS ${quoteName(name)}`,
-    );
-    try {
-      await this.#connection.run(`SELECT ${condition} FROM (SELECT ${columns.join(", ")})`);
-      return undefined;
-    } catch (error) {
-      return error instanceof Error ? error.message.slice(0, 500) : String(error);
-    }
-  }
-
-  async #source(
-    bytes: Uint8Array,
-    schemaString: string | undefined,
-    partitionColumns: readonly string[],
-  ): Promise<string> {
-    const from = join(this.#folder, "from.parquet");
-    await writeFile(from, bytes);
-    if (schemaString === undefined) return `read_parquet(${listOfTexts([from])})`;
-    return `read_parquet(${listOfTexts([from])}, schema = ${readSchema(schemaString, partitionColumns)})`;
-  }
-
-  async #copy(select: string): Promise<RewrittenFile> {
-    const to = join(this.#folder, "to.parquet");
-    const copied = await this.#connection.runAndReadAll(
-      `COPY (${select}) TO ${quoteText(to)} (FORMAT parquet, COMPRESSION zstd)`,
-    );
-    return { bytes: await readFile(to), rows: Number(copied.getRows()[0]![0]) };
-  }
-
+  /** Ends the process and removes what it has left. The next rewrite starts another. */
   async close(): Promise<void> {
-    this.#connection.closeSync();
-    await rm(this.#folder, { recursive: true, force: true });
+    await this.#last;
+    const worker = this.#worker && (await this.#worker.catch(() => undefined));
+    worker?.kill(new MuaraError("sql.failed", "It has no more work."));
+    await worker?.gone();
+    this.#worker = undefined;
+    const folder = this.#folder;
+    this.#folder = undefined;
+    if (folder) await rm(await folder, { recursive: true, force: true });
+  }
+
+  async #rewrite(request: RewriteRequest, signal: AbortSignal): Promise<RewrittenFile> {
+    const folder = await mkdtemp(join(await this.#ownFolder(), "job-"));
+    const output = join(folder, "new.parquet");
+    try {
+      const inputs = await localInputs(request, folder, signal);
+      const { schemaString, partitionColumns, orderBy } = request;
+      const job: RewriteJob = { order: "rewrite", inputs, schemaString, partitionColumns, orderBy, output };
+      const { rows, stats } = await this.#run(job, request.table, signal);
+      return { bytes: await readFile(output), rows, stats };
+    } catch (error) {
+      throw asTrouble(error);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async #run(
+    job: RewriteJob,
+    table: string,
+    signal: AbortSignal,
+  ): Promise<RewriteReport & { report: "rewritten" }> {
+    signal.throwIfAborted();
+    const worker = await (this.#worker ??= this.#start());
+    const release = worker.guard(this.#options.timeoutMs ?? 600_000, signal);
+    try {
+      worker.send(job);
+      const answer = await worker.next();
+      if (answer.report === "rewritten") return answer;
+      throw failureOf(table, answer as RewriteReport);
+    } finally {
+      release();
+      if (!worker.isAlive) this.#worker = undefined;
+    }
+  }
+
+  async #start(): Promise<Worker> {
+    const {
+      clock = systemClock,
+      spawn,
+      memoryBytes = 1_024 * MIB,
+      spillBytes = 8_192 * MIB,
+      threads = 1,
+    } = this.#options;
+    const folder = await mkdtemp(join(await this.#ownFolder(), "process-"));
+    const launch = launchOf([Math.floor(memoryBytes * ENGINE_SHARE), spillBytes, threads].map(String));
+    const worker: Worker = new QueryProcess({
+      folder,
+      launch,
+      memoryBytes,
+      clock,
+      ...(spawn ? { spawn } : {}),
+    });
+    const release = worker.guard(START_MS_MAX, new AbortController().signal);
+    try {
+      await worker.next();
+      return worker;
+    } catch (error) {
+      this.#worker = undefined;
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  async #ownFolder(): Promise<string> {
+    try {
+      return await (this.#folder ??= makeFolder(this.#options.folder ?? tmpdir()));
+    } catch (error) {
+      this.#folder = undefined;
+      throw error;
+    }
   }
 }
 
-/** @param bounds [time × 2] least and greatest in µs, null where there is none */
-function statsOf(rows: number, times: readonly string[], bounds: readonly unknown[]): string {
-  const [minValues, maxValues]: Record<string, string>[] = [{}, {}];
-  for (const [i, name] of times.entries()) {
-    const [least, most] = [bounds[i * 2], bounds[i * 2 + 1]];
-    if (typeof least !== "bigint" || typeof most !== "bigint") continue;
-    const [from, to] = [new Date(Number(least / 1_000n) - 1), new Date(Number(most / 1_000n) + 1)];
-    if (from.getTime() < TIME_MIN_MS || to.getTime() > TIME_MAX_MS) continue;
-    minValues![name] = from.toISOString();
-    maxValues![name] = to.toISOString();
-  }
-  return JSON.stringify({ numRecords: rows, minValues, maxValues, nullCount: {} });
+async function makeFolder(parent: string): Promise<string> {
+  await mkdir(parent, { recursive: true });
+  await sweepTempFolders(parent);
+  return makeTempFolder(parent, "rewrite");
 }
 
-function unreadable(cause: unknown): MuaraError {
-  return new MuaraError("table.corrupt", "a data file cannot be written anew", { cause });
+function launchOf(args: readonly string[]): Launch {
+  const isSource = import.meta.url.endsWith(".ts");
+  const script = fileURLToPath(new URL(isSource ? "rewrite-child.ts" : "rewrite-child.js", import.meta.url));
+  const line = [script, ...args];
+  const isDeno = "Deno" in globalThis;
+  return {
+    command: process.execPath,
+    args: isDeno ? ["run", "--quiet", "--allow-all", ...line] : line,
+    env: {},
+    isWrapped: false,
+  };
+}
+
+/** The files where they are, or copies of them in `folder`. */
+async function localInputs(
+  { store, table, files }: RewriteRequest,
+  folder: string,
+  signal: AbortSignal,
+): Promise<readonly RewriteInput[]> {
+  const inputs: RewriteInput[] = [];
+  for (const file of files) {
+    signal.throwIfAborted();
+    const from = storePathOf(table, file.path);
+    const path = localPath(store, from) ?? join(folder, `${inputs.length}.parquet`);
+    if (path.startsWith(folder)) await copyObject(store, { path: from, bytes: file.size }, path);
+    const checksum = statedChecksum(file);
+    inputs.push({ path, bytes: file.size, ...(checksum === undefined ? {} : { checksum }) });
+  }
+  return inputs;
+}
+
+function failureOf(table: string, answer: RewriteReport): MuaraError {
+  if (answer.report !== "failed")
+    return new MuaraError(
+      "table.rewrite_failed",
+      `${table}: the process that rewrites files said ${answer.report}.`,
+    );
+  const { kind, message, path } = answer;
+  const details = { table, ...(path === undefined ? {} : { path }) };
+  if (kind === "gone")
+    return new MuaraError("table.version_not_found", "A file of this version is gone.", { details });
+  if (kind === "unreadable")
+    return new MuaraError("table.corrupt", `${table}: a data file cannot be written anew.`, {
+      details,
+      cause: message,
+    });
+  const why = { memory: "memory is not enough", full: "the disk is full", failed: "the engine failed" }[kind];
+  return new MuaraError("table.rewrite_failed", `${table}: files cannot be written anew: ${why}.`, {
+    details,
+    cause: message,
+  });
+}
+
+/** What happened to the process, in words of this work. */
+function asTrouble(error: unknown): unknown {
+  const ofProcess =
+    hasCode(error, "sql.memory") || hasCode(error, "sql.timeout") || hasCode(error, "sql.failed");
+  if (ofProcess)
+    return new MuaraError("table.rewrite_failed", "The process that rewrites files has ended.", {
+      cause: error,
+    });
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
+  return new MuaraError("table.rewrite_failed", "The disk for temporary files is full.", { cause: error });
 }

@@ -13,7 +13,7 @@ import { landedPartitions, type LandedPartition } from "../core/landed.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
 import { hasSecret } from "./id-key.ts";
 import { rewriteWithout } from "./rewrite-without.ts";
-import { FileRewriter } from "./rewrite.ts";
+import { FileEditor } from "./file-editor.ts";
 import {
   countRows,
   removeRows,
@@ -51,25 +51,25 @@ export async function rollBack(
       details: { table: name },
     });
   const ranges = rangesOf(cursorsOf(name, then), cursorsOf(name, began));
-  const rewriter = await FileRewriter.open();
+  const editor = await FileEditor.open();
   try {
     const removed = await removeRows(ports, name, {
       ...rest,
       reason: "rollback",
       operation: "RESTORE",
       info: { to: then.version },
-      plan: (now) => planOf(ports, name, rewriter, then, ranges, now, rest.isDryRun === true),
+      plan: (now) => planOf(ports, name, editor, then, ranges, now, rest.isDryRun === true),
     });
     return { ...removed, to: then.version, from: began.version };
   } finally {
-    await rewriter.close();
+    await editor.close();
   }
 }
 
 async function planOf(
   ports: RemoveRowsPorts,
   name: string,
-  rewriter: FileRewriter,
+  editor: FileEditor,
   then: TableSnapshot,
   ranges: readonly Range[],
   now: TableSnapshot,
@@ -88,7 +88,7 @@ async function planOf(
       planned.push({ file, rest: null, rows: await countRows(ports, name, file) });
       continue;
     }
-    const found = await rewriteWithout(ports, name, rewriter, now, file, landedIn(ranges), isDryRun);
+    const found = await rewriteWithout(ports, name, editor, now, file, landedIn(ranges), isDryRun);
     if (found.rowsUnknown > 0)
       throw new MuaraError("table.unsupported", `${file.path} has rows that did not come from the log.`, {
         details: { table: name, path: file.path, rows: found.rowsUnknown },

@@ -19,9 +19,9 @@ import { REMOVED_TXN } from "../core/landed.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { AddFile, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
-import { checkNotPaused } from "./remove-rows.ts";
 import { storePathOf } from "./table/add-file.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
+import { checkNotPaused } from "./table/table-pause.ts";
 import { tombstoneRetentionMs } from "./table/table-properties.ts";
 import { stateOf } from "./table/table-state.ts";
 
@@ -84,7 +84,7 @@ export function createSweeper(ports: SweepPorts): Sweeper {
       const log = ports.openTable(name);
       const snapshot = await log.snapshot();
       if (snapshot.version < 0) return undefined;
-      checkNotPaused(name, snapshot, ports.clock.nowMs());
+      checkNotPaused(snapshot.metadata, ports.clock.nowMs());
       const removedMs = removalsOf(name, snapshot, remembered.get(name));
       const heldFromMs = await heldFrom(log, snapshot, request, ports.clock.nowMs());
       const judge = new Judge(name, snapshot, listed, removedMs, heldFromMs, request, ports.clock.nowMs());

@@ -13,7 +13,7 @@ import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
-import { pausedUntilMs } from "./table/table-properties.ts";
+import { pausedUntilMs } from "./table/table-pause.ts";
 
 /** A table that exists, as a task meets it. */
 export interface UpkeepTable {

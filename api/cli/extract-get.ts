@@ -215,7 +215,7 @@ class Getter {
     );
     const range = { range: `bytes=${have}-`, "if-range": `"${file.sha256}"` };
     const response = await this.#client.fetch("GET", url, undefined, have > 0 ? range : {}, [416]);
-    if (response.status === 416) return void (await rm(part));
+    if (response.status === 416) return rm(part);
     const out = await open(part, response.status === 206 ? "a" : "w");
     try {
       for await (const chunk of response.body ?? []) await out.writeFile(chunk);

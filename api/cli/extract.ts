@@ -43,6 +43,7 @@ const WITHHELD: readonly Field[] = [
 type Item = Readonly<Record<string, unknown>>;
 interface Status extends Item {
   readonly state: string;
+  readonly problem: string | null;
   readonly withheld: readonly { readonly window: string; readonly failed: readonly Item[] }[];
   readonly reconciliation: { readonly equal: boolean } | null;
 }
@@ -145,7 +146,7 @@ async function status({ client, io, flags, say }: Session, feed: string): Promis
     }
   } else printObject(io.stdout, flags.output, { ...shown, receipts: items });
   const holds = ["ready", "waiting"].includes(shown.state) && (shown.reconciliation?.equal ?? true);
-  if (!holds) say(`${feed}: ${String(shown["problem"] ?? "the last receipt differs")}`);
+  if (!holds) say(`${feed}: ${shown.problem ?? "the last receipt differs"}`);
   return holds ? EXIT.done : EXIT.checkFailed;
 }
 

@@ -1,5 +1,5 @@
-/** `muara table list|show|history|diff|verify|expire|rollback|sweep`. */
-import { wholeNumber, type AddCommand, type Session } from "./command.ts";
+/** `muara table list|show|history|diff|verify|compact|pause|resume|expire|rollback|sweep`. */
+import { duration, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 import { addTableRemovals } from "./table-removals.ts";
@@ -34,6 +34,8 @@ const HISTORY: readonly Field[] = [
 const CHECKS: readonly Field[] = [{ name: "check" }, { name: "state" }, { name: "note" }];
 const FAULTS: readonly Field[] = [{ name: "check" }, { name: "path" }, { name: "problem" }];
 const CHANGES: readonly Field[] = [{ name: "what" }, { name: "name" }, { name: "from" }, { name: "to" }];
+
+const PAUSE_DEFAULT = "1h";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -95,6 +97,48 @@ export const addTable: AddCommand = (program, run) => {
       ),
     );
   addTableRemovals(table, run);
+  addUpkeep(table, run);
+};
+
+/** What an administrator of a table may have done to it. */
+const addUpkeep: AddCommand = (table, run) => {
+  table
+    .command("compact")
+    .description("put small files together, as upkeep does by itself")
+    .argument("<table>")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const done = await client.send<Item>(
+          "POST",
+          `/v1/tables/${encodeURIComponent(command.args[0]!)}/compact`,
+        );
+        printObject(io.stdout, flags.output, done);
+      }),
+    );
+  table
+    .command("pause")
+    .description(
+      "keep Muara from committing to the table, so that others may write it; events wait in the log",
+    )
+    .argument("<table>")
+    .option("--for <duration>", "the pause ends by itself after e.g. 30m", PAUSE_DEFAULT)
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const forMs = duration("--for", command.opts<{ for: string }>().for);
+        const route = `/v1/tables/${encodeURIComponent(command.args[0]!)}/pause`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", route, { for_ms: forMs }));
+      }),
+    );
+  table
+    .command("resume")
+    .description("end a pause")
+    .argument("<table>")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const route = `/v1/tables/${encodeURIComponent(command.args[0]!)}/resume`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", route));
+      }),
+    );
 };
 
 async function diff({ client, io, flags }: Session, args: readonly string[]): Promise<void> {

@@ -50,13 +50,13 @@ export function addErasureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   });
 
   app.post("/v1/erasures", async (context) => {
-    const { removals } = ports;
-    if (!removals)
+    if (!ports.removals)
       throw new MuaraError("request.not_found", "This process does not write the lake; ask one that lands.");
     const request = await bodyOf(context, erasureRequestSchema);
     const tables: CatalogTable[] = [];
     for (const name of new Set(request.event_types)) tables.push(await administered(context, ports, name));
     const { signal } = context.req.raw;
+    const removals = await ports.removals(signal);
     const { dry_run: isDryRun, where: subject } = request;
     const id = (ports.randomness ?? systemRandomness).uuid();
     const begun: ErasureRecord = {

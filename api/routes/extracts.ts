@@ -223,15 +223,15 @@ async function withAddresses(
       ...manifest,
       files: manifest.files.map((file) => ({ ...file, url: `${folder}/${file.id}${suffix}` })),
     };
-  const { presign } = store.store;
-  if (!presign) throw new MuaraError("request.malformed", "Only files on S3 have presigned addresses.");
+  const files = store.store;
+  if (!files.presign) throw new MuaraError("request.malformed", "Only files on S3 have presigned addresses.");
   const forMs = ports.extracts?.linkMs ?? 3_600_000;
   const expires = isoOrNull(ports.clock.nowMs() + forMs)!;
-  const files = manifest.files.map(async (file) => {
-    const url = await presign.call(store.store, store.filePath(file.name), forMs);
+  const signed = manifest.files.map(async (file) => {
+    const url = await files.presign!(store.filePath(file.name), forMs);
     return { ...file, url, url_expires: expires };
   });
-  return { ...manifest, files: await Promise.all(files) };
+  return { ...manifest, files: await Promise.all(signed) };
 }
 
 function scriptOptions(context: ApiContext, { feed }: OpenFeed, ports: ApiPorts): ScriptOptions {

@@ -76,7 +76,7 @@ async function administered(
   demand(context, "admin", { kind: "table", name: table.name });
   if (!ports.removals)
     throw new MuaraError("request.not_found", "This process does not write the lake; ask one that lands.");
-  return { removals: ports.removals, table };
+  return { removals: await ports.removals(context.req.raw.signal), table };
 }
 
 /** @throws request.malformed naming the place */

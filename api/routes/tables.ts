@@ -6,6 +6,7 @@ import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
+import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import {
   isoOrNull,
@@ -110,6 +111,7 @@ function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): R
     committed_at: exists ? isoOrNull(snapshot.timestampMs) : null,
     freshness_ms: exists ? Math.max(0, nowMs - snapshot.timestampMs) : null,
     watermark: isoOrNull(watermarkOf(snapshot.txns)),
+    paused_until: isoOrNull(pausedUntilMs(snapshot.metadata, nowMs)),
   };
 }
 

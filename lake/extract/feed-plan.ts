@@ -133,7 +133,7 @@ function fileType(feed: Feed, name: string, type: string): string {
   if (PLAIN.has(type) || /^DECIMAL\(\d+,\d+\)$/.test(type)) return type;
   const cast = type.startsWith("ENUM(") ? "VARCHAR" : CASTS[type];
   if (cast) return cast;
-  const isNested = /\]$/.test(type) || /^(?:STRUCT|MAP)\(/.test(type);
+  const isNested = type.endsWith("]") || /^(?:STRUCT|MAP)\(/.test(type);
   // Names of fields are not types; quoted ones are taken out.
   if (isNested && !INEXACT.test(type.replaceAll(/"(?:[^"]|"")*"/g, ""))) return type;
   throw invalid(

@@ -318,7 +318,7 @@ export class FeedMaker {
       const log = this.#ports.catalog.log(table);
       for (let at = (before[table] ?? -1) + 1; at <= version; at++) {
         const commit = await log.read(at).catch(() => undefined); // cleaned up: it was long ago
-        if (commit?.remove.some((file) => file.dataChange) && /^eras/.test(String(commit.info["kind"])))
+        if (commit?.remove.some((file) => file.dataChange) && String(commit.info["kind"]).startsWith("eras"))
           return "erasure";
       }
     }

@@ -26,7 +26,7 @@ export interface DeclaredExtracts {
 export interface OpenExtracts {
   readonly worker: ExtractWorker;
   /** Ends what is being made. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface OpenExtractsPorts extends Omit<ExtractPorts, "query"> {

@@ -68,9 +68,9 @@ const LOADERS: Readonly<Record<Target, Loader>> = {
     const table = tableIn("snowflake", options.table);
     const copies: string[] = [];
     for (let at = 0; at < manifest.files.length; at += SNOWFLAKE_FILES_MAX) {
-      const names = manifest.files.slice(at, at + SNOWFLAKE_FILES_MAX).map(({ name }) => text(name));
+      const listed = manifest.files.slice(at, at + SNOWFLAKE_FILES_MAX).map(({ name }) => text(name));
       copies.push(
-        `COPY INTO ${table} FROM ${stageIn(options.base)}\n  FILES = (${names.join(", ")})\n` +
+        `COPY INTO ${table} FROM ${stageIn(options.base)}\n  FILES = (${listed.join(", ")})\n` +
           `  FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)\n` +
           `  MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE ON_ERROR = ABORT_STATEMENT FORCE = TRUE;\n`,
       );

@@ -7,6 +7,7 @@ import type { Column, ColumnType } from "../../core/columns.ts";
 import {
   arrayOf,
   decimal,
+  decimalParts,
   type DeltaField,
   type DeltaStruct,
   type DeltaType,
@@ -18,6 +19,36 @@ export const CONTENT_ANNOTATION = "muara.content";
 /** @param columns of the data files and of the table partition, in the table's order */
 export function deltaSchemaOf(columns: readonly Column[]): DeltaStruct {
   return { type: "struct", fields: columns.map(deltaField) };
+}
+
+/**
+ * The columns of a Delta schema, as far as their values in data files are concerned: narrow integers are `long`, a
+ * float is a `double`. A map, which Muara only reads, stands as a struct without fields.
+ */
+export function columnsOf(schema: DeltaStruct): readonly Column[] {
+  return schema.fields.map(({ name, type, nullable, metadata }) => {
+    const isJson = type === "string" && metadata[CONTENT_ANNOTATION] === "json";
+    return { name, type: isJson ? { kind: "json" } : columnType(type), nullable };
+  });
+}
+
+function columnType(type: DeltaType): ColumnType {
+  if (typeof type !== "string") {
+    if (type.type === "array") return { kind: "list", element: columnType(type.elementType) };
+    return { kind: "struct", fields: type.type === "struct" ? columnsOf(type) : [] };
+  }
+  const parts = decimalParts(type);
+  if (parts) return { kind: "decimal", ...parts, quoted: false };
+  switch (type) {
+    case "integer":
+    case "short":
+    case "byte":
+      return { kind: "long" };
+    case "float":
+      return { kind: "double" };
+    default:
+      return { kind: type as "string" };
+  }
 }
 
 export function deltaType(type: ColumnType): DeltaType {

@@ -7,7 +7,6 @@
  */
 import fs from "node:fs";
 import module from "node:module";
-import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import type { DuckDBConnection } from "@duckdb/node-api";
@@ -16,6 +15,7 @@ import { readFailure, type Phase } from "./failure.ts";
 import { judge } from "./gate.ts";
 import { encodeFrame, encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
 import { lock, NotOneSelect, openEngine, pinTables, prepareSelect, serializeSql } from "./session.ts";
+import { stepBack } from "./step-back.ts";
 import { quoteText } from "./view.ts";
 
 const NICENESS = 5;
@@ -24,16 +24,6 @@ const FILE_CHUNK_BYTES = 262_144;
 const [memoryBytes, threads] = process.argv.slice(2).map(Number);
 const limits = { memoryBytes: memoryBytes ?? 1_073_741_824, threads: threads ?? 2 };
 let phase: Phase = "preparing";
-
-/** The kernel should end this process before any other when memory runs out, and landing goes first on the CPU. */
-function stepBack(): void {
-  try {
-    os.setPriority(NICENESS);
-    fs.writeFileSync("/proc/self/oom_score_adj", "1000");
-  } catch {
-    // Not on this system, or already done by who started it: the limits that the parent enforces do not need it.
-  }
-}
 
 function write(bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -144,7 +134,7 @@ async function act(order: Order, scratch: DuckDBConnection, connection: DuckDBCo
 }
 
 async function main(): Promise<void> {
-  stepBack();
+  stepBack(NICENESS);
   const scratch = await openEngine(limits);
   await lock(scratch, []);
   const connection = await openEngine(limits);

@@ -10,14 +10,14 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
+import { copyObject } from "../local-copy.ts";
 
-const RANGE_BYTES = 4_194_304;
 const PARALLEL_FILES = 16;
 const NAME = /^[0-9a-f]{40}-(\d{1,15})\.parquet$/;
 
@@ -200,34 +200,11 @@ export class FileCache {
   async #download(name: string, file: RemoteFile): Promise<void> {
     const temporary = path.join(this.folder, `${this.#options.randomness.uuid()}.tmp`);
     try {
-      await this.#copy(temporary, file);
+      await copyObject(this.#options.store, file, temporary);
       await rename(temporary, path.join(this.folder, name));
     } catch (error) {
       await rm(temporary, { force: true });
       throw asTrouble(error);
-    }
-  }
-
-  async #copy(temporary: string, { path: from, bytes }: RemoteFile): Promise<void> {
-    const handle = await open(temporary, "wx");
-    try {
-      let at = 0;
-      while (at < bytes) {
-        const chunk = await this.#options.store.getRange(from, at, Math.min(RANGE_BYTES, bytes - at + 1));
-        if (chunk === undefined)
-          throw new MuaraError("table.version_not_found", "A file of this version is gone.", {
-            details: { path: from },
-          });
-        if (chunk.length === 0) break;
-        await handle.writeFile(chunk);
-        at += chunk.length;
-      }
-      if (at !== bytes)
-        throw new MuaraError("table.corrupt", `${from} is not as long as the table's log says.`, {
-          details: { path: from, bytes, found: at },
-        });
-    } finally {
-      await handle.close();
     }
   }
 

@@ -60,7 +60,7 @@ export function encodeFrame(kind: number, body: Uint8Array): Buffer {
   return frame;
 }
 
-export function encodeJson(value: Order | Report): Buffer {
+export function encodeJson(value: object): Buffer {
   return encodeFrame(FRAME_JSON, Buffer.from(JSON.stringify(value)));
 }
 

@@ -39,13 +39,14 @@ export interface QueryProcessOptions {
 }
 
 /** What came from the process, in order. */
-export type Arrival = Report | { readonly report: "data"; readonly bytes: Buffer };
+export type Arrival<Said = Report> = Said | { readonly report: "data"; readonly bytes: Buffer };
 
-export class QueryProcess {
+/** `Asked` and `Said`: orders and reports as JSON. */
+export class QueryProcess<Asked extends object = Order, Said extends { readonly report: string } = Report> {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #options: QueryProcessOptions;
   readonly #reader = new FrameReader();
-  readonly #arrivals: Arrival[] = [];
+  readonly #arrivals: Arrival<Said>[] = [];
   readonly #ended = new AbortController();
   #waitingBytes = 0;
   #wake: (() => void) | undefined;
@@ -76,39 +77,40 @@ export class QueryProcess {
     return this.#options.launch.isWrapped && pid !== undefined ? childOf(pid) : pid;
   }
 
-  send(order: Order): void {
+  send(order: Asked): void {
     this.#child.stdin.write(encodeJson(order));
   }
 
   /** The next thing that the process says. @throws the reason of its end when it has ended */
-  async next(): Promise<Arrival> {
+  async next(): Promise<Arrival<Said>> {
     while (this.#arrivals.length === 0) {
       if (!this.isAlive) throw this.#reason!;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
     const arrival = this.#arrivals.shift()!;
-    if (arrival.report === "data") this.#waitingBytes -= arrival.bytes.length;
+    if (isData(arrival)) this.#waitingBytes -= arrival.bytes.length;
     if (this.#waitingBytes < WAITING_BYTES_MAX) this.#child.stdout.resume();
     return arrival;
   }
 
-  /** Kills it at the deadline, beyond its memory, and on abort. Call once, when its work begins. */
-  guard(timeoutMs: number, signal: AbortSignal): void {
-    const { clock, memoryBytes } = this.#options;
-    const ended = this.#ended.signal;
+  /**
+   * Kills it at the deadline, beyond its memory, and on abort. Call when its work begins.
+   * @returns ends the guard, for a process that has more work later
+   */
+  guard(timeoutMs: number, signal: AbortSignal): () => void {
+    const { memoryBytes } = this.#options;
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    if (!this.isAlive) return end;
     const abort = (): void =>
       this.kill(new MuaraError("sql.timeout", "The query was cancelled.", { cause: signal.reason }));
-    if (signal.aborted) return abort();
+    if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
-    ended.addEventListener("abort", () => signal.removeEventListener("abort", abort), { once: true });
-    void clock.sleep(timeoutMs, ended).then(() =>
-      this.kill(
-        new MuaraError("sql.timeout", `The query ran longer than its limit of ${timeoutMs} ms.`, {
-          details: { timeoutMs },
-        }),
-      ),
-    );
-    void this.#watchMemory(memoryBytes);
+    this.#ended.signal.addEventListener("abort", end, { once: true });
+    over.signal.addEventListener("abort", () => signal.removeEventListener("abort", abort), { once: true });
+    void this.#watchTime(timeoutMs, over.signal);
+    void this.#watchMemory(memoryBytes, over.signal);
+    return end;
   }
 
   kill(reason: MuaraError): void {
@@ -140,10 +142,17 @@ export class QueryProcess {
     );
   }
 
-  async #watchMemory(memoryBytes: number): Promise<void> {
+  async #watchTime(timeoutMs: number, over: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(timeoutMs, over);
+    if (over.aborted) return;
+    const said = `The query ran longer than its limit of ${timeoutMs} ms.`;
+    this.kill(new MuaraError("sql.timeout", said, { details: { timeoutMs } }));
+  }
+
+  async #watchMemory(memoryBytes: number, over: AbortSignal): Promise<void> {
     const { pid } = this.#child;
     if (pid === undefined) return;
-    while (this.isAlive) {
+    while (!over.aborted) {
       const resident = (await residentBytes(pid, this.#options.launch.isWrapped)) ?? 0;
       if (resident > memoryBytes) {
         const details = { memoryBytes };
@@ -154,7 +163,7 @@ export class QueryProcess {
         );
         return;
       }
-      await this.#options.clock.sleep(waitMs(memoryBytes - resident), this.#ended.signal);
+      await this.#options.clock.sleep(waitMs(memoryBytes - resident), over);
     }
   }
 
@@ -164,7 +173,7 @@ export class QueryProcess {
         if (frame.kind === FRAME_DATA) {
           this.#waitingBytes += frame.body.length;
           this.#arrivals.push({ report: "data", bytes: frame.body });
-        } else this.#arrivals.push(JSON.parse(frame.body.toString()) as Report);
+        } else this.#arrivals.push(JSON.parse(frame.body.toString()) as Said);
       }
     } catch (error) {
       this.kill(lost(String(error)));
@@ -201,6 +210,14 @@ export class QueryProcess {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+function isData<Said>(
+  arrival: Arrival<Said>,
+): arrival is { readonly report: "data"; readonly bytes: Buffer } {
+  return (
+    typeof arrival === "object" && arrival !== null && "bytes" in arrival && Buffer.isBuffer(arrival.bytes)
+  );
 }
 
 /** @param cause for the log of the service, never for the client */

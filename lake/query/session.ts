@@ -18,13 +18,17 @@ export interface EngineLimits {
   /** Of the engine's own accounting, bytes. */
   readonly memoryBytes: number;
   readonly threads: number;
+  /** Where it may spill to; absent: nowhere. */
+  readonly spill?: { readonly folder: string; readonly bytes: number };
 }
 
 export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection> {
   const instance = await DuckDBInstance.create(":memory:", {
     threads: String(limits.threads),
     memory_limit: `${Math.floor(limits.memoryBytes / 1_048_576)}MiB`,
-    temp_directory: "", // no spilling: the disk is not ours to fill, and it would be one more folder to write to
+    // User SQL does not spill: the disk is not its to fill, and it would be one more folder to write to.
+    temp_directory: limits.spill?.folder ?? "",
+    ...(limits.spill ? { max_temp_directory_size: `${Math.floor(limits.spill.bytes / 1_048_576)}MiB` } : {}),
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     allow_community_extensions: "false",

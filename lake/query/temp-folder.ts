@@ -1,8 +1,8 @@
 /**
- * The folder of a service's query processes, below the system's folder for temporary files. Its name says whose it is,
- * so that the next service can remove what a killed one has left, and nothing of a living one: same machine since its
- * start, same process namespace (a container may share the folder but not the process numbers), and the number no
- * longer that of the process which made it.
+ * The folder of a service's query processes, or of its process that rewrites files, below a folder for temporary files.
+ * Its name says whose it is, so that the next service can remove what a killed one has left, and nothing of a living
+ * one: same machine since its start, same process namespace (a container may share the folder but not the process
+ * numbers), and the number no longer that of the process which made it.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
@@ -11,11 +11,14 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 
-const NAME = /^muara-query-([0-9a-f]{8})-(\d+)-(\d+)-/;
+const NAME = /^muara-(?:query|rewrite)-([0-9a-f]{8})-(\d+)-(\d+)-/;
 
-/** @param parent for tests */
-export async function makeTempFolder(parent = os.tmpdir()): Promise<string> {
-  const name = `muara-query-${machine()}-${process.pid}-${startOf(process.pid)}-`;
+/** @param kind of process that it is for */
+export async function makeTempFolder(
+  parent = os.tmpdir(),
+  kind: "query" | "rewrite" = "query",
+): Promise<string> {
+  const name = `muara-${kind}-${machine()}-${process.pid}-${startOf(process.pid)}-`;
   return fs.mkdtemp(path.join(await fs.realpath(parent), name));
 }
 

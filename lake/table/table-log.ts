@@ -27,6 +27,7 @@ import { joinStorePath } from "../../core/store-path.ts";
 import { type CommitFile, commitFileName, formatCommit, parseCommit } from "./commit-file.ts";
 import { LogReader, OUTLIVED_AFTER_MS } from "./log-reader.ts";
 import { logFolder, writeCheckpoint } from "./table-checkpoint.ts";
+import { checkChangeAllowed } from "./table-pause.ts";
 import { isCheckpointDue, stateOf, type TableState } from "./table-state.ts";
 
 const BACK_OFF_MS_MIN = 20;
@@ -73,6 +74,7 @@ class Committer {
     const startedMs = this.#timesMs();
     await this.#reader.checkNotOutlived(state);
     for (;;) {
+      checkChangeAllowed(state.metadata, change, this.#clock.nowMs());
       state.checkApplicable(change);
       const bytes = this.#format(state, commitId, change);
       let next = await this.#settle(readable(state.version + 1, bytes), bytes, signal);
@@ -172,7 +174,7 @@ class Committer {
   }
 
   async #committed(snapshot: TableState, commit: TableCommit): Promise<CommitOutcome> {
-    if (isCheckpointDue(snapshot.version, snapshot.metadata)) await this.#checkpoint(snapshot);
+    if (isCheckpointDue(snapshot)) await this.#checkpoint(snapshot);
     return { outcome: "committed", snapshot, commit };
   }
 

@@ -4,8 +4,6 @@ import type { TableMetadata } from "../../core/ports/table-log.ts";
 export const CHECKPOINT_INTERVAL = "delta.checkpointInterval";
 export const DELETED_FILE_RETENTION = "delta.deletedFileRetentionDuration";
 export const LOG_RETENTION = "delta.logRetentionDuration";
-/** Until when nobody of Muara commits to the table: ms since 1970 UTC. */
-export const PAUSED_UNTIL = "muara.pausedUntil";
 
 const CHECKPOINT_INTERVAL_DEFAULT = 100; // versions; measured: research on readers' open times
 const DELETED_FILE_RETENTION_MS_DEFAULT = 7 * 86_400_000; // Delta's own where the table says nothing
@@ -49,13 +47,6 @@ export function logRetentionMs(metadata: TableMetadata | undefined): number {
   const text = metadata?.configuration[LOG_RETENTION];
   const wantedMs = (text === undefined ? undefined : parseIntervalMs(text)) ?? LOG_RETENTION_MS_DEFAULT;
   return Math.max(wantedMs, LOG_RETENTION_MS_MIN);
-}
-
-/** When the table's pause ends, ms since 1970 UTC; undefined where it has none, or it is over. */
-export function pausedUntilMs(metadata: TableMetadata | undefined, nowMs: number): number | undefined {
-  const text = metadata?.configuration[PAUSED_UNTIL];
-  const untilMs = text === undefined || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
-  return untilMs !== undefined && untilMs > nowMs ? untilMs : undefined;
 }
 
 /** `interval 1 day 2 hours` in ms. @returns undefined for anything else */

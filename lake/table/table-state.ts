@@ -13,6 +13,9 @@ import type { CommitFile } from "./commit-file.ts";
 import { SortedMap } from "./sorted-map.ts";
 import { checkpointInterval, tombstoneRetentionMs } from "./table-properties.ts";
 
+const ENTRIES_PER_INTERVAL = 1_000;
+const INTERVALS_MAX = 8;
+
 export interface TableStateFields {
   readonly version: number;
   readonly timestampMs: number;
@@ -58,7 +61,7 @@ export class TableState implements TableSnapshot, TableStateFields {
       tombstones = tombstones.without(add.path);
     }
     for (const txn of commit.txns) txns = txns.with(txn.appId, txn.version);
-    if (isCheckpointDue(commit.version, metadata)) {
+    if (isCheckpointDue({ version: commit.version, metadata, files, tombstones })) {
       const expiredMs = timestampMs - tombstoneRetentionMs(metadata);
       const kept = [...tombstones].filter(([, deletionMs]) => deletionMs >= expiredMs);
       if (kept.length < tombstones.size) tombstones = SortedMap.from(kept);
@@ -127,8 +130,19 @@ export function stateOf(snapshot: TableSnapshot): TableState {
   return snapshot;
 }
 
-export function isCheckpointDue(version: number, metadata: TableMetadata | undefined): boolean {
-  return version > 0 && version % checkpointInterval(metadata) === 0;
+/**
+ * A table checkpoint costs as much as it has entries. So beyond ENTRIES_PER_INTERVAL the table's interval doubles with
+ * its size, and what a commit pays for checkpoints stays the same; at most to INTERVALS_MAX, for readers read every
+ * commit behind one.
+ */
+export function isCheckpointDue(
+  state: Pick<TableStateFields, "version" | "metadata" | "files" | "tombstones">,
+): boolean {
+  const { version, metadata, files, tombstones } = state;
+  const size = (files.size + tombstones.size) / ENTRIES_PER_INTERVAL;
+  // A power of two: who forgets tombstones here finds it due with what is left, too.
+  const intervals = Math.min(2 ** Math.floor(Math.log2(Math.max(1, size))), INTERVALS_MAX);
+  return version > 0 && version % (checkpointInterval(metadata) * intervals) === 0;
 }
 
 function conflict(message: string, version: number, path: string): MuaraError {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { AssertionError } from "../../core/assert.ts";
 import { MuaraError } from "../../core/errors.ts";
-import { PAUSED_UNTIL } from "../../lake/table/table-properties.ts";
+import { pauseTable } from "../../lake/table/table-pause.ts";
 import { createUpkeep, type UpkeepTask } from "../../lake/upkeep.ts";
 import { TableLanding } from "../../workers/land/table-landing.ts";
 import { declare, event, eventType, install, never, OPTIONS, send } from "../workers/land/setup.ts";
@@ -74,22 +74,7 @@ test("a paused table gets no turn until the pause is over", async () => {
   const at = await landed();
   const turns: string[] = [];
   const upkeep = createUpkeep(at.ports, [counting("a", 1_000, turns)]);
-  const log = at.openTable(NAME);
-  const base = await log.snapshot();
-  const metadata = base.metadata!;
-  const configuration = { ...metadata.configuration, [PAUSED_UNTIL]: String(at.clock.nowMs() + 60_000) };
-  await log.commit({
-    base,
-    change: {
-      operation: "PAUSE",
-      metadata: { ...metadata, configuration },
-      add: [],
-      remove: [],
-      txns: [],
-      info: {},
-    },
-    check: () => "abandon",
-  });
+  await pauseTable(at.openTable(NAME), at.clock.nowMs() + 60_000);
   await upkeep.pass(never);
   expect(turns).toEqual([]);
   at.clock.advance(60_000);

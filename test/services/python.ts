@@ -24,6 +24,7 @@ const REQUIREMENTS = {
     "pyarrow==26.0.1",
     "pyspark==4.2.1",
   ],
+  contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   sharing: [
     "delta-sharing==1.4.2",
     "pandas==2.3.3",

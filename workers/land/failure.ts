@@ -29,9 +29,12 @@ export function remedyOf(error: unknown, wasOpen: boolean): Remedy {
 const RETRY_MS_MAX = 30_000;
 /** Somebody frees room and watches: landing goes on within seconds, however long the disk was full. */
 const FULL_RETRY_MS_MAX = 5_000;
+/** Each try reads the table's log. */
+const PAUSED_RETRY_MS = 2_000;
 
 /** How long after the `failures`th failure in a row the next try comes, ms. */
 export function retryMs(code: ErrorCode | undefined, failures: number): number {
+  if (code === "table.paused") return PAUSED_RETRY_MS;
   const isFull = code === "store.full" || code === "log.full";
   return Math.min(isFull ? FULL_RETRY_MS_MAX : RETRY_MS_MAX, 100 * 2 ** failures);
 }

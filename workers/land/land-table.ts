@@ -19,6 +19,7 @@ import type {
 import { evolveTable } from "../../lake/evolve-table.ts";
 import { newSecret, secretOf } from "../../lake/id-key.ts";
 import { checkYoung, storePathOf } from "../../lake/table/add-file.ts";
+import { checkNotPaused } from "../../lake/table/table-pause.ts";
 import { ensureTable } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
@@ -65,6 +66,7 @@ export class LandTable {
     const log = ports.openTable(type.name);
     const { columns } = planColumns(type);
     const found = await ensureTable(log, type.name, columns, newSecret(ports.randomness), ports);
+    checkNotPaused(found.metadata, ports.clock.nowMs());
     const snapshot = await evolveTable(ports, type.name, log, found, columns);
     const { state, lineage } = await readState(ports, log, stream, snapshot);
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
@@ -121,7 +123,7 @@ export class LandTable {
   /**
    * Commits a change that was decided on `state`, whose ids are tentative.
    * @returns false where another commit came first; the attempt's ids and files are then taken back
-   * @throws land.fenced, table.commit_conflict, table.commit_unknown and what the store throws
+   * @throws land.fenced, table.paused, table.commit_conflict, table.commit_unknown and what the store throws
    */
   async commit(change: TableChange, signal: AbortSignal): Promise<boolean> {
     const { snapshot, step } = this.#state;
@@ -149,6 +151,7 @@ export class LandTable {
     this.#state = stateOf(outcome.snapshot, this.#ports.log, this.#stream);
     this.#lineage = lineageAfter(this.#lineage, outcome.winner);
     await this.#deleteFiles(change);
+    checkNotPaused(this.#state.snapshot.metadata, this.#ports.clock.nowMs());
     if (this.#state.snapshot.metadata !== before.snapshot.metadata)
       throw new MuaraError("land.fenced", `${this.#type.name}: the table's metadata was changed.`, {
         details: { table: this.#type.name, version: this.#state.snapshot.version },

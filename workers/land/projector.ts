@@ -148,6 +148,7 @@ class LedgerProjector implements Projector {
     this.#hasMore = false;
     let wrote = false;
     for (const target of this.#targets) {
+      if (await target.projection.isPaused()) continue;
       const steps = await this.#stepsOf(target);
       if (steps.length === 0) continue;
       wrote = true;

@@ -9,7 +9,7 @@
 import { isAssertion } from "../../core/assert.ts";
 import { type CommitBudget, createCommitBudget, type Pace, paceOf } from "./commit-budget.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { type ErrorCode, MuaraError } from "../../core/errors.ts";
+import { type ErrorCode, hasCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
 import { remedyOf, retryMs } from "./failure.ts";
@@ -37,8 +37,8 @@ export interface LandWorkerPorts extends LandPorts {
 
 export interface LandStatus {
   readonly table: string;
-  /** `stopped` needs a person; `retrying` goes on by itself. */
-  readonly state: "landing" | "retrying" | "stopped";
+  /** `stopped` needs a person; `retrying` goes on by itself, `paused` when the table's pause ends. */
+  readonly state: "landing" | "retrying" | "paused" | "stopped";
   readonly problem: string | undefined;
   readonly code: ErrorCode | undefined;
   /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */
@@ -55,6 +55,8 @@ interface Entry {
   code: ErrorCode | undefined;
   failures: number;
   retryAtMs: number;
+  /** Somebody says that the table is another one than is in memory. */
+  isOutdated: boolean;
 }
 
 export interface LandWorker {
@@ -64,6 +66,8 @@ export interface LandWorker {
   drain(): Promise<void>;
   /** Every table met so far, stopped ones included. */
   status(): readonly LandStatus[];
+  /** The table was paused or resumed here: it is read anew before anything else lands. */
+  reload(table: string): void;
 }
 
 export function createLandWorker(ports: LandWorkerPorts, options: LandOptions): LandWorker {
@@ -101,6 +105,12 @@ class RoundWorker implements LandWorker {
       intervalMs: turn.isFull ? 0 : this.#pace.intervalMs,
       intervalReason: turn.isFull ? "a backlog lands without waiting" : this.#paceReason(),
     }));
+  }
+
+  reload(table: string): void {
+    const entry = this.#entries.get(table);
+    // Its landing may be at work in this moment: the next round gives it up.
+    if (entry) Object.assign(entry, { isOutdated: true, retryAtMs: -Infinity });
   }
 
   #paceReason(): string {
@@ -163,6 +173,10 @@ class RoundWorker implements LandWorker {
     await registry.refresh();
     this.#adopt();
     const entries = [...this.#entries.values()];
+    for (const entry of entries) {
+      if (entry.isOutdated) discard(entry);
+      entry.isOutdated = false;
+    }
     for (const { landing, turn } of entries) if (landing) await turn.look(landing, log.appendCount, nowMs);
     const open = entries.filter(({ landing }) => landing !== undefined);
     this.#pace = paceOf(
@@ -220,6 +234,7 @@ class RoundWorker implements LandWorker {
         code: undefined,
         failures: 0,
         retryAtMs: -Infinity,
+        isOutdated: false,
       });
     }
   }
@@ -261,7 +276,9 @@ class RoundWorker implements LandWorker {
     const remedy = remedyOf(error, wasOpen);
     const isTransient = remedy !== "stop";
     if (remedy !== "retry" || !entry.landing?.isUsable) discard(entry);
+    const wasPaused = entry.state === "paused";
     entry.state = isTransient ? "retrying" : "stopped";
+    if (hasCode(error, "table.paused")) entry.state = "paused";
     entry.problem = error instanceof Error ? error.message : String(error);
     entry.code = error instanceof MuaraError ? error.code : undefined;
     entry.failures++;
@@ -272,6 +289,9 @@ class RoundWorker implements LandWorker {
       ...(entry.code ? { code: entry.code } : { stack: error instanceof Error ? error.stack : undefined }),
     };
     if (!isTransient) logger.error("landing of a table stopped", fields);
+    else if (entry.state === "paused") {
+      if (!wasPaused) logger.info("landing of a table is paused", fields);
+    }
     // The stream follows its declaration within moments.
     else if (entry.code === "log.stream_not_found" && entry.failures < 5)
       logger.info("landing waits for a stream", fields);

@@ -12,6 +12,7 @@ import {
   makeSalesLake,
   salesFeed,
   salesOf,
+  type Sale,
   type SalesLake,
 } from "./sales-lake.ts";
 
@@ -35,6 +36,8 @@ async function published(maker: FeedMaker, of = lake): Promise<readonly string[]
   const files = [...windows.values()].flatMap((window) => window.files);
   return rowsOfFiles(files.map(({ name }) => of.store.location(maker.store.filePath(name))));
 }
+
+const at = (atMs: number, id: string): Sale => ({ id, atMs, cents: 1 });
 
 describe("windows", () => {
   test("only those that the watermark has closed are published", async () => {
@@ -63,7 +66,6 @@ describe("windows", () => {
   });
 
   test("by the hour, with rows on both bounds", async () => {
-    const at = (atMs: number, id: string) => ({ id, atMs, cents: 1 });
     await lake.land(
       [at(FIRST_MS, "a"), at(FIRST_MS + HOUR_MS - 1, "b"), at(FIRST_MS + HOUR_MS, "c")],
       FIRST_MS + DAY_MS,
@@ -122,7 +124,7 @@ describe("revisions", () => {
       },
     ]);
     // The same rows in other files: nothing new, for this maker and for one that was just started.
-    await lake.erase([...salesOf(0, 5), ...salesOf(1, 5), ...salesOf(1, 3, 5)].reverse(), "compact");
+    await lake.erase([...salesOf(0, 5), ...salesOf(1, 5), ...salesOf(1, 3, 5)].toReversed(), "compact");
     expect((await maker.pass(signal)).published).toBe(0);
     expect((await (await lake.maker(salesFeed())).pass(signal)).published).toBe(0);
     expect(await published(maker)).toEqual(await rowsOfTable(lake, FIRST_MS, FIRST_MS + 2 * DAY_MS));

@@ -19,6 +19,8 @@ import {
   parseIntervalMs,
   tombstoneRetentionMs,
 } from "../../../lake/table/table-properties.ts";
+import { SortedMap } from "../../../lake/table/sorted-map.ts";
+import { isCheckpointDue } from "../../../lake/table/table-state.ts";
 
 const withType = (type: string): string =>
   `{"type":"struct","fields":[{"name":"a","type":${type},"nullable":true,"metadata":{}}]}`;
@@ -178,5 +180,43 @@ describe("data files", () => {
       modificationTime: 7,
       dataChange: true,
     });
+  });
+});
+
+/** The first version at which a table with so many entries gets a checkpoint. */
+function every(entries: number, interval?: number): number {
+  const tombstones = SortedMap.from(Array.from({ length: entries }, (_, i) => [`f${i}`, 0] as const));
+  const properties = interval === undefined ? {} : { "delta.checkpointInterval": String(interval) };
+  const { metadata } = createTableChange({
+    id: "x",
+    name: "t",
+    schema: struct(),
+    partitionColumns: [],
+    configuration: properties,
+    createdTime: 5,
+  });
+  const state = { metadata, files: SortedMap.from<never>(), tombstones };
+  return Array.from({ length: 10_000 }, (_, i) => i + 1).find((version) =>
+    isCheckpointDue({ ...state, version }),
+  )!;
+}
+
+describe("checkpoints", () => {
+  it("come half as often each time that a table doubles beyond 1,000 entries, eight times as far apart at most", () => {
+    const cases = [0, 1_999, 2_000, 3_999, 4_000, 7_999, 8_000, 50_000];
+    assert.deepEqual(
+      cases.map((entries) => every(entries)),
+      [100, 100, 200, 200, 400, 400, 800, 800],
+    );
+    assert.equal(every(2_000, 7), 14);
+    assert.equal(
+      isCheckpointDue({
+        version: 0,
+        metadata: undefined,
+        files: SortedMap.from(),
+        tombstones: SortedMap.from(),
+      }),
+      false,
+    );
   });
 });

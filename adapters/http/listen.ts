@@ -1,4 +1,4 @@
-/** The HTTP server of a process on Node: what it takes at most, and how it ends. */
+/** The HTTP server of a process: within the limits of the configuration, and closed without waiting for the idle. */
 import { createAdaptorServer, type ServerType } from "@hono/node-server";
 import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
@@ -6,9 +6,9 @@ import { MuaraError } from "../../core/errors.ts";
 /** How long connections may take to close once everything else is. */
 const CLOSE_MS = 500;
 
-type Fetch = (request: Request) => Response | Promise<Response>;
+export type Fetch = (request: Request) => Response | Promise<Response>;
 
-/** Listens, once it resolves. @throws config.invalid where the port is taken */
+/** @throws config.invalid where the port is taken, or none can be had */
 export function listen(config: Config, handle: Fetch): Promise<ServerType> {
   const { headerBytes, requestMs, connections } = config.limits;
   const server = createAdaptorServer({
@@ -33,7 +33,6 @@ export function listen(config: Config, handle: Fetch): Promise<ServerType> {
   });
 }
 
-/** Resolves when every connection is gone. */
 export function closeServer(server: ServerType): Promise<void> {
   return new Promise((done) => {
     server.close(() => done());
