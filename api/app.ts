@@ -16,6 +16,7 @@ import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
+import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
@@ -68,6 +69,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
+  addIcebergRoutes(app, ports);
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);

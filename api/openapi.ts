@@ -23,6 +23,7 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { roleSchema } from "../core/role.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
@@ -36,7 +37,7 @@ export function openapiDocument(version: string): Json {
       title: "Muara",
       version,
       description:
-        "The read side: SQL over the lake, tables, books, fates of events, dead letters and tokens. " +
+        "The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens. " +
         "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
     },
     security: [{ bearer: [] }],
@@ -197,6 +198,7 @@ const SCHEMAS: Json = {
     grants: list({ type: "object" }),
     configured: { ...flag, description: "Declared in the configuration, and changed only there." },
   }),
+  ...SHARE_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
@@ -258,6 +260,20 @@ const PATHS: Json = {
       reference("TableDiff"),
       [path("table"), query("from", whole), query("to", whole)],
     ),
+  },
+  "/v1/tables/{table}/iceberg": {
+    post: read(
+      "exportIceberg",
+      "Write Iceberg metadata of the newest version beside the table",
+      object({ table: text, version: whole, metadata_location: text, files: whole, rows: whole }),
+      [path("table")],
+    ),
+    delete: {
+      operationId: "dropIceberg",
+      summary: "End the export as Iceberg",
+      parameters: [path("table")],
+      responses: { "204": { description: "It is ended." }, default: problem() },
+    },
   },
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
@@ -334,6 +350,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...SHARE_PATHS,
   ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),

@@ -295,7 +295,7 @@ const TABLE = {
   "table.rewrite_failed": {
     status: 500,
     retryable: true,
-    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep in the configuration.",
   },
   "table.verifying": {
     status: 429,
@@ -401,7 +401,7 @@ const TABLE = {
   "extract.expired": {
     status: 410,
     retryable: false,
-    help: "The versions after `since` are no longer kept. Load the full version that `full_version` names, then go on from it.",
+    help: "Versions after `since` are no longer kept. Load the full version that `full_version` names, then go on.",
   },
   "extract.gone": {
     status: 410,

@@ -36,7 +36,7 @@ export const feedSchema = z
     time: column,
     /** What the rows are sorted by; all other columns come after it, so that the order is total. */
     key: z.array(column).min(1),
-    /** A column whose sum is a control total, or `distinct COLUMN`. Integers and decimals only: sums of those are exact. */
+    /** A column whose sum is a control total (integers and decimals: their sums are exact), or `distinct COLUMN`. */
     totals: z.array(z.string().regex(/^(?:distinct )?[^"]{1,255}$/)).default([]),
     checks: z.array(checkSchema).default([]),
     /** For so long a version, and the files that it names, stay, days. */

@@ -2,6 +2,8 @@
  * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process rewrites files
  * for all of them, one job after the other; it is started when there is work.
  */
+import { createHash } from "node:crypto";
+import { hostname } from "node:os";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/logger.ts";
@@ -11,6 +13,9 @@ import type { Registry } from "../core/registry.ts";
 import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
 import { FileRewriter } from "./rewrite.ts";
 import { createUpkeep } from "./upkeep.ts";
+
+/** Longer than files of a group take to be put together; it is renewed for each. */
+const LEASE_MS = 60_000;
 
 export interface LakeUpkeepPorts {
   readonly store: ObjectStore;
@@ -30,7 +35,7 @@ export interface LakeUpkeep {
   close(): Promise<void>;
 }
 
-/** @param folder for temporary files, on a disk with room */
+/** @param folder for temporary files, on a disk with room; of this process alone */
 export function createLakeUpkeep(
   services: LakeUpkeepPorts,
   config: Config["upkeep"],
@@ -39,7 +44,7 @@ export function createLakeUpkeep(
   const { memoryBytes, tempBytes: spillBytes, rewriteMs: timeoutMs } = config;
   const rewriter = new FileRewriter({ folder, memoryBytes, spillBytes, timeoutMs });
   const ports = { ...services, rewriter };
-  const owner = services.randomness.uuid();
+  const owner = ownerOf(folder);
   const options = compactOptions(config);
   const tasks = [compactionTask(ports, options, config.compactMs, owner)];
   const upkeep = createUpkeep(services, config.run === "on" ? tasks : []);
@@ -53,6 +58,11 @@ export function createLakeUpkeep(
   };
 }
 
+/** The same after a restart: a process that was killed takes its own leases again. */
+function ownerOf(folder: string): string {
+  return createHash("sha256").update(`${hostname()}\n${folder}`).digest("hex").slice(0, 16);
+}
+
 function compactOptions(config: Config["upkeep"]): CompactOptions {
   return {
     filesMin: config.compactFiles,
@@ -60,6 +70,6 @@ function compactOptions(config: Config["upkeep"]): CompactOptions {
     fileBytes: config.compactFileBytes,
     runBytes: config.compactRunBytes,
     runRows: config.compactRunRows,
-    leaseMs: config.rewriteMs,
+    leaseMs: LEASE_MS,
   };
 }

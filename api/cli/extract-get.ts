@@ -5,7 +5,7 @@
  * DIR/FEED/_manifests/….json    manifests of the versions that are in, each written after its files
  * DIR/FEED/_current.json        the last version, and which files make up each window: written last, by renaming
  *
- * Files that a newer revision is instead of are deleted after that, so `DIR/FEED/*\/*.parquet` are the rows of the feed.
+ * Files that a newer revision is instead of are deleted after that: `DIR/FEED/*\/*.parquet` are the feed's rows.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

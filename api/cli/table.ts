@@ -1,6 +1,7 @@
-/** `muara table list|show|history|diff|verify|compact|pause|resume`. */
+/** `muara table list|show|history|diff|verify|compact|pause|resume|iceberg`. */
 import { duration, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { addIceberg } from "./table-iceberg.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 interface TableSummary extends Readonly<Record<string, unknown>> {
@@ -96,6 +97,7 @@ export const addTable: AddCommand = (program, run) => {
       ),
     );
   addUpkeep(table, run);
+  addIceberg(table, run);
 };
 
 /** What an administrator of a table may have done to it. */

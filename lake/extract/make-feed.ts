@@ -63,6 +63,8 @@ export interface PassReport {
 interface Pinned {
   readonly inputs: Readonly<Record<string, number>>;
   readonly closedMs: number;
+  /** Schemas of the tables: while they stay, so do the columns. */
+  readonly schemas: string;
 }
 
 interface Scanned {
@@ -78,6 +80,7 @@ export class FeedMaker {
   readonly #options: FeedMakerOptions;
   /** Scans whose rows are known to be the published ones, or to fail a check. */
   readonly #settled = new Map<string, { readonly scan: string; readonly withheld?: Withheld }>();
+  #plan: { readonly schemas: string; readonly plan: FeedPlan } | undefined;
   #last: { readonly key: string; readonly report: PassReport } | undefined;
 
   /** @param tables that the SQL reads, as written */
@@ -102,7 +105,7 @@ export class FeedMaker {
     let state = await this.store.state();
     const key = JSON.stringify([pinned, state.version]);
     if (this.#last?.key === key) return { ...this.#last.report, published: 0 };
-    const plan = await this.#plan(pinned, signal);
+    const plan = await this.#planned(pinned, signal);
     const scanned = await this.#scan(plan, pinned, signal);
     const changed = this.#changed(plan, scanned, pinned, state);
     let published = 0;
@@ -135,13 +138,9 @@ export class FeedMaker {
     return done;
   }
 
-  /** The plan for what the tables are now: for contracts and scripts. @throws config.invalid, table.not_found */
-  async planNow(signal: AbortSignal): Promise<FeedPlan> {
-    return this.#plan({ inputs: {} }, signal);
-  }
-
   async #pin(): Promise<Pinned | string> {
     const inputs: Record<string, number> = {};
+    const schemas: string[] = [];
     let throughMs = Infinity;
     for (const written of this.#tables) {
       const table = await this.#ports.catalog.find(written);
@@ -150,15 +149,20 @@ export class FeedMaker {
       const watermark = watermarkOf(snapshot.txns);
       if (watermark === undefined) return `the table "${written}" has no watermark`;
       inputs[table.name] = snapshot.version;
+      schemas.push(this.#ports.catalog.schema(table, snapshot).schemaString);
       throughMs = Math.min(throughMs, watermark);
     }
-    return { inputs, closedMs: closedUntil(this.feed.window, throughMs) };
+    const closedMs = closedUntil(this.feed.window, throughMs);
+    return { inputs, closedMs, schemas: schemas.join("\n") };
   }
 
-  async #plan({ inputs }: Pick<Pinned, "inputs">, signal: AbortSignal): Promise<FeedPlan> {
-    const request = { sql: describeSql(this.feed), at: inputs, principal: EXTRACT_SYSTEM };
-    const at = Object.keys(inputs).length > 0 ? request : { sql: request.sql, principal: EXTRACT_SYSTEM };
-    return planFeed(this.feed, (await this.#ports.query.rows(at, signal)).columns);
+  async #planned({ inputs, schemas }: Pinned, signal: AbortSignal): Promise<FeedPlan> {
+    if (this.#plan?.schemas !== schemas) {
+      const request = { sql: describeSql(this.feed), at: inputs, principal: EXTRACT_SYSTEM };
+      const { columns } = await this.#ports.query.rows(request, signal);
+      this.#plan = { schemas, plan: planFeed(this.feed, columns) };
+    }
+    return this.#plan.plan;
   }
 
   async #scan(plan: FeedPlan, { inputs, closedMs }: Pinned, signal: AbortSignal): Promise<Scanned> {

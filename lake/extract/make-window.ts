@@ -1,6 +1,6 @@
 /**
  * Makes one window of a feed: its rows out of a query process, hashed and held against what is published, checked, cut
- * and uploaded. Nothing is visible before a manifest names it; what a killed process has uploaded is used again or swept.
+ * and uploaded. Nothing is visible before a manifest names it; what a killed process has left is used again or swept.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import type { Principal } from "../../core/authorize.ts";

@@ -1,5 +1,5 @@
 /**
- * DDL and load scripts for a version of a feed. Loading twice is harmless: a partition that is to be replaced is deleted
+ * DDL and load scripts for a version of a feed. Loading twice is harmless: a partition to be replaced is deleted
  * in the same transaction in which it is loaded, and what a target cannot do inside a transaction goes through a stage
  * table first. Names are quoted, in the case that the target gives unquoted names, so that people need no quotes.
  */
@@ -56,7 +56,8 @@ export function ddlScript(
 
 /** SQL that loads one version. Placeholders for credentials are in angle brackets inside texts. */
 export function loadScript(feed: Feed, manifest: Manifest, options: ScriptOptions): string {
-  const title = `-- ${feed.name} version ${manifest.version}: ${manifest.rows} rows in ${manifest.files.length} files\n`;
+  const { version, rows, files } = manifest;
+  const title = `-- ${feed.name} version ${version}: ${rows} rows in ${files.length} files\n`;
   return title + LOADERS[options.target](feed, manifest, options);
 }
 
@@ -139,13 +140,14 @@ function deletes(feed: Feed, manifest: Manifest, { target, table }: ScriptOption
     .filter(({ action }) => action === "replace")
     .map((partition) => {
       const [from, until] = [partition.from, partition.until].map((at) => instant(target, type, at));
-      return `DELETE FROM ${tableIn(target, table)} WHERE ${time} >= ${from} AND ${time} < ${until};${note(partition)}\n`;
+      const where = `${time} >= ${from} AND ${time} < ${until}`;
+      return `${note(partition)}DELETE FROM ${tableIn(target, table)} WHERE ${where};\n`;
     })
     .join("");
 }
 
 function note(partition: ManifestPartition): string {
-  return ` -- ${partitionName(partition)} revision ${partition.revision}`;
+  return `-- ${partitionName(partition)} revision ${partition.revision}\n`;
 }
 
 function instant(target: Target, type: string, iso: string): string {

@@ -147,7 +147,8 @@ export class Workbench {
       const cut = this.freshPath();
       const source = `read_parquet(${quoteText(path)}, file_row_number = true)`;
       await this.#copy(
-        `SELECT * EXCLUDE (file_row_number) FROM ${source} WHERE file_row_number >= ${from} AND file_row_number < ${to}`,
+        `SELECT * EXCLUDE (file_row_number) FROM ${source} ` +
+          `WHERE file_row_number >= ${from} AND file_row_number < ${to}`,
         cut,
       );
       files.push(...(await this.cut(cut, bytesMax)));

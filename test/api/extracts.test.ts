@@ -22,7 +22,8 @@ let folder: string;
 
 function event(index: number, atMs: number): string {
   const eid = `aaaaaaaa-0000-4000-8000-${String(index).padStart(12, "0")}`;
-  return `{"metadata":{"eid":"${eid}","occurred_at":"${new Date(atMs).toISOString()}"},"number":${index},"note":"n${index}"}`;
+  const metadata = `{"eid":"${eid}","occurred_at":"${new Date(atMs).toISOString()}"}`;
+  return `{"metadata":${metadata},"number":${index},"note":"n${index}"}`;
 }
 
 async function send(events: readonly string[]): Promise<void> {

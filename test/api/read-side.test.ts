@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApiApp, type ApiPorts } from "../../api/app.ts";
+import { resolveConfig } from "../../core/config.ts";
 import { openapiDocument } from "../../api/openapi.ts";
 import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
 
@@ -260,7 +261,11 @@ describe("rights", () => {
 
 describe("the document", () => {
   test("has every route of the router, and the router every route of it", () => {
-    const app = createApiApp({} as ApiPorts, { sqlBytes: 1, version: "0" });
+    const app = createApiApp({ store: {} } as ApiPorts, {
+      sqlBytes: 1,
+      version: "0",
+      sharing: resolveConfig({ environment: {} }).config,
+    });
     const routed = app.routes
       .filter((route) => route.method !== "ALL")
       .map((route) => `${route.method} ${route.path.replace(/:(\w+)/g, "{$1}")}`);

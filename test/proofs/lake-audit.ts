@@ -75,7 +75,10 @@ export async function cursorsLeft(folder: string, filled: readonly FilledType[])
   return left;
 }
 
-/** @param each every how many versions foreign readers are asked; the last one always @throws Error naming what is wrong */
+/**
+ * @param each foreign readers are asked for every so many-th version, and for the last
+ * @throws Error naming what is wrong
+ */
 export async function auditLake(folder: string, filled: readonly FilledType[], each = 1): Promise<Audit> {
   const audits: Audit[] = [];
   for (const type of filled) audits.push(await auditTable(folder, type, each));

@@ -6,12 +6,16 @@
 import process from "node:process";
 import { openFileLog } from "../../adapters/file/log.ts";
 import { openObjectStore } from "../../adapters/open.ts";
+import { isAssertion } from "../../core/assert.ts";
 import { systemClock, systemRandomness } from "../../core/clock.ts";
+import type { EventType } from "../../core/event-type.ts";
 import { createKernel } from "../../core/kernel.ts";
 import { createLogger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
 import { soleOwnership } from "../../core/ports/ownership.ts";
 import { Registry } from "../../core/registry.ts";
+import { compactTable } from "../../lake/compact.ts";
+import { FileRewriter } from "../../lake/rewrite.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { kernelModule, landOptions } from "../../bench/landing.ts";
 import { createProjector } from "../../workers/land/projector.ts";
@@ -20,8 +24,16 @@ import { createLandWorker } from "../../workers/land/worker.ts";
 const PROJECT_MS = 500;
 /** Of one attempt to land; the winner's rows are what the table grows by. */
 const COMMIT_ROWS = 300;
+const TURN_MS = 500;
+const COMPACTION = {
+  filesMin: 8,
+  targetBytes: 1 << 20,
+  fileBytes: 4 << 20,
+  runBytes: 16 << 20,
+  runRows: 1_000_000,
+} as const;
 
-const [, , , directory, lake] = process.argv;
+const [, , role, directory, lake] = process.argv;
 /** How long a read of the log takes, ms: a full log would land within seconds. */
 const readMs = Number(process.env["PROOF_READ_MS"]);
 
@@ -35,8 +47,8 @@ const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
 /** Read by many, so nothing is written into it: no holds, no retention. */
-function shared(log: Log): Log {
-  return new Proxy(log, {
+function shared(own: Log): Log {
+  return new Proxy(own, {
     get: (target, name) => {
       if (name === "hold") return async () => undefined;
       const value: unknown = Reflect.get(target, name);
@@ -72,6 +84,41 @@ async function land(): Promise<void> {
   await Promise.all([worker.run(stop.signal), projector.run(PROJECT_MS, stop.signal)]);
 }
 
+/** Without a lease, so that two are at it together. */
+async function compact(): Promise<void> {
+  const rewriter = new FileRewriter();
+  const ports = { ...services, store, rewriter };
+  const owner = String(process.pid);
+  try {
+    await overAndOver(async (name) => {
+      const table = openTable(name);
+      const base = await table.snapshot();
+      const request = { name, log: table, base, owner };
+      if (base.version >= 0) await compactTable(ports, COMPACTION, request, stop.signal);
+    });
+  } finally {
+    await rewriter.close();
+  }
+}
+
+/** One table after another; what fails is tried again in its next turn. */
+async function overAndOver(work: (table: string) => Promise<void>): Promise<void> {
+  while (!stop.signal.aborted) {
+    for (const { name } of registry.list<EventType>("event-type")) {
+      if (stop.signal.aborted) return;
+      try {
+        await work(name);
+      } catch (error) {
+        if (isAssertion(error)) throw error;
+        logger.warn("a turn failed", { role, table: name, error });
+      }
+    }
+    await systemClock.sleep(TURN_MS, stop.signal);
+  }
+}
+
+const WORK: Readonly<Record<string, () => Promise<void>>> = { land, compact };
+
 console.log("ready");
-await land();
+await WORK[role!]!();
 process.exit(0);

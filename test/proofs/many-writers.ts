@@ -23,7 +23,7 @@ import { sleep } from "./host.ts";
 import { type Audit, auditLake, cursorsLeft } from "./lake-audit.ts";
 
 const WRITER = fileURLToPath(new URL("lake-writer.ts", import.meta.url));
-const ROLES = [...Array<string>(8).fill("land"), "compact", "compact", "sweep"];
+const ROLES = [...Array<string>(8).fill("land"), "compact", "compact"];
 const TABLES = 4;
 const KILL_EVERY_MS = 5_000;
 /** Of one read of the log. */
@@ -37,6 +37,8 @@ export interface ManyWritersOptions {
   readonly seconds: number;
   readonly seed: number;
   readonly server?: S3Server;
+  /** Foreign readers are asked for every so many-th version; default: for each. */
+  readonly foreignEach?: number;
   readonly tell?: (line: string) => void;
 }
 
@@ -64,7 +66,7 @@ export async function runManyWriters(options: ManyWritersOptions): Promise<ManyW
     await crowd.stopAll();
     if (crowd.surprises.length > 0)
       throw new Error(`processes that ended by themselves: ${crowd.surprises[0]}`);
-    const audit = await auditLake(place.folder, filled);
+    const audit = await auditLake(place.folder, filled, options.foreignEach);
     await folder.remove(); // after a failure it stays, to be looked at
     return { ...audit, kills: crowd.kills, killed: crowd.killed, surprises: crowd.surprises };
   } catch (error) {
@@ -245,7 +247,9 @@ class Crowd {
     child.stderr.on("data", (chunk: Buffer) => (last = (last + chunk.toString()).slice(-2_000)));
     child.once("exit", (code, signal) => {
       if (signal === "SIGKILL" || this.#children[place] !== child) return;
-      if (code !== 0) this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
+      // Asked before it could listen, a process ends by the signal itself.
+      if (code !== 0 && signal !== "SIGTERM")
+        this.surprises.push(`${ROLES[place]} ended with ${code ?? signal}: ${last}`);
       this.#start(place);
     });
     this.#children[place] = child;

@@ -11,7 +11,7 @@ export async function rowsOfFiles(
   { asStored = false } = {},
 ): Promise<readonly string[]> {
   if (paths.length === 0) return [];
-  return ask(`SELECT ${LIST} FROM read_parquet(${listText(paths)})${asStored ? "" : " ORDER BY event_id"}`);
+  return ask(`SELECT ${LIST} FROM read_parquet(${listText(paths)})${asStored ? "" : " ORDER BY ALL"}`);
 }
 
 /** Rows of the table whose time lies in there, by id. ms since 1970 UTC */
@@ -24,7 +24,7 @@ export async function rowsOfTable(
   const paths = [...files.keys()].map((file) => lake.store.location(`${SALES}/${file}`));
   if (paths.length === 0) return [];
   const where = `epoch_ms(event_time) >= ${fromMs} AND epoch_ms(event_time) < ${untilMs}`;
-  return ask(`SELECT ${LIST} FROM read_parquet(${listText(paths)}) WHERE ${where} ORDER BY event_id`);
+  return ask(`SELECT ${LIST} FROM read_parquet(${listText(paths)}) WHERE ${where} ORDER BY ALL`);
 }
 
 export async function ask(sql: string): Promise<readonly string[]> {

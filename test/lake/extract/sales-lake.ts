@@ -1,4 +1,4 @@
-/** A lake with real Delta tables of sales on disk or anywhere else, that a test appends to and whose watermark it sets. */
+/** A lake with a real Delta table of sales, on disk or anywhere else; a test appends to it and sets its watermark. */
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";

@@ -1,6 +1,6 @@
 /** A feed with a column of every type, and a manifest of it, for scripts and contracts. */
 import { feedSchema, type Feed } from "../../../core/extract-feed.ts";
-import { sealManifest, type Manifest } from "../../../lake/extract/manifest.ts";
+import { sealManifest, type Manifest, type ManifestPartition } from "../../../lake/extract/manifest.ts";
 
 export const EVERY_COLUMN: readonly { name: string; type: string }[] = [
   { name: "order_id", type: "VARCHAR" },
@@ -40,16 +40,8 @@ export const EVERY_TYPE: Feed = {
   name: "orders_daily",
 };
 
-/** @param fileCount in one replaced window; a second window is replaced by nothing, a third one appended to */
-export function sampleManifest(fileCount: number): Manifest {
-  const files = Array.from({ length: fileCount }, (_, i) => ({
-    id: String(i),
-    name: `orders_daily/day=2026-11-20/r3-${i}-0123456789abcdef.parquet`,
-    bytes: 1_000 + i,
-    rows: 10,
-    sha256: "0".repeat(64),
-  }));
-  const partition = (day: number, action: "replace" | "append", ids: readonly string[]) => ({
+function partition(day: number, action: "replace" | "append", ids: readonly string[]): ManifestPartition {
+  return {
     day: `2026-11-${day}`,
     from: `2026-11-${day}T00:00:00.000Z`,
     until: `2026-11-${day + 1}T00:00:00.000Z`,
@@ -66,7 +58,18 @@ export function sampleManifest(fileCount: number): Manifest {
     window_totals: { amount: "12.50" },
     content_sha256: "0".repeat(64),
     scan: "x:1:1:1",
-  });
+  };
+}
+
+/** @param fileCount in one replaced window; a second window is replaced by nothing, a third one appended to */
+export function sampleManifest(fileCount: number): Manifest {
+  const files = Array.from({ length: fileCount }, (_, i) => ({
+    id: String(i),
+    name: `orders_daily/day=2026-11-20/r3-${i}-0123456789abcdef.parquet`,
+    bytes: 1_000 + i,
+    rows: 10,
+    sha256: "0".repeat(64),
+  }));
   const ids = files.map(({ id }) => id);
   return sealManifest({
     feed: "orders_daily",

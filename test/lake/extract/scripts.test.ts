@@ -1,7 +1,7 @@
 /**
  * DDL, load scripts and contract before foreign judges: sqlglot parses every statement in the dialect of its target,
- * datacontract-cli lints the contract by the standard's own JSON schema. What sqlglot only takes as a whole without
- * looking inside (a Command) is listed here, so that nobody believes it was judged.
+ * datacontract-cli lints the contract by the standard's own JSON schema. Statements that sqlglot would only take as a
+ * whole (a Command) are none; Oracle's block of PL/SQL is beyond it, so that is not judged by anybody here.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -25,8 +25,6 @@ const KINDS = `
 import sys, json, logging, sqlglot
 logging.disable(logging.WARNING)
 dialect, text = sys.argv[1], open(sys.argv[2]).read()
-if dialect == 'oracle':  # a slash ends a block of PL/SQL, for SQL*Plus
-    text = text.replace('\\n/\\n', '\\n')
 print(json.dumps([type(one).__name__ for one in sqlglot.parse(text, dialect=dialect) if one is not None]))
 `;
 
@@ -41,9 +39,9 @@ async function kindsOf(target: Target, script: string): Promise<readonly string[
   }
 }
 
-describe("scripts", () => {
-  const optionsOf = (target: Target) => ({ target, table: "orders_daily", base: BASES[target] });
+const optionsOf = (target: Target) => ({ target, table: "orders_daily", base: BASES[target] });
 
+describe("scripts", () => {
   test.each(TARGETS)(
     "the DDL for %s is one CREATE TABLE in its dialect",
     { timeout: 900_000 },
@@ -58,13 +56,15 @@ describe("scripts", () => {
   const LOADS: Readonly<Record<Target, readonly string[]>> = {
     snowflake: ["Transaction", "Delete", "Delete", "Copy", "Commit"],
     redshift: ["Transaction", "Delete", "Delete", "Copy", "Commit"],
-    bigquery: ["Command", "Transaction", "Delete", "Delete", "Insert", "Commit"],
-    oracle: ["Block", "Delete", "Delete", "Insert", "Commit", "Drop"],
+    bigquery: ["LoadData", "Transaction", "Delete", "Delete", "Insert", "Commit"],
+    oracle: ["Delete", "Delete", "Insert", "Commit", "Drop"],
   };
 
   test.each(TARGETS)("the load script for %s parses in its dialect", { timeout: 900_000 }, async (target) => {
     const script = loadScript(EVERY_TYPE, sampleManifest(3), optionsOf(target));
-    expect(await kindsOf(target, script)).toEqual(LOADS[target]);
+    const blocks = /^BEGIN\n  DBMS_CLOUD[^]*?\nEND;\n\/\n/gm; // sqlglot does not know calls in blocks of PL/SQL
+    expect(script.match(blocks)?.length).toBe(target === "oracle" ? 1 : undefined);
+    expect(await kindsOf(target, script.replace(blocks, ""))).toEqual(LOADS[target]);
   });
 
   test("Snowflake takes at most 1,000 names at a time", () => {
@@ -112,25 +112,26 @@ import sys, json, logging
 logging.disable(logging.CRITICAL)
 from datacontract.data_contract import DataContract
 run = DataContract(data_contract_file=sys.argv[1]).lint()
-print(json.dumps({'result': str(run.result.value), 'checks': [[c.name, str(c.result.value), c.reason] for c in run.checks]}))
+checks = [[c.name, str(c.result.value), c.reason] for c in run.checks]
+print(json.dumps({'result': str(run.result.value), 'checks': checks}))
 `;
 
-describe("contract", () => {
-  const lint = async (contract: unknown): Promise<{ result: string; checks: unknown[][] }> => {
-    const folder = await mkdtemp(path.join(os.tmpdir(), "muara-odcs-"));
-    try {
-      const file = path.join(folder, "orders_daily.odcs.yaml");
-      await writeFile(file, JSON.stringify(contract, null, 2));
-      return (await runPython(LINT, [file], { set: "contracts" })) as { result: string; checks: unknown[][] };
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  };
+const lint = async (contract: unknown): Promise<{ result: string; checks: unknown[][] }> => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "muara-odcs-"));
+  try {
+    const file = path.join(folder, "orders_daily.odcs.yaml");
+    await writeFile(file, JSON.stringify(contract, null, 2));
+    return (await runPython(LINT, [file], { set: "contracts" })) as { result: string; checks: unknown[][] };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};
 
+describe("contract", () => {
   test("datacontract-cli accepts it, and refuses it with a mistake in it", { timeout: 900_000 }, async () => {
     const contract = dataContract(EVERY_TYPE, EVERY_COLUMN, "s3://lake/_extracts");
     const { result, checks } = await lint(contract);
     expect([result, checks]).toMatchObject(["passed", [[expect.any(String), "passed", null]]]);
-    expect((await lint({ ...contract, schema: [{ ...EVERY_COLUMN, name: 5 }] })).result).not.toBe("passed");
+    expect((await lint({ ...contract, schema: [{ name: 5 }] })).result).not.toBe("passed");
   });
 });

@@ -183,24 +183,26 @@ describe("data files", () => {
   });
 });
 
+/** The first version at which a table with so many entries gets a checkpoint. */
+function every(entries: number, interval?: number): number {
+  const tombstones = SortedMap.from(Array.from({ length: entries }, (_, i) => [`f${i}`, 0] as const));
+  const properties = interval === undefined ? {} : { "delta.checkpointInterval": String(interval) };
+  const { metadata } = createTableChange({
+    id: "x",
+    name: "t",
+    schema: struct(),
+    partitionColumns: [],
+    configuration: properties,
+    createdTime: 5,
+  });
+  const state = { metadata, files: SortedMap.from<never>(), tombstones };
+  return Array.from({ length: 10_000 }, (_, i) => i + 1).find((version) =>
+    isCheckpointDue({ ...state, version }),
+  )!;
+}
+
 describe("checkpoints", () => {
   it("come half as often each time that a table doubles beyond 1,000 entries, eight times as far apart at most", () => {
-    const every = (entries: number, interval?: number): number => {
-      const tombstones = SortedMap.from(Array.from({ length: entries }, (_, i) => [`f${i}`, 0] as const));
-      const properties = interval === undefined ? {} : { "delta.checkpointInterval": String(interval) };
-      const { metadata } = createTableChange({
-        id: "x",
-        name: "t",
-        schema: struct(),
-        partitionColumns: [],
-        configuration: properties,
-        createdTime: 5,
-      });
-      const state = { metadata, files: SortedMap.from<never>(), tombstones };
-      return Array.from({ length: 10_000 }, (_, i) => i + 1).find((version) =>
-        isCheckpointDue({ ...state, version }),
-      )!;
-    };
     const cases = [0, 1_999, 2_000, 3_999, 4_000, 7_999, 8_000, 50_000];
     assert.deepEqual(
       cases.map((entries) => every(entries)),
