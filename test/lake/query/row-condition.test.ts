@@ -79,20 +79,22 @@ test.each([
   expect(await judged(condition)).toMatchObject({ kind: "refused", reason: expect.any(String) });
 });
 
+const table = (name: string, kind: CatalogTable["kind"]): CatalogTable => ({
+  name,
+  kind,
+  alias: name,
+  eventType: undefined,
+});
+
+const read = (name: string, part: Partial<Grant> = {}): Grant => ({
+  action: "read",
+  kind: "table",
+  name,
+  ...part,
+});
+
 describe("ledger tables", () => {
-  const table = (name: string, kind: CatalogTable["kind"]): CatalogTable => ({
-    name,
-    kind,
-    alias: name,
-    eventType: undefined,
-  });
   const tables = [table("a", "event_type"), table("b'c", "event_type"), table("dead_letters", "ledger")];
-  const read = (name: string, part: Partial<Grant> = {}): Grant => ({
-    action: "read",
-    kind: "table",
-    name,
-    ...part,
-  });
   const rowsOf = (...grants: Grant[]): string | null | undefined => {
     const principal: Principal = { id: "p", grants };
     const right = tableRight(principal, tables[2]!, tables);
