@@ -11,14 +11,18 @@ import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
+import { addErasureRoutes } from "./routes/erasures.ts";
 import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addRoleRoutes } from "./routes/roles.ts";
+import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
+import { addTableRemovalRoutes } from "./routes/table-removals.ts";
 import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
@@ -67,6 +71,9 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
+  addIcebergRoutes(app, ports);
+  addTableRemovalRoutes(app, ports);
+  addErasureRoutes(app, ports);
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
@@ -75,6 +82,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addTokenRoutes(app, ports);
+  addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
   if (sharing) {
     addShareRoutes(app, ports, sharing);

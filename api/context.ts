@@ -1,17 +1,20 @@
 /** What every route of the read side is given, and how it finds out who asks. */
 import type { Context } from "hono";
-import { authorize, isAuthorized, type Action, type Principal, type Resource } from "../core/authorize.ts";
+import { authorize, type Action, type Principal, type Resource } from "../core/authorize.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
+import { Roles } from "../core/role.ts";
 import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
+import { mayReadWhole, tableRight, type TableRight } from "../lake/query/part.ts";
 import type { QueryService } from "../lake/query/service.ts";
+import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -21,10 +24,14 @@ export interface ApiPorts {
   readonly query: QueryService;
   /** null: everybody may do everything (configuration `auth: none`, loopback only). */
   readonly authenticator: Authenticator | null;
+  /** The configuration's among them; absent: those of the registry. */
+  readonly roles?: Roles;
   /** Of the tables that this process lands; absent where it lands none. */
   readonly landing?: () => readonly LandingState[];
   /** Where the tables lie; for what no table says. */
   readonly store?: ObjectStore;
+  /** Takes rows and files away; absent in a process that does not write the lake. */
+  readonly removals?: (signal: AbortSignal) => Promise<Removals>;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
   /** Tells the landing of this process that a table was paused or resumed. */
@@ -62,16 +69,30 @@ export function demand(context: ApiContext, action: Action, resource: Resource):
   authorize(context.get("principal"), action, resource);
 }
 
-export function mayRead(principal: Principal, tableName: string): boolean {
-  return isAuthorized(principal, "read", { kind: "table", name: tableName });
+export function rolesOf({ registry, roles }: ApiPorts): Roles {
+  return roles ?? new Roles(registry);
 }
 
-/** The tables that the asker may read; others do not exist for them. */
+/** A table and what of it the asker may read. */
+export interface ReadableTable extends CatalogTable {
+  readonly right: TableRight;
+}
+
+/** The tables that the asker may read as a whole: what counts or shows whole events is for them alone. */
+export async function wholeTables(ports: ApiPorts, principal: Principal): Promise<readonly CatalogTable[]> {
+  return (await ports.catalog.list()).filter((table) => mayReadWhole(principal, table.name));
+}
+
+/** The tables of which the asker may read anything; others do not exist for them. */
 export async function readableTables(
   ports: ApiPorts,
   principal: Principal,
-): Promise<readonly CatalogTable[]> {
-  return (await ports.catalog.list()).filter((table) => mayRead(principal, table.name));
+): Promise<readonly ReadableTable[]> {
+  const all = await ports.catalog.list();
+  return all.flatMap((table) => {
+    const right = tableRight(principal, table, all);
+    return right ? [{ ...table, right }] : [];
+  });
 }
 
 /** @throws table.not_found also for a table that the asker may not read */
@@ -79,10 +100,21 @@ export async function readableTable(
   ports: ApiPorts,
   principal: Principal,
   name: string,
-): Promise<CatalogTable> {
+): Promise<ReadableTable> {
   const table = await ports.catalog.find(name);
-  if (table && mayRead(principal, table.name)) return table;
+  const right = table && tableRight(principal, table, await ports.catalog.list());
+  if (table && right) return { ...table, right };
   throw new MuaraError("table.not_found", `There is no table "${name}".`, { details: { table: name } });
+}
+
+/** @throws table.not_found as above, auth.forbidden where a part of the table is hidden from the asker */
+export async function wholeTable(ports: ApiPorts, principal: Principal, name: string): Promise<CatalogTable> {
+  const { right, ...table } = await readableTable(ports, principal, name);
+  if (right.isWhole) return table;
+  throw new MuaraError(
+    "auth.forbidden",
+    `${principal.id} may read only a part of table "${table.name}"; this takes the whole.`,
+  );
 }
 
 /** @throws request.malformed naming the parameter */

@@ -3,7 +3,7 @@ import type { Principal } from "../core/authorize.ts";
 import { MuaraError } from "../core/errors.ts";
 import { recordId } from "../core/replay.ts";
 import { quoteText } from "../lake/query/view.ts";
-import { readableTables, SYSTEM, type ApiPorts } from "./context.ts";
+import { SYSTEM, wholeTables, type ApiPorts } from "./context.ts";
 
 /** `dead_again`: replayed, and a dead letter of its own now. */
 export type LetterState = "open" | "landed" | "duplicate" | "dead_again";
@@ -54,7 +54,7 @@ export async function conditionsOf(
   principal: Principal,
   { eventType, reason, since, until }: LetterFilter,
 ): Promise<string[]> {
-  const tables = await readableTables(ports, principal);
+  const tables = await wholeTables(ports, principal);
   const names = tables.filter((table) => table.kind === "event_type").map((table) => quoteText(table.name));
   const conditions = [names.length === 0 ? "false" : `d.event_type IN (${names.join(", ")})`];
   if (eventType !== undefined) conditions.push(`d.event_type = ${quoteText(eventType)}`);

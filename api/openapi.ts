@@ -23,8 +23,12 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
+import { roleSchema } from "../core/role.ts";
+import { erasureRequestSchema } from "./routes/erasures.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
@@ -35,7 +39,7 @@ export function openapiDocument(version: string): Json {
       title: "Muara",
       version,
       description:
-        "The read side: SQL over the lake, tables, books, fates of events, dead letters and tokens. " +
+        "The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens. " +
         "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
     },
     security: [{ bearer: [] }],
@@ -86,14 +90,78 @@ const SCHEMAS: Json = {
     properties: list(object({ name: text, from: textOrNull, to: textOrNull })),
     counters: list(object({ name: text, from: textOrNull, to: textOrNull })),
   }),
+  ExpireRequest: z.toJSONSchema(expireRequestSchema, { io: "input" }),
+  Expired: object({
+    table: text,
+    before: time,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    bytes: whole,
+  }),
+  RollbackRequest: z.toJSONSchema(rollbackRequestSchema, { io: "input" }),
+  RolledBack: object({
+    table: text,
+    to: whole,
+    from: whole,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    rewritten: { ...whole, description: "Of the files: replaced by what stays of them." },
+    bytes: whole,
+  }),
+  ErasureRequest: z.toJSONSchema(erasureRequestSchema, { io: "input" }),
+  Erasure: object({
+    id: textOrNull,
+    by: text,
+    reason: text,
+    event_types: list(text),
+    column: text,
+    value_hash: { ...text, description: "HMAC-SHA-256 of the value under a secret of the lake." },
+    started_at: time,
+    finished_at: time,
+    complete: { ...flag, description: "False where files wait, or it was cut off: repeat it then." },
+    log_until: { ...time, description: "Until then the log's own retention removes the events there." },
+    tables: list(
+      object({
+        table: text,
+        version: wholeOrNull,
+        rows: whole,
+        files: list(text),
+        ledger_rows: whole,
+        side_files: whole,
+        deleted: { ...whole, description: "Files of older versions." },
+        scrubbed: { ...whole, description: "Files of tables' logs that lost statistics." },
+        waiting: list(text),
+      }),
+    ),
+  }),
+  SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
+  Swept: object({
+    table: text,
+    version: whole,
+    dry_run: flag,
+    files: whole,
+    expired: { ...whole, description: "Data files that the log removed." },
+    orphans: { ...whole, description: "Data files that no version names." },
+    side_files: whole,
+    removed_ids: whole,
+    bytes: whole,
+    waiting: { ...whole, description: "Not live, and kept for now." },
+  }),
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "ledger", "other"] },
+    kind: { enum: ["event_type", "ledger", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
-    files: whole,
-    bytes: whole,
+    files: {
+      ...wholeOrNull,
+      description: "null with bytes, and rows where some are hidden: a part is read.",
+    },
+    bytes: wholeOrNull,
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
@@ -117,12 +185,12 @@ const SCHEMAS: Json = {
     version: whole,
     committed_at: time,
     operation: text,
-    files_added: whole,
-    files_removed: whole,
+    files_added: wholeOrNull,
+    files_removed: wholeOrNull,
     rows_added: wholeOrNull,
-    bytes_added: whole,
+    bytes_added: wholeOrNull,
     watermark: time,
-    changes_schema: flag,
+    changes_schema: { type: ["boolean", "null"] },
   }),
   PauseRequest: z.toJSONSchema(pauseRequestSchema, { io: "input" }),
   Pause: object({ table: text, version: whole, paused_until: time }),
@@ -144,6 +212,11 @@ const SCHEMAS: Json = {
     in_flight: whole,
     balanced: flag,
     duplicates_different: { ...whole, description: "Of the duplicates: other bytes than what landed." },
+    removed: {
+      ...object({ retention: whole, erasure: whole, rollback: whole }),
+      description: "Of the landed rows, those that are not there any more, and why.",
+    },
+    rows: { ...wholeOrNull, description: "Live rows: landed less removed." },
   }),
   Fate: object({
     fate: { enum: ["landed", "duplicate", "dead_letter", "waiting"] },
@@ -186,12 +259,21 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  RoleRequest: z.toJSONSchema(roleSchema, { io: "input" }),
+  Role: object({
+    name: text,
+    description: text,
+    grants: list({ type: "object" }),
+    configured: { ...flag, description: "Declared in the configuration, and changed only there." },
+  }),
+  ...SHARE_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
     id: text,
     description: text,
     grants: list({ type: "object" }),
+    roles: list(text),
     created_at: time,
     expires_at: time,
   }),
@@ -211,6 +293,7 @@ const PATHS: Json = {
             "application/x-ndjson": { schema: text },
             "text/csv": { schema: text },
             "application/vnd.apache.parquet": { schema: { type: "string", format: "binary" } },
+            "application/vnd.apache.arrow.stream": { schema: { type: "string", format: "binary" } },
           },
         },
         default: problem(),
@@ -246,14 +329,48 @@ const PATHS: Json = {
       [path("table"), query("from", whole), query("to", whole)],
     ),
   },
+  "/v1/tables/{table}/iceberg": {
+    post: read(
+      "exportIceberg",
+      "Write Iceberg metadata of the newest version beside the table",
+      object({ table: text, version: whole, metadata_location: text, files: whole, rows: whole }),
+      [path("table")],
+    ),
+    delete: {
+      operationId: "dropIceberg",
+      summary: "End the export as Iceberg",
+      parameters: [path("table")],
+      responses: { "204": { description: "It is ended." }, default: problem() },
+    },
+  },
+  "/v1/tables/{table}/expire": {
+    post: act("expireTable", "Remove rows that were accepted long enough ago", "Expired", "ExpireRequest"),
+  },
+  "/v1/tables/{table}/rollback": {
+    post: act(
+      "rollBackTable",
+      "A new version without the rows that landed since an older one",
+      "RolledBack",
+      "RollbackRequest",
+    ),
+  },
+  "/v1/tables/{table}/sweep": {
+    post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
+  },
+  "/v1/erasures": {
+    get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
+    post: {
+      operationId: "erase",
+      summary: "Erase the events of some types in which a field has a value",
+      requestBody: { required: true, content: json("ErasureRequest") },
+      responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
+    },
+  },
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
   },
   "/v1/tables/{table}/pause": {
-    post: {
-      ...act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause"),
-      requestBody: { required: false, content: json("PauseRequest") },
-    },
+    post: act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause", "PauseRequest"),
   },
   "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
@@ -321,6 +438,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...SHARE_PATHS,
   ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
@@ -339,13 +457,34 @@ const PATHS: Json = {
       responses: { "204": { description: "It is revoked." }, default: problem() },
     },
   },
+  "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
+  "/v1/roles/{name}": {
+    put: {
+      operationId: "putRole",
+      summary: "Declare a role or replace its grants; its tokens have them at once",
+      parameters: [path("name")],
+      requestBody: { required: true, content: json("RoleRequest") },
+      responses: {
+        "200": { description: "It is replaced.", content: json("Role") },
+        "201": { description: "It is declared.", content: json("Role") },
+        default: problem(),
+      },
+    },
+    delete: {
+      operationId: "removeRole",
+      summary: "Remove a role; its tokens lose its grants at once",
+      parameters: [path("name")],
+      responses: { "204": { description: "It is removed." }, default: problem() },
+    },
+  },
   "/health/live": { get: open("live", "Whether the process answers") },
   "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-/** A table is worked on. */
-function act(operationId: string, summary: string, answer: string): Json {
+/** A table is worked on. @param request schema of the body, where it takes one */
+function act(operationId: string, summary: string, answer: string, request?: string): Json {
   const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
-  return { operationId, summary, parameters: [path("table")], responses };
+  const body = request === undefined ? {} : { requestBody: { required: false, content: json(request) } };
+  return { operationId, summary, parameters: [path("table")], ...body, responses };
 }

@@ -10,6 +10,7 @@ const BENCHES = [
   "log",
   "ingest",
   "land",
+  "compact",
   "query",
   "start",
   "rebuild",

@@ -3,7 +3,7 @@
  * Singler, "Cache-, hash- and space-efficient bloom filters", 2007). At 8 to 16 bits a value one absent value in
  * thirty, or fewer, is taken for present. The number of blocks is a power of two: Arrow refuses others.
  */
-import { parseUuid } from "./identity";
+import { isUuidAt } from "./identity";
 import { xxHash } from "./xxhash";
 
 export const BLOCK_BYTES: usize = 32;
@@ -38,7 +38,7 @@ export function bloomAddId(filter: usize, blocks: u32, from: usize, length: usiz
   if (length != 36) return;
   const all = v128.and(v128.and(v128.load(from), v128.load(from, 16)), v128.load(from, 20));
   const hasCapitals = !i8x16.all_true(v128.and(all, i8x16.splat(CASE)));
-  if (!hasCapitals || !parseUuid(from)) return;
+  if (!hasCapitals || !isUuidAt(from)) return;
   // digits and dashes have that bit, too
   for (let i: usize = 0; i < 36; i++) store<u8>(lowerCase + i, load<u8>(from + i) | <u8>CASE);
   bloomAdd(filter, blocks, lowerCase, 36);

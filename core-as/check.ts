@@ -7,11 +7,11 @@
  * makes of them, 1.0 is an integer, and so is 1e999; lengths count code points.
  */
 import { REGION_SCOPED, allocate, release, reserve } from "./memory";
-import { UNKNOWN } from "./column-kinds";
-import { TYPE_ARRAY, TYPE_ESCAPED, TYPE_NUMBER, TYPE_OBJECT } from "./fields";
+import { CHECKED_TEXT, NONE, UNKNOWN } from "./column-kinds";
+import { TYPE_ARRAY, TYPE_ESCAPED, TYPE_NUMBER, TYPE_OBJECT, TYPE_STRING } from "./fields";
 import { isDate, isDateTime, isUuidText } from "./formats";
 import { hashKey } from "./keys";
-import { isWhole, nearestDouble } from "./number";
+import { isBetween, isWhole, nearestDouble } from "./number";
 import {
   FRAME,
   NODE,
@@ -19,9 +19,13 @@ import {
   checkOf,
   checksOf,
   childOf,
+  columnKind,
   elementOf,
+  firstField,
   isNeeded,
+  leafAt,
   nextChild,
+  quickKind,
   rootNode,
   setCheck,
   setChecks,
@@ -29,8 +33,11 @@ import {
   setColumnKind,
   setElement,
   setNeeded,
+  setQuick,
+  slotsAt,
 } from "./plan";
 import { countCharacters, isEqual, unescape } from "./text";
+import { TIME_OK, isTimeCut, readTime } from "./time";
 
 // A check, as the host describes it; what it gives as 0 is filled in here.
 /** One bit per TYPE_* that may be. */
@@ -126,6 +133,7 @@ export function destroyChecks(plan: usize): void {
 function describe(node: usize, check: usize, refusal: usize): usize {
   const flags: u8 = load<u8>(check, FLAGS);
   if (!(flags & ANYTHING) || isNeeded(node)) setCheck(node, check, readsNumbers(check));
+  shortenText(node, check);
   let at = putNumbers(check, putStrings(check));
   if (load<u8>(check, HAS_ELEMENT)) {
     let element = elementOf(node);
@@ -160,6 +168,25 @@ function describe(node: usize, check: usize, refusal: usize): usize {
   }
   setClosed(node, isClosed);
   return at;
+}
+
+/** Of texts without escapes whose length alone is checked, so many bytes are right without a look at them. */
+function shortenText(node: usize, check: usize): void {
+  if (checkOf(node) != check || columnKind(node) != NONE || firstField(node) != 0) return;
+  if (!((<u32>load<u16>(check, TYPES) >> TYPE_STRING) & 1)) return;
+  if (load<u8>(check, FORMAT) || load<u32>(check, STRING_COUNT)) return;
+  const hasLengths = (load<u8>(check, FLAGS) & HAS_LENGTHS) != 0;
+  // a character takes at most four bytes
+  const least: u64 = hasLengths ? (<u64>load<u32>(check, MIN_LENGTH)) << 2 : 0;
+  const most: u64 = hasLengths ? load<u32>(check, MAX_LENGTH) : 0xffffffff;
+  if (least <= most) setQuick(node, CHECKED_TEXT, <usize>least, <usize>(most - least), 0);
+}
+
+/** The short way of `checkValue` for a text without escapes. @returns whether it is right; else nothing is known */
+export function isShortText(node: usize, depth: u32, length: usize): bool {
+  if (quickKind(node) != CHECKED_TEXT || length - leafAt(node) > slotsAt(node)) return false;
+  countNeeded(node, depth);
+  return true;
 }
 
 function readsNumbers(check: usize): bool {
@@ -244,6 +271,7 @@ function isNumberRight(check: usize): bool {
   if (flags & ONLY_INTEGERS && !isWhole()) return false;
   const numbers: u32 = load<u32>(check, NUMBER_COUNT);
   if (!(flags & HAS_BOUNDS) && numbers == 0) return true;
+  if (numbers == 0 && isBetween(load<f64>(check, MINIMUM), load<f64>(check, MAXIMUM))) return true;
   const value = nearestDouble();
   if (flags & HAS_BOUNDS) {
     const minimum = load<f64>(check, MINIMUM);
@@ -297,7 +325,10 @@ function isLengthRight(check: usize, isEscaped: bool, start: usize, length: usiz
 }
 
 function hasFormat(format: u8, text: usize, length: usize): bool {
-  if (format == FORMAT_DATE_TIME) return isDateTime(text, length);
+  if (format == FORMAT_DATE_TIME) {
+    // what columns take is right here, too, but for leap seconds
+    return (readTime(text, length) == TIME_OK && !isTimeCut) || isDateTime(text, length);
+  }
   if (format == FORMAT_UUID) return isUuidText(text, length);
   return length == 10 && isDate(text);
 }

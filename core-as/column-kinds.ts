@@ -23,6 +23,9 @@ export const IGNORED_TIME: u8 = 14;
 /** Kept in `extra`. */
 export const UNKNOWN: u8 = 15;
 
+/** No column, but a check of its text's length alone, which mostly its bytes decide (check.ts). */
+export const CHECKED_TEXT: u8 = 16;
+
 /** Whether it is a column of its own, whose value is no container. */
 export function isValue(node: usize): bool {
   const kind = columnKind(node);

@@ -4,7 +4,7 @@
  */
 import { REGION_SCOPED, REGION_TEXT, reserve } from "./memory";
 import { hashHigh, hashLow } from "./siphash";
-import { identify, isUuid } from "./identity";
+import { identify, isUuid, isUuidAt } from "./identity";
 import { TIME_OK, isTimeCut, readTime, timeMicros } from "./time";
 import { javaHash, unescape } from "./text";
 import {
@@ -17,6 +17,7 @@ import {
   LENGTHS_COLUMN,
   OPTIONS,
   OPTION_JAVA_HASH,
+  OPTION_NO_IDENTITY,
   SCOPE,
   STARTS_COLUMN,
   TIMES_COLUMN,
@@ -109,9 +110,9 @@ export function finishFields(): bool {
   const fields = fieldCount(plan);
   for (let i: u32 = 0; i < fields; i++) {
     const field = fieldAt(plan, i);
+    if (load<u16>(field) == 0) continue; // a text without options
     const kind: u8 = load<u8>(field, KIND);
     const options: u8 = load<u8>(field, OPTIONS);
-    if (kind == KIND_TEXT && options == 0) continue;
     const type: u8 = load<u8>(columnOf(field, TYPES_COLUMN) + row);
     if (type != TYPE_ABSENT && !readText(field)) return false;
     if (options & OPTION_JAVA_HASH && type != TYPE_ABSENT) {
@@ -123,7 +124,7 @@ export function finishFields(): bool {
     else if (type > TYPE_ESCAPED) flags = WRONG_TYPE;
     else if (kind == KIND_TIME) flags = finishTime(field);
     else if (textLength == 0) flags = MALFORMED;
-    else flags = finishId(field);
+    else flags = finishId(field, options);
     if (flags == NO_MEMORY) return false;
     store<u8>(columnOf(field, FLAGS_COLUMN) + row, flags);
   }
@@ -136,12 +137,13 @@ function finishTime(field: usize): u8 {
   return isTimeCut ? CUT : 0;
 }
 
-function finishId(field: usize): u8 {
+function finishId(field: usize, options: u8): u8 {
   const scope: u32 = load<u8>(field, SCOPE);
   if (scope) {
     const answer = prependScope(fieldAt(plan, scope - 1));
     if (answer) return answer;
   }
+  if (options & OPTION_NO_IDENTITY) return textLength == 36 && isUuidAt(textAt) ? IS_UUID : 0;
   identify(textAt, textLength, secretLow, secretHigh);
   const to: usize = columnOf(field, IDENTITIES_COLUMN) + (row << 4);
   store<u64>(to, hashLow);

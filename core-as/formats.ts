@@ -4,7 +4,7 @@
  * needs no minutes and no colon, year 0000 is one, and a leap second is right where its zone says 23:59, whatever hour
  * and minute that takes.
  */
-import { parseUuid } from "./identity";
+import { isUuidAt } from "./identity";
 import { nearestDouble, readNumber } from "./number";
 
 const NO_NUMBER: u32 = 255;
@@ -125,5 +125,5 @@ export function isUuidText(from: usize, length: usize): bool {
   } else if (length != 36) {
     return false;
   }
-  return parseUuid(start);
+  return isUuidAt(start);
 }

@@ -223,14 +223,15 @@ export function emptyJournal(set: usize, generation: usize): void {
   store<u32>(generation, 0, JOURNAL_CAPACITY);
 }
 
-/** Puts an empty table of the smallest size in the place of a generation's, whose entries are elsewhere now. */
+/** Empties a generation whose entries are elsewhere now. `table` is its own, or one of the smallest size instead. */
 export function replaceTable(set: usize, generation: usize, table: usize): void {
   const before: usize = load<u32>(generation, TABLE);
+  const capacity: u32 = before == table ? load<u32>(generation, CAPACITY) : SLOTS_MIN;
   if (before != table) give(set, before);
-  memory.fill(table, EMPTY, SLOTS_MIN);
+  memory.fill(table, EMPTY, capacity);
   bump(set, SIZE, -(<i32>load<u32>(generation, LIVE)));
   store<u32>(generation, <u32>table, TABLE);
-  store<u32>(generation, SLOTS_MIN, CAPACITY);
+  store<u32>(generation, capacity, CAPACITY);
   store<u32>(generation, 0, LIVE);
   store<u32>(generation, 0, FILLED);
   touch(generation);

@@ -105,16 +105,17 @@ export function generationSlots(set: usize, place: u32): u32 {
  * Turns the entries of a generation into a sealed part; nothing of the set may be tentative. Without entries only
  * the table shrinks.
  * @param isBlind without a filter, for want of memory
+ * @param keepsTable it stays as large as it is: for a generation that goes on filling it
  * @returns DONE or why not: nothing has changed then
  */
-export function seal(set: usize, place: u32, isBlind: bool): i32 {
+export function seal(set: usize, place: u32, isBlind: bool, keepsTable: bool): i32 {
   const generation = generationAt(set, place);
   const live: u32 = load<u32>(generation, LIVE);
   if (load<u32>(set, TENTATIVE) != 0) return BAD_ENTRY;
   const capacity: u32 = load<u32>(generation, CAPACITY);
   const table: usize = load<u32>(generation, TABLE);
   sealing(true);
-  const small: usize = capacity == SLOTS_MIN ? table : smallTable(set);
+  const small: usize = keepsTable || capacity == SLOTS_MIN ? table : smallTable(set);
   const part: usize = small == 0 || live == 0 ? <usize>0 : buildPart(set, table, capacity, live, isBlind);
   sealing(false);
   if (small == 0 || (part == 0 && live != 0)) {

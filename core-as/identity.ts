@@ -28,24 +28,47 @@ function packHex(digits: v128): u64 {
   return i64x2.extract_lane(i8x16.narrow_i16x8_u(pairs, pairs), 0);
 }
 
-/** Reads 36 bytes. @returns whether they are a UUID, which then is in `uuidBytes` */
-export function parseUuid(at: usize): bool {
+/** The first and the last sixteen digits of a UUID's 36 bytes. */
+function upperDigits(at: usize): v128 {
+  return i8x16.shuffle(
+    v128.load(at),
+    v128.load(at, 16),
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    9,
+    10,
+    11,
+    12,
+    14,
+    15,
+    16,
+    17,
+  );
+}
+function lowerDigits(at: usize): v128 {
+  const middle = v128.load(at, 16);
+  return i8x16.shuffle(middle, v128.load(at, 20), 3, 4, 5, 6, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+}
+
+/** Whether 36 bytes are a UUID. */
+export function isUuidAt(at: usize): bool {
   if (load<u8>(at, 8) != 45 || load<u8>(at, 13) != 45) return false;
   if (load<u8>(at, 18) != 45 || load<u8>(at, 23) != 45) return false;
-  const a = v128.load(at);
-  const b = v128.load(at, 16);
-  const c = v128.load(at, 20);
-  const first = i8x16.shuffle(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17);
-  const second = i8x16.shuffle(b, c, 3, 4, 5, 6, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
-  if (!areHexDigits(first) || !areHexDigits(second)) return false;
-  store<u64>(uuidBytes, packHex(first));
-  store<u64>(uuidBytes, packHex(second), 8);
-  return true;
+  return areHexDigits(upperDigits(at)) && areHexDigits(lowerDigits(at));
 }
 
 /** Hashes an id of at least one byte into `hashLow`, `hashHigh` (siphash.ts). */
 export function identify(text: usize, length: usize, secretLow: u64, secretHigh: u64): void {
-  isUuid = length == 36 && parseUuid(text);
-  if (isUuid) sipHash(uuidBytes, 16, secretLow, secretHigh, TAG_UUID, true);
-  else sipHash(text, length, secretLow, secretHigh, TAG_TEXT, true);
+  isUuid = length == 36 && isUuidAt(text);
+  if (isUuid) {
+    store<u64>(uuidBytes, packHex(upperDigits(text)));
+    store<u64>(uuidBytes, packHex(lowerDigits(text)), 8);
+    sipHash(uuidBytes, 16, secretLow, secretHigh, TAG_UUID, true);
+  } else sipHash(text, length, secretLow, secretHigh, TAG_TEXT, true);
 }

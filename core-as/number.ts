@@ -149,6 +149,16 @@ export function nearestDouble(): f64 {
   return isNegative ? -value : value;
 }
 
+/**
+ * Whether the nearest double is between two others for sure, and neither of them: seen from the digits alone, without
+ * their point. False says nothing.
+ */
+export function isBetween(least: f64, most: f64): bool {
+  if (isNegative || mantissa == 0 || exponent > 0 || digits > DIGITS_MAX) return false;
+  // a positive number, and none so small that its double is 0
+  return least <= 0 && exponent > -22 && <f64>mantissa < most;
+}
+
 /** Whether the nearest double is an integer, or infinite. */
 export function isWhole(): bool {
   if (exponent >= 0 || mantissa == 0) return true;

@@ -49,6 +49,8 @@ export const KIND_TEXT: u8 = 0;
 export const KIND_ID: u8 = 1;
 export const KIND_TIME: u8 = 2;
 export const OPTION_JAVA_HASH: u8 = 1;
+/** Of an id: only what its text is, no identity. */
+export const OPTION_NO_IDENTITY: u8 = 2;
 
 // A node: one key in the tree of paths.
 export const NODE: usize = 80;
@@ -80,7 +82,8 @@ const READS_NUMBERS: usize = 52;
 const IS_NEEDED: usize = 53;
 /** No keys but those of children. */
 const IS_CLOSED: usize = 54;
-// While records are scanned: the kind of column whose short way (quick.ts) leads from here, and what it leads to.
+// While records are scanned: the kind of column whose short way (quick.ts) leads from here, and what it leads to. Of
+// CHECKED_TEXT: the least bytes, and how many more there may be.
 const QUICK_KIND: usize = 55;
 const QUICK_LEAF: usize = 56;
 const QUICK_SLOTS: usize = 60;
@@ -178,6 +181,7 @@ export function checkOf(node: usize): usize {
 }
 export function setCheck(node: usize, check: usize, readsNumber: bool): void {
   store<u32>(node, <u32>check, CHECK);
+  store<u8>(node, 0, QUICK_KIND);
   if (readsNumber) store<u8>(node, 1, READS_NUMBERS);
 }
 export function readsNumbers(node: usize): bool {
@@ -345,27 +349,28 @@ function behind(at: usize, bytes: usize): usize {
   return (at + bytes + 15) & ~15;
 }
 
-/** Zeroes one record's entries in all columns: for a scan that does not know how many records will come. */
-export function clearRow(plan: usize, row: usize): void {
-  store<u8>(verdictsOf(plan) + row, 0);
-  store<u32>(errorsOf(plan) + (row << 2), 0);
-  if (checksOf(plan)) store<u8>(violationsOf(plan) + row, 0);
+/** Zeroes records' entries in all columns: for a scan that does not know how many records will come. */
+export function clearRows(plan: usize, first: usize, count: usize): void {
+  memory.fill(verdictsOf(plan) + first, 0, count);
+  memory.fill(errorsOf(plan) + (first << 2), 0, count << 2);
+  if (checksOf(plan)) memory.fill(violationsOf(plan) + first, 0, count);
   const fields = fieldCount(plan);
   for (let i: u32 = 0; i < fields; i++) {
     const field = fieldAt(plan, i);
     const kind: u8 = load<u8>(field, KIND);
-    store<u8>(columnOf(field, TYPES_COLUMN) + row, 0);
-    store<u8>(columnOf(field, FLAGS_COLUMN) + row, 0);
-    store<u32>(columnOf(field, STARTS_COLUMN) + (row << 2), 0);
-    store<u32>(columnOf(field, LENGTHS_COLUMN) + (row << 2), 0);
-    if (load<u8>(field, OPTIONS) & OPTION_JAVA_HASH) store<u32>(columnOf(field, JAVA_COLUMN) + (row << 2), 0);
-    if (kind == KIND_ID) v128.store(columnOf(field, IDENTITIES_COLUMN) + (row << 4), i64x2.splat(0));
-    if (kind == KIND_TIME) store<i64>(columnOf(field, TIMES_COLUMN) + (row << 3), 0);
+    memory.fill(columnOf(field, TYPES_COLUMN) + first, 0, count);
+    memory.fill(columnOf(field, FLAGS_COLUMN) + first, 0, count);
+    memory.fill(columnOf(field, STARTS_COLUMN) + (first << 2), 0, count << 2);
+    memory.fill(columnOf(field, LENGTHS_COLUMN) + (first << 2), 0, count << 2);
+    if (load<u8>(field, OPTIONS) & OPTION_JAVA_HASH)
+      memory.fill(columnOf(field, JAVA_COLUMN) + (first << 2), 0, count << 2);
+    if (kind == KIND_ID) memory.fill(columnOf(field, IDENTITIES_COLUMN) + (first << 4), 0, count << 4);
+    if (kind == KIND_TIME) memory.fill(columnOf(field, TIMES_COLUMN) + (first << 3), 0, count << 3);
   }
 }
 
 /**
- * Lays out result columns for up to `count` records, zeroed or to be zeroed by `clearRow`.
+ * Lays out result columns for up to `count` records, zeroed or to be zeroed by `clearRows`.
  * @returns false when there is no memory
  */
 export function layOut(plan: usize, count: usize, isZeroed: bool): bool {

@@ -24,7 +24,7 @@ import {
 import { setReplaceLineBreaks, skipSpace } from "./text";
 import { beginKeys } from "./keys";
 import {
-  clearRow,
+  clearRows,
   errorsOf,
   framesOf,
   layOut,
@@ -38,6 +38,9 @@ import { abandonFields, beginFields, beginRow, finishFields } from "./fields";
 import { beginColumnRow, beginColumns, endColumnRow, endColumns } from "./columns";
 import { beginCheckRow, beginChecks, isViolated } from "./check";
 import { beginText, beginValues, scanValue, textEnd } from "./value";
+
+/** Items whose entries are zeroed together, a power of two. */
+const CLEARED: usize = 64;
 
 let plan: usize = 0;
 
@@ -160,7 +163,7 @@ export function scanArray(
       return TOO_MANY;
     }
     const text = at;
-    clearRow(plan, row);
+    if ((row & (CLEARED - 1)) == 0) clearRows(plan, row, min(CLEARED, capacity - row));
     beginText(bytes + length);
     beginRecord();
     beginRow(row);

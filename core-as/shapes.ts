@@ -9,7 +9,7 @@
  * bounded size: a scan that leaves them goes on with the table of keys (keys.ts), with the same result.
  */
 import { allocate, release } from "./memory";
-import { KEY_NO_MEMORY, addKey, firstBytes } from "./keys";
+import { KEY_NO_MEMORY, addKey } from "./keys";
 import {
   lastShape,
   missedShapes,
@@ -31,7 +31,7 @@ const MISSED_MAX: u32 = 8192;
 /** Bytes of a key that has shapes. */
 const LENGTH_MAX: u32 = 255;
 
-/** The key, its quote and its colon: the first 16 bytes, and 0xff for those that do not count. */
+/** The key, its quote and its colon: the first 16 bytes, and one bit for each of them that does not count. */
 const BYTES: usize = 0;
 const IGNORED: usize = 16;
 const HASH: usize = 32;
@@ -113,8 +113,8 @@ export function spanOf(shape: usize): usize {
 export function predicted(shape: usize, key: usize): usize {
   const next: usize = load<u32>(shape, PREDICTED);
   if (next == 0) return 0;
-  const equal = i8x16.eq(v128.load(key), v128.load(next, BYTES));
-  if (!i8x16.all_true(v128.or(equal, v128.load(next, IGNORED)))) return 0;
+  const equal = i8x16.bitmask(i8x16.eq(v128.load(key), v128.load(next, BYTES)));
+  if ((equal | load<i32>(next, IGNORED)) != 0xffff) return 0;
   const length: u32 = load<u32>(next, LENGTH);
   if (length <= 14) return next;
   const isRest = isEqual(key + 14, next + KEY + 14, length - 14);
@@ -168,9 +168,8 @@ export function learn(plan: usize, shape: usize, target: usize, hash: u64, key: 
   if (fresh == 0) return 0;
   memory.copy(fresh + KEY, key, length);
   store<u16>(fresh + KEY + length, 0x3a22);
-  const counted = min<u32>(length + 2, 16);
-  v128.store(fresh, firstBytes(v128.load(fresh + KEY), counted), BYTES);
-  v128.store(fresh, v128.not(firstBytes(i8x16.splat(-1), counted)), IGNORED);
+  v128.store(fresh, v128.load(fresh + KEY), BYTES);
+  store<i32>(fresh, length < 14 ? 0xffff & ~((4 << length) - 1) : 0, IGNORED);
   store<u64>(fresh, hash, HASH);
   store<u32>(fresh, length, LENGTH);
   store<u32>(fresh, <u32>target, TARGET);

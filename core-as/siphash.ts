@@ -17,37 +17,44 @@ export function sipHash(bytes: usize, length: usize, k0: u64, k1: u64, tag: i32,
   let v3: u64 = k1 ^ (((<u64>0x74656462) << 32) | 0x79746573);
   const total: usize = length + (tag >= 0 ? 1 : 0);
   const shift: usize = total - length;
-  const blocks: usize = total >> 3;
-  const steps: usize = blocks + (wide ? 2 : 1);
-  for (let step: usize = 0; step <= steps; step++) {
+  const messages: usize = (total >> 3) + 1;
+  // two rounds a step: one step for each word, then two, and two more, for each half of the result
+  const steps: usize = messages + (wide ? 4 : 2);
+  for (let step: usize = 0; step < steps; step++) {
     let word: u64 = 0;
-    let rounds = 4;
-    if (step <= blocks) {
-      rounds = 2;
+    if (step < messages) {
       if (shift == 0) word = load<u64>(bytes + (step << 3));
       else if (step == 0) word = (load<u64>(bytes) << 8) | <u64>tag;
       else word = load<u64>(bytes + (step << 3) - 1);
-      if (step == blocks)
+      if (step == messages - 1)
         word = (word & (((<u64>1) << ((<u64>(total & 7)) << 3)) - 1)) | ((<u64>total) << 56);
       v3 ^= word;
-    } else if (step == blocks + 1) {
+    } else if (step == messages) {
       v2 ^= wide ? 0xee : 0xff;
-    } else {
+    } else if (step == messages + 2) {
       hashLow = v0 ^ v1 ^ v2 ^ v3;
       v1 ^= 0xdd;
     }
-    for (let round = 0; round < rounds; round++) {
-      v0 += v1;
-      v2 += v3;
-      v1 = rotl(v1, 13) ^ v0;
-      v3 = rotl(v3, 16) ^ v2;
-      v0 = rotl(v0, 32);
-      v2 += v1;
-      v0 += v3;
-      v1 = rotl(v1, 17) ^ v2;
-      v3 = rotl(v3, 21) ^ v0;
-      v2 = rotl(v2, 32);
-    }
+    v0 += v1;
+    v2 += v3;
+    v1 = rotl(v1, 13) ^ v0;
+    v3 = rotl(v3, 16) ^ v2;
+    v0 = rotl(v0, 32);
+    v2 += v1;
+    v0 += v3;
+    v1 = rotl(v1, 17) ^ v2;
+    v3 = rotl(v3, 21) ^ v0;
+    v2 = rotl(v2, 32);
+    v0 += v1;
+    v2 += v3;
+    v1 = rotl(v1, 13) ^ v0;
+    v3 = rotl(v3, 16) ^ v2;
+    v0 = rotl(v0, 32);
+    v2 += v1;
+    v0 += v3;
+    v1 = rotl(v1, 17) ^ v2;
+    v3 = rotl(v3, 21) ^ v0;
+    v2 = rotl(v2, 32);
     v0 ^= word;
   }
   if (wide) hashHigh = v0 ^ v1 ^ v2 ^ v3;

@@ -4,7 +4,16 @@
  */
 import { REGION_DEEP, REGION_TEXT, reserve } from "./memory";
 import { DUPLICATE_KEY, NOT_OBJECT, OK, TOO_DEEP, broken, exhausted, note, verdict } from "./verdict";
-import { hasEscapes, skipNumber, skipSpace, skipString, skipWord, specialBits, unescape } from "./text";
+import {
+  hasEscapes,
+  passPlain,
+  skipNumber,
+  skipSpace,
+  skipString,
+  skipWord,
+  specialBits,
+  unescape,
+} from "./text";
 import { KEY_NO_MEMORY, KEY_REPEATED, addKey, firstBytes, hashKey, hashShortKey, nextObject } from "./keys";
 import {
   FRAME,
@@ -18,7 +27,7 @@ import {
   readsNumbers,
   rootNode,
 } from "./plan";
-import { checkEnd, checkStart, checkValue, refusedNode } from "./check";
+import { checkEnd, checkStart, checkValue, isShortText, refusedNode } from "./check";
 import { LIST, NONE } from "./column-kinds";
 import { beginElement, endElement, enter, isOpen, leaveContainer, noteKey, unknownNode } from "./columns";
 import { putBoolean, putNumber, putString } from "./quick";
@@ -215,7 +224,7 @@ function scanLeaf(at: usize, c: u32, target: usize, depth: u32): usize {
     end = skipContainer(at);
     type = c == 123 ? TYPE_OBJECT : TYPE_ARRAY;
   } else if (c == 45 || c - 48 < 10) {
-    if (target) {
+    if (target != 0 && unknownNode != 0) {
       end = putNumber(target, at);
       if (end) return end;
     }
@@ -227,16 +236,22 @@ function scanLeaf(at: usize, c: u32, target: usize, depth: u32): usize {
     type = c == 116 ? TYPE_TRUE : c == 102 ? TYPE_FALSE : TYPE_NULL;
     if (target != 0 && c != 110 && putBoolean(target, c == 116)) return end;
   }
-  if (end == 0) return 0;
-  if (target && !found(target, depth, type, at, end)) return exhausted();
-  return end;
+  if (end == 0 || target == 0) return end;
+  const isFound =
+    unknownNode == 0 ? see(target, depth, type, at, end - at) : found(target, depth, type, at, end - at);
+  return isFound ? end : exhausted();
+}
+
+/** What a plan without columns makes of a value. @returns false when there is no memory */
+function see(target: usize, depth: u32, type: u8, start: usize, length: usize): bool {
+  capture(target, type, start, length);
+  return checkOf(target) == 0 || checkValue(target, depth, type, start, length);
 }
 
 /** @returns false when there is no memory */
-function found(target: usize, depth: u32, type: u8, start: usize, end: usize): bool {
-  capture(target, type, start, end - start);
-  if (checkOf(target) && !checkValue(target, depth, type, start, end - start)) return false;
-  return columnKind(target) == NONE || take(target, depth, type, start, end - start);
+function found(target: usize, depth: u32, type: u8, start: usize, length: usize): bool {
+  if (!see(target, depth, type, start, length)) return false;
+  return columnKind(target) == NONE || take(target, depth, type, start, length);
 }
 
 export function beginValues(scanPlan: usize): void {
@@ -336,13 +351,7 @@ function pastSpace(at: usize): usize {
 
 /** Scans a string from behind its opening quote. */
 function scanText(start: usize, target: usize, depth: u32): usize {
-  let end = start;
-  let special = specialBits(v128.load(end));
-  while (special == 0) {
-    end += 16;
-    special = specialBits(v128.load(end));
-  }
-  end += <usize>ctz(special);
+  let end = passPlain(start);
   let type = TYPE_STRING;
   if (load<u8>(end) != 34) {
     end = skipString(end);
@@ -350,8 +359,13 @@ function scanText(start: usize, target: usize, depth: u32): usize {
     if (hasEscapes) type = TYPE_ESCAPED;
   }
   if (target == 0) return end + 1;
-  if (type == TYPE_STRING && putString(target, start, end - start)) return end + 1;
-  return found(target, depth, type, start, end) ? end + 1 : exhausted();
+  const length = end - start;
+  if (unknownNode == 0) {
+    if (type == TYPE_STRING && isShortText(target, depth, length)) return end + 1;
+    return see(target, depth, type, start, length) ? end + 1 : exhausted();
+  }
+  if (type == TYPE_STRING && putString(target, start, length)) return end + 1;
+  return found(target, depth, type, start, length) ? end + 1 : exhausted();
 }
 
 /** The first element of an array begins. @returns its node */

@@ -27,7 +27,7 @@ export interface Grant extends ReadScope {
 export interface ReadScope {
   /** Those that exist for the holder, at least one, ignoring case; absent: all. */
   readonly columns?: readonly string[] | undefined;
-  /** SQL condition over any of the table's columns, of a form that lake/query/row-condition.ts takes; absent: every row. */
+  /** SQL condition over any of the table's columns, as lake/query/row-condition.ts takes it; absent: every row. */
   readonly rows?: string | undefined;
 }
 

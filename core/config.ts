@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
@@ -122,6 +123,13 @@ export const configSchema = z.strictObject({
         "resident memory of the process that rewrites files; beyond it it is killed, bytes",
       ),
       tempBytes: bytes(8 * 1_024 * MIB).describe("disk that rewriting files may use for itself, bytes"),
+      sweepAfterHours: z
+        .int()
+        .min(24)
+        .default(24)
+        .describe(
+          "a file that no version of its table names is deleted at this age; no upload takes longer, hours",
+        ),
       rewriteMs: ms(600_000).describe("a rewrite of files is killed after this, ms"),
     })
     .prefault({}),
@@ -148,6 +156,18 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  roles: z
+    .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
+    .default({})
+    .describe(
+      "sets of grants by name, for tokens: { name: { description, grants: [{ action, kind, name, columns, rows }] } }",
+    ),
+  views: z
+    .record(z.string(), z.strictObject({ sql: z.string().min(1), description: z.string().default("") }))
+    .default({})
+    .describe(
+      "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
+    ),
   extract: z
     .strictObject({
       everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),

@@ -287,6 +287,8 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "erasure.field": { status: 422, retryable: false, help: "`muara table show` lists the fields of a table." },
+  "table.no_retention": { status: 409, retryable: false, help: "Declare `muara/retention`, or give a time." },
   "table.paused": {
     status: 409,
     retryable: true,
@@ -295,7 +297,7 @@ const TABLE = {
   "table.rewrite_failed": {
     status: 500,
     retryable: true,
-    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep.memoryBytes, tempBytes.",
+    help: "Memory, disk or time did not suffice to write files anew; nothing changed. See upkeep in the configuration.",
   },
   "table.verifying": {
     status: 429,

@@ -30,6 +30,8 @@ export class IdentityBudget {
   readonly limitBytes: number;
   readonly #memory: KernelMemory;
   readonly #sets = new Set<IdentitySet>();
+  /** Sets whose full table was sealed and kept, so that it may be empty. */
+  readonly #kept = new Set<IdentitySet>();
 
   constructor(memory: KernelMemory, limitBytes: number = Infinity) {
     assert(limitBytes >= BYTES_MIN, `a budget for identities is at least ${BYTES_MIN} bytes`);
@@ -53,6 +55,7 @@ export class IdentityBudget {
 
   leave(set: IdentitySet): void {
     this.#sets.delete(set);
+    this.#kept.delete(set);
   }
 
   /**
@@ -61,7 +64,7 @@ export class IdentityBudget {
    */
   makeRoom(set: IdentitySet): boolean {
     if (!this.isLimited) return false;
-    if (this.#memory.exports.lastRefusal() === SET_FULL) return sealLargest(tablesOf([set], 1));
+    if (this.#memory.exports.lastRefusal() === SET_FULL) return this.#sealFull(set);
     if (this.#blindOldest()) return true;
     const large = tablesOf(this.#sets, SLOTS_MIN);
     // Half of what tables take, at once: so that not every batch has to look through all sets.
@@ -72,9 +75,20 @@ export class IdentityBudget {
       const isSealed = sealTable(table);
       if (isSealed) wanted -= table.slots;
       // what a refused call of this very set left empty would be as large again
-      isRoom ||= isSealed && (table.size > 0 || table.set !== set);
+      isRoom ||= isSealed && (table.size > 0 || table.set !== set || this.#kept.delete(set));
     }
-    return isRoom || sealLargest(tablesOf([set], 1));
+    if (isRoom) return true;
+    const own = tablesOf([set], 1).filter(({ size }) => size > 0);
+    const largest = own.toSorted((a, b) => b.slots - a.slots)[0];
+    return largest !== undefined && sealTable(largest);
+  }
+
+  /** Its table stays: it will be full again, and to grow until then would take half as much beside it. */
+  #sealFull(set: IdentitySet): boolean {
+    const full = tablesOf([set], 1).toSorted((a, b) => b.size - a.size)[0];
+    if (full === undefined || full.size === 0) return false;
+    this.#kept.add(set);
+    return sealTable(full, true);
   }
 
   /**
@@ -127,12 +141,7 @@ function tablesOf(sets: Iterable<IdentitySet>, slotsMin: number): Table[] {
   return tables;
 }
 
-function sealLargest(tables: readonly Table[]): boolean {
-  const largest = tables.filter(({ size }) => size > 0).toSorted((a, b) => b.slots - a.slots)[0];
-  return largest !== undefined && sealTable(largest);
-}
-
 /** Without a filter where there is no memory for one. */
-function sealTable({ set, place }: Table): boolean {
-  return set.seal(place) || set.seal(place, true);
+function sealTable({ set, place }: Table, keepsTable = false): boolean {
+  return set.seal(place, false, keepsTable) || set.seal(place, true, keepsTable);
 }

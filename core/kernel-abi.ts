@@ -203,7 +203,7 @@ export interface SealedSetExports {
   sealedSize(set: number): number;
   locate(set: number, count: number, identities: number, ingest: number, out: number): void;
   generationSlots(set: number, place: number): number;
-  seal(set: number, place: number, isBlind: number): number;
+  seal(set: number, place: number, isBlind: number, keepsTable: number): number;
   newestPart(set: number, place: number): number;
   olderPart(part: number): number;
   partStamp(part: number): bigint;

@@ -16,6 +16,7 @@ export class KernelMemory {
   /** Counts scans: a scan's columns are valid until the next one. */
   scanSerial = 0;
   #last: Promise<void> = Promise.resolve();
+  #words = new Uint32Array(0);
 
   constructor(module: WebAssembly.Module, seed: Uint8Array, maxMemoryBytes: number) {
     assert(seed.length === 16, "the hash seed has 16 bytes");
@@ -87,6 +88,13 @@ export class KernelMemory {
 
   words(at: number, length: number): Uint32Array<ArrayBuffer> {
     return new Uint32Array(this.#buffer, at, length);
+  }
+
+  /** One word at a multiple of four. */
+  wordAt(at: number): number {
+    // memory that grew has another buffer, and the old one has no bytes
+    if (this.#words.length === 0) this.#words = new Uint32Array(this.#buffer);
+    return this.#words[at >>> 2]!;
   }
 
   integers(at: number, length: number): Int32Array<ArrayBuffer> {

@@ -12,6 +12,8 @@ export interface ScanPath {
   readonly kind: "text" | "id" | "time";
   /** Also Java's `String.hashCode` of the value's text: Nakadi partitions by it. */
   readonly javaHash?: boolean;
+  /** Of an id: only its flags are wanted; identities stay 0. */
+  readonly hasNoIdentity?: boolean;
   /**
    * Of an id: the place in the plan of a text path that the id is relative to (CloudEvents: `source`). The
    * id's text then is the scope's length in bytes, a colon, the scope, the id; it is never taken as a UUID.
@@ -89,7 +91,7 @@ function describe(paths: readonly ScanPath[], limits: ScanLimits): Uint8Array {
     const scope = path.scope ?? -1;
     assert(scope < 0 || (path.kind === "id" && scope < paths.length), "a scope is the place of a path");
     const kind = path.kind === "id" ? 1 : path.kind === "time" ? 2 : 0;
-    bytes.push(kind, path.javaHash ? 1 : 0, scope + 1, path.keys.length);
+    bytes.push(kind, (path.javaHash ? 1 : 0) | (path.hasNoIdentity ? 2 : 0), scope + 1, path.keys.length);
     for (const key of path.keys) {
       const text = encoder.encode(key);
       assert(text.length <= 0xffff, "a key in a path has at most 65,535 bytes");

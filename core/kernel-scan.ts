@@ -145,7 +145,8 @@ export class Scan {
 
   /** [record × 2] identities of an `id` path; meaningless where `flags` say so. */
   identities(i: number): BigUint64Array {
-    assert(this.plan.paths[i]?.kind === "id", `path ${i} is no id`);
+    const path = this.plan.paths[i];
+    assert(path?.kind === "id" && path.hasNoIdentity !== true, `path ${i} has no identities`);
     return this.#memory.unsignedLongs(this.#fieldColumn(i, FIELD_IDENTITIES), this.count * 2);
   }
 
@@ -177,7 +178,7 @@ export class Scan {
 
   #column(word: number): number {
     this.#check();
-    return this.#memory.words(this.#planAddress + word * 4, 1)[0]!;
+    return this.#memory.wordAt(this.#planAddress + word * 4);
   }
 
   #fieldColumn(i: number, word: number): number {

@@ -247,11 +247,12 @@ export class IdentitySet {
    * Turns a generation's entries into a sealed part; without any only its table shrinks. Nothing may be tentative.
    * @param place in `generations()`
    * @param isBlind without a filter
+   * @param keepsTable its table stays as large as it is
    * @returns false when there is no memory: nothing has changed then
    */
-  seal(place: number, isBlind = false): boolean {
+  seal(place: number, isBlind = false, keepsTable = false): boolean {
     assert(this.tentative === 0, "tentative entries are not sealed");
-    return this.#memory.exports.seal(this.#open(), place, isBlind ? 1 : 0) === 0;
+    return this.#memory.exports.seal(this.#open(), place, isBlind ? 1 : 0, keepsTable ? 1 : 0) === 0;
   }
 
   /**

@@ -7,6 +7,7 @@
  * Surprising rule: `random` is a hash of the event's id, so that an event sent again meets its twin.
  */
 import { assert } from "./assert.ts";
+import type { EventType } from "./event-type.ts";
 
 export const PARTITION_KEY_SEPARATOR = ",";
 
@@ -38,6 +39,11 @@ export function partitionOfIdentity(low: number, high: number, count: number): n
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
   return ((mixed ^ (mixed >>> 16)) >>> 0) % count;
+}
+
+/** Whether partitions depend on identities: nobody else at the door needs them. */
+export function needsIdentities(type: Pick<EventType, "partition_strategy">, partitions: number): boolean {
+  return type.partition_strategy === "random" && partitions > 1;
 }
 
 /** The partition that a producer names in `metadata.partition`. @returns undefined where there is none such */

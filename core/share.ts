@@ -13,15 +13,11 @@ export const SHARE_NAME: RegExp = new RegExp(`^${NAME}$`);
 const SHARED_AS = new RegExp(`^${NAME}\\.${NAME}$`);
 const SCHEMA_DEFAULT = "default";
 const TABLES_MAX = 10_000;
-const COLUMNS_MAX = 1_000;
-const ROWS_LENGTH_MAX = 8_192;
 
 const nameText = z.string().regex(SHARE_NAME, "1 to 100 letters, digits, _ and -");
 const tableOptions = z.strictObject({
   as: z.string().regex(SHARED_AS, "SCHEMA.TABLE of letters, digits, _ and -").optional(),
   history: z.boolean().default(false),
-  columns: z.array(z.string().min(1).max(255)).min(1).max(COLUMNS_MAX).optional(),
-  rows: z.string().min(1).max(ROWS_LENGTH_MAX).optional(),
 });
 
 /** What the configuration says of one share: tables by their own name. */
@@ -44,10 +40,6 @@ export interface SharedTable {
   readonly table: string;
   /** Whether old versions and changes may be read. */
   readonly hasHistory: boolean;
-  /** Only these columns; undefined: all. */
-  readonly columns: readonly string[] | undefined;
-  /** Only the rows for which this SQL condition is true; undefined: all. */
-  readonly rows: string | undefined;
 }
 
 export interface Share {
@@ -68,12 +60,16 @@ export function shareOf(name: string, declared: DeclaredShare, origin: Share["or
       name: as!,
       table,
       hasHistory: options.history,
-      columns: options.columns,
-      rows: options.rows,
     };
   });
   tables.sort((a, b) => compareNames(a.schema, b.schema) || compareNames(a.name, b.name));
   return { name, description: declared.description, origin, tables };
+}
+
+/** @param path of a file in the lake's store, which begins with the table's own name */
+export function isFileOf({ table }: SharedTable, path: string): boolean {
+  const own = path.slice(0, path.indexOf("/"));
+  return own === table || sqlAlias(own) === table;
 }
 
 /** Two tables under one name; undefined where there are none. */

@@ -6,6 +6,7 @@ import type { Grant, Principal } from "./authorize.ts";
 import type { Clock } from "./clock.ts";
 import { MuaraError } from "./errors.ts";
 import type { Registry } from "./registry.ts";
+import { Roles } from "./role.ts";
 
 const TOKEN = /^muara_([0-9a-f]{12})_([0-9A-Za-z_-]{43})$/;
 const TOKEN_LENGTH_MAX = 256;
@@ -19,6 +20,8 @@ export interface DeclaredToken {
   readonly hash: string;
   readonly description: string;
   readonly grants: readonly Grant[];
+  /** Names of roles, whose grants are added at each request; absent: none. */
+  readonly roles?: readonly string[];
   readonly createdMs: number;
   /** null: never. */
   readonly expiresMs: number | null;
@@ -30,10 +33,11 @@ export async function createToken(
   grants: readonly Grant[],
   createdMs: number,
   expiresMs: number | null,
+  roles: readonly string[] = [],
 ): Promise<{ text: string; declared: DeclaredToken }> {
   const id = hex(crypto.getRandomValues(new Uint8Array(6)));
   const secret = base64Url(crypto.getRandomValues(new Uint8Array(32)));
-  const declared = { id, hash: await sha256(secret), description, grants, createdMs, expiresMs };
+  const declared = { id, hash: await sha256(secret), description, grants, roles, createdMs, expiresMs };
   return { text: `muara_${id}_${secret}`, declared };
 }
 
@@ -41,12 +45,14 @@ export async function createToken(
 export class Authenticator {
   readonly #registry: Registry;
   readonly #clock: Clock;
+  readonly #roles: Roles;
   /** Token text → the declaration that it matched; the hash is computed once per token, not per request. */
   readonly #known = new Map<string, DeclaredToken>();
 
-  constructor(registry: Registry, clock: Clock) {
+  constructor(registry: Registry, clock: Clock, roles: Roles = new Roles(registry)) {
     this.#registry = registry;
     this.#clock = clock;
+    this.#roles = roles;
   }
 
   /** @throws auth.missing without a header, auth.invalid for a malformed, unknown, expired or revoked token */
@@ -72,10 +78,11 @@ export class Authenticator {
     return this.#principalOf(declared);
   }
 
-  #principalOf({ id, grants, expiresMs }: DeclaredToken): Principal {
+  #principalOf({ id, grants, roles, expiresMs }: DeclaredToken): Principal {
     if (expiresMs !== null && expiresMs <= this.#clock.nowMs())
       throw new MuaraError("auth.invalid", "The token has expired.");
-    return { id: `${PRINCIPAL_PREFIX}${id}`, grants };
+    const all = [...grants, ...this.#roles.grantsOf(roles ?? [])];
+    return { id: `${PRINCIPAL_PREFIX}${id}`, grants: all };
   }
 
   async #matches(text: string, secret: string, declared: DeclaredToken): Promise<boolean> {

@@ -14,7 +14,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Verdict } from "../core/ports/table-log.ts";
 import { checksumTags } from "./checksum.ts";
 import { type Group, planCompaction, type PlanOptions, rowsOf } from "./compaction-plan.ts";
-import { takeLease } from "./lease.ts";
+import { type Lease, takeLease } from "./lease.ts";
 import type { FileRewriter } from "./rewrite.ts";
 import { dataFilePath } from "./table/add-file.ts";
 import { parseSchema } from "./table/delta-schema.ts";
@@ -36,7 +36,7 @@ export interface CompactPorts {
 }
 
 export interface CompactOptions extends PlanOptions {
-  /** How long the lease is for; undefined: it is not asked for. ms */
+  /** How long the lease is for, renewed with each group; undefined: it is not asked for. ms */
   readonly leaseMs?: number;
 }
 
@@ -96,11 +96,12 @@ export async function compactTable(
   const tally = emptyTally();
   if (planCompaction(base, clock.nowMs(), options).length === 0) return tally;
   const { leaseMs } = options;
-  const lease =
-    leaseMs === undefined ? undefined : await takeLease(ports, `${name}/${LEASE}`, owner, leaseMs);
+  const take = async (): Promise<Lease | undefined> =>
+    leaseMs === undefined ? undefined : takeLease(ports, `${name}/${LEASE}`, owner, leaseMs);
+  const lease = await take();
   if (leaseMs !== undefined && !lease) return { ...tally, isElsewhere: true };
   try {
-    await new Run(ports, options, request, tally).run(signal);
+    await new Run(ports, options, request, tally).run(take, signal);
   } finally {
     await lease?.release();
   }
@@ -123,13 +124,15 @@ class Run {
     this.#snapshot = request.base;
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  /** @param renew of the lease; whether that works is no matter */
+  async run(renew: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
     let { runBytes, runRows } = this.#options;
     while (!signal.aborted && this.#tally.voided < VOID_MAX) {
       // Planned anew after each group: others go on meanwhile.
       const plan = planCompaction(this.#snapshot, this.#ports.clock.nowMs(), this.#options);
       const group = plan.find((one) => one.bytes <= runBytes && one.rows <= runRows);
       if (!group) return;
+      if (this.#tally.groups + this.#tally.voided > 0) await renew();
       if (!(await this.#compact(group, signal))) continue;
       runBytes -= group.bytes;
       runRows -= group.rows;

@@ -30,7 +30,7 @@ export type RunAction = (
   action: (session: Session, command: Command) => Promise<number | void>,
 ) => (...args: unknown[]) => Promise<void>;
 
-export const FORMATS: readonly OutputFormat[] = ["table", "json", "jsonl", "csv", "parquet"];
+export const FORMATS: readonly OutputFormat[] = ["table", "json", "jsonl", "csv", "parquet", "arrow"];
 
 export function openSession(services: CliServices, command: Command): Session {
   const options = command.optsWithGlobals<Record<string, unknown>>();

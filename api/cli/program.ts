@@ -8,11 +8,13 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addErase } from "./erase.ts";
 import { addExtract } from "./extract.ts";
+import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
 import { addShare } from "./share.ts";
-import { addSql } from "./sql.ts";
+import { addSql, BINARY } from "./sql.ts";
 import { addStart } from "./start.ts";
 import { addTable } from "./table.ts";
 import { addTail } from "./tail.ts";
@@ -27,12 +29,14 @@ const COMMANDS: readonly AddCommand[] = [
   addTrace,
   addSql,
   addTable,
+  addErase,
   addBooks,
   addDeadLetters,
   addDuplicates,
   addExtract,
   addShare,
   addToken,
+  addRole,
   addConfig,
   addDoctor,
 ];
@@ -65,8 +69,9 @@ export function buildProgram(services: CliServices, exit: (code: number) => void
     return async (...args) => {
       const command = args.at(-1) as Command;
       const session = openSession(services, command);
-      if (session.flags.output === "parquet" && command.name() !== "sql")
-        throw new CliFailure(EXIT.usage, "-o parquet is only for `muara sql`.");
+      const { output } = session.flags;
+      if (BINARY.includes(output) && command.name() !== "sql")
+        throw new CliFailure(EXIT.usage, `-o ${output} is only for \`muara sql\`.`);
       exit((await action(session, command)) ?? EXIT.done);
     };
   };

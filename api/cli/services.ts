@@ -33,7 +33,7 @@ export interface DemoFlags {
   readonly signal: AbortSignal;
 }
 
-export type OutputFormat = "table" | "json" | "jsonl" | "csv" | "parquet";
+export type OutputFormat = "table" | "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
 export interface Writer {
   write(text: string | Uint8Array): unknown;

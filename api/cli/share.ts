@@ -25,13 +25,7 @@ const LIST: readonly Field[] = [
   { name: "origin" },
   { name: "description" },
 ];
-const TABLES: readonly Field[] = [
-  { name: "as" },
-  { name: "table" },
-  { name: "history" },
-  { name: "columns" },
-  { name: "rows" },
-];
+const TABLES: readonly Field[] = [{ name: "as" }, { name: "table" }, { name: "history" }];
 const RECIPIENTS: readonly Field[] = [
   { name: "id" },
   { name: "recipient" },
@@ -43,8 +37,6 @@ interface CreateOptions {
   readonly table: readonly string[];
   readonly description: string;
   readonly history?: boolean;
-  readonly columns?: string;
-  readonly rows?: string;
 }
 
 export const addShare: AddCommand = (program, run) => {
@@ -53,10 +45,11 @@ export const addShare: AddCommand = (program, run) => {
     .command("create")
     .description("share tables under one name; nobody can read them until there is a recipient")
     .argument("<share>")
-    .requiredOption("--table <table[=schema.name]...>", "tables, and what recipients call them")
+    .requiredOption(
+      "--table <table=schema.name...>",
+      "tables, each with what recipients call it (=schema.name may be left out)",
+    )
     .option("--history", "old versions and changes may be read, too")
-    .option("--columns <names>", "only these columns, with commas between them; for one table")
-    .option("--rows <condition>", "only the rows for which this SQL condition is true; for one table")
     .option("--description <text>", "what it is for", "")
     .action(
       run(async ({ client, io, flags, say }, command) => {
@@ -116,14 +109,8 @@ export const addShare: AddCommand = (program, run) => {
     );
 };
 
-function declaration({ table, history, columns, rows, description }: CreateOptions): Item {
-  if ((columns !== undefined || rows !== undefined) && table.length !== 1)
-    throw new CliFailure(EXIT.usage, "--columns and --rows are for one --table.");
-  const options = {
-    ...(history ? { history } : {}),
-    ...(columns === undefined ? {} : { columns: columns.split(",").map((column) => column.trim()) }),
-    ...(rows === undefined ? {} : { rows }),
-  };
+function declaration({ table, history, description }: CreateOptions): Item {
+  const options = history ? { history } : {};
   const tables = table.map((text) => {
     const [own, as, ...rest] = text.split("=");
     if (!own || rest.length > 0 || as === "")

@@ -17,7 +17,9 @@ const STREAMED: Readonly<Record<string, string>> = {
   jsonl: "application/x-ndjson",
   csv: "text/csv",
   parquet: "application/vnd.apache.parquet",
+  arrow: "application/vnd.apache.arrow.stream",
 };
+export const BINARY: readonly string[] = ["parquet", "arrow"];
 const NUMBER = /^(?:U?(?:TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\b.*)$/;
 
 export const addSql: AddCommand = (program, run) => {
@@ -72,11 +74,12 @@ async function readSql(
 /** As it comes: the server writes the format, nothing is held back here. */
 async function stream(session: Session, body: unknown, accept: string): Promise<void> {
   const { stdout } = session.io;
-  if (session.flags.output === "parquet" && stdout.isTTY)
+  const { output } = session.flags;
+  if (BINARY.includes(output) && stdout.isTTY)
     throw new CliFailure(
       EXIT.usage,
-      "Parquet is not for the terminal.",
-      "Redirect it: muara sql … -o parquet > rows.parquet",
+      `${output} is not for the terminal.`,
+      `Redirect it: muara sql … -o ${output} > rows.${output}`,
     );
   const response = await session.client.fetch("POST", "/v1/sql", JSON.stringify(body), { accept });
   if (!response.body) return;

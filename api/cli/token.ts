@@ -1,16 +1,16 @@
 /** `muara token create|list|revoke`. */
 import { duration, type AddCommand } from "./command.ts";
-import { CliFailure, EXIT } from "./exit.ts";
+import { addGrantOptions, grantsOf, type GrantOptions } from "./grants.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 const LIST: readonly Field[] = [
   { name: "id" },
   { name: "description" },
   { name: "grants" },
+  { name: "roles" },
   { name: "created_at" },
   { name: "expires_at" },
 ];
-const GRANT = /^(read|write|admin):(event_type|table|share|token|system|\*):(.+)$/;
 
 interface ShownToken extends Readonly<Record<string, unknown>> {
   readonly id: string;
@@ -19,22 +19,24 @@ interface ShownToken extends Readonly<Record<string, unknown>> {
 
 export const addToken: AddCommand = (program, run) => {
   const token = program.command("token").description("who may do what");
-  token
-    .command("create")
+  addGrantOptions(token.command("create"))
     .description("create a token; it is printed once, on stdout")
-    .requiredOption("--grant <action:kind:name...>", "e.g. read:table:* or write:event_type:ORDER_PLACED")
+    .option("--role <name...>", "roles whose grants it has beside its own")
     .option("--description <text>", "what it is for", "created by muara token create")
     .option("--expires <duration>", "e.g. 30d; never unless given")
     .action(
       run(async ({ client, io, flags, say }, command) => {
-        const options = command.opts<{ grant: string[]; description: string; expires?: string }>();
+        const options = command.opts<
+          GrantOptions & { role?: string[]; description: string; expires?: string }
+        >();
         const expiresAt =
           options.expires === undefined
             ? null
             : new Date(io.clock.nowMs() + duration("--expires", options.expires)).toISOString();
         const created = await client.send<ShownToken>("POST", "/v1/tokens", {
           description: options.description,
-          grants: options.grant.map(parseGrant),
+          grants: await grantsOf(options),
+          roles: options.role ?? [],
           expires_at: expiresAt,
         });
         if (flags.output !== "table") return printObject(io.stdout, flags.output, created);
@@ -63,13 +65,3 @@ export const addToken: AddCommand = (program, run) => {
       }),
     );
 };
-
-function parseGrant(text: string): { action: string; kind: string; name: string } {
-  const match = GRANT.exec(text);
-  if (match) return { action: match[1]!, kind: match[2]!, name: match[3]! };
-  throw new CliFailure(
-    EXIT.usage,
-    `"${text}" is no grant.`,
-    "Write action:kind:name, for example read:table:*",
-  );
-}

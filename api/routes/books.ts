@@ -3,9 +3,16 @@ import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import { quoteText } from "../../lake/query/view.ts";
-import { hourAccounts, partitionAccounts, totalAccount, type Account, type LedgerSum } from "../accounts.ts";
+import {
+  hourAccounts,
+  partitionAccounts,
+  rowAccount,
+  totalAccount,
+  type Account,
+  type LedgerSum,
+} from "../accounts.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
-import { isoOrNull, readableTable, readableTables, SYSTEM, type ApiEnv, type ApiPorts } from "../context.ts";
+import { isoOrNull, SYSTEM, wholeTable, wholeTables, type ApiEnv, type ApiPorts } from "../context.ts";
 
 const ROWS_MAX = 1_000_000;
 const BY = ["event_type", "partition", "hour"];
@@ -20,8 +27,8 @@ export function addBooksRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const principal = context.get("principal");
     const only = context.req.query("event_type");
     const tables = only
-      ? [await readableTable(ports, principal, only)]
-      : (await readableTables(ports, principal)).filter((table) => table.kind === "event_type");
+      ? [await wholeTable(ports, principal, only)]
+      : (await wholeTables(ports, principal)).filter((table) => table.kind === "event_type");
     const items: Record<string, unknown>[] = [];
     for (const table of tables) items.push(...(await accountsOf(ports, table, by, context.req.raw.signal)));
     const balanced = items.every((item) => item["balanced"] === true);
@@ -60,8 +67,10 @@ async function accountsOf(
       end_offset: one.endOffset,
     }));
   const duplicates_different = (await duplicateCounter(ports))(snapshot).different;
-  const total = { ...shown(totalAccount(partitions)), duplicates_different };
-  return [{ event_type, partitions: partitions.length, ...total }];
+  const { rows, removed, isBalanced } = rowAccount(snapshot);
+  const total = totalAccount(partitions);
+  const counts = { ...shown({ ...total, isBalanced: total.isBalanced && isBalanced }), duplicates_different };
+  return [{ event_type, partitions: partitions.length, ...counts, removed, rows }];
 }
 
 function shown(account: Account): Record<string, unknown> {

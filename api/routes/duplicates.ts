@@ -7,8 +7,9 @@ import { MuaraError, hasCode } from "../../core/errors.ts";
 import { jsonDifferences } from "../../core/json-text.ts";
 import { payloadOf } from "../../core/record.ts";
 import { recordId } from "../../core/replay.ts";
+import { mayReadWhole } from "../../lake/query/part.ts";
 import { quoteText } from "../../lake/query/view.ts";
-import { mayRead, SYSTEM, wholeNumber, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import { SYSTEM, wholeNumber, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import { behindCursor, conditionsOf, cursorOf } from "../letters.ts";
 
 const LIMIT_DEFAULT = 100;
@@ -71,7 +72,7 @@ export function addDuplicateRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
               1,
             )
           )[0];
-    if (!found || !mayRead(context.get("principal"), String(found["event_type"])))
+    if (!found || !mayReadWhole(context.get("principal"), String(found["event_type"])))
       throw new MuaraError("declaration.not_found", `There is no duplicate "${id.slice(0, 100)}".`);
     const payload = await textAt(ports, found, "log_partition", "log_offset");
     const firstPayload = await textAt(ports, found, "first_partition", "first_offset");

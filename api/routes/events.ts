@@ -1,7 +1,7 @@
 /** GET /v1/events/{event_id}: every fate of this id in the event types that the asker may read. */
 import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
-import { readableTable, readableTables, type ApiEnv, type ApiPorts } from "../context.ts";
+import { wholeTable, wholeTables, type ApiEnv, type ApiPorts } from "../context.ts";
 import { fatesOf } from "../fates.ts";
 
 const ID_LENGTH_MAX = 1_024;
@@ -13,9 +13,7 @@ export function addEventRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       throw new MuaraError("request.malformed", `An event id has at most ${ID_LENGTH_MAX} characters.`);
     const principal = context.get("principal");
     const only = context.req.query("event_type");
-    const tables = only
-      ? [await readableTable(ports, principal, only)]
-      : await readableTables(ports, principal);
+    const tables = only ? [await wholeTable(ports, principal, only)] : await wholeTables(ports, principal);
     const types = tables.filter((table) => table.kind === "event_type");
     const { fates, isWaitingSearchComplete } = await fatesOf(ports, eventId, types, context.req.raw.signal);
     return context.json({ event_id: eventId, fates, complete: isWaitingSearchComplete });

@@ -176,8 +176,6 @@ function shown({ name, description, origin, tables }: Share): Readonly<Record<st
       table: one.table,
       as: `${one.schema}.${one.name}`,
       history: one.hasHistory,
-      columns: one.columns ?? null,
-      rows: one.rows ?? null,
     })),
   };
 }

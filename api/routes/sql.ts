@@ -1,4 +1,4 @@
-/** POST /v1/sql: one read-only statement; rows as JSON, NDJSON, CSV or Parquet, streamed. */
+/** POST /v1/sql: one read-only statement; rows as JSON, NDJSON, CSV, Parquet or Arrow, streamed. */
 import type { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
@@ -23,6 +23,7 @@ const TYPES: readonly (readonly [string, QueryFormat])[] = [
   ["application/x-ndjson", "ndjson"],
   ["text/csv", "csv"],
   ["application/vnd.apache.parquet", "parquet"],
+  ["application/vnd.apache.arrow.stream", "arrow"],
 ];
 
 export function addSqlRoutes(

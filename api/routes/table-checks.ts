@@ -4,13 +4,13 @@ import { MuaraError } from "../../core/errors.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";
 import { diffSnapshots } from "../../lake/diff-snapshots.ts";
 import { verifyTable } from "../../lake/verify-table.ts";
-import { readableTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import { wholeTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 
 export function addTableCheckRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   let isVerifying = false;
 
   app.get("/v1/tables/:table/verify", async (context) => {
-    const table = await readableTable(ports, context.get("principal"), context.req.param("table"));
+    const table = await wholeTable(ports, context.get("principal"), context.req.param("table"));
     const { store } = ports;
     if (!store) throw new MuaraError("request.not_found", "This process does not see the lake's files.");
     // It reads all that there is; several at once would only be slower.
@@ -40,7 +40,7 @@ export function addTableCheckRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   });
 
   app.get("/v1/tables/:table/diff", async (context) => {
-    const table = await readableTable(ports, context.get("principal"), context.req.param("table"));
+    const table = await wholeTable(ports, context.get("principal"), context.req.param("table"));
     const newest = await ports.catalog.snapshot(table.name);
     if (newest.version < 0) throw notYet(table.name);
     const at = async (parameter: "from" | "to", fallback: number): Promise<TableSnapshot> => {

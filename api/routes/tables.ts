@@ -3,8 +3,9 @@ import type { Hono } from "hono";
 import { MuaraError, hasCode } from "../../core/errors.ts";
 import { watermarkOf, WATERMARK_TXN } from "../../core/landed.ts";
 import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
-import type { CatalogTable } from "../../lake/catalog.ts";
-import { sqlColumns } from "../../lake/query/view.ts";
+import { isVisible, mayReadWhole, type TableRight } from "../../lake/query/part.ts";
+import { quoteName, sqlColumns } from "../../lake/query/view.ts";
+import type { DeclaredView } from "../../lake/query/views.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
 import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
@@ -13,8 +14,10 @@ import {
   readableTable,
   readableTables,
   wholeNumber,
+  type ApiContext,
   type ApiEnv,
   type ApiPorts,
+  type ReadableTable,
 } from "../context.ts";
 
 const HISTORY_DEFAULT = 20;
@@ -28,31 +31,40 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const items = await Promise.all(
       tables.map(async (table) => {
         const snapshot = await ports.catalog.snapshot(table.name);
-        const duplicates = table.kind === "event_type" ? { duplicates: countsOf(snapshot) } : {};
+        const hasCounts = table.kind === "event_type" && table.right.isWhole;
+        const duplicates = hasCounts ? { duplicates: countsOf(snapshot) } : {};
         return { ...summary(table, snapshot, nowMs), ...landingOf(ports, table), ...duplicates };
       }),
     );
-    return context.json({ items });
+    const views = await ports.query.views(context.get("principal"));
+    return context.json({ items: [...items, ...views.map(viewSummary)] });
   });
 
   app.get("/v1/tables/:table", async (context) => {
+    const view = await readableView(ports, context);
+    if (view) return context.json(await shownView(ports, context, view));
     const table = await readableTable(ports, context.get("principal"), context.req.param("table"));
+    const { right } = table;
     const snapshot = await ports.catalog.snapshot(table.name);
     const schema = ports.catalog.schema(table, snapshot);
     const types = new Map(sqlColumns(schema.schemaString).map((column) => [column.name, column.type]));
     return context.json({
       ...summary(table, snapshot, ports.clock.nowMs()),
       ...landingOf(ports, table),
-      ...(table.kind === "event_type" ? { duplicates: (await duplicateCounter(ports))(snapshot) } : {}),
-      location: ports.catalog.location(table.name),
-      partition_columns: schema.partitionColumns,
-      columns: parseSchema(schema.schemaString).fields.map((field) => ({
-        name: field.name,
-        type: types.get(field.name),
-        delta_type: field.type,
-        nullable: field.nullable,
-        description: field.metadata["comment"] ?? null,
-      })),
+      ...(table.kind === "event_type" && right.isWhole
+        ? { duplicates: (await duplicateCounter(ports))(snapshot) }
+        : {}),
+      location: right.isWhole ? ports.catalog.location(table.name) : null,
+      partition_columns: schema.partitionColumns.filter((name) => isVisible(right, name)),
+      columns: parseSchema(schema.schemaString)
+        .fields.filter(({ name }) => isVisible(right, name))
+        .map((field) => ({
+          name: field.name,
+          type: types.get(field.name),
+          delta_type: field.type,
+          nullable: field.nullable,
+          description: field.metadata["comment"] ?? null,
+        })),
       retention: {
         log_ms: table.eventType?.options.retention_time ?? null,
         table: publicProperties(snapshot.metadata?.configuration ?? {}),
@@ -71,7 +83,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     for (; version >= 0 && items.length < limit; version--) {
       const commit = await readKept(ports, table.name, version);
       if (!commit) return context.json({ items, next_before: null });
-      items.push(historyEntry(commit));
+      items.push(historyEntry(commit, table.right));
     }
     return context.json({ items, next_before: version >= 0 ? version + 1 : null });
   });
@@ -97,9 +109,38 @@ async function readKept(ports: ApiPorts, name: string, version: number): Promise
   }
 }
 
-function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): Record<string, unknown> {
+async function readableView(ports: ApiPorts, context: ApiContext): Promise<DeclaredView | undefined> {
+  const wanted = (context.req.param("table") ?? "").toLowerCase();
+  const views = await ports.query.views(context.get("principal"));
+  return views.find(({ name }) => name.toLowerCase() === wanted);
+}
+
+function viewSummary({ name, description }: DeclaredView): Record<string, unknown> {
+  const nothing = { version: null, rows: null, files: null, bytes: null, committed_at: null };
+  return { name, alias: null, kind: "view", ...nothing, freshness_ms: null, watermark: null, description };
+}
+
+/** Its columns as the asker gets them. Its SQL may name columns that are hidden from whoever has a part of a table. */
+async function shownView(
+  ports: ApiPorts,
+  context: ApiContext,
+  view: DeclaredView,
+): Promise<Record<string, unknown>> {
+  const principal = context.get("principal");
+  const sql = `SELECT * FROM ${quoteName(view.name)} LIMIT 0`;
+  const { columns } = await ports.query.rows({ sql, principal }, context.req.raw.signal);
+  const found = await Promise.all(view.tables.map((name) => ports.catalog.find(name)));
+  const isOpen = found.every((table) => table && mayReadWhole(principal, table.name));
+  return {
+    ...viewSummary(view),
+    columns: columns.map(({ name, type }) => ({ name, type, nullable: true, description: null })),
+    sql: isOpen ? view.sql : null,
+  };
+}
+
+function summary(table: ReadableTable, snapshot: TableSnapshot, nowMs: number): Record<string, unknown> {
   const exists = snapshot.version >= 0;
-  const { files, bytes, rows } = totals(snapshot);
+  const { files, bytes, rows } = shownTotals(table.right, totals(snapshot));
   return {
     name: table.name,
     alias: table.alias ?? null,
@@ -116,22 +157,33 @@ function summary(table: CatalogTable, snapshot: TableSnapshot, nowMs: number): R
 }
 
 /** Everything null where this process does not land the table. */
-function landingOf(ports: ApiPorts, table: CatalogTable): Record<string, unknown> {
+function landingOf(ports: ApiPorts, table: ReadableTable): Record<string, unknown> {
   const found = ports.landing?.().find((one) => one.table === table.name);
   return {
     landing: found?.state ?? null,
-    problem: found?.problem ?? null,
+    problem: (table.right.isWhole ? found?.problem : undefined) ?? null, // it can quote an event
     commit_interval_ms: found?.intervalMs ?? null,
     commit_interval_reason: found?.intervalReason ?? null,
   };
 }
 
 interface Totals {
-  readonly files: number;
-  readonly bytes: number;
+  /** null for whoever sees a part of the table only, as are the bytes. */
+  readonly files: number | null;
+  readonly bytes: number | null;
   /** null where a file does not say. */
   readonly rows: number | null;
 }
+/** Files and bytes tell of what is hidden; the count of rows does where rows are. */
+function shownTotals(right: TableRight, totalsOfAll: Totals): Totals {
+  if (right.isWhole) return totalsOfAll;
+  return { files: null, bytes: null, rows: hidesRows(right) ? null : totalsOfAll.rows };
+}
+
+function hidesRows({ scopes, types }: TableRight): boolean {
+  return types !== undefined || scopes.every(({ rows }) => rows !== undefined);
+}
+
 /** Snapshots are immutable; adding up the statistics of thousands of files is done once for each. */
 const totalsOf = new WeakMap<TableSnapshot, Totals>();
 
@@ -156,18 +208,21 @@ function rowsIn(stats: string | undefined): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-function historyEntry(commit: TableCommit): Record<string, unknown> {
+function historyEntry(commit: TableCommit, right: TableRight): Record<string, unknown> {
   const watermark = commit.txns.find((txn) => txn.appId === WATERMARK_TXN)?.version;
   const counts = commit.add.map((file) => rowsIn(file.stats));
+  const rows = counts.includes(undefined) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  const bytes = commit.add.reduce((sum, file) => sum + file.size, 0);
+  const added = shownTotals(right, { files: commit.add.length, bytes, rows });
   return {
     version: commit.version,
     committed_at: isoOrNull(commit.timestampMs),
     operation: commit.operation,
-    files_added: commit.add.length,
-    files_removed: commit.remove.length,
-    rows_added: counts.includes(undefined) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0),
-    bytes_added: commit.add.reduce((sum, file) => sum + file.size, 0),
+    files_added: added.files,
+    files_removed: right.isWhole ? commit.remove.length : null,
+    rows_added: added.rows,
+    bytes_added: added.bytes,
     watermark: watermark === undefined ? null : isoOrNull(Number(watermark)),
-    changes_schema: commit.metadata !== undefined,
+    changes_schema: right.isWhole ? commit.metadata !== undefined : null,
   };
 }

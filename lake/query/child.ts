@@ -9,12 +9,29 @@ import fs from "node:fs";
 import module from "node:module";
 import path from "node:path";
 import process from "node:process";
-import type { DuckDBConnection } from "@duckdb/node-api";
-import { csvRows, jsonRows, ndjsonRows, type RowEncoder } from "./encode.ts";
+import type { DuckDBConnection, DuckDBValue } from "@duckdb/node-api";
+import { csvRows, jsonRows, ndjsonRows, NotExact, type RowEncoder } from "./encode.ts";
 import { readFailure, type Phase } from "./failure.ts";
 import { judge } from "./gate.ts";
-import { encodeFrame, encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
-import { lock, NotOneSelect, openEngine, pinTables, prepareSelect, serializeSql } from "./session.ts";
+import {
+  encodeFrame,
+  encodeJson,
+  FrameReader,
+  FRAME_DATA,
+  type Failure,
+  type Order,
+  type Report,
+} from "./protocol.ts";
+import { conditionTexts, judgeCondition } from "./row-condition.ts";
+import {
+  lock,
+  NotOneSelect,
+  openEngine,
+  pinTables,
+  prepareSelect,
+  serializeSql,
+  ViewFails,
+} from "./session.ts";
 import { stepBack } from "./step-back.ts";
 import { quoteText } from "./view.ts";
 
@@ -37,12 +54,20 @@ async function judgeSql(scratch: DuckDBConnection, sql: string): Promise<void> {
   await report({ report: "judged", judged: judge(await serializeSql(scratch, sql)) });
 }
 
+async function judgeRows(scratch: DuckDBConnection, condition: string): Promise<void> {
+  const [bare, wrapped] = conditionTexts(condition);
+  const judged = judgeCondition(await serializeSql(scratch, bare), await serializeSql(scratch, wrapped));
+  await report({ report: "condition", judged });
+}
+
 type Run = Order & { order: "run" };
 
 async function runSql(connection: DuckDBConnection, order: Run): Promise<void> {
   const output = path.join(process.cwd(), "answer.parquet");
   const isParquet = order.format === "parquet";
-  await pinTables(connection, order.tables, isParquet ? output : undefined);
+  phase = "running"; // a grant's condition is evaluated on rows
+  await pinTables(connection, order.tables, order.views ?? [], isParquet ? output : undefined);
+  phase = "preparing";
   const prepared = await prepareSelect(connection, order.sql);
   if (isParquet) return answerParquet(connection, order, output);
   phase = "running";
@@ -53,8 +78,8 @@ async function runSql(connection: DuckDBConnection, order: Run): Promise<void> {
     report: "columns",
     columns: names.map((name, i) => ({ name, type: String(types[i]!) })),
   });
-  const encoder = rowEncoder(order.format, names, types);
-  if (encoder.head !== "") await write(encodeFrame(FRAME_DATA, Buffer.from(encoder.head)));
+  const encoder = await rowEncoder(order.format, names, types);
+  if (encoder.head.length > 0) await write(encodeFrame(FRAME_DATA, encoder.head));
   let rows = 0;
   let isTruncated = false;
   for (;;) {
@@ -63,16 +88,43 @@ async function runSql(connection: DuckDBConnection, order: Run): Promise<void> {
     const count = Math.min(chunk.rowCount, order.rows - rows);
     isTruncated = count < chunk.rowCount;
     if (count > 0) {
-      const text = encoder.rows(chunk.getColumns(), count, rows === 0);
-      await write(encodeFrame(FRAME_DATA, Buffer.from(text)));
+      await write(encodeFrame(FRAME_DATA, encoder.rows(chunk.getColumns(), count, rows === 0)));
     }
     rows += count;
     if (isTruncated) break;
   }
+  const tail = encoder.end();
+  if (tail.length > 0) await write(encodeFrame(FRAME_DATA, tail));
   await report({ report: "done", rows, isTruncated });
 }
 
-function rowEncoder(
+interface BytesEncoder {
+  readonly head: Uint8Array;
+  rows(columns: readonly (readonly DuckDBValue[])[], count: number, isFirst: boolean): Uint8Array;
+  end(): Uint8Array;
+}
+
+async function rowEncoder(
+  format: string,
+  names: readonly string[],
+  types: Parameters<typeof jsonRows>[0],
+): Promise<BytesEncoder> {
+  if (format === "arrow") {
+    const { ArrowStream } = await import("./arrow.ts"); // the library is not needed otherwise, and takes a while
+    const stream = new ArrowStream(names, types);
+    return {
+      head: stream.head(),
+      rows: (columns, count) => stream.rows(columns, count),
+      end: () => stream.end(),
+    };
+  }
+  const text = textEncoder(format, names, types);
+  const rows: BytesEncoder["rows"] = (columns, count, isFirst) =>
+    Buffer.from(text.rows(columns, count, isFirst));
+  return { head: Buffer.from(text.head), rows, end: () => Buffer.alloc(0) };
+}
+
+function textEncoder(
   format: string,
   names: readonly string[],
   types: Parameters<typeof jsonRows>[0],
@@ -123,14 +175,23 @@ async function warmUp(scratch: DuckDBConnection, connection: DuckDBConnection): 
 
 async function act(order: Order, scratch: DuckDBConnection, connection: DuckDBConnection): Promise<void> {
   try {
-    await (order.order === "judge" ? judgeSql(scratch, order.sql) : runSql(connection, order));
+    if (order.order === "judge") await judgeSql(scratch, order.sql);
+    else if (order.order === "judge_condition") await judgeRows(scratch, order.condition);
+    else await runSql(connection, order);
   } catch (error) {
-    const failure =
-      error instanceof NotOneSelect
-        ? ({ kind: "failed", message: "Only one SELECT runs here.", byte: null } as const)
-        : readFailure(error, phase);
-    await report({ report: "failed", failure });
+    await report({ report: "failed", failure: failureOf(error) });
   }
+}
+
+const failed = (message: string): Failure => ({ kind: "failed", message, byte: null });
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof NotOneSelect) return failed("Only one SELECT runs here.");
+  if (error instanceof NotExact) return failed(error.message);
+  // What it misses may be a column that does not exist for the asker, so it is not named.
+  if (error instanceof ViewFails)
+    return failed(`The view "${error.message}" asks for something that is not there for you.`);
+  return readFailure(error, phase);
 }
 
 async function main(): Promise<void> {

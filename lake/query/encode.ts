@@ -25,6 +25,9 @@ import {
 
 const NS_PER_S = 1_000_000_000n;
 
+/** A value that the format asked for has no exact form of. */
+export class NotExact extends Error {}
+
 /** Writes one value that is not null. */
 export type ValueEncoder = (value: DuckDBValue) => string;
 

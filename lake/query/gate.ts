@@ -27,10 +27,16 @@ import {
   type Walker,
 } from "./gate-rules.ts";
 import { restrictionsOf, type Restriction } from "./restriction.ts";
+import { WantedColumns } from "./wanted-columns.ts";
 
 /** What the statement asks for. Table names are as written, once each, ignoring case. */
 export type Judged =
-  | { readonly kind: "query"; readonly tables: readonly TableMention[] }
+  | {
+      readonly kind: "query";
+      readonly tables: readonly TableMention[];
+      /** Every name that can be a column's, lower case; null where it may want any. */
+      readonly columns: readonly string[] | null;
+    }
   | { readonly kind: "show_tables" }
   /** `byte` is the place in the SQL text as UTF-8; null where the engine does not say. */
   | { readonly kind: "refused"; readonly reason: string; readonly byte: number | null }
@@ -57,21 +63,26 @@ export function judge(serialized: string): Judged {
     if (isShowTables(only)) return { kind: "show_tables" };
     const gate = new Gate();
     gate.fields(only, { node: query, named_param_map: never("a parameter ($1 or ?)") }, new Set());
-    return { kind: "query", tables: gate.mentions() };
+    return { kind: "query", tables: gate.mentions(), columns: gate.columnNames() };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return { kind: "refused", reason: error.message, byte: error.byte };
   }
 }
 
-class Gate implements Walker {
+export class Gate implements Walker {
   readonly #tables = new Map<string, TableMention & { wanted: (readonly Restriction[])[] }>();
   readonly #restrictions = new Map<Tree, readonly Restriction[]>();
+  readonly #wanted = new WantedColumns();
   /** Place of the nearest node above that has one; for refusals. */
   #byte: number | null = null;
 
   mentions(): readonly TableMention[] {
     return [...this.#tables.values()];
+  }
+
+  columnNames(): readonly string[] | null {
+    return this.#wanted.names();
   }
 
   query(node: Tree, outer: Scope): void {
@@ -84,6 +95,7 @@ class Gate implements Walker {
 
   expression(node: Tree, scope: Scope): void {
     this.#locate(node);
+    this.#wanted.expression(node);
     if (node["class"] === "OPERATOR" && !OPERATOR_TYPES.has(String(node["type"])))
       this.#refuse(`the operator ${String(node["type"])}`);
     if (node["class"] === "PARAMETER") this.#refuse("a parameter ($1 or ?); write the value into the SQL");
@@ -92,6 +104,7 @@ class Gate implements Walker {
 
   relation(node: Tree, scope: Scope): void {
     this.#locate(node);
+    this.#wanted.relation(node);
     if (node["type"] === "BASE_TABLE") this.#table(node, scope);
     this.keys(node, RELATIONS, "type", scope);
   }

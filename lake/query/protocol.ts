@@ -4,17 +4,21 @@
  * all others carry JSON.
  */
 import type { Judged } from "./gate.ts";
-import type { PinnedTable } from "./view.ts";
+import type { JudgedCondition } from "./row-condition.ts";
+import type { PinnedTable, PinnedView } from "./view.ts";
 
-export type QueryFormat = "json" | "ndjson" | "csv" | "parquet";
+export type QueryFormat = "json" | "ndjson" | "csv" | "parquet" | "arrow";
 
-/** Service → process, as "J" frames: first `judge`, then `run`. */
+/** Service → process, as "J" frames: first `judge` and `judge_condition`, any number of times, then `run`. */
 export type Order =
   | { readonly order: "judge"; readonly sql: string }
+  | { readonly order: "judge_condition"; readonly condition: string }
   | {
       readonly order: "run";
       readonly sql: string;
       readonly tables: readonly PinnedTable[];
+      /** Each after those that it reads. */
+      readonly views?: readonly PinnedView[];
       readonly format: QueryFormat;
       /** Rows in the answer at most. */
       readonly rows: number;
@@ -24,6 +28,7 @@ export type Order =
 export type Report =
   | { readonly report: "ready" }
   | { readonly report: "judged"; readonly judged: Judged }
+  | { readonly report: "condition"; readonly judged: JudgedCondition }
   | { readonly report: "columns"; readonly columns: readonly QueryColumn[] }
   | { readonly report: "done"; readonly rows: number; readonly isTruncated: boolean }
   | { readonly report: "failed"; readonly failure: Failure };

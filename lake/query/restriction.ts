@@ -53,6 +53,16 @@ export function restrictionsOf(
   return { table: from, restrictions: where ? conjuncts(where).flatMap(restrictionOf) : [] };
 }
 
+/** Per part of an expression joined by OR, what it says; an empty list says nothing. */
+export function alternativesOf(expression: Tree): readonly (readonly Restriction[])[] {
+  const children = expression["type"] === "CONJUNCTION_OR" ? expression["children"] : undefined;
+  if (!Array.isArray(children)) return [conjuncts(expression).flatMap(restrictionOf)];
+  return (children as unknown[]).flatMap((child) => {
+    const inner = asObject(child);
+    return inner ? alternativesOf(inner) : [[]];
+  });
+}
+
 function conjuncts(expression: Tree): readonly Tree[] {
   if (expression["type"] !== "CONJUNCTION_AND" || !Array.isArray(expression["children"])) return [expression];
   return (expression["children"] as unknown[]).flatMap((child) => {

@@ -3,24 +3,26 @@
  * tables the SQL mentions, this side decides whether the asker may read them, and hands over exactly their files.
  */
 import path from "node:path";
-import { isAuthorized, type Principal } from "../../core/authorize.ts";
+import type { Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
-import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
-import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
+import type { Catalog } from "../catalog.ts";
 import { storePathOf } from "../table/add-file.ts";
-import { fileFilter } from "./file-filter.ts";
 import type { FileCache } from "./file-cache.ts";
-import { nearestName } from "./functions.ts";
-import type { Judged, TableMention } from "./gate.ts";
+import type { Judged } from "./gate.ts";
+import { tableRight } from "./part.ts";
+import { pinAll, readableViews, type Pinned } from "./pins.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
-import { pinSnapshot, type At } from "./time-travel.ts";
-import type { Restriction } from "./restriction.ts";
+import { CONDITION_BYTES_MAX, type JudgedCondition } from "./row-condition.ts";
+import type { At } from "./time-travel.ts";
 import { quoteText, type PinnedTable } from "./view.ts";
+import { checkViews, type DeclaredView, type ViewDeclaration, type Views } from "./views.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
+/** Judged conditions of grants that are remembered. */
+const CONDITIONS_MAX = 1_000;
 
 export type { QueryColumn, QueryFormat } from "./protocol.ts";
 export type { At } from "./time-travel.ts";
@@ -65,6 +67,12 @@ export interface QueryService {
   run(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer>;
   /** All rows at once, for Muara's own reads. */
   rows(request: Omit<QueryRequest, "format">, signal: AbortSignal): Promise<QueryRows>;
+  /** Replaces the views. @throws config.invalid */
+  declareViews(declarations: Readonly<Record<string, ViewDeclaration>>): Promise<void>;
+  /** The views whose tables all exist for the principal, by name. */
+  views(principal: Principal): Promise<readonly DeclaredView[]>;
+  /** Judges conditions of grants on rows. @returns by their text */
+  judgeConditions(conditions: readonly string[]): Promise<ReadonlyMap<string, JudgedCondition>>;
   /** What stands between a query and the machine. @throws sql.unavailable where no query can be asked */
   layers(): Promise<readonly string[]>;
   /** Kills what runs and what waits. */
@@ -79,8 +87,10 @@ export interface QueryServiceOptions extends PoolOptions {
 
 export function createQueryService(services: QueryServiceOptions): QueryService {
   const pool = new ProcessPool({ ...services, lake: lakeFolder(services) });
+  let views: Views = new Map();
+  const shared: Shared = { ...services, conditions: new Map(), views: () => views };
   const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
-    new Query(services, pool, request, signal).answer();
+    new Query(shared, pool, request, signal).answer();
   return {
     run,
     rows: async (request, signal) => {
@@ -90,28 +100,49 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
       const rows = JSON.parse(`[${Buffer.concat(chunks).toString()}]`) as unknown[][];
       return { ...answer, rows, isTruncated: answer.end.isTruncated };
     },
+    declareViews: async (declarations) => {
+      views = new Map();
+      if (Object.keys(declarations).length === 0) return;
+      await withProcess(services, pool, async (child) => {
+        views = await checkViews(declarations, services.catalog, (sql) => judgedBy(child, sql));
+      });
+    },
+    views: async (principal) =>
+      views.size === 0
+        ? []
+        : readableViews(services.catalog, views, principal, await services.catalog.list()),
+    judgeConditions: async (conditions) => {
+      const judged = new Map<string, JudgedCondition>();
+      const unknown = conditions.filter((condition) => {
+        const known = shared.conditions.get(condition) ?? badText(condition);
+        if (known) judged.set(condition, known);
+        return !known;
+      });
+      if (unknown.length > 0)
+        await withProcess(services, pool, async (child) => {
+          for (const condition of unknown)
+            judged.set(condition, await judgeOnce(shared.conditions, child, condition));
+        });
+      return judged;
+    },
     layers: () => pool.layers(),
     close: () => pool.close(),
   };
 }
 
-interface Pinned {
-  readonly table: CatalogTable;
-  readonly snapshot: TableSnapshot;
-  readonly ingestedUntilMs: number | null;
-  readonly names: readonly string[];
-  readonly schema: TableSchema;
-  /** Those that may have rows that the query wants. */
-  readonly files: readonly AddFile[];
+/** What the queries of one service share. */
+interface Shared extends QueryServiceOptions {
+  readonly conditions: Map<string, JudgedCondition>;
+  readonly views: () => Views;
 }
 
 class Query {
-  readonly #services: QueryServiceOptions;
+  readonly #services: Shared;
   readonly #pool: ProcessPool;
   readonly #request: QueryRequest;
   readonly #signal: AbortSignal;
 
-  constructor(services: QueryServiceOptions, pool: ProcessPool, request: QueryRequest, signal: AbortSignal) {
+  constructor(services: Shared, pool: ProcessPool, request: QueryRequest, signal: AbortSignal) {
     this.#services = services;
     this.#pool = pool;
     this.#request = request;
@@ -177,19 +208,30 @@ class Query {
     const rows = Math.min(this.#request.limit ?? options.rows, options.rowsMax);
     const { format, sql } = this.#request;
     if (judged.kind === "show_tables") {
-      child.send({ order: "run", sql: await this.#showTables(), tables: [], format, rows });
+      child.send({ order: "run", sql: await this.#showTables(), tables: [], views: [], format, rows });
       return [];
     }
-    const pins = await this.#pin(judged.tables);
+    const { tables: pins, views } = await pinAll(
+      {
+        catalog: this.#services.catalog,
+        views: this.#services.views(),
+        principal: this.#request.principal,
+        at: this.#request.at,
+        nowMs: this.#services.clock.nowMs(),
+        placeOf: (mention) => placeOfByte(sql, mention.byte),
+        judgeCondition: (condition) => judgeOnce(this.#services.conditions, child, condition),
+      },
+      judged,
+    );
     const paths = await this.#localPaths(pins, child);
     let next = 0;
     const tables = pins.map((pin): PinnedTable => {
-      const { names, schema, ingestedUntilMs } = pin;
+      const { names, schema, ingestedUntilMs, part } = pin;
       const files = pin.files.map(({ partitionValues }) => ({ path: paths[next++]!, partitionValues }));
       const { schemaString, partitionColumns } = schema;
-      return { names, schemaString, partitionColumns, files, ingestedUntilMs };
+      return { names, schemaString, partitionColumns, files, ingestedUntilMs, part };
     });
-    child.send({ order: "run", sql, tables, format, rows });
+    child.send({ order: "run", sql, tables, views, format, rows });
     return pins;
   }
 
@@ -237,27 +279,6 @@ class Query {
     }
   }
 
-  async #pin(mentions: readonly TableMention[]): Promise<readonly Pinned[]> {
-    const { catalog, clock } = this.#services;
-    const byName = new Map<string, { table: CatalogTable; names: string[]; wanted: Restriction[][] }>();
-    for (const mention of mentions) {
-      const table = await this.#readable(mention);
-      const known = byName.get(table.name) ?? { table, names: [], wanted: [] };
-      known.names.push(mention.name);
-      known.wanted.push(...mention.wanted.map((restrictions) => [...restrictions]));
-      byName.set(table.name, known);
-    }
-    const pins: Pinned[] = [];
-    for (const { table, names, wanted } of byName.values()) {
-      const at = await pinSnapshot(catalog, table.name, this.#request.at, byName.size, clock.nowMs());
-      const schema = catalog.schema(table, at.snapshot);
-      const isWanted = fileFilter(wanted, schema.schemaString, schema.partitionColumns);
-      const files = [...at.snapshot.files.values()].filter(isWanted);
-      pins.push({ table, ...at, names, schema, files });
-    }
-    return pins;
-  }
-
   /** Of every file of every pin, in order. Copies stay for as long as the query process lives. */
   async #localPaths(pins: readonly Pinned[], child: QueryProcess): Promise<readonly string[]> {
     const { cache, catalog } = this.#services;
@@ -280,32 +301,15 @@ class Query {
     }
   }
 
-  /** What one may not read does not exist: the same answer for both. */
-  async #readable(mention: TableMention): Promise<CatalogTable> {
-    const { catalog } = this.#services;
-    const { principal, sql } = this.#request;
-    const table = await catalog.find(mention.name);
-    if (table && mayRead(principal, table)) return table;
-    const names = (await catalog.list())
-      .filter((other) => mayRead(principal, other))
-      .map((other) => other.name);
-    const near = nearestName(
-      mention.name.toLowerCase(),
-      names.map((name) => name.toLowerCase()),
-    );
-    const similar = names.find((name) => name.toLowerCase() === near);
-    throw new MuaraError(
-      "table.not_found",
-      `There is no table "${mention.name}"${similar ? `. Did you mean "${similar}"?` : "."}`,
-      { details: { table: mention.name, ...placeOfByte(sql, mention.byte) } },
-    );
-  }
-
   async #showTables(): Promise<string> {
-    const tables = (await this.#services.catalog.list()).filter((table) =>
-      mayRead(this.#request.principal, table),
-    );
-    const rows = tables.map((table) => `(${quoteText(table.name)}, ${quoteText(table.alias ?? table.name)})`);
+    const { catalog, views } = this.#services;
+    const { principal } = this.#request;
+    const all = await catalog.list();
+    const rows = all
+      .filter((table) => tableRight(principal, table, all))
+      .map((table) => `(${quoteText(table.name)}, ${quoteText(table.alias ?? table.name)})`);
+    for (const { name } of await readableViews(catalog, views(), principal, all))
+      rows.push(`(${quoteText(name)}, ${quoteText(name)})`);
     if (rows.length === 0) return "SELECT '' AS name, '' AS alias WHERE false";
     return `SELECT * FROM (VALUES ${rows.join(", ")}) AS tables(name, alias)`;
   }
@@ -326,8 +330,47 @@ class Query {
   }
 }
 
-function mayRead(principal: Principal, table: CatalogTable): boolean {
-  return isAuthorized(principal, "read", { kind: "table", name: table.name });
+/** One process for judging only. */
+async function withProcess<Result>(
+  { options }: QueryServiceOptions,
+  pool: ProcessPool,
+  work: (child: QueryProcess) => Promise<Result>,
+): Promise<Result> {
+  const child = await pool.take();
+  try {
+    child.guard(options.timeoutMs, new AbortController().signal);
+    return await work(child);
+  } finally {
+    child.kill(new MuaraError("sql.timeout", "The query is over."));
+  }
+}
+
+async function judgedBy(child: QueryProcess, sql: string): Promise<Judged> {
+  child.send({ order: "judge", sql });
+  const arrival = await child.next();
+  if (arrival.report === "judged") return arrival.judged;
+  throw new MuaraError("sql.failed", "The query process misbehaved.");
+}
+
+/** The text is what counts, so each is judged once. @throws what ended the process */
+async function judgeOnce(
+  known: Map<string, JudgedCondition>,
+  child: QueryProcess,
+  condition: string,
+): Promise<JudgedCondition> {
+  const found = known.get(condition);
+  if (found) return found;
+  child.send({ order: "judge_condition", condition });
+  const arrival = await child.next();
+  if (arrival.report !== "condition") throw new MuaraError("sql.failed", "The query process misbehaved.");
+  if (known.size >= CONDITIONS_MAX) known.clear();
+  known.set(condition, arrival.judged);
+  return arrival.judged;
+}
+
+function badText(condition: string): JudgedCondition | undefined {
+  const isBad = Buffer.byteLength(condition) > CONDITION_BYTES_MAX || condition.includes("\0");
+  return isBad ? { kind: "refused", reason: `more than ${CONDITION_BYTES_MAX} bytes, or a zero` } : undefined;
 }
 
 function placeOfByte(sql: string, byte: number | null): Record<string, unknown> {

@@ -12,7 +12,14 @@ import {
   type DuckDBConnection,
   type DuckDBPreparedStatement,
 } from "@duckdb/node-api";
-import { listOfTexts, viewStatements, type PinnedTable } from "./view.ts";
+import {
+  isCopied,
+  listOfTexts,
+  quoteName,
+  viewStatements,
+  type PinnedTable,
+  type PinnedView,
+} from "./view.ts";
 
 export interface EngineLimits {
   /** Of the engine's own accounting, bytes. */
@@ -53,15 +60,30 @@ function lockStatements(paths: readonly string[]): readonly string[] {
   ];
 }
 
-/** @param output file that the answer is written to, where it is one */
+/**
+ * Tables, then the declared views over them, each after those that it reads, then the lock.
+ * @param output file that the answer is written to, where it is one
+ * @throws ViewFails
+ */
 export async function pinTables(
   connection: DuckDBConnection,
   tables: readonly PinnedTable[],
+  views: readonly PinnedView[],
   output: string | undefined,
 ): Promise<void> {
-  const files = tables.flatMap((table) => table.files.map((file) => file.path));
+  const files = tables
+    .filter((table) => !isCopied(table))
+    .flatMap(({ files: all }) => all.map(({ path }) => path));
+  const statements = tables.flatMap((table, index) => viewStatements(table, index));
+  if (views.length > 0) await runAll(connection, statements.splice(0));
+  for (const { name, query } of views)
+    try {
+      await connection.run(`CREATE VIEW ${quoteName(name)} AS ${query}`);
+    } catch (cause) {
+      throw new ViewFails(name, { cause });
+    }
   await runAll(connection, [
-    ...tables.flatMap((table, index) => viewStatements(table, index)),
+    ...statements,
     ...lockStatements(output === undefined ? files : [...files, output]),
   ]);
 }
@@ -70,6 +92,9 @@ export async function pinTables(
 async function runAll(connection: DuckDBConnection, statements: readonly string[]): Promise<void> {
   await connection.run(statements.join(";\n"));
 }
+
+/** A declared view asks for something that is not there, or not for this principal. */
+export class ViewFails extends Error {}
 
 /** The statement is not what the gate said it is. */
 export class NotOneSelect extends Error {}

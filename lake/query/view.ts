@@ -22,6 +22,23 @@ export interface PinnedTable {
   readonly files: readonly PinnedFile[];
   /** Rows with a later ingest time than this are hidden (time travel beyond the kept files), ms since 1970 UTC. */
   readonly ingestedUntilMs: number | null;
+  /** What of it may be seen; null or absent: all. */
+  readonly part?: PinnedPart | null;
+}
+
+/** A declared view. */
+export interface PinnedView {
+  readonly name: string;
+  /** Judged by the gate as it stands here. */
+  readonly query: string;
+}
+
+/** A part of a table, of which the rest does not exist for the query. Conditions were judged by row-condition.ts. */
+export interface PinnedPart {
+  /** Condition on rows; null: every row. */
+  readonly rows: string | null;
+  /** At least one, by the table's own spelling. `when`: the rows that have it, NULL in others; null: all have it. */
+  readonly columns: readonly { readonly name: string; readonly when: string | null }[];
 }
 
 export interface PinnedFile {
@@ -66,8 +83,15 @@ function sqlType(type: DeltaType): string {
   return `STRUCT(${type.fields.map((field) => `${quoteName(field.name)} ${sqlType(field.type)}`).join(", ")})`;
 }
 
+/** Whether the visible rows are copied, so that the engine needs the files no more once the statements have run. */
+export function isCopied({ part }: PinnedTable): boolean {
+  return part != null && (part.rows !== null || part.columns.some(({ when }) => when !== null));
+}
+
 /**
- * Variables and one CREATE VIEW per name of the table.
+ * Variables and one CREATE VIEW per name of the table. Of a table with hidden rows the visible ones are copied into
+ * a table in memory first: over a view the engine evaluates functions on the values of hidden rows (those of a
+ * Parquet dictionary, measured with 1.5.5), and where one fails, the error tells of them.
  * @param index of the table in its query: the variables of several must differ
  */
 export function viewStatements(table: PinnedTable, index = 0): readonly string[] {
@@ -80,9 +104,25 @@ export function viewStatements(table: PinnedTable, index = 0): readonly string[]
     variables.push(
       `SET VARIABLE muara_schema_${index} = ${readSchema(table.schemaString, table.partitionColumns)}`,
     );
-  const body = viewBody(table, columns, groups, index);
+  const whole = viewBody(table, columns, groups, index);
+  const visible = table.part ? partOf(whole, table.part) : whole;
+  const copy = `muara_visible_${index}`;
+  const copies = isCopied(table) ? [`CREATE TABLE ${copy} AS ${visible}`] : [];
+  const body = copies.length > 0 ? `FROM ${copy}` : visible;
   const distinct = new Map(table.names.map((name) => [name.toLowerCase(), name]));
-  return [...variables, ...[...distinct.values()].map((name) => `CREATE VIEW ${quoteName(name)} AS ${body}`)];
+  const views = [...distinct.values()].map((name) => `CREATE VIEW ${quoteName(name)} AS ${body}`);
+  return [...variables, ...copies, ...views];
+}
+
+/** Conditions stand on lines of their own: one may end in a comment. */
+function partOf(whole: string, { rows, columns }: PinnedPart): string {
+  const list = columns.map(({ name, when }) =>
+    when === null
+      ? quoteName(name)
+      : `CASE WHEN (${when}\n) THEN ${quoteName(name)} END AS ${quoteName(name)}`,
+  );
+  const condition = rows === null ? "" : ` WHERE (${rows}\n)`;
+  return `SELECT ${list.join(", ")} FROM (${whole}) AS muara_rows${condition}`;
 }
 
 /** The `schema` of `read_parquet`: the columns that are stored in the files, with their types. */

@@ -72,7 +72,10 @@ export async function changesOf(
     fileLine(format, kind, metadata.id, { add, ...(await address(add)), at: when }),
   );
   const head = metadataLine(format, { metadata: at.metadata ?? metadata, version: from, shared });
-  return { version: from, lines: [protocolLine(format), head, ...lines, ...(await Promise.all(files))] };
+  return {
+    version: from,
+    lines: [protocolLine(format, shared), head, ...lines, ...(await Promise.all(files))],
+  };
 }
 
 function checkRange(
@@ -142,7 +145,8 @@ async function changesIn(
   const removed = commit.remove.filter((remove) => remove.dataChange);
   if (removed.length === 0) return added;
   const kind = commit.info[KIND];
-  if (kind === "retention") return added;
+  // What stays of a file that it took a part of was there before.
+  if (kind === "retention") return [];
   if (kind !== undefined && kind !== "rollback")
     throw new MuaraError(
       "share.changes_erased",

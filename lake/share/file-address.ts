@@ -17,7 +17,7 @@ export interface FileAddress {
   readonly schema: string;
   readonly table: string;
   readonly version: number;
-  /** As the table's log names the file. */
+  /** Of the file in the store. */
   readonly path: string;
   /** ms since 1970 UTC. */
   readonly expiresMs: number;

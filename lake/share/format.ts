@@ -17,6 +17,7 @@ const HEADER_LENGTH_MAX = 4_096;
 /** Table properties that recipients see. All others may be Muara's own secrets. */
 const PUBLIC_PROPERTIES = new Set(["muara.retention", "muara.owner", "muara.contract"]);
 const CHANGE_FEED = "delta.enableChangeDataFeed";
+const CHANGE_FEED_WRITER = 4;
 
 /** @param header `responseformat=delta,parquet;readerfeatures=…`; keys and values ignore case */
 export function negotiateFormat(header: string | undefined): ShareFormat {
@@ -30,15 +31,18 @@ export function negotiateFormat(header: string | undefined): ShareFormat {
   return formats.has("delta") && !formats.has("parquet") ? "delta" : "parquet";
 }
 
-export function protocolLine(format: ShareFormat): Line {
-  return { protocol: format === "delta" ? { deltaProtocol: PROTOCOL } : { minReaderVersion: 1 } };
+/** With a change feed Delta's own version for writers is 4; clients refuse to read changes below it. */
+export function protocolLine(format: ShareFormat, { hasHistory }: SharedTable): Line {
+  if (format === "parquet") return { protocol: { minReaderVersion: 1 } };
+  const deltaProtocol = hasHistory ? { ...PROTOCOL, minWriterVersion: CHANGE_FEED_WRITER } : PROTOCOL;
+  return { protocol: { deltaProtocol } };
 }
 
 export interface ShownMetadata {
   readonly metadata: TableMetadata;
   readonly version: number;
   readonly shared: SharedTable;
-  /** Files and bytes; undefined where the recipient sees only a part of them. */
+  /** Files and bytes, where they are known. */
   readonly size?: { readonly files: number; readonly bytes: number } | undefined;
 }
 

@@ -78,8 +78,6 @@ export class ShareReader {
 
   /** The table at its newest version. @throws table.not_found */
   async open(shared: SharedTable): Promise<OpenTable> {
-    if (shared.columns ?? shared.rows)
-      throw new MuaraError("share.invalid", "Shares of some columns or rows are not served yet.");
     const table = await this.ports.catalog.find(shared.table);
     const snapshot = table && (await this.ports.catalog.snapshot(table.name));
     if (snapshot?.metadata) return { name: table!.name, snapshot, metadata: snapshot.metadata };
@@ -184,7 +182,8 @@ export class ShareReader {
       };
     const key = await signingKey(registry);
     const names = { share: shared.share, schema: shared.schema, table: shared.name };
-    return ({ path }) => {
+    return (file) => {
+      const path = storePathOf(table, file.path);
       const signed = signAddress(key, { ...names, version, path, expiresMs, principal: principal.id });
       return Promise.resolve({ url: `${origin}${signed}`, expiresMs });
     };
@@ -216,7 +215,7 @@ function headOf(
   metadata: TableMetadata,
 ): readonly Line[] {
   const size = totalsOf(files.values());
-  return [protocolLine(format), metadataLine(format, { metadata, version, shared, size })];
+  return [protocolLine(format, shared), metadataLine(format, { metadata, version, shared, size })];
 }
 
 /** Files in order until they have `limit` rows together; those that do not say count as empty. */

@@ -244,7 +244,7 @@ function seal(life: Life): void {
     if (size === 0 || !dice.chance(0.6)) continue;
     const before = `${set.size} ${set.bytes}`;
     const stamp = set.generations()[place]!.stamp;
-    if (set.seal(place, dice.chance(0.1))) {
+    if (set.seal(place, dice.chance(0.1), dice.chance(0.3))) {
       counts.seals++;
       if (dice.chance(0.2)) checkPart(life, place, size);
     } else {

@@ -281,6 +281,26 @@ describe("identities", () => {
     expect(kernel.identities(ids, otherSecret).some((word) => words.has(word))).toBe(false);
   });
 
+  test("are left out where nobody wants them, the flags are the same", () => {
+    const texts = [
+      dice.uuid(),
+      dice.uuid().toUpperCase(),
+      "x",
+      "é".repeat(18),
+      `${dice.uuid().slice(1)}g`,
+      "",
+    ];
+    const literals = [...texts.map((text) => spellString(dice, text, 0.2)), "1", "null"];
+    const path = { kind: "id", hasNoIdentity: true } as const;
+    const flags = [...scanLiterals(literals, { kind: "id" }).field(0).flags];
+    const scan = scanLiterals(literals, path);
+    expect([...scan.field(0).flags]).toEqual(flags);
+    expect(() => scan.identities(0)).toThrow("path 0 has no identities");
+    const scoped = [{ keys: ["v"], scope: 1, ...path }, { keys: ["s"], kind: "text" } as const];
+    const joined = scanTexts(scoped, ['{"v":"x","s":"y"}', '{"v":"x"}', '{"v":"","s":"y"}']);
+    expect([...joined.field(0).flags]).toEqual([0, FLAG_MISSING, FLAG_MALFORMED]);
+  });
+
   test("a UUID and the text of its bytes are two identities", () => {
     const raw = "0123456789abcdef"; // 16 bytes, which as hex are this UUID
     const hex = [...encoder.encode(raw)].map((byte) => byte.toString(16)).join("");

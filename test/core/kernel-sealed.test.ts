@@ -84,6 +84,22 @@ describe("a filter", () => {
     }
   });
 
+  test("is beside a small table, or beside the one that was full, empty", () => {
+    for (const keepsTable of [false, true]) {
+      const { set, identities } = filled(1_000, 3);
+      const { slots } = set.generations()[0]!;
+      const { bytes } = set;
+      expect(set.seal(0, false, keepsTable)).toBe(true);
+      expect(set.generations()[0]).toMatchObject({ size: 0, slots: keepsTable ? slots : 16 });
+      expect(set.bytes > bytes).toBe(keepsTable);
+      expect(lookUp(set, identities, START_MS).every((answer) => answer === ADMIT_UNSETTLED)).toBe(true);
+      const more = randomIdentities(1_000, 4);
+      set.insert(1_000, more, new Float64Array(1_000).fill(START_MS));
+      expect(set.generations()[0]).toMatchObject({ size: 1_000, slots });
+      set.destroy();
+    }
+  });
+
   test("is the same bytes whatever the history of the table was", () => {
     for (const count of [1, 9, 100, 3_000, 40_000]) {
       const { set, identities } = filled(count, count);

@@ -6,7 +6,7 @@ import { type S3Server, startS3 } from "../services/versitygw.ts";
 const SECONDS = 12;
 const FOREIGN_EACH = 25;
 
-describe("eight processes land the same tables, others compact and sweep them, and one after the other is killed", () => {
+describe("many processes write the same tables, and one after the other is killed", () => {
   let server: S3Server;
   beforeAll(async () => {
     server = await startS3();

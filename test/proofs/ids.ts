@@ -48,11 +48,12 @@ function fill(words: Uint32Array, at: number, id: number, seed: number): void {
   }
 }
 
+const drawn = new Uint32Array(4);
+
 /** In [0, 1). */
 function fraction(i: number, seed: number): number {
-  const word = new Uint32Array(4);
-  fill(word, 0, i, seed ^ 0x5bd1_e995);
-  return word[0]! / 2 ** 32;
+  fill(drawn, 0, i, seed ^ 0x5bd1_e995);
+  return drawn[0]! / 2 ** 32;
 }
 
 /** One run: its set, its columns, and what it has seen so far. */
@@ -95,7 +96,7 @@ class Run {
     this.#settled.fill(0);
     this.#verdicts.fill(0).fill(1, fresh, total);
     let answers = this.#admit(total);
-    for (let i = fresh; i < total; i++) this.#expectKnown(answers[i]!, "a resend");
+    this.#expectKnown(answers, fresh, total, "a resend");
     this.resends += again;
     // a call that leaves nothing open has admitted them already
     if (answers.includes(ADMIT_UNSETTLED)) {
@@ -121,16 +122,17 @@ class Run {
     this.#settled.fill(0);
     this.#verdicts.fill(1);
     const answers = this.#admit(count);
-    for (let i = 0; i < count; i++) this.#expectKnown(answers[i]!, `id ${from + i}`);
+    this.#expectKnown(answers, 0, count, `one of the ids from ${from}`);
   }
 
   #admit(count: number): Uint8Array {
     return this.set.admit(count, this.#identities, this.#ingestMs, this.#verdicts, this.#settled);
   }
 
-  #expectKnown(answer: number, what: string): void {
-    if (answer === ADMIT_DUPLICATE) this.exactDuplicates++;
-    else if (answer !== ADMIT_UNSETTLED) throw new Error(`${what} was forgotten`);
+  #expectKnown(answers: Uint8Array, from: number, to: number, what: string): void {
+    for (let i = from; i < to; i++)
+      if (answers[i] === ADMIT_DUPLICATE) this.exactDuplicates++;
+      else if (answers[i] !== ADMIT_UNSETTLED) throw new Error(`${what} was forgotten: number ${i}`);
   }
 }
 

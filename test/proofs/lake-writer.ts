@@ -91,9 +91,10 @@ async function compact(): Promise<void> {
   const owner = String(process.pid);
   try {
     await overAndOver(async (name) => {
-      const log = openTable(name);
-      const base = await log.snapshot();
-      if (base.version >= 0) await compactTable(ports, COMPACTION, { name, log, base, owner }, stop.signal);
+      const table = openTable(name);
+      const base = await table.snapshot();
+      const request = { name, log: table, base, owner };
+      if (base.version >= 0) await compactTable(ports, COMPACTION, request, stop.signal);
     });
   } finally {
     await rewriter.close();

@@ -164,6 +164,53 @@ test.each(TRAPS)("%s", (_name, inner, valid, invalid) => {
   expect(kernel).toEqual(expected);
 });
 
+test("numbers of every length of whole and fraction are the doubles that JSON.parse makes", () => {
+  const nines = "98765432198765432198";
+  const texts: string[] = [];
+  for (let whole = 1; whole <= 18; whole++)
+    for (let fraction = 0; fraction <= 18; fraction++) {
+      const text =
+        nines.slice(0, whole) + (fraction === 0 ? "" : `.${nines.slice(whole % 2, fraction + (whole % 2))}`);
+      texts.push(text, `-${text}`, `${text}e3`, `${text}E-3`);
+    }
+  texts.push("0", "-0", "0.5", "-0.00000001", "10000000", "100000000", "0.12345678", "0.123456789");
+  // another last digit before the exponent, which may still be the same double, and another first one, which is not
+  const altered = texts.map((text) =>
+    text.replace(/\d(?=e|E|$)/, (digit) => String((Number(digit) + 5) % 10)),
+  );
+  const others = texts.map((text) => text.replace(/\d/, (digit) => (digit === "9" ? "8" : "9")));
+  for (let from = 0; from < texts.length; from += 100) {
+    const part = texts.slice(from, from + 100);
+    const properties = Object.fromEntries(part.map((text, i) => [`n${i}`, { const: Number(text) }]));
+    const documents = [part, altered.slice(from, from + 100), others.slice(from, from + 100)].flatMap((all) =>
+      all.map((text, i) => `{"n${i}":${text}}`),
+    );
+    const { kernel, validator } = judgements({ properties }, documents);
+    expect(kernel).toEqual(validator);
+    expect(validator.slice(0, part.length)).not.toContain(false);
+    expect(validator.slice(part.length * 2)).not.toContain(true);
+  }
+});
+
+test("texts around both ends of their lengths, in bytes and in characters", () => {
+  const schemas = [0, 1, 2, 5, 64, 1_073_741_823, 1_073_741_824, 4_294_967_295].flatMap((minLength) =>
+    [0, 1, 4, 8, 20, 255, 256, 4_294_967_295].map((maxLength) => ({ minLength, maxLength })),
+  );
+  const texts = ["a", "é", "€", "🚀", "\\n", "\\ud83d\\ude80"].flatMap((character) =>
+    [0, 1, 2, 3, 4, 5, 7, 8, 9, 19, 20, 21, 63, 64, 65, 255, 256, 257].map((count) =>
+      character.repeat(count),
+    ),
+  );
+  for (const lengths of schemas) {
+    const schema = { properties: { v: { type: "string", ...lengths } }, required: ["v"] };
+    const { kernel, validator } = judgements(
+      schema,
+      texts.map((text) => `{"v":"${text}"}`),
+    );
+    expect(kernel).toEqual(validator);
+  }
+});
+
 describe("not for the kernel", () => {
   test.each<[string, JsonSchema]>([
     ["#/properties/a/pattern", { properties: { a: { pattern: "^a" } } }],

@@ -27,6 +27,8 @@ const REQUIREMENTS = {
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   sharing: [
     "delta-sharing==1.4.2",
+    "duckdb-extension-avro==1.5.5",
+    "duckdb-extension-iceberg==1.5.5",
     "pandas==2.3.3",
     "polars==2.1.0",
     "pyarrow==23.0.1",

@@ -25,6 +25,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ["core/", "lake/", "workers/", "api/"],
   ajv: ["workers/ingest/"],
   "ajv-formats": ["workers/ingest/"],
+  "apache-arrow": ["lake/query/"],
   hono: ["workers/", "api/", "muara.ts"],
   "@hono/node-server": ["adapters/http/", "muara.ts"],
   commander: ["api/cli/", "muara.ts"],

@@ -8,7 +8,12 @@ import {
   VALUE_OBJECT,
 } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
-import { partitionNamed, partitionOfHash, partitionOfIdentity } from "../../core/partition.ts";
+import {
+  needsIdentities,
+  partitionNamed,
+  partitionOfHash,
+  partitionOfIdentity,
+} from "../../core/partition.ts";
 import type { Contract } from "./contract.ts";
 import type { Failures } from "./failures.ts";
 
@@ -70,8 +75,8 @@ function byName(contract: Contract, scan: Scan, failures: Failures, assigned: Ui
 }
 
 function byIdentity(contract: Contract, scan: Scan, assigned: Uint32Array, spare: number): void {
-  const { places, partitions } = contract;
-  if (partitions === 1) return;
+  const { places, partitions, type } = contract;
+  if (!needsIdentities(type, partitions)) return;
   if (places.id < 0) {
     assigned.fill(spare);
     return;

@@ -6,7 +6,7 @@ import type { EventType, EnvelopePaths } from "../../core/event-type.ts";
 import { envelopePaths } from "../../core/event-type.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-scan.ts";
-import { partitionOrder } from "../../core/partition.ts";
+import { needsIdentities, partitionOrder } from "../../core/partition.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Registry } from "../../core/registry.ts";
 import { ensureStream, findEventType } from "./declaration.ts";
@@ -104,7 +104,7 @@ export class Contracts {
 
   #compile(type: EventType, revision: number, partitions: number): Contract {
     const paths = envelopePaths(type);
-    const { scanPaths, places } = layOut(type, paths);
+    const { scanPaths, places } = layOut(type, paths, partitions);
     const check = compilePayloadSchema(type);
     const checks = check ? planSchema(effectiveSchema(type), paths.body).description : null;
     return {
@@ -129,12 +129,17 @@ export function describeJudge(type: EventType): string {
     : `parses every event, because of ${beyond.slice(0, 300)}`;
 }
 
-function layOut(type: EventType, paths: EnvelopePaths): { scanPaths: ScanPath[]; places: FieldPlaces } {
+function layOut(
+  type: EventType,
+  paths: EnvelopePaths,
+  partitions: number,
+): { scanPaths: ScanPath[]; places: FieldPlaces } {
   const scanPaths: ScanPath[] = [];
   const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"] = "text"): number =>
     keys ? scanPaths.push({ keys, kind }) - 1 : -1;
   const isNakadi = type.category !== "undefined";
-  const id = place(paths.id, "id");
+  const hasNoIdentity = !needsIdentities(type, partitions);
+  const id = paths.id ? scanPaths.push({ keys: paths.id, kind: "id", hasNoIdentity }) - 1 : -1;
   const time = place(paths.time, "time");
   const metadata = isNakadi ? place(["metadata"]) : -1;
   const eventType = place(paths.eventType);

@@ -212,20 +212,22 @@ export class Judge {
     members: readonly Member[],
     pointer: string,
   ): void {
-    const fields = members.map(({ place }) => this.#field(place));
     const { bytes, count } = this.#scan;
-    for (let item = 0; item < count; item++) {
-      if (this.#failures.has(item)) continue;
-      let accounted = 1;
-      for (let m = 0; m < fields.length; m++) {
-        const type = fields[m]!.types[item]!;
+    const accounted = new Uint32Array(count).fill(1);
+    for (const { place, bytes: name } of members) {
+      const { types, lengths } = this.#field(place);
+      for (let item = 0; item < count; item++) {
+        const type = types[item]!;
         if (type === VALUE_ABSENT) continue;
         const quotes = type <= VALUE_ESCAPED_STRING ? 2 : 0;
-        accounted += fields[m]!.lengths[item]! + quotes + members[m]!.bytes.length + 4; // its quotes, colon and comma
+        accounted[item]! += lengths[item]! + quotes + name.length + 4; // its quotes, colon and comma
       }
+    }
+    for (let item = 0; item < count; item++) {
+      if (this.#failures.has(item)) continue;
       const start = object.starts[item]!;
       const length = object.lengths[item]!;
-      if (accounted === length) continue;
+      if (accounted[item] === length) continue;
       const unknown = unknownMember(bytes, start, start + length, members);
       if (unknown === undefined) continue;
       this.#fail(item, "event.schema", `${pointer}/${escapeStep(unknown)}`, "is not allowed here");

@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import { EVERYTHING, type Principal } from "../../../core/authorize.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
-import { resolveConfig } from "../../../core/config.ts";
+import { resolveConfig, type Config } from "../../../core/config.ts";
 import { Registry } from "../../../core/registry.ts";
+import { isFileOf } from "../../../core/share.ts";
 import { createShareDirectory } from "../../../lake/share/directory.ts";
 import { signAddress, verifyAddress, type FileAddress } from "../../../lake/share/file-address.ts";
 import { negotiateFormat } from "../../../lake/share/format.ts";
@@ -153,8 +154,6 @@ test.each([
 });
 
 describe("shares of the configuration", () => {
-  const config = (shares: unknown) =>
-    resolveConfig({ environment: {}, file: { shares } as never }).config.shares;
   const everything: Principal = { id: "all", grants: EVERYTHING };
 
   test("have names by default, and are seen by those who may", async () => {
@@ -176,6 +175,10 @@ describe("shares of the configuration", () => {
     const notFound = expect.objectContaining({ code: "share.not_found" });
     await expect(directory.table(recipient, "other", "default", "books")).rejects.toEqual(notFound);
     await expect(directory.table(recipient, "sales", "shop", "books")).rejects.toEqual(notFound);
+    const shared = await directory.table(recipient, "sales", "default", "parcel_sent");
+    expect(isFileOf(shared, "parcel-sent/day=1/part-1.parquet")).toBe(true);
+    expect(isFileOf(shared, "parcel-sent2/day=1/part-1.parquet")).toBe(false);
+    expect(isFileOf({ ...shared, table: "parcel_sent" }, "parcel-sent/part-1.parquet")).toBe(true);
     const reader: Principal = { id: "t", grants: [{ action: "read", kind: "table", name: "*" }] };
     expect(await directory.list(reader)).toEqual([]);
   });
@@ -199,3 +202,7 @@ describe("shares of the configuration", () => {
     );
   });
 });
+
+function config(shares: unknown): Config["shares"] {
+  return resolveConfig({ environment: {}, file: { shares } as never }).config.shares;
+}
