@@ -23,7 +23,7 @@ import { sleep } from "./host.ts";
 import { type Audit, auditLake, cursorsLeft } from "./lake-audit.ts";
 
 const WRITER = fileURLToPath(new URL("lake-writer.ts", import.meta.url));
-const ROLES = [...Array<string>(8).fill("land"), "compact", "compact"];
+const ROLES = [...Array<string>(8).fill("land"), "compact", "compact", "sweep"];
 const TABLES = 4;
 const KILL_EVERY_MS = 5_000;
 /** Of one read of the log. */
