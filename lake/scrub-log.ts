@@ -12,7 +12,7 @@ import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
 import { statedRows } from "./table/add-file.ts";
 import { hintOfFileName, logFolder, readCheckpoint, writeCheckpoint } from "./table/table-checkpoint.ts";
 import { SortedMap } from "./table/sorted-map.ts";
-import { TableState } from "./table/table-state.ts";
+import type { TableState } from "./table/table-state.ts";
 
 const COMMIT = /\/\d{20}\.json$/;
 
@@ -79,6 +79,6 @@ async function scrubCheckpoint(
     return [path, { ...file, stats }];
   });
   if (!isChanged || hint.parts !== undefined) return false;
-  await writeCheckpoint(store, table, new TableState({ ...state, files: SortedMap.from(files) }));
+  await writeCheckpoint(store, table, state.withFiles(SortedMap.from(files)));
   return true;
 }

@@ -23,7 +23,7 @@ export function rowsOf({ column, value }: Subject): string {
 export function recordsOf({ column, value }: Subject, body: readonly string[]): string {
   const path = ["$", ...[...body, ...column.split(".")].map((key) => JSON.stringify(key))].join(".");
   const text = quoteText(String(value));
-  const parts = [`${idsOf()}`, `TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`];
+  const parts = [idsOf(), `TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`];
   // Digits or "true" would be found in every other event.
   if (typeof value === "string")
     for (const spelling of new Set([value, JSON.stringify(value).slice(1, -1), escaped(value)]))

@@ -31,7 +31,7 @@ const OPERATORS = new Set(
 );
 /** None of them fails on a value of the type that it takes. `~~` is LIKE. */
 export const CONDITION_FUNCTIONS: ReadonlySet<string> = new Set(
-  `~~ !~~ ~~* !~~* lower upper trim ltrim rtrim length starts_with ends_with contains prefix suffix list_contains
+  `~~ !~~ ~~* !~~* lower upper ltrim rtrim length starts_with ends_with contains prefix suffix list_contains
   list_has_any struct_extract`.split(/\s+/),
 );
 

@@ -1,4 +1,4 @@
-/** Whether a file holds a text: anywhere in its bytes, or in a value of a Parquet file, whose pages are compressed. */
+/** Whether a file holds a text: anywhere in its bytes, or in any value of Parquet, whose pages are compressed. */
 import { parquetReadObjects } from "hyparquet";
 import { DECOMPRESSORS } from "../../lake/parquet/parquet-file.ts";
 

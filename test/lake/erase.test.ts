@@ -142,7 +142,7 @@ test("everybody reads the table as before: versions, counters, checkpoints", asy
 test("a file that may be an upload under way is left and told, until it is nobody's", async () => {
   const at = await planted();
   const isMine = async (path: string): Promise<boolean> => holds((await at.store.get(path))!, CANARY);
-  const [file] = (await holders(at)).filter((path) => path.startsWith(`${TABLE}/ingest_date`));
+  const file = (await holders(at)).find((path) => path.startsWith(`${TABLE}/ingest_date`));
   const orphan = `${TABLE}/ingest_date=2026-03-01/part-00000000-0000-4000-8000-00000000dead.parquet`;
   await at.store.put(orphan, (await at.store.get(file!))!);
   expect(await isMine(orphan)).toBe(true);
