@@ -106,7 +106,9 @@ export async function startWorkers(
   try {
     const token = await ensureToken(base);
     const door = workers.includes("ingest") ? await openDoor(base) : undefined;
-    const reads = workers.includes("api") ? await openReads(base, door?.replay, closers) : undefined;
+    const reads = workers.includes("api")
+      ? await openReads(base, door?.replay, workers.includes("land"), closers)
+      : undefined;
     const drain = new Drain(route(door?.fetch, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
@@ -171,6 +173,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
     return table;
   };
+  const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
+    identityBytes: config.land.dedupBytes,
+  });
   return {
     config,
     logger,
@@ -178,17 +183,18 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     store,
     admission,
     state,
-    kernel: createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
-      identityBytes: config.land.dedupBytes,
-    }),
+    kernel,
     registry,
     roles,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
     openTable,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
-      const ports = { ...services, store, registry, openTable };
-      return createLakeUpkeep(ports, config.upkeep, join(folder, "temp"));
+      return createLakeUpkeep(
+        { ...services, store, kernel, registry, openTable },
+        config,
+        join(folder, "temp"),
+      );
     }),
     landing: {},
     extracts: await declaredExtracts(config),
@@ -237,6 +243,7 @@ async function openDoor(base: Base): Promise<{ readonly fetch: Fetch; readonly r
 async function openReads(
   base: Base,
   replay: ReplayPort | undefined,
+  isWriter: boolean,
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
   const [{ createQueryService }, { createApiApp }] = await Promise.all([
@@ -256,16 +263,18 @@ async function openReads(
   const { checkDeclared } = await import("./lake/query/check-grants.ts");
   await checkDeclared(config, catalog, query);
   const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
+  const upkeep = async (signal: AbortSignal): Promise<LakeUpkeep> => {
+    if (await base.admission.granted(signal)) return base.upkeep();
+    throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
+  };
   const ports = {
     ...base,
     catalog,
     query,
     landing,
     reload: (table: string) => base.landing.worker?.reload(table),
-    compact: async (table: string, signal: AbortSignal) => {
-      if (await base.admission.granted(signal)) return (await base.upkeep()).compact(table, signal);
-      throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
-    },
+    compact: async (table: string, signal: AbortSignal) => (await upkeep(signal)).compact(table, signal),
+    ...(isWriter ? { removals: async (signal: AbortSignal) => (await upkeep(signal)).removals } : {}),
     clock: systemClock,
     ...(replay ? { replay } : {}),
   };

@@ -6,9 +6,10 @@
  * (records may arrive between the two looks, so between both ends). A disagreement is reported, never smoothed.
  */
 import { HOUR_MS } from "../core/books.ts";
-import { landedPartitions, type LandedPartition } from "../core/landed.ts";
+import { landedPartitions, type LandedPartition, type RemovalReason, removedRows } from "../core/landed.ts";
 import type { AcceptedCount, Log, StreamInfo } from "../core/ports/log.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
+import { statedRows } from "../lake/table/add-file.ts";
 
 export interface Account {
   readonly accepted: number;
@@ -16,6 +17,16 @@ export interface Account {
   readonly duplicates: number;
   readonly deadLetters: number;
   readonly inFlight: number;
+  readonly isBalanced: boolean;
+}
+
+/** What became of what landed: landed = removed + live rows. */
+export interface RowAccount {
+  /** Live rows; null where a file does not say. */
+  readonly rows: number | null;
+  /** By reason; null where rows were removed and nobody counted them. */
+  readonly removed: Readonly<Record<RemovalReason, number>> | null;
+  /** True where the rows are not known, too. */
   readonly isBalanced: boolean;
 }
 
@@ -89,6 +100,16 @@ function partitionAccount(
     endOffset: endAfter,
     isBalanced: inFlight >= 0 && isTiled && agrees,
   };
+}
+
+export function rowAccount({ txns, files }: TableSnapshot): RowAccount {
+  const removed = removedRows(txns) ?? null;
+  const counts = [...files.values()].map(statedRows);
+  if (counts.includes(undefined)) return { rows: null, removed, isBalanced: true };
+  const rows = counts.reduce<number>((sum, count) => sum + count!, 0);
+  const landed = landedPartitions(txns).reduce((sum, one) => sum + one.landed, 0);
+  const gone = removed === null ? undefined : removed.retention + removed.erasure + removed.rollback;
+  return { rows, removed, isBalanced: gone === undefined || landed - gone === rows };
 }
 
 const NOTHING = { landed: 0, duplicates: 0, dead: 0, gap: 0, cursor: 0 };

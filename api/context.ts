@@ -14,6 +14,7 @@ import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import { mayReadWhole, tableRight, type TableRight } from "../lake/query/part.ts";
 import type { QueryService } from "../lake/query/service.ts";
+import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -29,6 +30,8 @@ export interface ApiPorts {
   readonly landing?: () => readonly LandingState[];
   /** Where the tables lie; for what no table says. */
   readonly store?: ObjectStore;
+  /** Takes rows and files away; absent in a process that does not write the lake. */
+  readonly removals?: (signal: AbortSignal) => Promise<Removals>;
   /** Publishes dead letters again; absent in a process without a door. */
   readonly replay?: ReplayPort;
   /** Tells the landing of this process that a table was paused or resumed. */

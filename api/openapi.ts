@@ -26,7 +26,9 @@ import {
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { roleSchema } from "../core/role.ts";
+import { erasureRequestSchema } from "./routes/erasures.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
+import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
@@ -87,6 +89,67 @@ const SCHEMAS: Json = {
     columns: list(object({ name: text, from: textOrNull, to: textOrNull })),
     properties: list(object({ name: text, from: textOrNull, to: textOrNull })),
     counters: list(object({ name: text, from: textOrNull, to: textOrNull })),
+  }),
+  ExpireRequest: z.toJSONSchema(expireRequestSchema, { io: "input" }),
+  Expired: object({
+    table: text,
+    before: time,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    bytes: whole,
+  }),
+  RollbackRequest: z.toJSONSchema(rollbackRequestSchema, { io: "input" }),
+  RolledBack: object({
+    table: text,
+    to: whole,
+    from: whole,
+    dry_run: flag,
+    version: { ...wholeOrNull, description: "The version without the rows; null where none went." },
+    rows: whole,
+    files: whole,
+    rewritten: { ...whole, description: "Of the files: replaced by what stays of them." },
+    bytes: whole,
+  }),
+  ErasureRequest: z.toJSONSchema(erasureRequestSchema, { io: "input" }),
+  Erasure: object({
+    id: textOrNull,
+    by: text,
+    reason: text,
+    event_types: list(text),
+    column: text,
+    value_hash: { ...text, description: "HMAC-SHA-256 of the value under a secret of the lake." },
+    started_at: time,
+    finished_at: time,
+    complete: { ...flag, description: "False where files wait, or it was cut off: repeat it then." },
+    log_until: { ...time, description: "Until then the log's own retention removes the events there." },
+    tables: list(
+      object({
+        table: text,
+        version: wholeOrNull,
+        rows: whole,
+        files: list(text),
+        ledger_rows: whole,
+        side_files: whole,
+        deleted: { ...whole, description: "Files of older versions." },
+        scrubbed: { ...whole, description: "Files of tables' logs that lost statistics." },
+        waiting: list(text),
+      }),
+    ),
+  }),
+  SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
+  Swept: object({
+    table: text,
+    version: whole,
+    dry_run: flag,
+    files: whole,
+    expired: { ...whole, description: "Data files that the log removed." },
+    orphans: { ...whole, description: "Data files that no version names." },
+    side_files: whole,
+    removed_ids: whole,
+    bytes: whole,
+    waiting: { ...whole, description: "Not live, and kept for now." },
   }),
   Table: object({
     name: text,
@@ -149,6 +212,11 @@ const SCHEMAS: Json = {
     in_flight: whole,
     balanced: flag,
     duplicates_different: { ...whole, description: "Of the duplicates: other bytes than what landed." },
+    removed: {
+      ...object({ retention: whole, erasure: whole, rollback: whole }),
+      description: "Of the landed rows, those that are not there any more, and why.",
+    },
+    rows: { ...wholeOrNull, description: "Live rows: landed less removed." },
   }),
   Fate: object({
     fate: { enum: ["landed", "duplicate", "dead_letter", "waiting"] },
@@ -275,14 +343,34 @@ const PATHS: Json = {
       responses: { "204": { description: "It is ended." }, default: problem() },
     },
   },
+  "/v1/tables/{table}/expire": {
+    post: act("expireTable", "Remove rows that were accepted long enough ago", "Expired", "ExpireRequest"),
+  },
+  "/v1/tables/{table}/rollback": {
+    post: act(
+      "rollBackTable",
+      "A new version without the rows that landed since an older one",
+      "RolledBack",
+      "RollbackRequest",
+    ),
+  },
+  "/v1/tables/{table}/sweep": {
+    post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
+  },
+  "/v1/erasures": {
+    get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
+    post: {
+      operationId: "erase",
+      summary: "Erase the events of some types in which a field has a value",
+      requestBody: { required: true, content: json("ErasureRequest") },
+      responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
+    },
+  },
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
   },
   "/v1/tables/{table}/pause": {
-    post: {
-      ...act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause"),
-      requestBody: { required: false, content: json("PauseRequest") },
-    },
+    post: act("pauseTable", "Keep Muara from committing to the table; needs admin", "Pause", "PauseRequest"),
   },
   "/v1/tables/{table}/resume": { post: act("resumeTable", "End a pause; needs admin", "Pause") },
   "/v1/books": {
@@ -394,8 +482,9 @@ const PATHS: Json = {
   "/openapi.json": { get: open("openapi", "This document") },
 };
 
-/** A table is worked on. */
-function act(operationId: string, summary: string, answer: string): Json {
+/** A table is worked on. @param request schema of the body, where it takes one */
+function act(operationId: string, summary: string, answer: string, request?: string): Json {
   const responses = { "200": { description: "Done.", content: json(answer) }, default: problem() };
-  return { operationId, summary, parameters: [path("table")], responses };
+  const body = request === undefined ? {} : { requestBody: { required: false, content: json(request) } };
+  return { operationId, summary, parameters: [path("table")], ...body, responses };
 }

@@ -50,8 +50,10 @@ async function writeFiles(): Promise<void> {
   for (let file = 0; file < FILES; file++)
     await engine.run(
       `COPY (SELECT uuid()::VARCHAR AS event_id,
-        TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_milliseconds((${file} * 600000 + random() * 900000)::BIGINT) AS event_time,
-        TIMESTAMPTZ '2026-01-01 00:00:00Z' + to_milliseconds(${file} * 600000 + i) AS ingest_time,
+        TIMESTAMPTZ '2026-01-01 00:00:00Z'
+          + to_milliseconds((${file} * 600000 + random() * 900000)::BIGINT) AS event_time,
+        TIMESTAMPTZ '2026-01-01 00:00:00Z'
+          + to_milliseconds(${file} * 600000 + i) AS ingest_time,
         ${file % 4}::BIGINT AS log_partition, (${file} * ${ROWS_PER_FILE} + i)::BIGINT AS log_offset,
         'c-' || (random() * 1000000)::BIGINT AS customer, ['ID', 'DE', 'FR', 'IT'][1 + (random() * 3)::INT] AS country,
         (random() * 1000)::DECIMAL(12,2) AS total, (random() * 10)::BIGINT AS quantity, random() < 0.5 AS paid,

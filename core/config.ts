@@ -123,6 +123,13 @@ export const configSchema = z.strictObject({
         "resident memory of the process that rewrites files; beyond it it is killed, bytes",
       ),
       tempBytes: bytes(8 * 1_024 * MIB).describe("disk that rewriting files may use for itself, bytes"),
+      sweepAfterHours: z
+        .int()
+        .min(24)
+        .default(24)
+        .describe(
+          "a file that no version of its table names is deleted at this age; no upload takes longer, hours",
+        ),
       rewriteMs: ms(600_000).describe("a rewrite of files is killed after this, ms"),
     })
     .prefault({}),

@@ -287,6 +287,8 @@ const TABLE = {
     retryable: true,
     help: "The outcome of a commit is not known yet. It is settled by reading back.",
   },
+  "erasure.field": { status: 422, retryable: false, help: "`muara table show` lists the fields of a table." },
+  "table.no_retention": { status: 409, retryable: false, help: "Declare `muara/retention`, or give a time." },
   "table.paused": {
     status: 409,
     retryable: true,

@@ -16,6 +16,10 @@ export const RESERVED_PREFIX = "muara.";
 /** Where an `undefined` event keeps its id and time: JSON pointers in these annotations. */
 export const ID_PATH_ANNOTATION = "muara/event-id-path";
 export const TIME_PATH_ANNOTATION = "muara/event-time-path";
+/** How long rows stay in the lake: `unlimited`, or a number of days, weeks, months or years (`90 days`, `2y`). */
+export const LAKE_RETENTION_ANNOTATION = "muara/retention";
+/** The same in declarations that were written for Nakadi's data lake; what it cannot be read as keeps everything. */
+const NAKADI_RETENTION_ANNOTATION = "datalake.zalando.org/retention-period";
 
 const name = z
   .string()
@@ -111,6 +115,12 @@ export function parseEventType(input: unknown): EventType {
     if (type.annotations[annotation] !== undefined && type.category !== "undefined")
       throw invalidEventType(`annotations.${annotation}`, `is only for category undefined`);
   envelopePaths(type);
+  const retention = type.annotations[LAKE_RETENTION_ANNOTATION];
+  if (retention !== undefined && periodMs(retention) === undefined)
+    throw invalidEventType(
+      `annotations.${LAKE_RETENTION_ANNOTATION}`,
+      `"${retention}" is neither unlimited nor a number of days, weeks, months or years`,
+    );
   return {
     ...type,
     enrichment_strategies: [...enrichment],
@@ -143,6 +153,23 @@ export interface JsonSchema {
 
 /** Default retention in the log: two days, as Nakadi's. */
 export const RETENTION_MS_DEFAULT = 172_800_000;
+
+/** How long rows of the type stay in the lake after they were accepted, ms; Infinity: for ever, the default. */
+export function lakeRetentionMs({ annotations }: EventType): number {
+  const own = annotations[LAKE_RETENTION_ANNOTATION];
+  const text = own ?? annotations[NAKADI_RETENTION_ANNOTATION];
+  return (text === undefined ? undefined : periodMs(text)) ?? Infinity;
+}
+
+/** Months and years are the longest that there are: nothing goes before its time. */
+const PERIOD_DAYS: Readonly<Record<string, number>> = { d: 1, w: 7, m: 31, y: 366 };
+
+/** @returns undefined for what is no period */
+function periodMs(text: string): number | undefined {
+  if (text.trim().toLowerCase() === "unlimited") return Infinity;
+  const match = /^\s*([1-9]\d{0,4})\s*(d|days?|w|weeks?|m|months?|y|years?)\s*$/i.exec(text);
+  return match ? Number(match[1]) * PERIOD_DAYS[match[2]![0]!.toLowerCase()]! * 86_400_000 : undefined;
+}
 
 export function partitionCount(type: EventType): number {
   const statistic = type.default_statistic;

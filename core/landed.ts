@@ -6,6 +6,8 @@
  * `muara:land`                               step, grows by one per landing commit
  * `muara:watermark`                          the table's watermark, ms since 1970 UTC
  * `muara:land:<log>:<topic>:<partition>`     cursor: the next offset to land; suffixes of it are below
+ * `muara:removed`                            number of the file with the ids of removed rows
+ * `muara:removed:<reason>`                   rows removed for that reason, ever
  */
 import { MuaraError } from "./errors.ts";
 import type { Txn } from "./ports/table-log.ts";
@@ -14,6 +16,27 @@ export const STEP_TXN = "muara:land";
 export const WATERMARK_TXN = "muara:watermark";
 /** Moved by every commit that removes rows (retention, erasure, rollback). */
 export const REMOVED_TXN = "muara:removed";
+/** Why rows go away. */
+export const REMOVAL_REASONS = ["retention", "erasure", "rollback"] as const;
+export type RemovalReason = (typeof REMOVAL_REASONS)[number];
+
+/** The name under which a table counts the rows that were removed for a reason. */
+export function removedTxn(reason: RemovalReason): string {
+  return `${REMOVED_TXN}:${reason}`;
+}
+
+/**
+ * Rows that were removed from a table, by reason; landed − these = live rows.
+ * @returns undefined where rows were removed and nobody counted them
+ */
+export function removedRows(
+  txns: ReadonlyMap<string, bigint>,
+): Readonly<Record<RemovalReason, number>> | undefined {
+  const counts = REMOVAL_REASONS.map((reason) => txns.get(removedTxn(reason)));
+  if (txns.has(REMOVED_TXN) && counts.every((count) => count === undefined)) return undefined;
+  const [retention, erasure, rollback] = counts.map((count) => Number(count ?? 0n));
+  return { retention: retention!, erasure: erasure!, rollback: rollback! };
+}
 
 /** The name under which landing of a table holds the log's records that have not landed. */
 export function landConsumer(table: string): string {

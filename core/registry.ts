@@ -12,7 +12,7 @@ import { packRecords, payloadOf } from "./record.ts";
 export const META_STREAM = "muara.meta";
 const READ_BYTES = 1_048_576;
 
-export type DeclarationKind = "event-type" | "key" | "role" | "share" | "token";
+export type DeclarationKind = "erasure" | "event-type" | "key" | "role" | "share" | "token";
 
 export interface Declaration<Value = unknown> {
   readonly kind: DeclarationKind;

@@ -26,6 +26,7 @@ export function serialStore(store: ObjectStore): ObjectStore {
     list: (prefix) => store.list(prefix),
     ...(store.folders ? { folders: (prefix: string) => store.folders!(prefix) } : {}),
     ...(store.presign ? { presign: (path: string, ms: number) => store.presign!(path, ms) } : {}),
+    ...(store.clearLeftovers ? { clearLeftovers: (ms: number) => store.clearLeftovers!(ms) } : {}),
     delete: (path) => store.delete(path),
   };
 }

@@ -17,6 +17,11 @@ export function newSecret(randomness: Randomness): Readonly<Record<string, strin
   return { [ID_KEY]: randomness.uuid().replaceAll("-", "") };
 }
 
+/** Whether ids of the table are known at all: whether events land in it. */
+export function hasSecret({ metadata }: TableSnapshot): boolean {
+  return metadata?.configuration[ID_KEY] !== undefined;
+}
+
 /** @returns [16] @throws table.corrupt where the table has no usable secret */
 export function secretOf(snapshot: TableSnapshot): Uint8Array {
   const hex = snapshot.metadata?.configuration[ID_KEY] ?? "";

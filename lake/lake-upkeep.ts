@@ -6,19 +6,23 @@ import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
+import type { Kernel } from "../core/kernel.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { TableLog } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
+import { createRemovals, type Removals } from "./removals.ts";
 import { FileRewriter } from "./rewrite.ts";
 import { createUpkeep } from "./upkeep.ts";
 
 /** Longer than files of a group take to be put together; it is renewed for each. */
 const LEASE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
 export interface LakeUpkeepPorts {
   readonly store: ObjectStore;
+  readonly kernel: Kernel;
   readonly registry: Registry;
   readonly openTable: (name: string) => TableLog;
   readonly clock: Clock;
@@ -31,6 +35,8 @@ export interface LakeUpkeep {
   run(signal: AbortSignal): Promise<void>;
   /** One run of compaction now. @throws as `compactTable` */
   compact(table: string, signal: AbortSignal): Promise<Compacted>;
+  /** What takes rows and files away. */
+  readonly removals: Removals;
   /** Ends the process that rewrites files. */
   close(): Promise<void>;
 }
@@ -38,7 +44,7 @@ export interface LakeUpkeep {
 /** @param folder for temporary files, on a disk with room; of this process alone */
 export function createLakeUpkeep(
   services: LakeUpkeepPorts,
-  config: Config["upkeep"],
+  { land, upkeep: config }: Pick<Config, "land" | "upkeep">,
   folder: string,
 ): LakeUpkeep {
   const { memoryBytes, tempBytes: spillBytes, rewriteMs: timeoutMs } = config;
@@ -46,7 +52,12 @@ export function createLakeUpkeep(
   const ports = { ...services, rewriter };
   const owner = ownerOf(folder);
   const options = compactOptions(config);
-  const tasks = [compactionTask(ports, options, config.compactMs, owner)];
+  const removals = createRemovals(services, {
+    horizonMs: land.horizonHours * HOUR_MS,
+    sweepAfterMs: config.sweepAfterHours * HOUR_MS,
+    holdMs: land.holdDays * 24 * HOUR_MS,
+  });
+  const tasks = [...removals.tasks, compactionTask(ports, options, config.compactMs, owner)];
   const upkeep = createUpkeep(services, config.run === "on" ? tasks : []);
   return {
     run: (signal) => upkeep.run(signal),
@@ -54,6 +65,7 @@ export function createLakeUpkeep(
       const log = services.openTable(name);
       return compactTable(ports, options, { name, log, base: await log.snapshot(), owner }, signal);
     },
+    removals,
     close: () => rewriter.close(),
   };
 }

@@ -9,7 +9,7 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
 import { pausedUntilMs } from "./table/table-pause.ts";
-import { addFile, dataFilePath, storePathOf } from "./table/add-file.ts";
+import { addFile, checkYoung, dataFilePath, storePathOf } from "./table/add-file.ts";
 import { checksumTags } from "./checksum.ts";
 import { writeRows } from "./parquet/rows.ts";
 
@@ -84,6 +84,7 @@ export class Projection {
     const current = steps.every((step) => this.consumed(step.sourceId) === step.from);
     if (!current) return false;
     const add = await this.#writeFiles(steps.flatMap((step) => step.rows));
+    checkYoung(add, this.#ports.clock.nowMs());
     const outcome = await this.#log.commit({
       base: this.#snapshot,
       change: {

@@ -1,19 +1,19 @@
 /**
  * Holds a table against what its log says: every live file is there and as long as it says; read through, if asked,
  * has its checksum and its rows; and the equations of landing hold: per partition cursor = landed + duplicates + dead
- * letters + gap, and Σ rows of live files = landed, as long as nothing removed rows.
+ * letters + gap, and Σ rows of live files = landed − removed (retention, erasure, rollback).
  *
  * It reads what is there and believes nothing that it could count. A check that cannot be made says why, and is never
  * taken for one that held.
  */
 import type { Clock } from "../core/clock.ts";
 import { hasCode } from "../core/errors.ts";
-import { landedPartitions, REMOVED_TXN, STEP_TXN } from "../core/landed.ts";
+import { landedPartitions, removedRows, STEP_TXN } from "../core/landed.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
 import { RunningChecksum, statedChecksum } from "./checksum.ts";
 import { rowsOfFooter } from "./parquet/footer.ts";
-import { storePathOf } from "./table/add-file.ts";
+import { statedRows, storePathOf } from "./table/add-file.ts";
 
 const RANGE_BYTES = 4_194_304;
 const PARALLEL = 8;
@@ -148,19 +148,17 @@ function cursorFaults({ txns }: TableSnapshot): Fault[] {
 function rowCheck({ txns, files }: TableSnapshot, faults: Fault[]): Check {
   const check = "rows";
   if (!txns.has(STEP_TXN)) return { check, state: "skipped", note: "nothing landed here" };
-  if (txns.has(REMOVED_TXN)) return { check, state: "skipped", note: "rows were removed" };
+  const removed = removedRows(txns);
+  if (!removed) return { check, state: "skipped", note: "rows were removed that nobody counted" };
   const counts = [...files.values()].map(statedRows);
   if (counts.includes(undefined)) return { check, state: "skipped", note: "a file does not say its rows" };
   const rows = counts.reduce<number>((sum, count) => sum + count!, 0);
   const landed = landedPartitions(txns).reduce((sum, one) => sum + one.landed, 0);
-  if (rows === landed) return { check, state: "holds", note: `${rows} rows` };
-  faults.push({ check, path: null, problem: `live files have ${rows} rows, ${landed} landed` });
+  const gone = Object.values(removed).reduce((sum, count) => sum + count, 0);
+  const account = gone === 0 ? `${landed} landed` : `${landed} landed, ${gone} of them were removed`;
+  if (rows === landed - gone) return { check, state: "holds", note: `${rows} rows, ${account}` };
+  faults.push({ check, path: null, problem: `live files have ${rows} rows, ${account}` });
   return { check, state: "broken", note: "" };
-}
-
-function statedRows({ stats }: AddFile): number | undefined {
-  const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
-  return match ? Number(match[1]) : undefined;
 }
 
 async function inParallel<Item>(

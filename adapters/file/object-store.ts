@@ -76,6 +76,7 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
     head: (path) => read(() => files.head(path)),
     list: (prefix) => files.list(prefix),
     folders: (prefix) => files.folders(prefix),
+    clearLeftovers: (begunBeforeMs) => files.clearLeftovers(begunBeforeMs),
     delete: (path) => files.delete(path),
   };
 }
@@ -282,13 +283,21 @@ class Files {
     await this.#durableFolder(folder);
     if (this.#isSwept) return;
     this.#isSwept = true;
-    for (const name of await readdir(folder)) {
+    await this.clearLeftovers(this.#clock.nowMs() - LEFTOVER_AGE_MS);
+  }
+
+  /** Temporary files only: a lock says itself whether its owner lives. */
+  async clearLeftovers(begunBeforeMs: number): Promise<number> {
+    const folder = join(this.root, OWN_FOLDER);
+    let cleared = 0;
+    for (const name of (await readdir(folder).catch(ignoreAbsence)) ?? []) {
       if (!name.endsWith(".tmp")) continue;
       const status = await stat(join(folder, name)).catch(ignoreAbsence);
-      if (status && status.mtimeMs < this.#clock.nowMs() - LEFTOVER_AGE_MS) {
-        await unlink(join(folder, name)).catch(ignoreAbsence);
-      }
+      if (!status || status.mtimeMs >= begunBeforeMs) continue;
+      await unlink(join(folder, name)).catch(ignoreAbsence);
+      cleared++;
     }
+    return cleared;
   }
 
   /** Creates `folder` and its parents; returns when their names are durable, whoever created them. */

@@ -35,8 +35,8 @@ export interface S3ObjectStoreOptions {
 export interface S3ObjectStore extends ObjectStore {
   presign(path: string, expiresMs: number): Promise<string>;
   folders(prefix: string): Promise<readonly string[]>;
-  /** Ends uploads in parts that were begun before then and never completed. @returns how many */
-  abortStaleUploads(begunBeforeMs: number): Promise<number>;
+  /** Ends uploads in parts. */
+  clearLeftovers(begunBeforeMs: number): Promise<number>;
 }
 
 export function createS3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
@@ -177,7 +177,7 @@ class Store implements S3ObjectStore {
     await this.#requests.repeatable({ method: "DELETE", key: this.#keyOf(path) }, path);
   }
 
-  abortStaleUploads(begunBeforeMs: number): Promise<number> {
+  clearLeftovers(begunBeforeMs: number): Promise<number> {
     return abortStaleUploads(this.#requests, this.#address.prefix, begunBeforeMs);
   }
 

@@ -43,7 +43,7 @@ export function openS3StoreAt(
 ): ObjectStore {
   const { clock, logger } = services;
   const store = storeAt(address, environment, services);
-  void store.abortStaleUploads(clock.nowMs() - STALE_UPLOAD_MS).then(
+  void store.clearLeftovers(clock.nowMs() - STALE_UPLOAD_MS).then(
     (uploads) => uploads > 0 && logger.info("uploads that were never completed were ended", { uploads }),
     (error: unknown) => logger.warn("uploads that were never completed cannot be ended", { error }),
   );

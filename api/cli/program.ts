@@ -8,6 +8,7 @@ import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addErase } from "./erase.ts";
 import { addExtract } from "./extract.ts";
 import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly AddCommand[] = [
   addTrace,
   addSql,
   addTable,
+  addErase,
   addBooks,
   addDeadLetters,
   addDuplicates,

@@ -1,8 +1,9 @@
-/** `muara table list|show|history|diff|verify|compact|pause|resume|iceberg`. */
+/** `muara table list|show|history|diff|verify|compact|pause|resume|expire|rollback|sweep|iceberg`. */
 import { duration, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { addIceberg } from "./table-iceberg.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addTableRemovals } from "./table-removals.ts";
 
 interface TableSummary extends Readonly<Record<string, unknown>> {
   readonly name: string;
@@ -96,6 +97,7 @@ export const addTable: AddCommand = (program, run) => {
         verify(session, command.args[0]!, command.opts<{ deep?: boolean }>().deep === true),
       ),
     );
+  addTableRemovals(table, run);
   addUpkeep(table, run);
   addIceberg(table, run);
 };

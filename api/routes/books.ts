@@ -3,7 +3,14 @@ import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import { quoteText } from "../../lake/query/view.ts";
-import { hourAccounts, partitionAccounts, totalAccount, type Account, type LedgerSum } from "../accounts.ts";
+import {
+  hourAccounts,
+  partitionAccounts,
+  rowAccount,
+  totalAccount,
+  type Account,
+  type LedgerSum,
+} from "../accounts.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import { isoOrNull, SYSTEM, wholeTable, wholeTables, type ApiEnv, type ApiPorts } from "../context.ts";
 
@@ -60,8 +67,10 @@ async function accountsOf(
       end_offset: one.endOffset,
     }));
   const duplicates_different = (await duplicateCounter(ports))(snapshot).different;
-  const total = { ...shown(totalAccount(partitions)), duplicates_different };
-  return [{ event_type, partitions: partitions.length, ...total }];
+  const { rows, removed, isBalanced } = rowAccount(snapshot);
+  const total = totalAccount(partitions);
+  const counts = { ...shown({ ...total, isBalanced: total.isBalanced && isBalanced }), duplicates_different };
+  return [{ event_type, partitions: partitions.length, ...counts, removed, rows }];
 }
 
 function shown(account: Account): Record<string, unknown> {

@@ -46,6 +46,11 @@ export interface ObjectStore {
    * server to ask. @param expiresMs 1 s to 7 days
    */
   presign?(path: string, expiresMs: number): Promise<string>;
+  /**
+   * Clears away what killed writers began before then and never completed: temporary files, uploads in parts. Nothing
+   * of it was ever visible. Wrappers may leave it out. @returns how many
+   */
+  clearLeftovers?(begunBeforeMs: number): Promise<number>;
   /** Deletes; deleting what does not exist is no error. */
   delete(path: string): Promise<void>;
 }

@@ -23,7 +23,7 @@ export function dataContract(feed: Feed, columns: readonly PlannedColumn[], serv
         physicalName: feed.name,
         logicalType: "object",
         physicalType: "parquet",
-        dataGranularityDescription: `One row per ${feed.key.join(", ")}; a partition per ${feed.window} of ${feed.time}.`,
+        dataGranularityDescription: `One row per ${feed.key.join(", ")}; a partition per ${feed.window}.`,
         properties: columns.map((column) => property(feed, column)),
         quality: feed.checks.flatMap((check) => qualityOf(check, feed)),
       },

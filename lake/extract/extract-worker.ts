@@ -90,6 +90,7 @@ class FeedLoop {
       try {
         const report = await this.#maker.pass(signal);
         await this.#say(statusOf(report));
+        if (report.erased) await this.#keep(signal);
         return report;
       } catch (error) {
         if (!signal.aborted) await this.#say(failureOf(error)).catch(() => {});

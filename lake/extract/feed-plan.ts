@@ -49,8 +49,9 @@ const CASTS: Readonly<Record<string, string>> = {
   TIMESTAMP_MS: "TIMESTAMP",
 };
 /** Inside lists and structs nothing is cast. */
-const INEXACT =
-  /\b(?:U?HUGEINT|UBIGINT|INTERVAL|TIME|BIT|UNION|TIMESTAMP_NS|TIME_NS|VARINT|BIGNUM|UUID)\b(?! WITH TIME ZONE)/;
+const INEXACT = /\b(?:U?HUGEINT|UBIGINT|INTERVAL|TIME|BIT|UNION|TIMESTAMP_NS|TIME_NS|VARINT|BIGNUM|UUID)\b/;
+/** What is no type of its own in there: instants, and quoted names of fields. */
+const NO_TYPE = /"(?:[^"]|"")*"|TIMESTAMP WITH TIME ZONE/g;
 const TIME_LITERALS: Readonly<Record<string, string>> = {
   DATE: "DATE",
   TIMESTAMP: "TIMESTAMP",
@@ -134,8 +135,7 @@ function fileType(feed: Feed, name: string, type: string): string {
   const cast = type.startsWith("ENUM(") ? "VARCHAR" : CASTS[type];
   if (cast) return cast;
   const isNested = type.endsWith("]") || /^(?:STRUCT|MAP)\(/.test(type);
-  // Names of fields are not types; quoted ones are taken out.
-  if (isNested && !INEXACT.test(type.replaceAll(/"(?:[^"]|"")*"/g, ""))) return type;
+  if (isNested && !INEXACT.test(type.replaceAll(NO_TYPE, ""))) return type;
   throw invalid(
     feed,
     `sql: the column "${name}" has the type ${type}, which files cannot hold exactly; cast it`,

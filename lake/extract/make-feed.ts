@@ -58,6 +58,8 @@ export interface PassReport {
   readonly rowsWithoutTime: number;
   /** Rows that came to windows that are final. */
   readonly rowsTooLate: number;
+  /** Whether a window was published without rows of somebody who was erased: what is older must go. */
+  readonly erased: boolean;
 }
 
 interface Pinned {
@@ -65,7 +67,12 @@ interface Pinned {
   readonly closedMs: number;
   /** Schemas of the tables: while they stay, so do the columns. */
   readonly schemas: string;
+  readonly removed: Removed;
 }
+
+/** Rows by reason, ever, over all tables (`muara:removed:<reason>`). */
+type Removed = Readonly<Record<string, number>>;
+const REMOVED_PREFIX = "muara:removed:";
 
 interface Scanned {
   readonly byWindow: ReadonlyMap<string, { readonly scan: string; readonly rows: number }>;
@@ -79,7 +86,10 @@ export class FeedMaker {
   readonly #ports: FeedMakerPorts;
   readonly #options: FeedMakerOptions;
   /** Scans whose rows are known to be the published ones, or to fail a check. */
-  readonly #settled = new Map<string, { readonly scan: string; readonly withheld?: Withheld }>();
+  readonly #settled = new Map<
+    string,
+    { readonly scan: string; readonly withheld?: Withheld; readonly rowsTooLate?: number }
+  >();
   #plan: { readonly schemas: string; readonly plan: FeedPlan } | undefined;
   #last: { readonly key: string; readonly report: PassReport } | undefined;
 
@@ -109,6 +119,7 @@ export class FeedMaker {
     const scanned = await this.#scan(plan, pinned, signal);
     const changed = this.#changed(plan, scanned, pinned, state);
     let published = 0;
+    let erased = false;
     if (changed.length > 0) {
       const bench = await Workbench.open(this.#options.memoryBytes);
       try {
@@ -120,6 +131,7 @@ export class FeedMaker {
           state = await this.store.state();
           if (isOurs === false) break; // somebody else makes this feed, too; the next pass sees what is left
           if (isOurs) published++;
+          erased ||= state.newest?.partitions.some(({ reason }) => reason === "erasure") ?? false;
         }
       } finally {
         await bench.close();
@@ -128,6 +140,7 @@ export class FeedMaker {
     const left = this.#changed(plan, scanned, pinned, state);
     const done = report({
       published,
+      erased,
       completeThroughMs: this.#completeThrough(left, pinned, state),
       withheld: [...this.#settled.values()].flatMap(({ withheld }) => (withheld ? [withheld] : [])),
       rowsWithoutTime: scanned.rowsWithoutTime,
@@ -141,6 +154,7 @@ export class FeedMaker {
   async #pin(): Promise<Pinned | string> {
     const inputs: Record<string, number> = {};
     const schemas: string[] = [];
+    const removed: Record<string, number> = {};
     let throughMs = Infinity;
     for (const written of this.#tables) {
       const table = await this.#ports.catalog.find(written);
@@ -149,11 +163,15 @@ export class FeedMaker {
       const watermark = watermarkOf(snapshot.txns);
       if (watermark === undefined) return `the table "${written}" has no watermark`;
       inputs[table.name] = snapshot.version;
+      for (const [name, count] of snapshot.txns) {
+        const reason = name.startsWith(REMOVED_PREFIX) ? name.slice(REMOVED_PREFIX.length) : undefined;
+        if (reason !== undefined) removed[reason] = (removed[reason] ?? 0) + Number(count);
+      }
       schemas.push(this.#ports.catalog.schema(table, snapshot).schemaString);
       throughMs = Math.min(throughMs, watermark);
     }
     const closedMs = closedUntil(this.feed.window, throughMs);
-    return { inputs, closedMs, schemas: schemas.join("\n") };
+    return { inputs, closedMs, schemas: schemas.join("\n"), removed };
   }
 
   async #planned({ inputs, schemas }: Pinned, signal: AbortSignal): Promise<FeedPlan> {
@@ -210,7 +228,7 @@ export class FeedMaker {
   }
 
   #rowsTooLate({ byWindow }: Scanned, { closedMs }: Pinned, state: FeedState): number {
-    let rows = 0;
+    let rows = [...this.#settled.values()].reduce((sum, known) => sum + (known.rowsTooLate ?? 0), 0);
     for (const [name, { partition }] of state.windows)
       if (this.#isFinal(name, closedMs))
         rows += Math.max(0, (byWindow.get(name)?.rows ?? 0) - scannedRows(partition.scan));
@@ -243,7 +261,7 @@ export class FeedMaker {
       const outcome = await makeWindow(tools, startMs, scan, state.windows.get(name), signal);
       this.#settled.delete(name);
       if (outcome.kind === "made") made.push(outcome);
-      if (outcome.kind === "unchanged") this.#settled.set(name, { scan });
+      if (outcome.kind === "unchanged") this.#settled.set(name, { scan, rowsTooLate: outcome.rowsTooLate });
       if (outcome.kind === "withheld") {
         const failed = outcome.quality.filter(({ ok }) => !ok);
         this.#settled.set(name, { scan, withheld: { window: name, failed } });
@@ -252,8 +270,8 @@ export class FeedMaker {
     }
     if (made.length === 0) return undefined;
     const withheld = [...this.#settled].flatMap(([name, known]) => (known.withheld ? [name] : []));
-    const completeThroughMs = this.#completeThrough([...withheld, ...later].sort(), pinned, state);
-    const manifest = this.#manifest(tools.plan, made, pinned, state, completeThroughMs);
+    const open = [...withheld, ...later].sort();
+    const manifest = this.#manifest(tools.plan, made, pinned, state, open);
     await writeRedshiftManifest(this.store, manifest);
     const isOurs = await this.store.publish(manifest, signal);
     const { version, rows } = manifest;
@@ -265,11 +283,12 @@ export class FeedMaker {
   #manifest(
     plan: FeedPlan,
     made: readonly MadeWindow[],
-    { inputs }: Pinned,
+    pinned: Pinned,
     state: FeedState,
-    completeThroughMs: number,
+    open: readonly string[],
   ): Manifest {
     const { feed } = this;
+    const { inputs } = pinned;
     const nowMs = this.#ports.clock.nowMs();
     const files = made.flatMap((window) => window.files).map((file, id) => ({ id: String(id), ...file }));
     let next = 0;
@@ -286,8 +305,10 @@ export class FeedMaker {
       time: feed.time,
       key: feed.key,
       inputs,
+      // A pass that ends before its last window must find the same reasons again.
+      removed: open.length === 0 ? pinned.removed : (state.newest?.removed ?? {}),
       created: new Date(nowMs).toISOString(),
-      complete_through: new Date(completeThroughMs).toISOString(),
+      complete_through: new Date(this.#completeThrough(open, pinned, state)).toISOString(),
       previous: state.version === 0 ? null : state.version,
       retained_until: new Date(nowMs + feed.retentionDays * DAY_MS).toISOString(),
       contract: { id: feed.name, version: feed.version, href: `/v1/extracts/${feed.name}/contract` },
@@ -305,29 +326,24 @@ export class FeedMaker {
     });
   }
 
-  #tools(plan: FeedPlan, bench: Workbench, { inputs }: Pinned, state: FeedState): MakerTools {
+  #tools(plan: FeedPlan, bench: Workbench, { inputs, removed }: Pinned, state: FeedState): MakerTools {
     const { store } = this;
     const { query, logger } = this.#ports;
     const { fileBytes, timeoutMs } = this.#options;
-    const whyRemoved = (): Promise<Reason> => this.#whyRemoved(state.newest?.inputs ?? {}, inputs);
-    return { plan, store, query, bench, logger, inputs, fileBytes, timeoutMs, whyRemoved };
+    const why = whyRemoved(state.newest?.removed ?? {}, removed);
+    return { plan, store, query, bench, logger, inputs, fileBytes, timeoutMs, whyRemoved: why };
   }
+}
 
-  /** Whether somebody was erased since the last version; only asked where published rows are gone. */
-  async #whyRemoved(
-    before: Readonly<Record<string, number>>,
-    inputs: Readonly<Record<string, number>>,
-  ): Promise<Reason> {
-    for (const [table, version] of Object.entries(inputs)) {
-      const log = this.#ports.catalog.log(table);
-      for (let at = (before[table] ?? -1) + 1; at <= version; at++) {
-        const commit = await log.read(at).catch(() => undefined); // cleaned up: it was long ago
-        if (commit?.remove.some((file) => file.dataChange) && String(commit.info["kind"]).startsWith("eras"))
-          return "erasure";
-      }
-    }
-    return "changed inputs";
-  }
+/**
+ * Why rows that were published are gone from the tables. A table whose rows retention takes away has kept its promise,
+ * and the extract keeps its own: such a window stays as it was published.
+ * @param before counters of the last version whose pass was not cut off
+ */
+function whyRemoved(before: Removed, now: Removed): Reason | "retention" {
+  const grew = (reason: string): boolean => (now[reason] ?? 0) > (before[reason] ?? 0);
+  if (grew("erasure")) return "erasure";
+  return !grew("rollback") && (now["retention"] ?? 0) > 0 ? "retention" : "changed inputs";
 }
 
 function scannedRows(scan: string): number {
@@ -342,6 +358,7 @@ function report(found: Partial<PassReport>): PassReport {
     withheld: [],
     rowsWithoutTime: 0,
     rowsTooLate: 0,
+    erased: false,
     ...found,
   };
 }

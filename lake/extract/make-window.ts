@@ -38,7 +38,7 @@ export interface MakerTools {
   readonly fileBytes: number;
   readonly timeoutMs: number;
   /** Why rows that were published are gone. */
-  readonly whyRemoved: () => Promise<Reason>;
+  readonly whyRemoved: Reason | "retention";
 }
 
 /** A partition whose files are in place; their ids count from 0 within it. */
@@ -51,8 +51,8 @@ export interface MadeWindow {
 
 export type WindowOutcome =
   | MadeWindow
-  /** The rows are those that are published. */
-  | { readonly kind: "unchanged" }
+  /** The rows are those that are published, or stay as published; rows that came since are then too late. */
+  | { readonly kind: "unchanged"; readonly rowsTooLate: number }
   /** A check of severity `error` did not hold. */
   | { readonly kind: "withheld"; readonly quality: readonly ManifestCheck[] };
 
@@ -67,11 +67,13 @@ export async function makeWindow(
   const path = await evaluate(tools, plan.window(startMs), signal);
   const content = await bench.contentHash(plan, path);
   const before = published?.partition;
-  if (before?.content_sha256 === content) return { kind: "unchanged" };
+  if (before?.content_sha256 === content) return { kind: "unchanged", rowsTooLate: 0 };
   const quality = await runChecks(tools, startMs, path, signal);
   if (quality.some(({ ok, severity }) => !ok && severity === "error")) return { kind: "withheld", quality };
 
   const difference = published ? await compare(tools, path, published) : undefined;
+  const isKept = difference && difference.removed > 0 && tools.whyRemoved === "retention";
+  if (isKept) return { kind: "unchanged", rowsTooLate: difference.added };
   const rows = await bench.count([path]);
   const windowTotals = await bench.totals(plan, [path]);
   const revision = (before?.revision ?? 0) + 1;
@@ -87,7 +89,7 @@ export async function makeWindow(
     until: new Date(startMs + windowLength(window)).toISOString(),
     revision,
     revises: before?.revision ?? null,
-    reason: await reasonOf(tools, published, difference),
+    reason: reasonOf(tools, published, difference),
     action: isAppended ? ("append" as const) : ("replace" as const),
     rows: files.reduce((sum, file) => sum + file.rows, 0),
     late_rows: published ? (difference?.added ?? null) : 0,
@@ -170,14 +172,15 @@ async function localCopy(bench: Workbench, store: ObjectStore, path: string): Pr
   return copy;
 }
 
-async function reasonOf(
+function reasonOf(
   tools: MakerTools,
   published: PublishedWindow | undefined,
   difference: Difference | undefined,
-): Promise<Reason> {
+): Reason {
   if (!published) return "first";
   if (!published.partition.scan.startsWith(scanPrefix(tools.plan))) return "changed definition";
-  return difference?.removed === 0 ? "late events" : tools.whyRemoved();
+  if (difference?.removed === 0) return "late events";
+  return tools.whyRemoved === "retention" ? "changed inputs" : tools.whyRemoved;
 }
 
 /** What a scan begins with, so that another definition never looks unchanged. */

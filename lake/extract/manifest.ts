@@ -80,6 +80,8 @@ export interface Manifest {
   readonly key: readonly string[];
   /** Version of every table that was read. */
   readonly inputs: Readonly<Record<string, number>>;
+  /** Rows that these tables had lost by then, by reason. */
+  readonly removed: Readonly<Record<string, number>>;
   readonly created: string;
   /** Every window that ends by then is in this version or one before it. */
   readonly complete_through: string;

@@ -1,7 +1,7 @@
 /**
- * Redshift's own list of files for COPY … MANIFEST, beside the version that it belongs to. It is only of use, and only
- * written, where the files have an address on S3. Its name carries a hash of the files, so that of two processes that
- * make the same version neither writes over what the other's names.
+ * Redshift's own list of files for COPY … MANIFEST, beside the version that it belongs to. It is only of use, and
+ * only written, where the files have an address on S3. Its name carries a hash of the files, so that of two processes
+ * that make the same version neither writes over what the other's names.
  */
 import { createHash } from "node:crypto";
 import type { FeedStore } from "./feed-store.ts";

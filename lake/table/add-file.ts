@@ -11,6 +11,9 @@ import { checkReadPath, checkStorePath, joinStorePath } from "../../core/store-p
 const PARTITION_VALUE = /^[A-Za-z0-9_.-]{1,120}$/;
 const HIVE_NULL = "__HIVE_DEFAULT_PARTITION__";
 
+/** A file that no commit has named by then may be gone: sweepers take what is twice as old (lake/sweep.ts). */
+export const UNNAMED_MS_MAX = 43_200_000;
+
 export type PartitionValues = Readonly<Record<string, string | null>>;
 
 export interface NewDataFile {
@@ -65,6 +68,26 @@ export function addFile(file: NewDataFile): AddFile {
     ...(file.statistics === undefined ? {} : { stats: formatStatistics(file.statistics) }),
     ...(file.tags === undefined ? {} : { tags: file.tags }),
   };
+}
+
+/**
+ * To be asked right before a commit: a writer that slept for long must not name what was taken for nobody's meanwhile.
+ * @throws table.commit_conflict
+ */
+export function checkYoung(files: readonly AddFile[], nowMs: number): void {
+  const old = files.find(({ modificationTime }) => nowMs - modificationTime > UNNAMED_MS_MAX);
+  if (!old) return;
+  const details = { path: old.path, ageMs: nowMs - old.modificationTime };
+  throw new MuaraError("table.commit_conflict", "a file to be added is so old that it may be gone", {
+    details,
+  });
+}
+
+/** Rows of a file by its statistics; undefined where they do not say. */
+export function statedRows({ stats }: AddFile): number | undefined {
+  // The rest, which can be long, is not looked at.
+  const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
+  return match ? Number(match[1]) : undefined;
 }
 
 /**

@@ -46,6 +46,12 @@ export class TableState implements TableSnapshot, TableStateFields {
     this.tombstones = fields.tombstones;
   }
 
+  /** The same version with other facts about its files. */
+  withFiles(files: SortedMap<AddFile>): TableState {
+    const { version, timestampMs, protocol, metadata, txns, tombstones } = this;
+    return new TableState({ version, timestampMs, protocol, metadata, files, txns, tombstones });
+  }
+
   /** The state after the next commit. */
   apply(commit: CommitFile): TableState {
     assert(commit.version === this.version + 1, `commit ${commit.version} does not follow ${this.version}`);

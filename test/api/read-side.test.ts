@@ -46,7 +46,16 @@ describe("books", () => {
     const all = await stack.get<List & { balanced: boolean }>("/v1/books");
     expect(all.balanced).toBe(true);
     expect(all.items).toEqual([
-      { event_type: TYPE, partitions: 3, ...totals, duplicates_different: 0, in_flight: 0, balanced: true },
+      {
+        event_type: TYPE,
+        partitions: 3,
+        ...totals,
+        duplicates_different: 0,
+        in_flight: 0,
+        balanced: true,
+        removed: { retention: 0, erasure: 0, rollback: 0 },
+        rows: GOOD,
+      },
     ]);
     for (const by of ["partition", "hour"]) {
       const { items } = await stack.get<List>(`/v1/books?by=${by}&event_type=${TYPE}`);
@@ -206,6 +215,15 @@ describe("rights", () => {
     ["GET", "/v1/tokens"],
     ["POST", "/v1/tokens", { description: "x", grants: [{ action: "read", kind: "table", name: "x" }] }],
     ["DELETE", "/v1/tokens/000000000000"],
+    ["POST", `/v1/tables/${TYPE}/expire`, { before: "2000-01-01T00:00:00Z" }],
+    ["POST", `/v1/tables/${TYPE}/rollback`, { to: 0, dry_run: true }],
+    ["POST", `/v1/tables/${TYPE}/sweep`, { dry_run: true }],
+    [
+      "POST",
+      "/v1/erasures",
+      { event_types: [TYPE], where: { column: "note", value: "x" }, reason: "x", dry_run: true },
+    ],
+    ["GET", "/v1/erasures"],
   ];
   const statuses = async (token: string | undefined): Promise<number[]> => {
     const found: number[] = [];
@@ -222,11 +240,12 @@ describe("rights", () => {
     const reader = await tokenFor([{ action: "read", kind: "table", name: TYPE }]);
     const other = await tokenFor([{ action: "read", kind: "table", name: "other" }]);
     const unknown = `muara_${"0".repeat(12)}_${"A".repeat(43)}`;
+    const [readable, hidden] = [Array<number>(8).fill(200), [200, 404, 404, 404, 200, 200, 200, 404]];
     expect(await statuses(undefined)).toEqual(routes.map(() => 401));
     expect(await statuses(unknown)).toEqual(routes.map(() => 401));
-    expect(await statuses(reader)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 403, 403, 403]);
-    expect(await statuses(other)).toEqual([200, 404, 404, 404, 200, 200, 200, 404, 403, 403, 403]);
-    expect(await statuses(stack.token)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, 200, 201, 404]);
+    expect(await statuses(reader)).toEqual([...readable, 403, 403, 403, 403, 403, 403, 403, 403]);
+    expect(await statuses(other)).toEqual([...hidden, 403, 403, 403, 404, 404, 404, 404, 403]);
+    expect(await statuses(stack.token)).toEqual([...readable, 200, 201, 404, 200, 200, 200, 200, 200]);
   });
 
   test("what one may not read is in no list, no fate and no dead letter", async () => {

@@ -57,7 +57,7 @@ export interface ModelPrincipal {
   readonly isViaRole: boolean;
   /** Per table: null for the whole, a list of parts, or nothing. */
   readonly rights: ReadonlyMap<string, null | readonly Scope[]>;
-  /** Tables whose shares, and whose feeds, are open to the principal; no grant on a table opens them. */
+  /** Tables of whose shares, and of whose feeds, the principal may read: rights that no table's grant gives. */
   readonly shares: ReadonlySet<string>;
   readonly extracts: ReadonlySet<string>;
   readonly grants: readonly Grant[];

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { MuaraError } from "../../core/errors.ts";
 import {
   envelopePaths,
+  lakeRetentionMs,
   type EventType,
   isReservedName,
   parseEventType,
@@ -138,4 +139,27 @@ test("where an undefined event keeps what: JSON pointers (RFC 6901)", () => {
 test.each(["", "[]", "1", "null", "{", '"{}"'])("schema %j is refused", (schema) => {
   const type = parse({ schema: { type: "json_schema", schema } });
   expect(() => payloadSchema(type)).toThrow(expect.objectContaining({ code: "event_type.invalid" }));
+});
+
+const kept = (annotations: Record<string, string>) => lakeRetentionMs(parse({ annotations }));
+
+test("how long rows stay in the lake is an annotation", () => {
+  const dayMs = 86_400_000;
+  const cases: readonly [string, number][] = [
+    ["unlimited", Infinity],
+    ["90 days", 90 * dayMs],
+    ["1d", dayMs],
+    ["2 Weeks", 14 * dayMs],
+    ["1 month", 31 * dayMs],
+    ["1y", 366 * dayMs],
+  ];
+  for (const [text, ms] of cases) expect(kept({ "muara/retention": text }), text).toBe(ms);
+  expect(kept({})).toBe(Infinity);
+  expect(kept({ "datalake.zalando.org/retention-period": "30d" })).toBe(30 * dayMs);
+  expect(kept({ "datalake.zalando.org/retention-period": "30d", "muara/retention": "unlimited" })).toBe(
+    Infinity,
+  );
+  expect(kept({ "datalake.zalando.org/retention-period": "soon" })).toBe(Infinity);
+  for (const text of ["", "0 days", "-1d", "90", "1.5 days", "3 hours", "forever", "999999 days"])
+    expect(() => kept({ "muara/retention": text }), text).toThrow("annotations.muara/retention");
 });

@@ -16,6 +16,7 @@ import { soleOwnership } from "../../core/ports/ownership.ts";
 import { Registry } from "../../core/registry.ts";
 import { compactTable } from "../../lake/compact.ts";
 import { FileRewriter } from "../../lake/rewrite.ts";
+import { createSweeper } from "../../lake/sweep.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { kernelModule, landOptions } from "../../bench/landing.ts";
 import { createProjector } from "../../workers/land/projector.ts";
@@ -25,6 +26,8 @@ const PROJECT_MS = 500;
 /** Of one attempt to land; the winner's rows are what the table grows by. */
 const COMMIT_ROWS = 300;
 const TURN_MS = 500;
+/** Of files that no version names; longer than an attempt takes here, the network's troubles included. */
+const SWEEP_AGE_MS = 120_000;
 const COMPACTION = {
   filesMin: 8,
   targetBytes: 1 << 20,
@@ -101,6 +104,12 @@ async function compact(): Promise<void> {
   }
 }
 
+async function sweep(): Promise<void> {
+  const sweeper = createSweeper({ ...services, store, openTable });
+  const request = { ageMs: SWEEP_AGE_MS, consumers: [], holdMs: 0, signal: stop.signal };
+  await overAndOver(async (name) => void (await sweeper.sweep(name, request)));
+}
+
 /** One table after another; what fails is tried again in its next turn. */
 async function overAndOver(work: (table: string) => Promise<void>): Promise<void> {
   while (!stop.signal.aborted) {
@@ -117,7 +126,7 @@ async function overAndOver(work: (table: string) => Promise<void>): Promise<void
   }
 }
 
-const WORK: Readonly<Record<string, () => Promise<void>>> = { land, compact };
+const WORK: Readonly<Record<string, () => Promise<void>>> = { land, compact, sweep };
 
 console.log("ready");
 await WORK[role!]!();

@@ -10,7 +10,7 @@ import { landedPartitions } from "../../core/landed.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, Txn } from "../../core/ports/table-log.ts";
 import { identitiesOfFiles, writeRemovedIds } from "../../lake/removed-ids.ts";
-import { slowestIngestMs } from "../../workers/land/slowest.ts";
+import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { ensureTable } from "../../lake/tables.ts";

@@ -13,7 +13,7 @@ import { secretOf } from "../../lake/id-key.ts";
 import { type IdentityPorts, visitIdentities } from "../../lake/identity-rows.ts";
 import { readRemovedIds } from "../../lake/removed-ids.ts";
 import type { LandingState } from "./state.ts";
-import { slowestIngestMs } from "./slowest.ts";
+import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 
 /** Commits fetched at once. */
 const READ_AHEAD = 16;

@@ -18,14 +18,14 @@ import type {
 } from "../../core/ports/table-log.ts";
 import { evolveTable } from "../../lake/evolve-table.ts";
 import { newSecret, secretOf } from "../../lake/id-key.ts";
-import { storePathOf } from "../../lake/table/add-file.ts";
+import { checkYoung, storePathOf } from "../../lake/table/add-file.ts";
 import { checkNotPaused } from "../../lake/table/table-pause.ts";
 import { ensureTable } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { checkBase, checkFollows, type Lineage, lineageAfter, readLineage } from "./lineage.ts";
 import type { Unsettled } from "./settle.ts";
-import { slowestIngestMs } from "./slowest.ts";
+import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 import { stateOf, verifyWitnesses, type LandingState } from "./state.ts";
 import { TableIdentities } from "./table-identities.ts";
 
@@ -123,12 +123,13 @@ export class LandTable {
   /**
    * Commits a change that was decided on `state`, whose ids are tentative.
    * @returns false where another commit came first; the attempt's ids and files are then taken back
-   * @throws land.fenced, table.paused, table.commit_unknown and what the store throws
+   * @throws land.fenced, table.paused, table.commit_conflict, table.commit_unknown and what the store throws
    */
   async commit(change: TableChange, signal: AbortSignal): Promise<boolean> {
     const { snapshot, step } = this.#state;
     await checkBase(this.#log, snapshot.version, this.#lineage);
     this.#isKnown = false;
+    checkYoung(change.add, this.#ports.clock.nowMs());
     const check = (winner: TableCommit): Verdict => {
       checkFollows(winner, step, this.#lineage.landing);
       return judgeWinner(winner);

@@ -8,17 +8,14 @@
  * come in heaps. Nothing is remembered of what was not found, since it may land.
  */
 import type { Clock } from "../../core/clock.ts";
-import { INGEST_DATE } from "../../core/columns.ts";
 import { SETTLED_IN_LAKE, SETTLED_NEW } from "../../core/kernel-set.ts";
-import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
+import type { TableSnapshot } from "../../core/ports/table-log.ts";
 import { secretOf } from "../../lake/id-key.ts";
 import { type IdentityPorts, type IdentityRows, visitIdentities } from "../../lake/identity-rows.ts";
+import { ingestTimesOf } from "../../lake/ingest-times.ts";
 import { filterHash } from "../../lake/parquet/id-filter.ts";
 import { readRemovedIds } from "../../lake/removed-ids.ts";
 
-const DAY_MS = 86_400_000;
-/** Statistics of foreign writers may be rounded. */
-const STATISTICS_SLACK_MS = 1_000;
 /** Ids remembered with the ingest times that were found. */
 const REMEMBERED_MAX = 65_536;
 /** More ids than these in one file are looked for in its column at once: some pass its filter anyway. */
@@ -81,7 +78,7 @@ export class LakeLookup {
     const secret = secretOf(snapshot);
     for (const file of snapshot.files.values()) {
       if (wanted.isDone) return;
-      const { fromMs, toMs } = timesOf(file);
+      const { fromMs, toMs } = ingestTimesOf(file);
       if (!wanted.isWithin(fromMs, toMs)) continue;
       const hashes = wanted.hashesWithin(fromMs, toMs);
       await visitIdentities(this.#ports, this.#table, file, secret, (rows) => wanted.visit(rows), hashes);
@@ -207,45 +204,4 @@ function identityAt(identities: BigUint64Array, i: number): bigint {
 
 function wordsOf(identities: BigUint64Array): Uint32Array {
   return new Uint32Array(identities.buffer, identities.byteOffset, identities.length * 2);
-}
-
-interface Times {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-/** A snapshot keeps its files from version to version. */
-const known = new WeakMap<AddFile, Times>();
-
-function timesOf(file: AddFile): Times {
-  const times = known.get(file) ?? readTimes(file);
-  known.set(file, times);
-  return times;
-}
-
-/** Between which ingest times a file has rows: by its statistics within its day, or all of it. */
-function readTimes(file: AddFile): Times {
-  const date = file.partitionValues[INGEST_DATE];
-  const startMs = date ? Date.parse(`${date}T00:00:00Z`) : -Infinity;
-  const { least, most } = statisticsOf(file);
-  return {
-    fromMs: Math.max(startMs, least - STATISTICS_SLACK_MS),
-    toMs: Math.min(startMs === -Infinity ? Infinity : startMs + DAY_MS, most + STATISTICS_SLACK_MS),
-  };
-}
-
-function statisticsOf({ stats }: AddFile): { readonly least: number; readonly most: number } {
-  const nothing = { least: -Infinity, most: Infinity };
-  if (stats === undefined) return nothing;
-  try {
-    const { minValues, maxValues } = JSON.parse(stats) as {
-      readonly minValues?: { readonly ingest_time?: unknown };
-      readonly maxValues?: { readonly ingest_time?: unknown };
-    };
-    const least = Date.parse(String(minValues?.ingest_time));
-    const most = Date.parse(String(maxValues?.ingest_time));
-    return Number.isNaN(least) || Number.isNaN(most) ? nothing : { least, most };
-  } catch {
-    return nothing; // statistics are a hint; without them the file is read
-  }
 }

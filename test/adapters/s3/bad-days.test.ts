@@ -169,16 +169,16 @@ describe("large objects in parts", () => {
     first(99, /^PUT.*partNumber=3/, later(false));
     await assert.rejects(through.put("x", large(12 * MIB)), (error) => hasCode(error, "store.unavailable"));
     assert.equal(await direct.get("x"), undefined);
-    assert.equal(await direct.abortStaleUploads(Infinity), 0);
+    assert.equal(await direct.clearLeftovers(Infinity), 0);
   });
 
   it("uploads of a killed process are ended once they are old", async () => {
     const { direct, through } = await twoWays(relay.url);
     first(99, /^PUT.*partNumber|^DELETE/, { status: 400, body: "", isCarriedOut: false });
     await assert.rejects(through.put("x", large(12 * MIB)));
-    assert.equal(await direct.abortStaleUploads(systemClock.nowMs() - 3_600_000), 0);
-    assert.equal(await direct.abortStaleUploads(systemClock.nowMs() + 3_600_000), 1);
-    assert.equal(await direct.abortStaleUploads(Infinity), 0);
+    assert.equal(await direct.clearLeftovers(systemClock.nowMs() - 3_600_000), 0);
+    assert.equal(await direct.clearLeftovers(systemClock.nowMs() + 3_600_000), 1);
+    assert.equal(await direct.clearLeftovers(Infinity), 0);
   });
 });
 

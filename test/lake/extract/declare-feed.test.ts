@@ -55,7 +55,7 @@ describe("SQL at the start", () => {
   test.each([
     ["DROP TABLE x", "SELECT"],
     ["SELECT 1; SELECT 2", "more than one"],
-    ["SELECT", "syntax"],
+    ["SELECT FROM WHERE", "extracts.sales_daily: sql: "],
     ["SELECT 1 AS a", "reads no table"],
     ["SELECT * FROM read_csv('/etc/passwd')", "read_csv"],
     ["SELECT now() AS a FROM x", "another answer"],

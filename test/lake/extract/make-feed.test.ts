@@ -143,6 +143,21 @@ describe("revisions", () => {
     expect((await maker.pass(signal)).published).toBe(0);
   });
 
+  test("rows that retention took from the table stay in the extract, an erasure beside it does not", async () => {
+    await lake.land([...salesOf(0, 2), ...salesOf(1, 1)], FIRST_MS + 2 * DAY_MS);
+    await (await lake.maker(salesFeed())).pass(signal);
+    await lake.erase(salesOf(1, 1), "retention");
+    const maker = await lake.maker(salesFeed());
+    expect((await maker.pass(signal)).published).toBe(0);
+    await lake.land(salesOf(1, 1, 1));
+    expect(await maker.pass(signal)).toMatchObject({ published: 1, erased: false });
+    // A maker that was just started knows it still.
+    expect((await (await lake.maker(salesFeed())).pass(signal)).published).toBe(0);
+    expect((await maker.store.state()).windows.get("2026-11-20")?.partition.rows).toBe(2);
+    await lake.erase(salesOf(1, 1));
+    expect(await maker.pass(signal)).toMatchObject({ published: 1, erased: true });
+  });
+
   test("another SQL makes one where the rows are others", async () => {
     await lake.land(salesOf(0, 3), FIRST_MS + DAY_MS);
     await (await lake.maker(salesFeed())).pass(signal);

@@ -121,7 +121,7 @@ export async function makeSalesLake(
       const change = { operation: "WRITE", add, remove: [], txns, info: {} };
       await table.commit({ base: await table.snapshot(), change, check: () => "rebase" });
     },
-    erase: async (keep, kind = "erase") => {
+    erase: async (keep, kind = "erasure") => {
       const base = await table.snapshot();
       const add = await write(keep);
       const remove = [...base.files.keys()].map((gone) => ({
@@ -129,7 +129,10 @@ export async function makeSalesLake(
         deletionTimestamp: 1,
         dataChange: true,
       }));
-      const change = { operation: "DELETE", add, remove, txns: [], info: { kind } };
+      const counter = `muara:removed:${kind}`;
+      const version = (base.txns.get(counter) ?? 0n) + 1n;
+      const txns = kind === "compact" ? [] : [{ appId: counter, version }];
+      const change = { operation: "DELETE", add, remove, txns, info: { kind } };
       await table.commit({ base, change, check: () => "abandon" });
     },
     maker: async (feed, over = store, more = {}) => {

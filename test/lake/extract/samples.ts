@@ -80,6 +80,7 @@ export function sampleManifest(fileCount: number): Manifest {
     time: "placed_at",
     key: ["order_id"],
     inputs: { "shop.order": 9_123 },
+    removed: {},
     created: "2026-11-22T00:00:00.000Z",
     complete_through: "2026-11-22T00:00:00.000Z",
     previous: 411,

@@ -129,9 +129,9 @@ function jsonOf(one: Predicate): unknown {
 /** SQL's three values: null is unknown. */
 function holds(one: Predicate, row: Row, day: string | null): boolean | null {
   if ("children" in one) {
-    const found = one.children.map((child) => holds(child, row, day));
+    const found = new Set(one.children.map((child) => holds(child, row, day)));
     const decided = one.op === "or";
-    return found.includes(decided) ? decided : found.includes(null) ? null : !decided;
+    return found.has(decided) ? decided : found.has(null) ? null : !decided;
   }
   if ("child" in one) {
     const inner = holds(one.child, row, day);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { freshPartition } from "../../../core/landed.ts";
 import { gather } from "../../../workers/land/gather.ts";
-import { slowestIngestMs } from "../../../workers/land/slowest.ts";
+import { slowestIngestMs } from "../../../core/slowest-ingest.ts";
 import { StillTimer } from "../../../workers/land/still-timer.ts";
 import { event, eventType, declare, install, type Installation, send } from "./setup.ts";
 

@@ -1,5 +1,5 @@
 /** By what ids are forgotten: the cursors, never a clock. */
-import type { LandedPartition } from "../../core/landed.ts";
+import type { LandedPartition } from "./landed.ts";
 
 /**
  * An idle partition's next record may have been accepted while the others were read, or by a broker whose clock is

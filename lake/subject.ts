@@ -1,0 +1,44 @@
+/**
+ * Whose data an erasure is about: the events of a type whose payload has a value in a field. As SQL over the columns
+ * of the type's table, and over the bytes of what could not land, which may be no JSON at all: there the value's text
+ * anywhere in them counts. Too much is blanked rather than too little.
+ */
+import { quoteName, quoteText } from "./query/view.ts";
+
+export interface Subject {
+  /** A column of the table, or a field inside of one: `customer.email`. */
+  readonly column: string;
+  readonly value: string | number | boolean;
+}
+
+/** Rows of the event type's table. */
+export function rowsOf({ column, value }: Subject): string {
+  return `${column.split(".").map(quoteName).join(".")} = ${quoteText(String(value))}`;
+}
+
+/**
+ * Rows with raw bytes in `payload` and the id in `event_id`; `noted_ids` are the ids of the subject's rows.
+ * @param body path of object keys to the payload inside of the event
+ */
+export function recordsOf({ column, value }: Subject, body: readonly string[]): string {
+  const path = ["$", ...[...body, ...column.split(".")].map((key) => JSON.stringify(key))].join(".");
+  const text = quoteText(String(value));
+  const parts = [idsOf(), `TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`];
+  // Digits or "true" would be found in every other event.
+  if (typeof value === "string")
+    for (const spelling of new Set([value, JSON.stringify(value).slice(1, -1), escaped(value)]))
+      parts.push(`contains(hex(payload), '${Buffer.from(spelling).toString("hex").toUpperCase()}')`);
+  return parts.map((part) => `coalesce(${part}, false)`).join(" OR ");
+}
+
+/** Rows that bear an id of the subject's rows. */
+export function idsOf(): string {
+  return "lower(event_id) IN (SELECT event_id FROM noted_ids)";
+}
+
+/** As writers put it that keep to ASCII. */
+function escaped(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
