@@ -16,7 +16,7 @@ import { checksumTags } from "./checksum.ts";
 import { type Group, planCompaction, type PlanOptions, rowsOf } from "./compaction-plan.ts";
 import { type Lease, takeLease } from "./lease.ts";
 import type { FileRewriter } from "./rewrite.ts";
-import { dataFilePath } from "./table/add-file.ts";
+import { checkYoung, dataFilePath } from "./table/add-file.ts";
 import { parseSchema } from "./table/delta-schema.ts";
 import { checkNotPaused } from "./table/table-pause.ts";
 import type { UpkeepTask } from "./upkeep.ts";
@@ -145,6 +145,7 @@ class Run {
     if (!written) return false;
     const removed = new Set(group.files.map(({ path }) => path));
     const deletionTimestamp = this.#ports.clock.nowMs();
+    checkYoung([written], deletionTimestamp);
     const outcome = await this.#request.log.commit({
       base: this.#snapshot,
       change: {

@@ -19,6 +19,7 @@ import { checksumTags } from "./checksum.ts";
 import { hasSecret } from "./id-key.ts";
 import { DEAD_LETTERS, DUPLICATES, REPLAYS } from "./ledger-tables.ts";
 import { quoteText } from "./query/view.ts";
+import { dropIceberg } from "./iceberg/export.ts";
 import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-rows.ts";
 import { rewriteWithout } from "./rewrite-without.ts";
 import { FileEditor } from "./file-editor.ts";
@@ -128,6 +129,8 @@ class Erasure {
       plan: (now) => this.#planRows(now),
     });
     const { deleted, waiting } = await this.#deleteOld(dead);
+    // An export names the older files, and its bounds may say what was in them.
+    if (!this.#isDryRun && removed.rows + deleted > 0) await dropIceberg(this.#ports.store, this.#table);
     // A projection may have read a side file before it was blanked, and committed since.
     for (const [ledger, values] of this.#isDryRun ? [] : LEDGERS)
       ledgerRows += await this.#blankLedger(ledger, values);

@@ -21,6 +21,7 @@ import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { AddFile, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import { storePathOf } from "./table/add-file.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
+import { icebergHold } from "./iceberg/export.ts";
 import { checkNotPaused } from "./table/table-pause.ts";
 import { tombstoneRetentionMs } from "./table/table-properties.ts";
 import { stateOf } from "./table/table-state.ts";
@@ -86,7 +87,10 @@ export function createSweeper(ports: SweepPorts): Sweeper {
       if (snapshot.version < 0) return undefined;
       checkNotPaused(snapshot.metadata, ports.clock.nowMs());
       const removedMs = removalsOf(name, snapshot, remembered.get(name));
-      const heldFromMs = await heldFrom(log, snapshot, request, ports.clock.nowMs());
+      const consumedMs = await heldFrom(log, snapshot, request, ports.clock.nowMs());
+      // An export as Iceberg is read for as long as it stands: what was removed since it was made stays.
+      const exportedMs = (await icebergHold(ports.store, name))?.committedMs ?? Infinity;
+      const heldFromMs = Math.min(consumedMs, exportedMs);
       const judge = new Judge(name, snapshot, listed, removedMs, heldFromMs, request, ports.clock.nowMs());
       const swept = await deleteAll(ports, judge, request);
       const present = new Set(listed.map(({ path }) => path));

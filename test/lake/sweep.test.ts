@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { REMOVED_TXN } from "../../core/landed.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
+import { dropIceberg, exportIceberg } from "../../lake/iceberg/export.ts";
 import { expireTable } from "../../lake/retain.ts";
 import { rollBack } from "../../lake/roll-back.ts";
 import { createSweeper, type Sweeper, type SweepRequest, type Swept } from "../../lake/sweep.ts";
@@ -94,6 +95,17 @@ describe("data files", () => {
     at.clock.advance(DAY_MS);
     expect(await sweep(strange)).toMatchObject({ expired: 0, orphans: 2 });
     expect((await verified(at)).faultCount).toBe(0);
+  });
+
+  test("that an export as Iceberg names stay for as long as it stands", async () => {
+    const { at, sweeper } = await threeFiles();
+    await exportIceberg(at.store, TABLE, await at.openTable(TABLE).snapshot());
+    await compact(at, (await filesOf(at)).slice(0, 2));
+    at.clock.advance(30 * DAY_MS);
+    expect(await sweep(sweeper)).toMatchObject({ expired: 0, orphans: 0 });
+    await dropIceberg(at.store, TABLE);
+    expect(await sweep(sweeper)).toMatchObject({ expired: 2, orphans: 0 });
+    expect(await live(at)).toEqual([1, 2, 3]);
   });
 
   test("that no commit names go at the age of strangers, not before", async () => {
