@@ -133,7 +133,7 @@ test("columns hold nothing of the scan before", () => {
     LIMITS,
   );
   const rich = '{"id":"x","t":"2026-03-01T00:00:00.1234567Z","a":1,"a":2}';
-  kernel.scanArray(full, encoder.encode(`[${Array.from({ length: 40 }, () => rich).join(",")}]`), SECRET);
+  kernel.scanArray(full, encoder.encode(`[${Array.from({ length: 400 }, () => rich).join(",")}]`), SECRET);
   const scan = kernel.scanArray(
     full,
     encoder.encode(`[${Array.from({ length: 90 }, () => "{}").join(",")}]`),
