@@ -228,7 +228,7 @@ async function expectTotals(maker: Awaited<ReturnType<SalesLake["maker"]>>): Pro
 
 test(
   "after the versions between are gone, 410 names the full one, which stands for all of them",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const feed = salesFeed({ name: "expiring", retentionDays: 1 });
     await lake.erase([]);
@@ -265,7 +265,7 @@ test(
 
 test(
   "of two makers of one version one wins, the other begins again on it",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const feed = salesFeed({ name: "raced" });
     await lake.erase([]);
