@@ -270,7 +270,10 @@ test(
     const feed = salesFeed({ name: "raced" });
     await lake.erase([]);
     await lake.land([{ id: "x", atMs: FIRST_MS, cents: 1 }], FIRST_MS + DAYS * DAY_MS);
-    const makers = await Promise.all([lake.maker(feed), lake.maker(feed), lake.maker(feed)]);
+    // What they would write differs, so that it is seen whose it is.
+    const makers = await Promise.all(
+      [90, 91, 92].map((retentionDays) => lake.maker({ ...feed, retentionDays })),
+    );
     const made = await Promise.all(makers.map((maker) => maker.pass(signal)));
     expect(made.reduce((sum, { published }) => sum + published, 0)).toBe(1);
     for (const maker of makers) {
