@@ -39,7 +39,7 @@ async function published(maker: FeedMaker, of = lake): Promise<readonly string[]
 
 const at = (atMs: number, id: string): Sale => ({ id, atMs, cents: 1 });
 
-describe("windows", () => {
+describe("windows", { timeout: 240_000 }, () => {
   test("only those that the watermark has closed are published", async () => {
     await lake.land([...salesOf(0, 20), ...salesOf(1, 20)], FIRST_MS + DAY_MS - 1);
     const maker = await lake.maker(salesFeed());
@@ -104,7 +104,7 @@ describe("windows", () => {
   });
 });
 
-describe("revisions", () => {
+describe("revisions", { timeout: 240_000 }, () => {
   test("late rows make one, a commit that changes no row makes none", async () => {
     await lake.land([...salesOf(0, 5), ...salesOf(1, 5)], FIRST_MS + 2 * DAY_MS);
     const maker = await lake.maker(salesFeed());
@@ -199,7 +199,7 @@ describe("revisions", () => {
   });
 });
 
-describe("checks", () => {
+describe("checks", { timeout: 240_000 }, () => {
   const checks: Feed["checks"] = [
     { notNull: ["event_id"], severity: "error" },
     { unique: ["event_id"], severity: "error" },
@@ -254,7 +254,7 @@ describe("checks", () => {
   });
 });
 
-describe("files", () => {
+describe("files", { timeout: 240_000 }, () => {
   test("a window beyond the size is cut, and order goes on from file to file", async () => {
     await lake.land(salesOf(0, 5_000), FIRST_MS + DAY_MS);
     const maker = await lake.maker(salesFeed(), lake.store, { fileBytes: 12_000 });
