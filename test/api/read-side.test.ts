@@ -1,5 +1,6 @@
 /** The read side over HTTP, on the whole program: what it says is compared with what was published. */
 import assert from "node:assert/strict";
+import { tableFromIPC } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApiApp, type ApiPorts } from "../../api/app.ts";
 import { resolveConfig } from "../../core/config.ts";
@@ -163,7 +164,9 @@ describe("SQL", () => {
     expect(await (await askAs("text/csv;q=0.9, application/json;q=0.1")).text()).toBe("a\r\n1\r\n");
     const parquet = await (await askAs("application/vnd.apache.parquet")).bytes();
     expect(Buffer.from(parquet.subarray(0, 4)).toString()).toBe("PAR1");
-    const refused = await askAs("application/vnd.apache.arrow.stream");
+    const arrow = tableFromIPC(await (await askAs("application/vnd.apache.arrow.stream")).bytes());
+    expect(arrow.toArray().map((row) => (row as { a: number }).a)).toEqual([1]);
+    const refused = await askAs("application/xml");
     expect([refused.status, ((await refused.json()) as Item)["code"]]).toEqual([
       406,
       "request.not_acceptable",
