@@ -32,10 +32,10 @@ test("OPTIMIZE under a pause", { timeout: 900_000 }, async () => {
   }
   expect((await stack.call("POST", `/v1/tables/${TYPE}/pause`)).status).toBe(200);
 
-  let isOver = false;
+  const over = new AbortController();
   const table = join(stack.data, "lake", TYPE);
-  const optimized = runSpark(OPTIMIZE, [table], { scratch, isDelta: true }).finally(() => (isOver = true));
-  while (!isOver) {
+  const optimized = runSpark(OPTIMIZE, [table], { scratch, isDelta: true }).finally(() => over.abort());
+  while (!over.signal.aborted) {
     await publish(stack, sent++);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
