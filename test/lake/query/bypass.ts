@@ -41,7 +41,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     const judged = judge(await serializeSql(scratch, sql));
     answer.hasPassed = judged.kind === "query" && judged.tables.every((one) => isGranted(tables, one));
     const connection = await openEngine(limits);
-    await pinTables(connection, tables, undefined);
+    await pinTables(connection, tables, [], undefined);
     const result = isRaw ? await connection.stream(sql) : await (await prepareSelect(connection, sql)).stream();
     const names = result.deduplicatedColumnNames();
     answer.text = JSON.stringify(names);
