@@ -75,7 +75,7 @@ async function account(muara: MuaraProcess): Promise<Account> {
 
 /** @returns the account once nothing is in flight */
 async function settled(muara: MuaraProcess): Promise<Account> {
-  await eventually("everything landed", 30_000, async () => (await account(muara)).in_flight === 0);
+  await eventually("everything landed", 120_000, async () => (await account(muara)).in_flight === 0);
   return account(muara);
 }
 
