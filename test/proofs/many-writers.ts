@@ -30,6 +30,8 @@ const KILL_EVERY_MS = 5_000;
 const READ_MS = 400;
 /** What a table lands in a second, at most, so that a log lasts as long as it is to. */
 const EVENTS_PER_SECOND = 150;
+/** So many that there is something to compact. */
+const EVENTS_MIN = 6_000;
 const DRAIN_MS = 1_800_000; // no promise, only an end: proofs run with the lowest priority
 const MOOD_SHARE = 0.02;
 
@@ -54,7 +56,7 @@ export async function runManyWriters(options: ManyWritersOptions): Promise<ManyW
   const folder = await temporaryFolder("many-writers");
   const random = seededRandomness(options.seed);
   const directory = join(folder.path, "log");
-  const events = Math.max(2_000, options.seconds * EVENTS_PER_SECOND);
+  const events = Math.max(EVENTS_MIN, options.seconds * EVENTS_PER_SECOND);
   const filled = await fillLog(directory, TABLES, events, random);
   const place = await placeOf(folder.path, options.server, random);
   const crowd = new Crowd(directory, place.lake, place.environment, random);
