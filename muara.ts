@@ -446,9 +446,9 @@ async function start(flags: StartFlags): Promise<number> {
     lines.push(`administrator's token: ${running.token!} (also in ${join(folder, "token")})`);
   process.stderr.write(`${lines.join("\n")}\n`);
   await stopped;
-  const timer = setTimeout(cutOff, STOP_MS_MAX).unref();
+  // Also for what would keep the process alive once everything is closed.
+  setTimeout(cutOff, STOP_MS_MAX).unref();
   await running.stop();
-  clearTimeout(timer);
   return 0;
 }
 

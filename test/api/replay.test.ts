@@ -47,7 +47,7 @@ function idOf(index: number): string {
 }
 
 beforeAll(async () => {
-  stack = await startStack();
+  stack = await startStack(undefined, { query: { concurrency: 8 } });
   expect((await stack.call("POST", "/event-types", orderType(TYPE, 2))).status).toBe(201);
   const plain = { ...orderType(PLAIN, 1), category: "undefined" };
   expect((await stack.call("POST", "/event-types", plain)).status).toBe(201);
