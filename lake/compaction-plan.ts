@@ -9,6 +9,7 @@
  */
 import { INGEST_DATE } from "../core/columns.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
+import { statedRows } from "./table/add-file.ts";
 
 const HOUR_MS = 3_600_000;
 /** A group is at least this many times as large as its largest file. */
@@ -130,7 +131,6 @@ function sizeOf(files: readonly AddFile[]): number {
 }
 
 /** As its statistics say; where they do not, no more than it has bytes. */
-export function rowsOf({ size, stats }: AddFile): number {
-  const stated = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "")?.[1];
-  return stated === undefined ? size : Number(stated);
+export function rowsOf(file: AddFile): number {
+  return statedRows(file) ?? file.size;
 }

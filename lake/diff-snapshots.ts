@@ -3,6 +3,7 @@
  * Files that were only written anew (compaction, wider types) show as added and removed with as many rows.
  */
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
+import { statedRows } from "./table/add-file.ts";
 import { type DeltaStruct, type DeltaType, parseSchema } from "./table/delta-schema.ts";
 
 export interface SnapshotDiff {
@@ -48,9 +49,9 @@ function without({ files }: TableSnapshot, other: TableSnapshot): readonly AddFi
 
 function sumOf(files: readonly AddFile[]): FileSum {
   let rows: number | null = 0;
-  for (const { stats } of files) {
-    const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
-    rows = rows === null || !match ? null : rows + Number(match[1]);
+  for (const file of files) {
+    const stated = statedRows(file);
+    rows = rows === null || stated === undefined ? null : rows + stated;
   }
   return { files: files.length, bytes: files.reduce((sum, { size }) => sum + size, 0), rows };
 }

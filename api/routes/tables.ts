@@ -6,6 +6,7 @@ import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
 import { isVisible, mayReadWhole, type TableRight } from "../../lake/query/part.ts";
 import { quoteName, sqlColumns } from "../../lake/query/view.ts";
 import type { DeclaredView } from "../../lake/query/views.ts";
+import { statedRows } from "../../lake/table/add-file.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
 import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
@@ -194,7 +195,7 @@ function totals(snapshot: TableSnapshot): Totals {
   let rows: number | null = 0;
   for (const file of snapshot.files.values()) {
     bytes += file.size;
-    const count = rowsIn(file.stats);
+    const count = statedRows(file);
     rows = rows === null || count === undefined ? null : rows + count;
   }
   const added = { files: snapshot.files.size, bytes, rows };
@@ -202,15 +203,9 @@ function totals(snapshot: TableSnapshot): Totals {
   return added;
 }
 
-function rowsIn(stats: string | undefined): number | undefined {
-  // `numRecords` of the statistics; the rest, which can be long, is not looked at.
-  const match = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "");
-  return match ? Number(match[1]) : undefined;
-}
-
 function historyEntry(commit: TableCommit, right: TableRight): Record<string, unknown> {
   const watermark = commit.txns.find((txn) => txn.appId === WATERMARK_TXN)?.version;
-  const counts = commit.add.map((file) => rowsIn(file.stats));
+  const counts = commit.add.map((file) => statedRows(file));
   const rows = counts.includes(undefined) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0);
   const bytes = commit.add.reduce((sum, file) => sum + file.size, 0);
   const added = shownTotals(right, { files: commit.add.length, bytes, rows });

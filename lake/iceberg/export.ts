@@ -13,7 +13,7 @@ import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableMetadata, TableSnapshot } from "../../core/ports/table-log.ts";
 import { rowsOfFooter } from "../parquet/footer.ts";
-import { storePathOf } from "../table/add-file.ts";
+import { statedRows, storePathOf } from "../table/add-file.ts";
 import { parseSchema } from "../table/delta-schema.ts";
 import {
   manifestBytes,
@@ -171,10 +171,9 @@ async function manifestFiles(
 }
 
 /** As the table's log says, else as the file itself does. @throws table.corrupt */
-async function rowsOf(store: ObjectStore, path: string, { stats, size }: AddFile): Promise<number> {
-  const stated = /"numRecords"\s*:\s*(\d+)/.exec(stats ?? "")?.[1];
-  if (stated !== undefined) return Number(stated);
-  const rows = await rowsOfFooter((from, to) => store.getRange(path, from, to - from), size);
+async function rowsOf(store: ObjectStore, path: string, file: AddFile): Promise<number> {
+  const rows =
+    statedRows(file) ?? (await rowsOfFooter((from, to) => store.getRange(path, from, to - from), file.size));
   if (rows !== undefined) return rows;
   throw new MuaraError("table.corrupt", "a data file cannot be read", { details: { path } });
 }

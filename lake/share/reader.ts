@@ -14,7 +14,7 @@ import type { Registry } from "../../core/registry.ts";
 import type { SharedTable } from "../../core/share.ts";
 import type { Catalog } from "../catalog.ts";
 import { fileFilter } from "../query/file-filter.ts";
-import { storePathOf } from "../table/add-file.ts";
+import { statedRows, storePathOf } from "../table/add-file.ts";
 import { tombstoneRetentionMs } from "../table/table-properties.ts";
 import { stateOf } from "../table/table-state.ts";
 import { signAddress } from "./file-address.ts";
@@ -224,14 +224,10 @@ function limited(files: readonly AddFile[], limit: number | undefined): readonly
   let rows = 0;
   const enough = files.findIndex((file) => {
     if (rows >= limit) return true;
-    rows += rowsOf(file);
+    rows += statedRows(file) ?? 0;
     return false;
   });
   return enough < 0 ? files : files.slice(0, enough);
-}
-
-function rowsOf({ stats }: AddFile): number {
-  return Number(/"numRecords"\s*:\s*(\d+)/.exec(stats ?? "")?.[1] ?? 0);
 }
 
 function totalsOf(files: Iterable<AddFile>): { files: number; bytes: number } {
