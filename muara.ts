@@ -5,6 +5,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { gzipStream } from "./adapters/http/gzip.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
@@ -16,6 +17,7 @@ import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
+import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
@@ -31,6 +33,7 @@ import { Authenticator, createToken } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import { endingCopies } from "./lake/ending-copies.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
@@ -105,15 +108,23 @@ export async function startWorkers(
   const closers: (() => Promise<unknown>)[] = [];
   try {
     const token = await ensureToken(base);
-    const door = workers.includes("ingest") ? await openDoor(base) : undefined;
+    const entry = workers.includes("ingest") ? await import("./workers/ingest/open-door.ts") : undefined;
+    const services = { clock: systemClock, randomness: systemRandomness, compress: gzipStream };
+    const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
+    const ports = { ...base, ...services, isAlone };
+    const door = entry?.openDoor(ports, config);
+    if (door) closers.push(door.close);
     const reads = workers.includes("api")
       ? await openReads(base, door?.replay, workers.includes("land"), closers)
       : undefined;
-    const drain = new Drain(route(door?.fetch, reads), systemClock);
+    const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
-    background.push(runRetention(base, abort.signal));
+    background.push(
+      runRetention(base, abort.signal),
+      followRegistry({ ...base, clock: systemClock }, abort.signal),
+    );
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
     const host = config.host.includes(":") ? `[${config.host}]` : config.host;
@@ -155,7 +166,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
   const [log, opened, state, module] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
-    openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services),
+    openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
   ]);
@@ -191,7 +202,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(
-        { ...services, store, kernel, registry, openTable },
+        { ...services, store, kernel, registry, openTable, log },
         config,
         join(folder, "temp"),
       );
@@ -220,24 +231,6 @@ async function ensureToken({
   await mkdir(resolve(config.data), { recursive: true });
   await writeFile(path, `${text}\n`, { mode: 0o600 });
   return { text, isNew: true };
-}
-
-async function openDoor(base: Base): Promise<{ readonly fetch: Fetch; readonly replay: ReplayPort }> {
-  const [{ createIngestApp, Door }, { rehearse }] = await Promise.all([
-    import("./workers/ingest/app.ts"),
-    import("./workers/land/rehearsal.ts"),
-  ]);
-  const { limits, land } = base.config;
-  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
-  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs };
-  const door = new Door(ports, options);
-  const app = createIngestApp(ports, options, door);
-  const replay: ReplayPort = {
-    publish: (again) => door.replay(again),
-    rehearse: (type, payloads) => rehearse(ports, { ...limits, skewMs: land.skewMs }, type, payloads),
-    horizonMs: land.horizonHours * HOUR_MS,
-  };
-  return { fetch: (request) => app.fetch(request), replay };
 }
 
 async function openReads(
@@ -274,7 +267,9 @@ async function openReads(
     landing,
     reload: (table: string) => base.landing.worker?.reload(table),
     compact: async (table: string, signal: AbortSignal) => (await upkeep(signal)).compact(table, signal),
-    ...(isWriter ? { removals: async (signal: AbortSignal) => (await upkeep(signal)).removals } : {}),
+    ...(isWriter
+      ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
+      : {}),
     clock: systemClock,
     ...(replay ? { replay } : {}),
   };
@@ -333,10 +328,13 @@ const nothing: Fetch = () =>
   problemResponse(new MuaraError("request.not_found", "This process does not serve that."));
 
 /** One origin: the door has the event types, the read side everything else. */
-function route(door: Fetch | undefined, reads: Fetch | undefined): Fetch {
+function route(
+  door: Fetch | undefined,
+  isDoorPath: ((path: string) => boolean) | undefined,
+  reads: Fetch | undefined,
+): Fetch {
   return (request) => {
-    const path = new URL(request.url).pathname;
-    const isDoor = path === "/health" || path === "/event-types" || path.startsWith("/event-types/");
+    const isDoor = isDoorPath?.(new URL(request.url).pathname) ?? false;
     return (isDoor ? (door ?? nothing) : (reads ?? door ?? nothing))(request);
   };
 }

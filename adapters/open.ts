@@ -34,6 +34,10 @@ export async function openLog(
         ...services,
       });
     }
+    case "kafka": {
+      const { openKafkaLogAt } = await import("./kafka/open.ts");
+      return openKafkaLogAt(address, process.env, journal, services);
+    }
     case "memory": {
       const { createMemoryLog } = await import("./memory/log.ts");
       return createMemoryLog(services);
@@ -48,7 +52,11 @@ export async function openLog(
 }
 
 /** @throws config.invalid for a scheme that no adapter serves */
-export async function openObjectStore(address: string, services: AdapterServices): Promise<ObjectStore> {
+export async function openObjectStore(
+  address: string,
+  services: AdapterServices,
+  upload?: Config["upload"],
+): Promise<ObjectStore> {
   const { scheme, rest } = split(address);
   switch (scheme) {
     case "file": {
@@ -61,7 +69,7 @@ export async function openObjectStore(address: string, services: AdapterServices
     }
     case "s3": {
       const { openS3StoreAt } = await import("./s3/open.ts");
-      return openS3StoreAt(address, process.env, services);
+      return openS3StoreAt(address, process.env, services, upload);
     }
     default:
       throw unknownScheme("lake", scheme);
@@ -78,7 +86,7 @@ function split(address: string): { scheme: string; rest: string } {
 function unknownScheme(key: string, scheme: string): MuaraError {
   return new MuaraError(
     "config.invalid",
-    `${key}: no adapter for "${scheme}:"; this release has file:, s3: and memory:`,
+    `${key}: no adapter for "${scheme}:"; this release has file:, s3:, memory: and for the log kafka:`,
     {
       details: { key, scheme },
     },

@@ -1,6 +1,6 @@
 /**
  * The read side over HTTP: SQL, tables, books, fates of events, dead letters, tokens. Deny by default: every
- * address below /v1 needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
+ * address below /v1, and /metrics, needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
  */
 import { Hono } from "hono";
 import { systemRandomness } from "../core/clock.ts";
@@ -16,6 +16,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addMetricsRoute } from "./routes/metrics.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
@@ -49,11 +50,12 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
     await next();
     for (const [name, value] of Object.entries(answerHeaders(flowId))) context.header(name, value);
   });
-  app.use("/v1/*", async (context, next) => {
-    context.set("principal", await authenticateRequest(context.req.raw, ports.authenticator));
-    await next();
-    context.header("cache-control", "no-store");
-  });
+  for (const path of ["/v1/*", "/metrics"])
+    app.use(path, async (context, next) => {
+      context.set("principal", await authenticateRequest(context.req.raw, ports.authenticator));
+      await next();
+      context.header("cache-control", "no-store");
+    });
 
   app.onError((error, context) => {
     const flowId = context.get("flowId");
@@ -67,6 +69,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   });
 
   addHealthRoutes(app, ports);
+  addMetricsRoute(app, ports);
   app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);

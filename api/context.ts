@@ -45,10 +45,10 @@ export interface ApiPorts {
   readonly logger: Logger;
 }
 
-/** How landing of a table goes: `stopped` needs a person, `retrying` and `paused` go on by themselves. */
+/** How landing of a table goes: `stopped` needs a person, all others go on by themselves. */
 export interface LandingState {
   readonly table: string;
-  readonly state: "landing" | "retrying" | "paused" | "stopped";
+  readonly state: "landing" | "retrying" | "paused" | "waiting" | "stopped";
   readonly problem: string | undefined;
   readonly code?: string | undefined;
   /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */

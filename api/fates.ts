@@ -223,13 +223,17 @@ function bearsId(payload: Uint8Array, eventId: string, table: CatalogTable): boo
   if (!table.eventType) return false;
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
   const wanted = spellings(eventId);
-  if (!wanted.some((spelling) => bytes.includes(spelling))) return false;
-  const path = envelopePaths(table.eventType).id;
+  const { id: path, idScope } = envelopePaths(table.eventType);
   if (!path) return false;
+  // With a scope, or an escape, the id as a whole is nowhere in the bytes.
+  const isSought = idScope !== undefined || bytes.includes("\\");
+  if (!isSought && !wanted.some((spelling) => bytes.includes(spelling))) return false;
   try {
     const event: unknown = JSON.parse(bytes.toString());
-    const id = path.reduce<unknown>((node, key) => memberOf(node, key), event);
-    return typeof id === "string" && wanted.includes(id);
+    const id = textAt(event, path);
+    const scope = idScope && textAt(event, idScope);
+    if (id === undefined || (idScope && scope === undefined)) return false;
+    return wanted.includes(scope === undefined ? id : `${Buffer.byteLength(scope)}:${scope}${id}`);
   } catch {
     return false; // not JSON: it will be a dead letter without an id
   }
@@ -243,6 +247,11 @@ function spellings(eventId: string): readonly string[] {
 
 function numberOrNull(value: unknown): number | null {
   return value === null ? null : Number(value);
+}
+
+function textAt(event: unknown, path: readonly string[]): string | undefined {
+  const value = path.reduce<unknown>((node, key) => memberOf(node, key), event);
+  return typeof value === "string" ? value : undefined;
 }
 
 function memberOf(node: unknown, key: string): unknown {

@@ -16,6 +16,7 @@ const share = object({
       table: text,
       as: { ...text, description: "SCHEMA.TABLE, as recipients see it." },
       history: { type: "boolean" },
+      part: { type: ["string", "null"], description: "What of it is shared; null: all of it." },
     }),
   ),
 });

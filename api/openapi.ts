@@ -3,6 +3,7 @@
  * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
  */
 import { z } from "zod";
+import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
 import {
   flag,
@@ -26,7 +27,6 @@ import {
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { roleSchema } from "../core/role.ts";
-import { erasureRequestSchema } from "./routes/erasures.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
@@ -112,32 +112,7 @@ const SCHEMAS: Json = {
     rewritten: { ...whole, description: "Of the files: replaced by what stays of them." },
     bytes: whole,
   }),
-  ErasureRequest: z.toJSONSchema(erasureRequestSchema, { io: "input" }),
-  Erasure: object({
-    id: textOrNull,
-    by: text,
-    reason: text,
-    event_types: list(text),
-    column: text,
-    value_hash: { ...text, description: "HMAC-SHA-256 of the value under a secret of the lake." },
-    started_at: time,
-    finished_at: time,
-    complete: { ...flag, description: "False where files wait, or it was cut off: repeat it then." },
-    log_until: { ...time, description: "Until then the log's own retention removes the events there." },
-    tables: list(
-      object({
-        table: text,
-        version: wholeOrNull,
-        rows: whole,
-        files: list(text),
-        ledger_rows: whole,
-        side_files: whole,
-        deleted: { ...whole, description: "Files of older versions." },
-        scrubbed: { ...whole, description: "Files of tables' logs that lost statistics." },
-        waiting: list(text),
-      }),
-    ),
-  }),
+  ...ERASURE_SCHEMAS,
   SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
   Swept: object({
     table: text,
@@ -167,7 +142,7 @@ const SCHEMAS: Json = {
     watermark: time,
     paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
     landing: {
-      enum: ["landing", "retrying", "paused", "stopped", null],
+      enum: ["landing", "retrying", "paused", "waiting", "stopped", null],
       description: "null: not by this process",
     },
     problem: { ...textOrNull, description: "Why landing of the table does not go on." },
@@ -179,6 +154,20 @@ const SCHEMAS: Json = {
     duplicates: {
       ...object({ identical: whole, different: whole, unknown: whole }),
       description: "Of an event type: how what came again compares with what landed.",
+    },
+    iceberg: {
+      ...object({ version: whole, behind_versions: whole, behind_ms: whole }),
+      type: ["object", "null"],
+      description: "Of one table: its export as Iceberg, and how far that is behind; null: none.",
+    },
+    retention: {
+      ...object({
+        log_ms: wholeOrNull,
+        rows_ms: { ...wholeOrNull, description: "How long rows are kept; null: for ever." },
+        table: { type: "object", additionalProperties: text },
+      }),
+      description:
+        "Of one table; with the table's own properties: Delta's, its owner, retention and contract.",
     },
   }),
   Commit: object({
@@ -357,15 +346,7 @@ const PATHS: Json = {
   "/v1/tables/{table}/sweep": {
     post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
   },
-  "/v1/erasures": {
-    get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
-    post: {
-      operationId: "erase",
-      summary: "Erase the events of some types in which a field has a value",
-      requestBody: { required: true, content: json("ErasureRequest") },
-      responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
-    },
-  },
+  ...ERASURE_PATHS,
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
   },
@@ -479,6 +460,19 @@ const PATHS: Json = {
   },
   "/health/live": { get: open("live", "Whether the process answers") },
   "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
+  "/metrics": {
+    get: {
+      operationId: "metrics",
+      summary: "OpenMetrics of the tables that the token may read as a whole",
+      responses: {
+        "200": {
+          description: "Every metric with its help.",
+          content: { "application/openmetrics-text": { schema: text } },
+        },
+        default: problem(),
+      },
+    },
+  },
   "/openapi.json": { get: open("openapi", "This document") },
 };
 

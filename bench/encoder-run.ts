@@ -96,7 +96,8 @@ function kernelPlan(): ColumnPlan {
     beside: [],
     payload,
     body: [],
-    hasMetadata: false,
+    held: [],
+    heldTime: undefined,
     partitions: [],
   };
 }

@@ -2,7 +2,8 @@
  * The HTTP door in CPU time per request, 100 events of 500 bytes each: `node bench/ingest.ts` (`--json` for one
  * object). The reference is a bare node:http server that reads the same body and answers 200; both are measured in
  * alternating rounds of one run, the client is a process of its own. Appends are counted and dropped, except where
- * the name says that the log on disk takes part.
+ * the name says that the log on disk takes part. That one is also held against the sum of its parts, each by itself:
+ * the bare server, a publish whose append is dropped, and the append.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { on, once } from "node:events";
@@ -16,13 +17,15 @@ import { openFileLog } from "../adapters/file/log.ts";
 import { createMemoryLog } from "../adapters/memory/log.ts";
 import { EVERYTHING } from "../core/authorize.ts";
 import { seededRandomness, systemClock, systemRandomness } from "../core/clock.ts";
-import { createKernel } from "../core/kernel.ts";
+import { createKernel, type Kernel } from "../core/kernel.ts";
 import { silentLogger } from "../core/logger.ts";
 import type { Log } from "../core/ports/log.ts";
 import { Registry } from "../core/registry.ts";
 import { Authenticator, createToken } from "../core/token.ts";
 import { createIngestApp } from "../workers/ingest/app.ts";
 import { declareEventType } from "../workers/ingest/declaration.ts";
+import { collectAsMuara } from "./as-muara.ts";
+import { openParts } from "./ingest-parts.ts";
 import { median, type Metric, printResult } from "./result.ts";
 
 const EVENTS = 100;
@@ -50,6 +53,8 @@ interface Target {
   readonly token: string;
 }
 
+type Work = () => Promise<void>;
+
 const random = seededRandomness(11);
 
 function eventType(
@@ -57,7 +62,7 @@ function eventType(
   schema: unknown,
   partitions = 1,
   more: Record<string, unknown> = {},
-): unknown {
+): Readonly<Record<string, unknown>> & { readonly name: string } {
   return {
     name,
     owning_application: "bench",
@@ -126,19 +131,22 @@ function droppingLog(): Log {
   return log;
 }
 
-async function startDoor(log: Log): Promise<{ server: Server; target: (name: string) => Target }> {
+function newKernel(): Kernel {
   const wasm = new WebAssembly.Module(readFileSync(new URL("../core-as/kernel.wasm", import.meta.url)));
+  return createKernel(wasm, crypto.getRandomValues(new Uint8Array(16)));
+}
+
+async function startDoor(log: Log): Promise<{ server: Server; target: (name: string) => Target }> {
   const clock = systemClock;
   const registry = await Registry.open(log, "bench", clock);
   const { text: token, declared } = await createToken("bench", EVERYTHING, clock.nowMs(), null);
   await registry.put("token", declared.id, 0, declared);
   for (const type of TYPES) await declareEventType({ log, registry, clock }, type);
-  const kernel = createKernel(wasm, crypto.getRandomValues(new Uint8Array(16)));
   const app = createIngestApp(
     {
       log,
       registry,
-      kernel,
+      kernel: newKernel(),
       clock,
       authenticator: new Authenticator(registry, clock),
       randomness: systemRandomness,
@@ -168,48 +176,84 @@ async function startBare(): Promise<{ server: Server; target: Target }> {
 }
 
 /** CPU time of this process per request, µs. */
-async function costUs(client: ChildProcess, target: Target): Promise<number> {
+async function costUs(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
-  client.send(target);
-  await once(client, "message");
+  await work();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / REQUESTS;
 }
 
+/** As many times as there are requests, as many at once as there are connections. */
+async function inLanes(work: () => Promise<void>): Promise<void> {
+  const lane = async (): Promise<void> => {
+    for (let i = 0; i < REQUESTS / CONNECTIONS; i++) await work();
+  };
+  await Promise.all(Array.from({ length: CONNECTIONS }, lane));
+}
+
+/** Everything that takes its turn in a round. The first is the reference, the second the durable request. */
+async function openWorks(client: ChildProcess, fileLog: Log, servers: Server[]): Promise<[string, Work][]> {
+  const bare = await startBare();
+  const door = await startDoor(droppingLog());
+  const durable = await startDoor(fileLog);
+  servers.push(bare.server, door.server, durable.server);
+  const bytes = new TextEncoder().encode(body());
+  const parts = await openParts(newKernel(), droppingLog(), fileLog, TYPES[0]!, bytes);
+  const asked = (target: Target) => async (): Promise<void> => {
+    client.send(target);
+    await once(client, "message");
+  };
+  return [
+    ["bare node:http", asked(bare.target)],
+    ["open schema, log on disk", asked(durable.target("open"))],
+    ["open schema", asked(door.target("open"))],
+    ["open schema, hash over 8 partitions", asked(door.target("keyed"))],
+    ["constrained schema", asked(door.target("checked"))],
+    ["the publish alone", () => inLanes(() => parts.publish(bytes))],
+    ["the append alone", () => inLanes(() => parts.append())],
+  ];
+}
+
 async function main(): Promise<void> {
+  collectAsMuara();
   const directory = mkdtempSync(join(tmpdir(), "muara-bench-ingest-"));
   const client = fork(import.meta.filename, ["--client"]);
   client.once("exit", clientEnded);
   const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
   const fileLog = await openFileLog({ directory, onFatal: giveUp, ...services });
-  const bare = await startBare();
-  const door = await startDoor(droppingLog());
-  const durable = await startDoor(fileLog);
-  const targets: readonly [string, Target][] = [
-    ["bare node:http", bare.target],
-    ["open schema", door.target("open")],
-    ["open schema, hash over 8 partitions", door.target("keyed")],
-    ["constrained schema", door.target("checked")],
-    ["open schema, log on disk", durable.target("open")],
-  ];
-  const costs = targets.map((): number[] => []);
+  const servers: Server[] = [];
+  const works = await openWorks(client, fileLog, servers);
+  const costs = works.map((): number[] => []);
   for (let round = 0; round <= ROUNDS; round++)
-    for (const [i, [, target]] of targets.entries()) {
-      const cost = await costUs(client, target);
+    for (const [i, [, work]] of works.entries()) {
+      const cost = await costUs(work);
       if (round > 0) costs[i]!.push(cost); // the first round only warms up
     }
-  const [reference, ...ours] = costs.map(median);
   printResult(
     "ingest",
-    ours.map((value, i): Metric => {
-      const name = `CPU per request of ${EVENTS} events, ${targets[i + 1]![0]}`;
-      return { name, value, unit: "µs", reference: reference!, ratio: reference! / value };
-    }),
+    metricsOf(
+      works.map(([name]) => name),
+      costs.map(median),
+    ),
   );
   client.removeListener("exit", clientEnded).kill();
-  for (const { server } of [bare, door, durable]) server.close();
+  for (const server of servers) server.close();
   await fileLog.close();
   rmSync(directory, { recursive: true });
+}
+
+function metricsOf(names: readonly string[], costs: readonly number[]): Metric[] {
+  const [bare, durable, ...others] = costs as [number, number, ...number[]];
+  const sum = bare + others.at(-2)! + others.at(-1)!;
+  return [
+    ...costs.slice(1).map((cost, i) => against(names[i + 1]!, cost, bare)),
+    against("open schema, log on disk, to its parts' sum", durable, sum),
+  ];
+}
+
+function against(name: string, value: number, reference: number): Metric {
+  const whole = `CPU per request of ${EVENTS} events, ${name}`;
+  return { name: whole, value, unit: "µs", reference, ratio: reference / value };
 }
 
 function clientEnded(): never {

@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { MUARA_FLAGS } from "./as-muara.ts";
 import { type Metric, median, printResult, quantile } from "./result.ts";
 import { runTrickle, type TrickleRun } from "./trickle-run.ts";
 
@@ -33,7 +34,7 @@ async function measureHere(types: number): Promise<void> {
 }
 
 function measure(types: number): Measured {
-  const args = ["--heap-growing-percent=200", fileURLToPath(import.meta.url), "run", String(types)]; // as muara.js
+  const args = [...MUARA_FLAGS, fileURLToPath(import.meta.url), "run", String(types)];
   return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) as Measured;
 }
 

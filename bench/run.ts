@@ -6,7 +6,7 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
+import { collectAsMuara } from "./as-muara.ts";
 import { median, type Metric } from "./result.ts";
 
 export interface Run {
@@ -25,7 +25,7 @@ export async function reportRun(
   work: (round: number) => Promise<void>,
   fileBytes: () => number,
 ): Promise<never> {
-  if (!("Deno" in globalThis)) setFlagsFromString("--heap-growing-percent=200"); // as muara.js does
+  collectAsMuara();
   const costs: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const before = process.cpuUsage();

@@ -15,6 +15,7 @@ import { Registry } from "../core/registry.ts";
 import { Contracts } from "../workers/ingest/contract.ts";
 import { declareEventType } from "../workers/ingest/declaration.ts";
 import { publish } from "../workers/ingest/publish.ts";
+import { collectAsMuara } from "./as-muara.ts";
 import { median, type Metric, printResult } from "./result.ts";
 
 const EVENTS = 100;
@@ -105,6 +106,7 @@ async function costUs(work: () => Promise<void> | void): Promise<number> {
   return (user + system) / BODIES;
 }
 
+collectAsMuara();
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const bodies = Array.from({ length: BODIES }, (_, b) =>

@@ -5,9 +5,10 @@
  * A text that is absent has the address 0, whatever its column's levels say: the host asks for texts of records that
  * have no row, too.
  */
-import { beginInput, definitionsOf, maxDefinition, slotsOf, storeText } from "./leaf";
-import { LENGTHS_COLUMN, STARTS_COLUMN, TYPES_COLUMN, columnOf, fieldAt, verdictsOf } from "./plan";
-import { TYPE_ABSENT, TYPE_ESCAPED, TYPE_NULL } from "./fields";
+import { beginInput, definitionsOf, keepText, maxDefinition, slotsOf, storeText, textRoom } from "./leaf";
+import { LENGTHS_COLUMN, SCOPE, STARTS_COLUMN, TYPES_COLUMN, columnOf, fieldAt, verdictsOf } from "./plan";
+import { TYPE_ABSENT, TYPE_ESCAPED, TYPE_NULL, TYPE_STRING } from "./fields";
+import { SCOPE_ROOM, joinScope, joinedAt, joinedLength } from "./scope";
 import { OK } from "./verdict";
 
 /** Of a record in the index of a batch: where its key is, and how long; the length of none. */
@@ -27,7 +28,7 @@ function putNothing(leaf: usize, row: usize): void {
 
 /**
  * The text at path `place` of each of `count` scanned records: of a string what it says, of another value its JSON,
- * none of null.
+ * none of null. Of an id with a scope, both together (scope.ts).
  * @param bytes what was scanned
  * @param first the row of the first record
  * @returns false when there is no memory
@@ -45,7 +46,9 @@ export function takeField(
   const starts = columnOf(field, STARTS_COLUMN);
   const lengths = columnOf(field, LENGTHS_COLUMN);
   const verdicts = verdictsOf(plan);
+  const scope: u32 = load<u8>(field, SCOPE);
   beginInput();
+  if (scope) return takeScoped(leaf, field, fieldAt(plan, scope - 1), bytes, verdicts, first, count);
   for (let i: usize = 0; i < count; i++) {
     const type: u8 = load<u8>(types + i);
     if (type == TYPE_ABSENT || type == TYPE_NULL) {
@@ -59,6 +62,41 @@ export function takeField(
     if (!storeText(leaf, slot, isEscaped, start, load<u32>(lengths + (i << 2)))) return false;
   }
   return true;
+}
+
+/** Records that cannot be read, and those where the id or its scope is no text, have none. */
+function takeScoped(
+  leaf: usize,
+  field: usize,
+  scope: usize,
+  bytes: usize,
+  verdicts: usize,
+  first: usize,
+  count: usize,
+): bool {
+  for (let i: usize = 0; i < count; i++) {
+    const type: u8 = load<u8>(columnOf(field, TYPES_COLUMN) + i);
+    const scopeType: u8 = load<u8>(columnOf(scope, TYPES_COLUMN) + i);
+    const isJoined = isText(type) && isText(scopeType) && load<u8>(verdicts + i) == OK;
+    if (!isJoined) {
+      putNothing(leaf, first + i);
+      continue;
+    }
+    const length: usize = load<u32>(columnOf(field, LENGTHS_COLUMN) + (i << 2));
+    const scopeLength: usize = load<u32>(columnOf(scope, LENGTHS_COLUMN) + (i << 2));
+    const room = textRoom(leaf, SCOPE_ROOM + scopeLength + length);
+    if (room == 0) return false;
+    const id = bytes + load<u32>(columnOf(field, STARTS_COLUMN) + (i << 2));
+    const scopeAt = bytes + load<u32>(columnOf(scope, STARTS_COLUMN) + (i << 2));
+    joinScope(room, scopeAt, scopeLength, scopeType == TYPE_ESCAPED, id, length, type == TYPE_ESCAPED);
+    store<u8>(definitionsOf(leaf) + first + i, maxDefinition(leaf));
+    keepText(leaf, slotsOf(leaf) + ((first + i) << 3), joinedAt, joinedLength);
+  }
+  return true;
+}
+
+function isText(type: u8): bool {
+  return type == TYPE_STRING || type == TYPE_ESCAPED;
 }
 
 /**

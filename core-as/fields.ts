@@ -6,6 +6,7 @@ import { REGION_SCOPED, REGION_TEXT, reserve } from "./memory";
 import { hashHigh, hashLow } from "./siphash";
 import { identify, isUuid, isUuidAt } from "./identity";
 import { TIME_OK, isTimeCut, readTime, timeMicros } from "./time";
+import { SCOPE_ROOM, joinScope, joinedAt, joinedLength } from "./scope";
 import { javaHash, unescape } from "./text";
 import {
   FLAGS_COLUMN,
@@ -151,33 +152,17 @@ function finishId(field: usize, options: u8): u8 {
   return isUuid ? IS_UUID : 0;
 }
 
-/**
- * Makes the text of a scoped id: the scope's length in bytes (decimal), a colon, the scope, the id, so that
- * no two pairs give the same text. @returns 0, or the flags of an id without identity
- */
+/** Makes the text of a scoped id. @returns 0, or the flags of an id without identity */
 function prependScope(scope: usize): u8 {
   const type: u8 = load<u8>(columnOf(scope, TYPES_COLUMN) + row);
-  if (type != TYPE_STRING && type != TYPE_ESCAPED) return MISSING;
   const size: usize = load<u32>(columnOf(scope, LENGTHS_COLUMN) + (row << 2));
+  if ((type != TYPE_STRING && type != TYPE_ESCAPED) || size == 0) return MISSING;
   const start: usize = origin + load<u32>(columnOf(scope, STARTS_COLUMN) + (row << 2));
-  if (size == 0) return MISSING;
-  // the id may itself be in the text region: build the whole in a block of its own
-  const joined = reserve(REGION_SCOPED, 16 + size + textLength);
-  if (joined == 0) return NO_MEMORY;
-  const plain = joined + 16;
-  let length = size;
-  if (type == TYPE_ESCAPED) length = unescape(start, size, plain);
-  else memory.copy(plain, start, size);
-  memory.copy(plain + length, textAt, textLength);
-  let front = plain - 1;
-  store<u8>(front, 58);
-  let rest = length;
-  do {
-    front--;
-    store<u8>(front, 48 + <u8>(rest % 10));
-    rest /= 10;
-  } while (rest);
-  textLength += length + (plain - front);
-  textAt = front;
+  // the id may itself be in the text region: the whole gets a region of its own
+  const room = reserve(REGION_SCOPED, SCOPE_ROOM + size + textLength);
+  if (room == 0) return NO_MEMORY;
+  joinScope(room, start, size, type == TYPE_ESCAPED, textAt, textLength, false);
+  textAt = joinedAt;
+  textLength = joinedLength;
   return 0;
 }

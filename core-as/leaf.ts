@@ -98,23 +98,31 @@ export function storeText(leaf: usize, slot: usize, isEscaped: bool, start: usiz
     store<u32>(slot, <u32>length | (isEscaped ? ESCAPED : 0), 4);
     return true;
   }
-  const to = textRoom(leaf);
+  const to = textRoom(leaf, SHORT_TEXT);
   if (to == 0) return false;
   let plain = length;
   if (isEscaped) plain = unescape(start, length, to);
   else copyText(to, start, length);
-  store<u32>(leaf, <u32>(to + plain), TEXT_TOP);
-  store<u32>(slot, <u32>to);
-  store<u32>(slot, <u32>plain, 4);
+  keepText(leaf, slot, to, plain);
   return true;
 }
 
-/** Where a short text fits; 0 without memory. */
-function textRoom(leaf: usize): usize {
+/** Puts a text that was made in the leaf's own room into a slot. */
+export function keepText(leaf: usize, slot: usize, at: usize, length: usize): void {
+  store<u32>(leaf, <u32>(at + length), TEXT_TOP);
+  store<u32>(slot, <u32>at);
+  store<u32>(slot, <u32>length, 4);
+}
+
+/** Where a text of at most `length` bytes fits, and as many behind it as are written with it; 0 without memory. */
+export function textRoom(leaf: usize, length: usize): usize {
   const top: usize = load<u32>(leaf, TEXT_TOP);
-  if (top != 0 && top + SHORT_TEXT + SPILL <= <usize>load<u32>(leaf, TEXT_END)) return top;
+  if (top != 0 && top + length + SPILL <= <usize>load<u32>(leaf, TEXT_END)) return top;
   const last: usize = load<u32>(leaf, TEXT_BLOCK);
-  const size = last ? min<usize>((<usize>load<u32>(leaf, TEXT_END) - last) << 1, LARGEST_BLOCK) : FIRST_BLOCK;
+  const usual = last
+    ? min<usize>((<usize>load<u32>(leaf, TEXT_END) - last) << 1, LARGEST_BLOCK)
+    : FIRST_BLOCK;
+  const size = max<usize>(usual, length + SPILL + 16);
   const block = allocate(size);
   if (block == 0) return 0;
   store<u32>(block, <u32>last);

@@ -65,8 +65,6 @@ const WIDE_DECIMAL = 12;
 /** Digits that 32 and 64 bits hold. */
 export const NARROW_PRECISION = 9;
 export const LONG_PRECISION = 18;
-/** Fields of `metadata` that envelope columns hold. */
-const METADATA: readonly string[] = ["eid", "event_type", "flow_id", "partition"];
 
 interface Node {
   readonly kind: number;
@@ -101,7 +99,7 @@ class Builder {
   }
 
   layOut(paths: readonly (readonly string[])[]): ColumnLayout {
-    const { columns, envelope, beside, payload, body, hasMetadata } = this.#plan;
+    const { columns, envelope, beside, payload, body, held, heldTime } = this.#plan;
     this.#leaf({
       path: [],
       kind: LEAF_INTEGER,
@@ -118,12 +116,8 @@ class Builder {
     const inner = body[0] === undefined ? root : this.#section();
     for (const column of payload) inner.children.set(column.field, this.#column(column));
     if (body[0] !== undefined) root.children.set(body[0], inner);
-    if (hasMetadata) {
-      const metadata = this.#section();
-      for (const field of METADATA) metadata.children.set(field, plain(IGNORED));
-      metadata.children.set("occurred_at", plain(IGNORED_TIME));
-      root.children.set("metadata", metadata);
-    }
+    for (const path of held) ignore(root, path, IGNORED);
+    if (heldTime) ignore(root, heldTime, IGNORED_TIME);
     for (const path of paths) keepUnknown(root, path);
     return { leaves: this.#leaves, leavesOf: this.#leavesOf, description: describe(this.#leaves, root) };
   }
@@ -183,6 +177,17 @@ function plain(kind: number): Node {
     children: new Map(),
     element: undefined,
   };
+}
+
+/** A path that leads to what an envelope column holds. */
+function ignore(root: Node, path: readonly string[], kind: number): void {
+  let node = root;
+  for (const key of path.slice(0, -1)) {
+    const child = node.children.get(key) ?? plain(SECTION);
+    node.children.set(key, child);
+    node = child;
+  }
+  node.children.set(path.at(-1)!, plain(kind));
 }
 
 /** A path that leads to what no column is for. */

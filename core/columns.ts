@@ -7,7 +7,7 @@
  * string, too. Combinators (`oneOf`, `allOf`, …) beside a `type` only narrow it and are not looked at.
  */
 import { MuaraError } from "./errors.ts";
-import { type EventType, type JsonSchema, payloadSchema } from "./event-type.ts";
+import { envelopePaths, type EventType, hasMetadata, type JsonSchema, payloadSchema } from "./event-type.ts";
 
 /** Leaf columns of a table, envelope included. */
 export const COLUMNS_MAX = 1_000;
@@ -47,14 +47,16 @@ export interface ColumnPlan {
   readonly columns: readonly Column[];
   /** Filled from the log record, not from the payload. */
   readonly envelope: readonly Column[];
-  /** Fields beside the body: `data_op`, `data_type` of data events. */
+  /** Fields beside the body: `data_op`, `data_type` of data events, the attributes of CloudEvents. */
   readonly beside: readonly PayloadColumn[];
   /** Declared fields of the body. */
   readonly payload: readonly PayloadColumn[];
   /** The object whose fields become columns: [] is the event itself. */
   readonly body: readonly string[];
-  /** Whether the event has a `metadata` object whose known fields are envelope columns. */
-  readonly hasMetadata: boolean;
+  /** Paths to texts that envelope columns hold. */
+  readonly held: readonly (readonly string[])[];
+  /** Path to the time that an envelope column holds; its digits below the microsecond are kept in `extra`. */
+  readonly heldTime: readonly string[] | undefined;
   /** Table partition columns; not in the data files. */
   readonly partitions: readonly Column[];
 }
@@ -78,25 +80,43 @@ export const DATA_COLUMNS: readonly PayloadColumn[] = [
   { name: "data_op", field: "data_op", type: STRING, nullable: true },
   { name: "data_type", field: "data_type", type: STRING, nullable: true },
 ];
-const RESERVED: ReadonlySet<string> = new Set(
-  [...ENVELOPE_COLUMNS, ...DATA_COLUMNS].map((column) => column.name).concat(INGEST_DATE, EXTRA),
-);
+/** Attributes of a CloudEvent (CloudEvents 1.0.2, §3.1); `id`, `type` and `time` are the envelope's. */
+export const CLOUDEVENT_COLUMNS: readonly PayloadColumn[] = [
+  "specversion",
+  "source",
+  "subject",
+  "datacontenttype",
+  "dataschema",
+].map((name) => ({ name, field: name, type: STRING, nullable: true }));
+const RESERVED = [...ENVELOPE_COLUMNS, ...DATA_COLUMNS]
+  .map((column) => column.name)
+  .concat(INGEST_DATE, EXTRA);
+
+const BESIDE: Partial<Record<EventType["category"], readonly PayloadColumn[]>> = {
+  data: DATA_COLUMNS,
+  cloudevent: CLOUDEVENT_COLUMNS,
+};
 
 /** @throws event_type.invalid for colliding names, too many columns or an impossible decimal */
 export function planColumns(type: EventType): ColumnPlan {
-  const hasMetadata = type.category !== "undefined";
-  const beside = type.category === "data" ? DATA_COLUMNS : [];
+  const beside = BESIDE[type.category] ?? [];
+  const { id, eventType, flowId, partition, time, body } = envelopePaths(type);
   const planner = new Planner(ENVELOPE_COLUMNS.length + beside.length + 1, payloadSchema(type));
   // At the root nothing but an object is an event, so its properties count even without a `type`.
-  const payload = planner.root(hasMetadata && type.category !== "data" ? "metadata" : undefined);
+  const payload = planner.root(
+    type.category === "business" ? "metadata" : undefined,
+    new Set([...RESERVED, ...beside.map(({ name }) => name)]),
+  );
+  const hasEnvelope = hasMetadata(type) || type.category === "cloudevent";
   const extra: Column = { name: EXTRA, type: JSON_TEXT, nullable: true };
   return {
     columns: [...ENVELOPE_COLUMNS, ...beside, ...payload, extra],
     envelope: ENVELOPE_COLUMNS,
     beside,
     payload,
-    body: type.category === "data" ? ["data"] : [],
-    hasMetadata,
+    body,
+    held: hasEnvelope ? [id, eventType, flowId, partition].filter((path) => path !== undefined) : [],
+    heldTime: hasEnvelope ? time : undefined,
     partitions: [{ name: INGEST_DATE, type: { kind: "date" }, nullable: false }],
   };
 }
@@ -124,14 +144,15 @@ class Planner {
     this.#schema = schema;
   }
 
-  root(excluded: string | undefined): PayloadColumn[] {
+  /** @param reserved names in lower case */
+  root(excluded: string | undefined, reserved: ReadonlySet<string>): PayloadColumn[] {
     const root = this.#resolve(this.#schema);
     const columns: PayloadColumn[] = [];
     if (!root) return columns;
     const names = new Map<string, string>();
     for (const [field, schema] of propertiesOf(root.schema)) {
       if (field === excluded || !isColumnName(field)) continue;
-      const name = RESERVED.has(field.toLowerCase()) ? RESERVED_FIELD_PREFIX + field : field;
+      const name = reserved.has(field.toLowerCase()) ? RESERVED_FIELD_PREFIX + field : field;
       if (!isColumnName(name)) continue;
       claim(names, name, field, "");
       columns.push({ ...this.#column(name, schema, `/${field}`, 0), field });

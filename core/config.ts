@@ -54,6 +54,19 @@ export const configSchema = z.strictObject({
       queueMs: ms(2_000).describe("expected wait for the log beyond which producers get 429, ms"),
     })
     .prefault({}),
+  streams: z
+    .strictObject({
+      bufferBytes: bytes(8 * MIB).describe(
+        "batches that are being made for one stream, over its partitions; beyond it they are cut, bytes",
+      ),
+      perPrincipal: count(100).describe("streams that one principal may have open on this process"),
+      perPartition: count(5).describe("streams without a subscription of one principal on one partition"),
+      partitions: count(100).describe("partitions of one subscription to event types by name"),
+      nodeMs: ms(15_000).describe(
+        "a process that shows no life for so long loses its streams of subscriptions to others, ms",
+      ),
+    })
+    .prefault({}),
   journal: z
     .strictObject({
       pendingBytes: bytes(64 * MIB).describe(
@@ -131,6 +144,26 @@ export const configSchema = z.strictObject({
           "a file that no version of its table names is deleted at this age; no upload takes longer, hours",
         ),
       rewriteMs: ms(600_000).describe("a rewrite of files is killed after this, ms"),
+      icebergMs: ms(60_000).describe(
+        "how often tables with the annotation muara/iceberg are exported anew where they have changed, ms",
+      ),
+    })
+    .prefault({}),
+  upload: z
+    .strictObject({
+      // S3 takes no smaller part, but for the last
+      partBytes: z
+        .int()
+        .min(5 * MIB)
+        .max(512 * MIB)
+        .default(8 * MIB)
+        .describe("files beyond two parts go to S3 in parts of this size, bytes"),
+      parallelParts: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(2)
+        .describe("parts of a file that travel at once; so many are in memory"),
     })
     .prefault({}),
   query: z
@@ -208,6 +241,16 @@ export const configSchema = z.strictObject({
       versionsMax: count(10_000).describe("versions in one request for changes; more are refused"),
       pageItems: count(500).describe("shares, schemas or tables in one page of a list"),
       bodyBytes: bytes(MIB).describe("body of a request to read a shared table, bytes"),
+      partWaitMs: ms(20_000).describe(
+        "how long a request waits for files of a part of a table to be made; then it is told to come back, ms",
+      ),
+      partMs: ms(600_000).describe("making such files is killed after this, ms"),
+      partsAtOnce: count(1).describe("parts of tables for which files are made at a time"),
+      partReadBytes: bytes(4 * 1_024 * MIB).describe(
+        "data files that are read for one answer of a part of a table; more is refused, bytes",
+      ),
+      partsBytes: bytes(4 * 1_024 * MIB).describe("files of parts of one table that are kept, bytes at most"),
+      partsHours: z.int().min(1).default(6).describe("files of parts are deleted at this age, hours"),
     })
     .prefault({}),
   shares: declaredSharesSchema

@@ -18,7 +18,9 @@ export const ID_PATH_ANNOTATION = "muara/event-id-path";
 export const TIME_PATH_ANNOTATION = "muara/event-time-path";
 /** How long rows stay in the lake: `unlimited`, or a number of days, weeks, months or years (`90 days`, `2y`). */
 export const LAKE_RETENTION_ANNOTATION = "muara/retention";
-/** The same in declarations that were written for Nakadi's data lake; what it cannot be read as keeps everything. */
+/** Whether the lake keeps an export as Iceberg beside the table: `on` or `off`. */
+export const ICEBERG_ANNOTATION = "muara/iceberg";
+/** Retention in declarations written for Nakadi's data lake; what it cannot be read as keeps everything. */
 const NAKADI_RETENTION_ANNOTATION = "datalake.zalando.org/retention-period";
 
 const name = z
@@ -37,7 +39,7 @@ const grants = z.object({
 export const eventTypeSchema = z.object({
   name,
   owning_application: z.string().min(1).max(255),
-  category: z.enum(["undefined", "business", "data"]),
+  category: z.enum(["undefined", "business", "data", "cloudevent"]),
   schema: z.object({
     type: z.literal("json_schema"),
     schema: z.string().max(1_048_576),
@@ -83,6 +85,7 @@ const ENRICHMENT: Readonly<Record<EventType["category"], readonly "metadata_enri
   undefined: [],
   business: ["metadata_enrichment"],
   data: ["metadata_enrichment"],
+  cloudevent: [],
 };
 
 /**
@@ -107,8 +110,11 @@ export function parseEventType(input: unknown): EventType {
     );
   if (type.partition_strategy === "hash" && type.partition_key_fields.length === 0)
     throw invalidEventType("partition_key_fields", "must name a field for partition_strategy hash");
-  if (type.partition_strategy === "user_defined" && type.category === "undefined")
-    throw invalidEventType("partition_strategy", "user_defined needs metadata, which undefined events lack");
+  if (type.partition_strategy === "user_defined" && !hasMetadata(type))
+    throw invalidEventType(
+      "partition_strategy",
+      `user_defined needs metadata, which ${type.category} events lack`,
+    );
   if (type.ordering_instance_ids?.length && !type.ordering_key_fields?.length)
     throw invalidEventType("ordering_instance_ids", "needs ordering_key_fields");
   for (const annotation of [ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION])
@@ -121,6 +127,9 @@ export function parseEventType(input: unknown): EventType {
       `annotations.${LAKE_RETENTION_ANNOTATION}`,
       `"${retention}" is neither unlimited nor a number of days, weeks, months or years`,
     );
+  const iceberg = type.annotations[ICEBERG_ANNOTATION];
+  if (iceberg !== undefined && iceberg !== "on" && iceberg !== "off")
+    throw invalidEventType(`annotations.${ICEBERG_ANNOTATION}`, `"${iceberg}" is neither on nor off`);
   return {
     ...type,
     enrichment_strategies: [...enrichment],
@@ -155,17 +164,25 @@ export interface JsonSchema {
 export const RETENTION_MS_DEFAULT = 172_800_000;
 
 /** How long rows of the type stay in the lake after they were accepted, ms; Infinity: for ever, the default. */
-export function lakeRetentionMs({ annotations }: EventType): number {
-  const own = annotations[LAKE_RETENTION_ANNOTATION];
-  const text = own ?? annotations[NAKADI_RETENTION_ANNOTATION];
+export function lakeRetentionMs(type: EventType): number {
+  const text = lakeRetention(type);
   return (text === undefined ? undefined : periodMs(text)) ?? Infinity;
+}
+
+/** The same as it is declared; undefined where nothing is, or nothing that can be read. */
+export function lakeRetention({ annotations }: EventType): string | undefined {
+  const text = annotations[LAKE_RETENTION_ANNOTATION] ?? annotations[NAKADI_RETENTION_ANNOTATION];
+  return text !== undefined && periodMs(text) !== undefined ? text.trim() : undefined;
 }
 
 /** Months and years are the longest that there are: nothing goes before its time. */
 const PERIOD_DAYS: Readonly<Record<string, number>> = { d: 1, w: 7, m: 31, y: 366 };
 
-/** @returns undefined for what is no period */
-function periodMs(text: string): number | undefined {
+/**
+ * `unlimited` (Infinity), or a number of days, weeks, months or years, in ms.
+ * @returns undefined for what is no period
+ */
+export function periodMs(text: string): number | undefined {
   if (text.trim().toLowerCase() === "unlimited") return Infinity;
   const match = /^\s*([1-9]\d{0,4})\s*(d|days?|w|weeks?|m|months?|y|years?)\s*$/i.exec(text);
   return match ? Number(match[1]) * PERIOD_DAYS[match[2]![0]!.toLowerCase()]! * 86_400_000 : undefined;
@@ -200,8 +217,12 @@ export interface EnvelopePaths {
   readonly id: readonly string[] | undefined;
   /** Nakadi demands a UUID; other types take any non-empty string. */
   readonly idMustBeUuid: boolean;
+  /** The id means something only together with the text there (CloudEvents: `source`). */
+  readonly idScope: readonly string[] | undefined;
   /** Undefined: the event time is the ingest time. */
   readonly time: readonly string[] | undefined;
+  /** Without a time the event time is the ingest time; else an event must have one. */
+  readonly isTimeOptional: boolean;
   readonly eventType: readonly string[] | undefined;
   readonly flowId: readonly string[] | undefined;
   readonly partition: readonly string[] | undefined;
@@ -212,30 +233,50 @@ export interface EnvelopePaths {
 }
 
 export function envelopePaths(type: EventType): EnvelopePaths {
-  const body = type.category === "data" ? ["data"] : [];
+  const body = type.category === "data" || type.category === "cloudevent" ? ["data"] : [];
   const key = type.partition_key_fields.map((field) => [...body, ...field.split(".")]);
-  if (type.category === "undefined") {
-    return {
-      id: pointer(type.annotations[ID_PATH_ANNOTATION]),
-      idMustBeUuid: false,
-      time: pointer(type.annotations[TIME_PATH_ANNOTATION]),
-      eventType: undefined,
-      flowId: undefined,
-      partition: undefined,
-      body,
-      key,
-    };
+  return { ...pathsOf(type), body, key };
+}
+
+/** Nakadi's envelope. */
+export function hasMetadata({ category }: Pick<EventType, "category">): boolean {
+  return category === "business" || category === "data";
+}
+
+function pathsOf(type: EventType): Omit<EnvelopePaths, "body" | "key"> {
+  const none = { idScope: undefined, flowId: undefined, partition: undefined };
+  switch (type.category) {
+    case "undefined":
+      return {
+        ...none,
+        id: pointer(type.annotations[ID_PATH_ANNOTATION]),
+        idMustBeUuid: false,
+        time: pointer(type.annotations[TIME_PATH_ANNOTATION]),
+        isTimeOptional: false,
+        eventType: undefined,
+      };
+    case "cloudevent":
+      return {
+        ...none,
+        id: ["id"],
+        idMustBeUuid: false,
+        idScope: ["source"],
+        time: ["time"],
+        isTimeOptional: true,
+        eventType: ["type"],
+      };
+    default:
+      return {
+        ...none,
+        id: ["metadata", "eid"],
+        idMustBeUuid: true,
+        time: ["metadata", "occurred_at"],
+        isTimeOptional: false,
+        eventType: ["metadata", "event_type"],
+        flowId: ["metadata", "flow_id"],
+        partition: ["metadata", "partition"],
+      };
   }
-  return {
-    id: ["metadata", "eid"],
-    idMustBeUuid: true,
-    time: ["metadata", "occurred_at"],
-    eventType: ["metadata", "event_type"],
-    flowId: ["metadata", "flow_id"],
-    partition: ["metadata", "partition"],
-    body,
-    key,
-  };
 }
 
 /** Object keys of a JSON pointer (RFC 6901). */

@@ -9,6 +9,8 @@ import { problemResponse } from "./problem.ts";
 import type { Authenticator } from "./token.ts";
 
 export const FLOW_ID_HEADER = "x-flow-id";
+/** Between a route and the server: closes the connection after the answer without saying so. Clients never see it. */
+export const HANG_UP_HEADER = "x-muara-hang-up";
 const FLOW_ID = /^[a-zA-Z0-9/+_=-]{1,128}$/;
 
 /** Whoever asks where authentication is switched off. */

@@ -96,3 +96,29 @@ function part(batch: RecordBatch, i: number, word: number): Uint8Array | null {
   const length = batch.index[i * RECORD_WORDS + word + 1]!;
   return length === ABSENT ? null : batch.bytes.subarray(at, at + length);
 }
+
+/**
+ * Makes tombstones of some records of a batch as logs store it, index before bytes: they have no payload, key and
+ * header any more, and every byte that no other record points to is zero. Nothing changes its place or its length.
+ * Header bytes that a record shares with others stay: they are of the request, not of the event.
+ * @param stored [count × RECORD_WORDS words, then the bytes], changed in place
+ */
+export function blankRecords(stored: Uint8Array, count: number, gone: readonly number[]): void {
+  const indexBytes = count * RECORD_WORDS * 4;
+  const words = new Uint32Array(stored.slice(0, indexBytes).buffer);
+  for (const i of gone) {
+    const word = i * RECORD_WORDS;
+    words[word + PAYLOAD_LENGTH] = ABSENT;
+    words[word + KEY_LENGTH] = ABSENT;
+    words[word + HEADER_LENGTH] = 0;
+    for (const place of [PAYLOAD_AT, KEY_AT, HEADER_AT]) words[word + place] = 0;
+  }
+  const bytes = stored.subarray(indexBytes);
+  const kept = bytes.slice();
+  bytes.fill(0);
+  for (let word = 0; word < words.length; word += 2) {
+    const [at, length] = [words[word]!, words[word + 1]!];
+    if (length !== ABSENT && length > 0) bytes.set(kept.subarray(at, at + length), at);
+  }
+  stored.set(new Uint8Array(words.buffer));
+}

@@ -1,8 +1,10 @@
 /**
  * The registry: everything declared (event types, tokens, …) in one compacted stream of the log itself, replayed
  * at start. A declaration has revisions 1, 2, 3 …; of several writers of one revision the first record by offset
- * wins, so a conflict is found by reading back, without locks. Once revision n + 1 is durable, the records of
- * revision n and of the losers get tombstones, and compaction removes them.
+ * wins, so a conflict is found by reading back, without locks. Revision n + 1 comes in one batch with the tombstone
+ * of revision n, which is over whoever wins; the losers get theirs afterwards, and compaction removes them all.
+ *
+ * Changes of one name wait for each other; those of several names share the log's syncs.
  */
 import type { Clock } from "./clock.ts";
 import { MuaraError } from "./errors.ts";
@@ -12,7 +14,18 @@ import { packRecords, payloadOf } from "./record.ts";
 export const META_STREAM = "muara.meta";
 const READ_BYTES = 1_048_576;
 
-export type DeclarationKind = "erasure" | "event-type" | "key" | "role" | "share" | "token";
+export type DeclarationKind =
+  | "erasure"
+  | "event-schema"
+  | "event-type"
+  | "key"
+  | "role"
+  | "share"
+  | "subscription"
+  | "subscription-cursors"
+  | "subscription-node"
+  | "subscription-topology"
+  | "token";
 
 export interface Declaration<Value = unknown> {
   readonly kind: DeclarationKind;
@@ -28,15 +41,21 @@ export interface Declaration<Value = unknown> {
 }
 
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 export class Registry {
   readonly #log: Log;
   readonly #writer: string;
   readonly #clock: Clock;
-  readonly #newest = new Map<string, Declaration>();
+  readonly #newest = new Map<DeclarationKind, Map<string, Declaration>>();
   #next = 0;
   #reading: Promise<void> = Promise.resolve();
-  #changing: Promise<unknown> = Promise.resolve();
+  /** A read that has not begun: it sees whatever is durable now. */
+  #reads: Promise<void> | undefined;
+  /** By kind and name: the last change under way. */
+  readonly #changing = new Map<string, Promise<unknown>>();
+  /** Writers of own changes that are not known to have won. */
+  readonly #attempted = new Set<string>();
   #changeCount = 0;
   #attempts = 0;
 
@@ -61,13 +80,13 @@ export class Registry {
 
   /** The newest revision. @returns undefined where nothing of that name is declared (any more) */
   get<Value>(kind: DeclarationKind, name: string): Declaration<Value> | undefined {
-    const found = this.#newest.get(`${kind}/${name}`);
+    const found = this.#newest.get(kind)?.get(name);
     return found && found.value !== null ? (found as Declaration<Value>) : undefined;
   }
 
   /** What is declared of a kind, by name. */
   list<Value>(kind: DeclarationKind): readonly Declaration<Value>[] {
-    const found = [...this.#newest.values()].filter((entry) => entry.kind === kind && entry.value !== null);
+    const found = [...(this.#newest.get(kind)?.values() ?? [])].filter((entry) => entry.value !== null);
     return (found as Declaration<Value>[]).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -83,8 +102,16 @@ export class Registry {
     value: Value | null,
   ): Promise<Declaration<Value>> {
     // One after the other: of two at the same time the second would only lose against the first.
-    const change = this.#changing.then(() => this.#put(kind, name, revision, value));
-    this.#changing = change.catch(() => undefined);
+    const id = `${kind}/${name}`;
+    const change = (this.#changing.get(id) ?? Promise.resolve()).then(() =>
+      this.#put(kind, name, revision, value),
+    );
+    const settled = change
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#changing.get(id) === settled) this.#changing.delete(id);
+      });
+    this.#changing.set(id, settled);
     return change;
   }
 
@@ -94,7 +121,7 @@ export class Registry {
     revision: number,
     value: Value | null,
   ): Promise<Declaration<Value>> {
-    const before = this.#newest.get(`${kind}/${name}`);
+    const before = this.#newest.get(kind)?.get(name);
     const seen = before ? (before.value === null && revision === 0 ? before.revision : revision) : revision;
     if ((before?.revision ?? 0) !== seen) throw conflict(kind, name);
     const declaration = {
@@ -106,27 +133,37 @@ export class Registry {
       atMs: this.#clock.nowMs(),
       value,
     };
-    await this.#log.append(
-      META_STREAM,
-      0,
-      packRecords([
-        { key: keyOf(declaration), payload: new TextEncoder().encode(JSON.stringify(declaration)) },
-      ]),
-    );
-    await this.refresh();
-    const winner = this.#newest.get(`${kind}/${name}`);
-    const isOurs = winner?.revision === declaration.revision && winner.writer === declaration.writer;
-    if (before && isOurs) await this.#bury(before);
-    if (isOurs) return winner as Declaration<Value>;
-    await this.#bury(declaration);
+    this.#attempted.add(declaration.writer);
+    try {
+      await this.#log.append(
+        META_STREAM,
+        0,
+        packRecords([
+          { key: keyOf(declaration), payload: encoder.encode(JSON.stringify(declaration)) },
+          ...(before ? [{ key: keyOf(before), payload: null }] : []),
+        ]),
+      );
+      await this.refresh();
+      // Taken off the list when it was applied, even where somebody has replaced it since.
+      if (!this.#attempted.has(declaration.writer)) return declaration;
+    } finally {
+      this.#attempted.delete(declaration.writer);
+    }
+    await this.#log.append(META_STREAM, 0, packRecords([{ key: keyOf(declaration), payload: null }]));
     throw conflict(kind, name);
   }
 
   /** Reads what others declared meanwhile. */
   refresh(): Promise<void> {
-    // A read that failed is no reason for the next one to fail.
-    this.#reading = this.#reading.catch(() => undefined).then(() => this.#readOn());
-    return this.#reading;
+    this.#reads ??= this.#reading
+      // A read that failed is no reason for the next one to fail.
+      .catch(() => undefined)
+      .then(() => {
+        this.#reads = undefined;
+        this.#reading = this.#readOn();
+        return this.#reading;
+      });
+    return this.#reads;
   }
 
   async #readOn(): Promise<void> {
@@ -144,14 +181,13 @@ export class Registry {
   }
 
   #apply(declaration: Declaration): void {
-    const id = `${declaration.kind}/${declaration.name}`;
-    if ((this.#newest.get(id)?.revision ?? 0) >= declaration.revision) return;
-    this.#newest.set(id, declaration);
+    const { kind, name, revision, writer } = declaration;
+    let ofKind = this.#newest.get(kind);
+    if (!ofKind) this.#newest.set(kind, (ofKind = new Map()));
+    if ((ofKind.get(name)?.revision ?? 0) >= revision) return;
+    ofKind.set(name, declaration);
+    this.#attempted.delete(writer);
     this.#changeCount++;
-  }
-
-  async #bury(declaration: Declaration): Promise<void> {
-    await this.#log.append(META_STREAM, 0, packRecords([{ key: keyOf(declaration), payload: null }]));
   }
 }
 

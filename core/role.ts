@@ -11,23 +11,28 @@ export const ROLE_NAME: RegExp = /^[a-z][a-z0-9_-]{0,62}$/;
 const COLUMNS_MAX = 1_000;
 export const GRANTS_MAX = 100;
 
+/** What makes a part of a table. */
+export const scopeFields = {
+  columns: z
+    .array(z.string().min(1).max(255))
+    .min(1)
+    .max(COLUMNS_MAX)
+    .optional()
+    .describe("Of read on one table: only these columns exist."),
+  rows: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .optional()
+    .describe("Of read on one table: only rows for which this SQL condition over its columns is true."),
+};
+
 export const grantSchema = z
   .strictObject({
     action: z.enum(["read", "write", "admin"]),
     kind: z.enum(["event_type", "table", "extract", "share", "token", "system", "*"]),
     name: z.string().min(1).max(255),
-    columns: z
-      .array(z.string().min(1).max(255))
-      .min(1)
-      .max(COLUMNS_MAX)
-      .optional()
-      .describe("Of read on one table: only these columns exist."),
-    rows: z
-      .string()
-      .min(1)
-      .max(4_096)
-      .optional()
-      .describe("Of read on one table: only rows for which this SQL condition over its columns is true."),
+    ...scopeFields,
   })
   .refine(
     ({ action, kind, name, columns, rows }) =>

@@ -2,7 +2,7 @@
  * A store on which this process never races itself: of conditional writes of one name one is under way at a time. It
  * makes a store whose conditions hold, but not in a race, safe for one process.
  */
-import type { ObjectStore, PutOutcome } from "./ports/object-store.ts";
+import type { ByteSource, ObjectStore, PutOutcome } from "./ports/object-store.ts";
 
 export function serialStore(store: ObjectStore): ObjectStore {
   const last = new Map<string, Promise<unknown>>();
@@ -18,6 +18,7 @@ export function serialStore(store: ObjectStore): ObjectStore {
   return {
     location: (path) => store.location(path),
     put: (path, bytes) => store.put(path, bytes),
+    ...(store.putFrom ? { putFrom: (path: string, source: ByteSource) => store.putFrom!(path, source) } : {}),
     putIfAbsent: (path, bytes) => inTurn(path, () => store.putIfAbsent(path, bytes)),
     putIfMatch: (path, bytes, etag) => inTurn(path, () => store.putIfMatch(path, bytes, etag)),
     get: (path) => store.get(path),

@@ -3,10 +3,15 @@
  * says which tables under which names, and whether their history may be read, too. Declared in the configuration or at
  * run time; who may read it is said by tokens with the right `read share NAME`, and by nothing else.
  *
+ * A share can give a part of a table: columns and rows that it says itself, the same for all its recipients, or what
+ * each recipient's own grants on the table give (`granted`).
+ *
  * Names have no dots, because clients write `share.schema.table`, and are compared ignoring case, as the protocol says.
  */
 import { z } from "zod";
+import type { ReadScope } from "./authorize.ts";
 import { sqlAlias } from "./event-type.ts";
+import { scopeFields } from "./role.ts";
 
 const NAME = "[A-Za-z0-9_-]{1,100}";
 export const SHARE_NAME: RegExp = new RegExp(`^${NAME}$`);
@@ -15,10 +20,20 @@ const SCHEMA_DEFAULT = "default";
 const TABLES_MAX = 10_000;
 
 const nameText = z.string().regex(SHARE_NAME, "1 to 100 letters, digits, _ and -");
-const tableOptions = z.strictObject({
-  as: z.string().regex(SHARED_AS, "SCHEMA.TABLE of letters, digits, _ and -").optional(),
-  history: z.boolean().default(false),
-});
+const tableOptions = z
+  .strictObject({
+    as: z.string().regex(SHARED_AS, "SCHEMA.TABLE of letters, digits, _ and -").optional(),
+    history: z.boolean().default(false),
+    ...scopeFields,
+    granted: z
+      .boolean()
+      .default(false)
+      .describe("Each recipient sees what its own grants to read the table give, and nothing without one."),
+  })
+  .refine(
+    ({ granted, columns, rows }) => !granted || (columns === undefined && rows === undefined),
+    "granted goes without columns and rows",
+  );
 
 /** What the configuration says of one share: tables by their own name. */
 export const declaredShareSchema = z.strictObject({
@@ -40,6 +55,10 @@ export interface SharedTable {
   readonly table: string;
   /** Whether old versions and changes may be read. */
   readonly hasHistory: boolean;
+  /** What of it every recipient sees; undefined: all of it, or what `isGranted` says. */
+  readonly scope: ReadScope | undefined;
+  /** Whether a recipient sees what its own grants on the table give. */
+  readonly isGranted: boolean;
 }
 
 export interface Share {
@@ -53,6 +72,8 @@ export interface Share {
 
 export function shareOf(name: string, declared: DeclaredShare, origin: Share["origin"]): Share {
   const tables = Object.entries(declared.tables).map(([table, options]): SharedTable => {
+    const { columns, rows, granted: isGranted } = options;
+    const scope = columns === undefined && rows === undefined ? undefined : { columns, rows };
     const [schema, as] = (options.as ?? `${SCHEMA_DEFAULT}.${sqlAlias(table)}`).split(".");
     return {
       share: name,
@@ -60,6 +81,8 @@ export function shareOf(name: string, declared: DeclaredShare, origin: Share["or
       name: as!,
       table,
       hasHistory: options.history,
+      scope,
+      isGranted,
     };
   });
   tables.sort((a, b) => compareNames(a.schema, b.schema) || compareNames(a.name, b.name));

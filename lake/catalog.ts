@@ -149,9 +149,15 @@ function tableOf({ path }: StoredObject): readonly string[] {
 }
 
 /** Folders with a Delta log that are not among the `known`, which are lower case. */
-async function foreignTables(store: ObjectStore, known: ReadonlySet<string>): Promise<readonly string[]> {
+export async function foreignTables(
+  store: ObjectStore,
+  known: ReadonlySet<string>,
+): Promise<readonly string[]> {
   // The one who only wraps a store may not know of folders.
-  if (!store.folders) return [...new Set((await store.list("")).flatMap(tableOf))];
+  if (!store.folders)
+    return [...new Set((await store.list("")).flatMap(tableOf))].filter(
+      (name) => !known.has(name.toLowerCase()),
+    );
   const unknown = (await store.folders("")).filter((name) => !known.has(name.toLowerCase()));
   const lists = await Promise.all(unknown.map((name) => store.list(`${name}/_delta_log`)));
   return unknown.filter((_name, i) => lists[i]!.flatMap(tableOf).length > 0);

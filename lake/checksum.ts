@@ -10,7 +10,12 @@ const TAG = "muara.crc32";
 
 /** For the `add` of a file with these bytes. */
 export function checksumTags(bytes: Uint8Array): Readonly<Record<string, string>> {
-  return { [TAG]: hex(crc32(bytes)) };
+  return tagsOf(hex(crc32(bytes)));
+}
+
+/** The same, of a checksum that somebody else has reckoned. */
+export function tagsOf(checksum: string): Readonly<Record<string, string>> {
+  return { [TAG]: checksum };
 }
 
 /** @returns undefined where the file has none: somebody else wrote it, or an older release */

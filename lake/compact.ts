@@ -12,9 +12,8 @@ import { hasCode, isStoreTrouble, MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Verdict } from "../core/ports/table-log.ts";
-import { checksumTags } from "./checksum.ts";
 import { type Group, planCompaction, type PlanOptions, rowsOf } from "./compaction-plan.ts";
-import { type Lease, takeLease } from "./lease.ts";
+import { type Lease, REWRITE_LEASE, takeLease } from "./lease.ts";
 import type { FileRewriter } from "./rewrite.ts";
 import { checkYoung, dataFilePath } from "./table/add-file.ts";
 import { parseSchema } from "./table/delta-schema.ts";
@@ -23,7 +22,6 @@ import type { UpkeepTask } from "./upkeep.ts";
 
 /** What rows are sorted by, as far as the table has it. */
 const ORDER = ["event_time", "log_partition", "log_offset"];
-const LEASE = "_compact.lease";
 /** Attempts in one call that others made void. */
 const VOID_MAX = 8;
 
@@ -97,7 +95,7 @@ export async function compactTable(
   if (planCompaction(base, clock.nowMs(), options).length === 0) return tally;
   const { leaseMs } = options;
   const take = async (): Promise<Lease | undefined> =>
-    leaseMs === undefined ? undefined : takeLease(ports, `${name}/${LEASE}`, owner, leaseMs);
+    leaseMs === undefined ? undefined : takeLease(ports, `${name}/${REWRITE_LEASE}`, owner, leaseMs);
   const lease = await take();
   if (leaseMs !== undefined && !lease) return { ...tally, isElsewhere: true };
   try {
@@ -176,20 +174,12 @@ class Run {
     const orderBy = orderOf(schemaString);
     try {
       const { files } = group;
-      const request = { store, table: name, files, schemaString, partitionColumns, orderBy };
-      const { bytes, rows, stats } = await rewriter.rewrite(request, signal);
-      checkRows(name, files, rows);
       const path = dataFilePath(group.partitionValues, randomness.uuid());
-      await store.put(`${name}/${path}`, bytes);
-      return {
-        path,
-        partitionValues: group.partitionValues,
-        size: bytes.length,
-        modificationTime: clock.nowMs(),
-        dataChange: false,
-        stats,
-        tags: checksumTags(bytes),
-      };
+      const request = { store, table: name, files, schemaString, partitionColumns, orderBy, to: path };
+      const { bytes: size, stats, tags } = await rewriter.rewrite(request, signal);
+      const { partitionValues } = group;
+      const modificationTime = clock.nowMs();
+      return { path, partitionValues, size, modificationTime, dataChange: false, stats, tags };
     } catch (error) {
       if (!hasCode(error, "table.version_not_found")) throw error;
       const newest = await log.snapshot({ from: this.#snapshot });
@@ -235,20 +225,6 @@ function orderOf(schemaString: string): readonly string[] {
   if (schemaString.includes('"fields":[]'))
     throw new MuaraError("table.unsupported", "The table has a struct without fields.");
   return ORDER.filter((name) => fields.some((field) => field.name === name));
-}
-
-/** @throws table.corrupt where the files have other rows than their statistics say */
-function checkRows(table: string, files: readonly AddFile[], rows: number): void {
-  if (files.some(({ stats }) => !stats?.includes('"numRecords"'))) return;
-  const stated = files.reduce((sum, file) => sum + rowsOf(file), 0);
-  if (stated === rows) return;
-  throw new MuaraError(
-    "table.corrupt",
-    `${table}: files have ${rows} rows, their statistics say ${stated}.`,
-    {
-      details: { table, rows, stated },
-    },
-  );
 }
 
 function emptyTally(): Tally {

@@ -1,49 +1,41 @@
 /**
  * Erasure of a subject: the rows of an event type in which a field has a value go, from the newest version and at once
  * from all older ones; dead letters of the type that hold the value lose their bytes, and rows of the ledgers and side
- * files the ids of what went. Statistics of files that are gone are taken out of the table's log, since least and
- * greatest values are values, too. What stays is the number of rows, and keyed hashes of their ids, so that a resend
- * within the horizon is a duplicate.
+ * files the ids of what went; the log's own records of them become tombstones, where the log can do that. Statistics of
+ * files that are gone are taken out of the table's log, since least and greatest values are values, too. What stays is
+ * the number of rows, and keyed hashes of their ids, so that a resend within the horizon is a duplicate.
  *
- * The order matters for one that is cut off: the rows go after everything that is found by their ids, and what is done
- * twice does no harm. So an erasure is simply repeated until its report says that nothing waits.
+ * The order matters for one that is cut off: what is found by something else goes before that. So the log's records go
+ * first, then what is found by the rows' ids, then the rows; and what is done twice does no harm. An erasure is simply
+ * repeated until its report says that nothing waits.
  *
  * The surprising rule: files that the table's log never named, or no longer knows, may be uploads under way. They are
  * looked into, but the younger ones are left to the sweeper, and told.
  */
-import { MuaraError } from "../core/errors.ts";
+import { hasCode, MuaraError } from "../core/errors.ts";
 import { envelopePaths, type EventType } from "../core/event-type.ts";
-import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
-import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
-import { checksumTags } from "./checksum.ts";
+import type { Log } from "../core/ports/log.ts";
+import type { StoredObject } from "../core/ports/object-store.ts";
+import type { TableSnapshot } from "../core/ports/table-log.ts";
+import { blankLedger, blankSideFiles, type BlankPorts, LEDGERS } from "./erase-ledgers.ts";
+import { countInFlight, cursorsOf, eraseRecords, Places } from "./erase-records.ts";
+import type { EditedFile } from "./edited-file.ts";
+import { FileEditor } from "./file-editor.ts";
 import { hasSecret } from "./id-key.ts";
-import { DEAD_LETTERS, DUPLICATES, REPLAYS } from "./ledger-tables.ts";
-import { quoteText } from "./query/view.ts";
 import { dropIceberg } from "./iceberg/export.ts";
 import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-rows.ts";
 import { rewriteWithout } from "./rewrite-without.ts";
-import { FileEditor } from "./file-editor.ts";
 import { scrubLog } from "./scrub-log.ts";
-import { idsOf, recordsOf, rowsOf, type Subject } from "./subject.ts";
-import { addFile, dataFilePath, statedRows, storePathOf } from "./table/add-file.ts";
+import { dropParts } from "./share/part-store.ts";
+import { rowsOf, type Subject } from "./subject.ts";
+import { storePathOf } from "./table/add-file.ts";
+import { dataFilesOf } from "./table-files.ts";
 import { stateOf } from "./table/table-state.ts";
 
-const DATA_FILE = /^(?:[^/_][^/]*\/)*part-[^/]+\.parquet$/;
-const SIDE_FILE = /^_muara\/side-[^/]+\.parquet$/;
-const BLANK = { event_id: "NULL" };
-const BLANK_RECORD = {
-  ...BLANK,
-  detail: "CASE WHEN detail IS NULL THEN NULL ELSE 'erased' END",
-  payload: "NULL",
-  header: "NULL",
-  event_key: "NULL",
-};
-/** Ledger → what its rows lose. */
-const LEDGERS: readonly (readonly [string, Readonly<Record<string, string>>])[] = [
-  [DEAD_LETTERS, BLANK_RECORD],
-  [DUPLICATES, { ...BLANK, bytes_hash: "NULL" }],
-  [REPLAYS, BLANK],
-];
+export interface ErasePorts extends RemoveRowsPorts {
+  /** Where the events came from; absent: its records are not looked at. */
+  readonly log?: Log;
+}
 
 export interface EraseRequest {
   readonly eventType: EventType;
@@ -76,11 +68,15 @@ export interface Erased {
   readonly scrubbed: number;
   /** Files that hold the subject's rows and may be uploads under way: repeat the erasure later. */
   readonly waiting: readonly string[];
+  /** Records of the log that became tombstones; null where the log keeps them until its own retention. */
+  readonly logRecords: number | null;
+  /** Records of the subject that had not landed when the erasure ended: repeat it. */
+  readonly inFlight: number;
 }
 
-/** @throws erasure.field where the table has no such field, and what `removeRows` throws */
-export async function eraseSubject(ports: RemoveRowsPorts, request: EraseRequest): Promise<Erased> {
-  const editor = await FileEditor.open();
+/** @throws erasure.field where the table has no such field, erasure.too_large, and what `removeRows` throws */
+export async function eraseSubject(ports: ErasePorts, request: EraseRequest): Promise<Erased> {
+  const editor = new FileEditor(ports.rewriting ?? {}, request.signal);
   try {
     return await new Erasure(ports, request, editor).run();
   } finally {
@@ -89,14 +85,15 @@ export async function eraseSubject(ports: RemoveRowsPorts, request: EraseRequest
 }
 
 class Erasure {
-  readonly #ports: RemoveRowsPorts;
+  readonly #ports: ErasePorts;
   readonly #request: EraseRequest;
   readonly #editor: FileEditor;
   readonly #table: string;
   readonly #gone: string;
   readonly #isDryRun: boolean;
+  #places = new Places(undefined, false);
 
-  constructor(ports: RemoveRowsPorts, request: EraseRequest, editor: FileEditor) {
+  constructor(ports: ErasePorts, request: EraseRequest, editor: FileEditor) {
     this.#ports = ports;
     this.#request = request;
     this.#editor = editor;
@@ -107,60 +104,105 @@ class Erasure {
 
   async run(): Promise<Erased> {
     const snapshot = await this.#ports.openTable(this.#table).snapshot();
-    const schema = snapshot.metadata?.schemaString;
-    if (schema === undefined || !hasSecret(snapshot))
+    await this.#check(snapshot);
+    this.#places = await Places.of(this.#ports.log, this.#table, snapshot);
+    const dead = await this.#noteIds(snapshot);
+    const found = await this.#blankLedgers(true);
+    if (this.#isDryRun) {
+      const { rows, paths: files } = await this.#removeRows();
+      const none = { deleted: 0, scrubbed: 0, waiting: [], logRecords: null, inFlight: 0 };
+      return { table: this.#table, version: null, rows, files, ...found, ...none };
+    }
+    const from = await cursorsOf(this.#ports.log, this.#table, snapshot);
+    const early = await eraseRecords(this.#ports.log, this.#request, this.#places, new Map(), from);
+    const { ledgerRows, sideFiles } = await this.#blankLedgers(false);
+    const { version, rows, paths: files } = await this.#removeRows();
+    const { deleted, waiting } = await this.#deleteOld(dead);
+    // An export names the older files, and its bounds may say what was in them.
+    if (rows + deleted > 0) await dropIceberg(this.#ports.store, this.#table);
+    // After the data files: see lake/share/part-store.ts.
+    await dropParts(this.#ports.store, this.#table);
+    // A projection may have read a side file before it was blanked, and committed since.
+    const later = await this.#blankLedgers(false);
+    for (const ledger of LEDGERS) await dropParts(this.#ports.store, ledger.name);
+    const to = await cursorsOf(this.#ports.log, this.#table, await this.#newest(this.#table));
+    const late = await eraseRecords(this.#ports.log, this.#request, this.#places, from, to);
+    const ledgers = { ledgerRows: ledgerRows + later.ledgerRows, sideFiles: sideFiles + later.sideFiles };
+    const scrubbed = await this.#scrub();
+    const logRecords = early === null || late === null ? null : early + late;
+    const inFlight = await countInFlight(this.#ports.log, this.#request, to);
+    const lake = { table: this.#table, version, rows, files, ...ledgers, deleted, waiting, scrubbed };
+    return { ...lake, logRecords, inFlight };
+  }
+
+  async #check({ metadata, ...snapshot }: TableSnapshot): Promise<void> {
+    const schema = metadata?.schemaString;
+    if (schema === undefined || !hasSecret({ metadata, ...snapshot }))
       throw new MuaraError("table.not_found", `${this.#table} is not a table that events land in (yet).`, {
         details: { table: this.#table },
       });
-    const problem = await this.#editor.problemOf(schema, this.#gone);
+    const problem = await this.#editor.problemOf(this.#table, schema, this.#gone);
     if (problem !== undefined)
       throw new MuaraError("erasure.field", `${this.#table} cannot be asked for that: ${problem}`, {
         details: { table: this.#table, column: this.#request.subject.column },
       });
-    const dead = await this.#noteIds(snapshot);
-    const sideFiles = await this.#blankSideFiles();
-    let ledgerRows = 0;
-    for (const [ledger, values] of LEDGERS) ledgerRows += await this.#blankLedger(ledger, values);
-    const removed = await removeRows(this.#ports, this.#table, {
-      ...this.#request,
-      reason: "erasure",
-      operation: "DELETE",
-      info: { erasure: this.#request.id },
-      plan: (now) => this.#planRows(now),
-    });
-    const { deleted, waiting } = await this.#deleteOld(dead);
-    // An export names the older files, and its bounds may say what was in them.
-    if (!this.#isDryRun && removed.rows + deleted > 0) await dropIceberg(this.#ports.store, this.#table);
-    // A projection may have read a side file before it was blanked, and committed since.
-    for (const [ledger, values] of this.#isDryRun ? [] : LEDGERS)
-      ledgerRows += await this.#blankLedger(ledger, values);
-    let scrubbed = 0;
-    const tables = [this.#table, ...LEDGERS.map(([ledger]) => ledger)];
-    if (!this.#isDryRun)
-      for (const table of tables)
-        scrubbed += await scrubLog(this.#ports.store, table, await this.#newest(table));
-    const { version, rows, paths: files } = removed;
-    const ledgers = { ledgerRows, sideFiles };
-    return { table: this.#table, version, rows, files, ...ledgers, deleted, scrubbed, waiting };
   }
 
   #newest(table: string): Promise<TableSnapshot> {
     return this.#ports.openTable(table).snapshot();
   }
 
-  /** Notes the ids of all rows of the subject, live or not. @returns dead files that hold some */
+  /** Notes the ids of all rows of the subject, live or not, and their places. @returns dead files that hold some */
   async #noteIds(snapshot: TableSnapshot): Promise<readonly StoredObject[]> {
-    const { schemaString = "", partitionColumns = [] } = snapshot.metadata ?? {};
     const live = livePaths(this.#table, snapshot);
     const dead: StoredObject[] = [];
-    for (const object of await this.#filesOf(this.#table, DATA_FILE)) {
+    for (const object of await dataFilesOf(this.#ports.store, this.#table)) {
       this.#request.signal.throwIfAborted();
-      const bytes = await this.#ports.store.get(object.path);
-      if (!bytes) continue; // swept meanwhile
-      const rows = await this.#editor.noteIds(bytes, schemaString, partitionColumns, this.#gone);
+      const rows = await this.#rowsIn(object, snapshot);
       if (rows > 0 && !live.has(object.path)) dead.push(object);
     }
     return dead;
+  }
+
+  /** How many of the subject's rows a file has, whose ids are noted. */
+  async #rowsIn(object: StoredObject, { metadata }: TableSnapshot): Promise<number> {
+    const { store } = this.#ports;
+    const { schemaString = null, partitionColumns = [] } = metadata ?? {};
+    const file: EditedFile = { store, table: this.#table, ...object, schemaString, partitionColumns };
+    try {
+      const { rows, places } = await this.#editor.noteIds(
+        file,
+        this.#gone,
+        this.#places.isSole ? "true" : null,
+      );
+      this.#places.add(places);
+      return rows;
+    } catch (error) {
+      if (hasCode(error, "table.version_not_found")) return 0; // swept meanwhile
+      throw error;
+    }
+  }
+
+  /** @param isLooking counts, and notes the places of what would lose something */
+  async #blankLedgers(isLooking: boolean): Promise<{ ledgerRows: number; sideFiles: number }> {
+    const { subject, eventType, id, signal } = this.#request;
+    const ports: BlankPorts = { ...this.#ports, editor: this.#editor, places: this.#places };
+    const body = envelopePaths(eventType).body;
+    const request = { table: this.#table, subject, body, id, signal, isLooking };
+    const sideFiles = await blankSideFiles(ports, request);
+    let ledgerRows = 0;
+    for (const ledger of LEDGERS) ledgerRows += await blankLedger(ports, request, ledger);
+    return { ledgerRows, sideFiles };
+  }
+
+  #removeRows(): ReturnType<typeof removeRows> {
+    return removeRows(this.#ports, this.#table, {
+      ...this.#request,
+      reason: "erasure",
+      operation: "DELETE",
+      info: { erasure: this.#request.id },
+      plan: (now) => this.#planRows(now),
+    });
   }
 
   async #planRows(now: TableSnapshot): Promise<readonly RemovedFile[]> {
@@ -181,107 +223,19 @@ class Erasure {
     return planned;
   }
 
-  /** In place: a commit names the file. @returns how many lost something */
-  async #blankSideFiles(): Promise<number> {
-    const { store } = this.#ports;
-    let count = 0;
-    for (const { path } of await this.#filesOf(this.#table, SIDE_FILE)) {
-      const bytes = await store.get(path);
-      const etag = (await store.head(path))?.etag;
-      if (!bytes || etag === undefined) continue; // swept meanwhile
-      const blank = await this.#editor.replace(bytes, undefined, [], this.#records(), BLANK_RECORD);
-      if (!blank) continue;
-      count++;
-      if (!this.#isDryRun) await store.putIfMatch(path, blank.bytes, etag);
-    }
-    return count;
-  }
-
-  /** @returns rows that lost something */
-  async #blankLedger(ledger: string, values: Readonly<Record<string, string>>): Promise<number> {
-    if ((await this.#newest(ledger)).version < 0) return 0;
-    const isOurs = `event_type = ${quoteText(this.#table)}`;
-    const condition = `${isOurs} AND (${ledger === DEAD_LETTERS ? this.#records() : idsOf()})`;
-    let rows = 0;
-    await removeRows(this.#ports, ledger, {
-      reason: "erasure",
-      operation: "UPDATE",
-      horizonMs: 0,
-      partitions: 0,
-      info: { erasure: this.#request.id },
-      isDryRun: this.#isDryRun,
-      signal: this.#request.signal,
-      plan: async (now) => {
-        const planned: RemovedFile[] = [];
-        rows = 0;
-        for (const file of now.files.values()) {
-          const blank = await this.#blankFile(ledger, now, file, condition, values);
-          if (!blank) continue;
-          rows += blank.replaced;
-          planned.push({ file, rest: blank.rest, rows: 0 });
-        }
-        return planned;
-      },
-    });
-    if (!this.#isDryRun) await this.#deleteTombstoned(ledger, condition);
-    return rows;
-  }
-
-  async #blankFile(
-    ledger: string,
-    { metadata }: TableSnapshot,
-    file: AddFile,
-    condition: string,
-    values: Readonly<Record<string, string>>,
-  ): Promise<{ readonly rest: AddFile; readonly replaced: number } | undefined> {
-    const { store, clock, randomness } = this.#ports;
-    const { schemaString, partitionColumns = [] } = metadata ?? {};
-    const old = await store.get(storePathOf(ledger, file.path));
-    if (!old) throw new MuaraError("table.corrupt", `${ledger} names ${file.path}, which does not exist.`);
-    const blank = await this.#editor.replace(old, schemaString, partitionColumns, condition, values);
-    if (!blank) return undefined;
-    const path = dataFilePath(file.partitionValues, randomness.uuid());
-    if (!this.#isDryRun) await store.put(storePathOf(ledger, path), blank.bytes);
-    const rest = addFile({
-      path,
-      partitionValues: file.partitionValues,
-      bytes: blank.bytes.length,
-      modifiedMs: clock.nowMs(),
-      tags: checksumTags(blank.bytes),
-    });
-    const stats = JSON.stringify({ numRecords: statedRows(file) ?? blank.rows });
-    return { rest: { ...rest, stats }, replaced: blank.replaced };
-  }
-
-  /** Files of a ledger that its log removed and that hold what was blanked. */
-  async #deleteTombstoned(ledger: string, condition: string): Promise<void> {
-    const snapshot = await this.#newest(ledger);
-    const { schemaString, partitionColumns = [] } = snapshot.metadata ?? {};
-    const removed = new Set([...stateOf(snapshot).tombstones].map(([path]) => storePathOf(ledger, path)));
-    for (const { path } of await this.#filesOf(ledger, DATA_FILE)) {
-      const bytes = removed.has(path) ? await this.#ports.store.get(path) : undefined;
-      const found =
-        bytes && (await this.#editor.replace(bytes, schemaString, partitionColumns, condition, BLANK));
-      if (found) await this.#ports.store.delete(path);
-    }
-  }
-
   /** Files that hold the subject's rows and that no live version names. */
   async #deleteOld(dead: readonly StoredObject[]): Promise<{ deleted: number; waiting: readonly string[] }> {
-    if (this.#isDryRun) return { deleted: 0, waiting: [] };
     const { store, clock } = this.#ports;
     const snapshot = await this.#newest(this.#table);
     const live = livePaths(this.#table, snapshot);
-    const { schemaString = "", partitionColumns = [] } = snapshot.metadata ?? {};
     const known = new Set([...stateOf(snapshot).tombstones].map(([path]) => storePathOf(this.#table, path)));
     const met = new Set(dead.map(({ path }) => path));
     const waiting: string[] = [];
     let deleted = 0;
-    for (const { path, modifiedMs } of await this.#filesOf(this.#table, DATA_FILE)) {
+    for (const object of await dataFilesOf(this.#ports.store, this.#table)) {
+      const { path, modifiedMs } = object;
       if (live.has(path)) continue;
-      const bytes = met.has(path) ? undefined : await store.get(path);
-      const rows = bytes && (await this.#editor.noteIds(bytes, schemaString, partitionColumns, this.#gone));
-      if (!met.has(path) && !rows) continue;
+      if (!met.has(path) && (await this.#rowsIn(object, snapshot)) === 0) continue;
       const isOld = modifiedMs < clock.nowMs() - this.#request.sweepAfterMs;
       if (known.has(path) || isOld) {
         await store.delete(path);
@@ -291,18 +245,12 @@ class Erasure {
     return { deleted, waiting };
   }
 
-  #records(): string {
-    return recordsOf(this.#request.subject, envelopePaths(this.#request.eventType).body);
+  async #scrub(): Promise<number> {
+    let scrubbed = 0;
+    for (const table of [this.#table, ...LEDGERS.map(({ name }) => name)])
+      scrubbed += await scrubLog(this.#ports.store, table, await this.#newest(table));
+    return scrubbed;
   }
-
-  async #filesOf(table: string, pattern: RegExp): Promise<readonly StoredObject[]> {
-    const listed = await listOf(this.#ports.store, table);
-    return listed.filter(({ path }) => pattern.test(path.slice(table.length + 1)));
-  }
-}
-
-async function listOf(store: ObjectStore, table: string): Promise<readonly StoredObject[]> {
-  return (await store.list(table)).filter(({ path }) => path.startsWith(`${table}/`));
 }
 
 function livePaths(table: string, { files }: TableSnapshot): ReadonlySet<string> {

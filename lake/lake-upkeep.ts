@@ -1,6 +1,7 @@
 /**
- * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process rewrites files
- * for all of them, one job after the other; it is started when there is work.
+ * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process puts files
+ * together for all tables, one job after the other; what takes rows away has another of the same size. Both are
+ * started when there is work.
  */
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
@@ -8,12 +9,16 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import type { Kernel } from "../core/kernel.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { TableLog } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
+import { foreignTables } from "./catalog.ts";
+import { icebergTask } from "./iceberg/iceberg-task.ts";
 import { createRemovals, type Removals } from "./removals.ts";
 import { FileRewriter } from "./rewrite.ts";
+import { partsKeptMs } from "./share/part-store.ts";
 import { createUpkeep } from "./upkeep.ts";
 
 /** Longer than files of a group take to be put together; it is renewed for each. */
@@ -24,6 +29,7 @@ export interface LakeUpkeepPorts {
   readonly store: ObjectStore;
   readonly kernel: Kernel;
   readonly registry: Registry;
+  readonly log: Log;
   readonly openTable: (name: string) => TableLog;
   readonly clock: Clock;
   readonly randomness: Randomness;
@@ -37,28 +43,41 @@ export interface LakeUpkeep {
   compact(table: string, signal: AbortSignal): Promise<Compacted>;
   /** What takes rows and files away. */
   readonly removals: Removals;
-  /** Ends the process that rewrites files. */
+  /** Cuts off what takes rows away, and ends the processes that rewrite files. */
   close(): Promise<void>;
 }
 
 /** @param folder for temporary files, on a disk with room; of this process alone */
 export function createLakeUpkeep(
   services: LakeUpkeepPorts,
-  { land, upkeep: config }: Pick<Config, "land" | "upkeep">,
+  { land, share, upkeep: config }: Pick<Config, "land" | "share" | "upkeep">,
   folder: string,
 ): LakeUpkeep {
   const { memoryBytes, tempBytes: spillBytes, rewriteMs: timeoutMs } = config;
-  const rewriter = new FileRewriter({ folder, memoryBytes, spillBytes, timeoutMs });
+  const rewriting = { folder, memoryBytes, spillBytes, timeoutMs };
+  const rewriter = new FileRewriter(rewriting);
   const ports = { ...services, rewriter };
   const owner = ownerOf(folder);
   const options = compactOptions(config);
-  const removals = createRemovals(services, {
-    horizonMs: land.horizonHours * HOUR_MS,
-    sweepAfterMs: config.sweepAfterHours * HOUR_MS,
-    holdMs: land.holdDays * 24 * HOUR_MS,
-  });
-  const tasks = [...removals.tasks, compactionTask(ports, options, config.compactMs, owner)];
-  const upkeep = createUpkeep(services, config.run === "on" ? tasks : []);
+  const removals = createRemovals(
+    { ...services, rewriting },
+    {
+      horizonMs: land.horizonHours * HOUR_MS,
+      sweepAfterMs: config.sweepAfterHours * HOUR_MS,
+      holdMs: land.holdDays * 24 * HOUR_MS,
+      // Those used last may have addresses that are still good.
+      partsMs: partsKeptMs(share) + share.urlMs,
+    },
+  );
+  // The export comes last: of what compaction has left.
+  const tasks = [
+    ...removals.tasks,
+    compactionTask(ports, options, config.compactMs, owner),
+    icebergTask(services, config.icebergMs),
+  ];
+  const others = (known: ReadonlySet<string>): Promise<readonly string[]> =>
+    foreignTables(services.store, known);
+  const upkeep = createUpkeep({ ...services, others }, config.run === "on" ? tasks : []);
   return {
     run: (signal) => upkeep.run(signal),
     compact: async (name, signal) => {
@@ -66,7 +85,9 @@ export function createLakeUpkeep(
       return compactTable(ports, options, { name, log, base: await log.snapshot(), owner }, signal);
     },
     removals,
-    close: () => rewriter.close(),
+    close: async () => {
+      await Promise.all([removals.close(), rewriter.close()]);
+    },
   };
 }
 

@@ -7,6 +7,9 @@ import type { Clock } from "../core/clock.ts";
 import { isStoreTrouble } from "../core/errors.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 
+/** Beside a table's log: its files are being written anew. */
+export const REWRITE_LEASE = "_compact.lease";
+
 export interface LeasePorts {
   readonly store: ObjectStore;
   readonly clock: Clock;

@@ -1,5 +1,5 @@
-/** Objects of a lake as local files: where it is a directory they are some, from elsewhere they are copied. */
-import { open } from "node:fs/promises";
+/** Objects of a lake as local files: where it is a directory they are some, else they are copied, to and fro. */
+import { open, readFile } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { MuaraError } from "../core/errors.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
@@ -43,4 +43,50 @@ export async function copyObject(
   } finally {
     await handle.close();
   }
+}
+
+/** Where the store can, part by part: a data file may be as large as a table's budget allows. */
+async function putSource(store: ObjectStore, path: string, from: string, bytes: number): Promise<void> {
+  const handle = await open(from, "r");
+  const read = async (at: number, length: number): Promise<Uint8Array> => {
+    const part = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await handle.read(part, filled, length - filled, at + filled);
+      if (bytesRead === 0) throw new Error(`${from} ends before its ${bytes} bytes`);
+      filled += bytesRead;
+    }
+    return part;
+  };
+  try {
+    if (store.putFrom) await store.putFrom(path, { bytes, read });
+    else await store.put(path, await read(0, bytes));
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Writes a local file into a store.
+ * @param bytes its length
+ * @param etag undefined: whatever is there; else the file is small, and whole in memory
+ * @returns false where the object is not the one with this etag (any more)
+ * @throws store.unavailable, store.full
+ */
+export async function putLocalFile(
+  store: ObjectStore,
+  path: string,
+  from: string,
+  bytes: number,
+  etag?: string,
+): Promise<boolean> {
+  if (etag === undefined) {
+    await putSource(store, path, from, bytes);
+    return true;
+  }
+  const outcome = await store.putIfMatch(path, await readFile(from), etag);
+  if (outcome.outcome !== "unknown") return outcome.outcome === "done";
+  throw new MuaraError("store.unavailable", `It is not known whether ${path} was replaced.`, {
+    cause: outcome.cause,
+  });
 }

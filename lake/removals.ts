@@ -4,15 +4,17 @@
  */
 import type { Clock } from "../core/clock.ts";
 import { isStoreTrouble, MuaraError } from "../core/errors.ts";
-import { type EventType, lakeRetentionMs, partitionCount } from "../core/event-type.ts";
+import { type EventType, partitionCount, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
-import { eraseSubject, type Erased } from "./erase.ts";
-import type { Removed, RemoveRowsPorts } from "./remove-rows.ts";
-import { expireTable } from "./retain.ts";
+import { eraseSubject, type ErasePorts, type Erased } from "./erase.ts";
+import type { Removed } from "./remove-rows.ts";
+import { expireTable, retentionMsOf } from "./retain.ts";
 import { rollBack, type RolledBack, type RollBackRequest } from "./roll-back.ts";
+import { dropParts } from "./share/part-store.ts";
 import type { Subject } from "./subject.ts";
 import { createSweeper, type Swept } from "./sweep.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
+import { isAppendOnly } from "./table/table-properties.ts";
 import type { UpkeepTask } from "./upkeep.ts";
 
 const HOUR_MS = 3_600_000;
@@ -24,7 +26,7 @@ export interface DeclaredTable {
   readonly eventType?: EventType | undefined;
 }
 
-export interface RemovalsPorts extends RemoveRowsPorts {
+export interface RemovalsPorts extends ErasePorts {
   /** Who reads a table commit by commit, beside Muara's ledgers, which need no data files. */
   readonly consumersOf?: (table: string) => Promise<readonly LogConsumer[]>;
 }
@@ -36,6 +38,8 @@ export interface RemovalsOptions {
   readonly sweepAfterMs: number;
   /** Consumers further behind are not waited for, ms. */
   readonly holdMs: number;
+  /** Files of parts of shared tables go at this age, ms. */
+  readonly partsMs: number;
 }
 
 export interface RemovalOptions {
@@ -57,22 +61,25 @@ export interface Removals {
   sweep(table: DeclaredTable, options: RemovalOptions): Promise<Swept | undefined>;
   /** Retention as declared, and the sweeper. */
   readonly tasks: readonly UpkeepTask[];
+  /** Cuts off what is under way, and ends its process; refuses what comes. What was cut off can be repeated. */
+  close(): Promise<void>;
 }
 
 export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): Removals {
   const sweeper = createSweeper(ports);
   const leftovers = createLeftovers(ports, options.sweepAfterMs);
+  const editing = new OneAtATime();
   const declared = ({ eventType }: DeclaredTable): { horizonMs: number; partitions: number } => ({
     horizonMs: options.horizonMs,
     partitions: eventType ? partitionCount(eventType) : 0,
   });
   const expire: Removals["expire"] = async (table, asked, { isDryRun = false, signal }) => {
-    const beforeMs = asked ?? retentionTimeMs(ports.clock, table);
+    const beforeMs = asked ?? (await retentionTimeMs(ports, table));
     if (beforeMs === undefined)
       throw new MuaraError("table.no_retention", `Nothing says how long rows of ${table.name} are kept.`, {
         details: { table: table.name },
       });
-    const request = { ...declared(table), beforeMs, isDryRun, signal };
+    const request = { ...declared(table), beforeMs, isForeign: isForeign(table), isDryRun, signal };
     return { ...(await expireTable(ports, table.name, request)), beforeMs };
   };
   const sweep: Removals["sweep"] = async (table, { isDryRun = false, signal }) =>
@@ -86,8 +93,13 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
   const retainTask: UpkeepTask = {
     name: "retain",
     everyMs: HOUR_MS,
+    isForOthers: true,
     run: async (table, signal) => {
-      if (retentionTimeMs(ports.clock, table) !== undefined) await expire(table, undefined, { signal });
+      const { metadata } = await table.snapshot();
+      if (retentionMsOf(table, metadata) === Infinity) return;
+      // Another's table is retained only where it says so, and may say what we must not do.
+      if (isForeign(table) && isAppendOnly(metadata)) return;
+      await expire(table, undefined, { signal });
     },
   };
   const sweepTask: UpkeepTask = {
@@ -96,6 +108,14 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
     run: async (table, signal) => {
       await leftovers();
       await sweep(table, { signal });
+    },
+  };
+  const partsTask: UpkeepTask = {
+    name: "parts",
+    everyMs: HOUR_MS,
+    run: async ({ name }) => {
+      const files = await dropParts(ports.store, name, ports.clock.nowMs() - options.partsMs);
+      if (files > 0) ports.logger.info("files of shared parts of a table swept", { table: name, files });
     },
   };
   return {
@@ -107,26 +127,51 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
           details: { table: name },
         });
       const { sweepAfterMs } = options;
-      const request = {
-        ...declared({ name, eventType }),
-        eventType,
-        subject,
-        id,
-        sweepAfterMs,
-        isDryRun,
-        signal,
-      };
-      return eraseSubject(ports, request);
+      const request = { ...declared({ name, eventType }), eventType, subject, id, sweepAfterMs, isDryRun };
+      return editing.run(signal, (until) => eraseSubject(ports, { ...request, signal: until }));
     },
     rollBack: (table, to, { isDryRun = false, signal }) =>
-      rollBack(ports, table.name, { ...declared(table), to, isDryRun, signal }),
-    tasks: [retainTask, sweepTask],
+      editing.run(signal, (until) =>
+        rollBack(ports, table.name, { ...declared(table), to, isDryRun, signal: until }),
+      ),
+    tasks: [retainTask, sweepTask, partsTask],
+    close: () => editing.close(),
   };
 }
 
+/** Erasures and rollbacks follow each other: each has a process with the whole budget of memory. */
+class OneAtATime {
+  readonly #closing = new AbortController();
+  #last: Promise<unknown> = Promise.resolve();
+
+  run<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const until = AbortSignal.any([signal, this.#closing.signal]);
+    const mine = this.#last.then(async () => {
+      until.throwIfAborted();
+      return work(until);
+    });
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new MuaraError("log.closed", "The service is shutting down."));
+    await this.#last;
+  }
+}
+
+/** Neither of an event type nor Muara's own. */
+function isForeign({ name, eventType }: DeclaredTable): boolean {
+  return !eventType && !RESERVED_TABLES.includes(name.toLowerCase());
+}
+
 /** Before when rows are too old by what is declared; undefined where they are kept for ever. */
-function retentionTimeMs(clock: Clock, { eventType }: DeclaredTable): number | undefined {
-  const keptMs = eventType ? lakeRetentionMs(eventType) : Infinity;
+async function retentionTimeMs(
+  { clock, openTable }: Pick<RemovalsPorts, "clock" | "openTable">,
+  table: DeclaredTable,
+): Promise<number | undefined> {
+  const metadata = table.eventType ? undefined : (await openTable(table.name).snapshot()).metadata;
+  const keptMs = retentionMsOf(table, metadata);
   return keptMs === Infinity ? undefined : clock.nowMs() - keptMs;
 }
 

@@ -31,6 +31,7 @@ import { hasSecret } from "./id-key.ts";
 import { ingestTimesOf } from "./ingest-times.ts";
 import { rowsOfFooter } from "./parquet/footer.ts";
 import { identitiesOfFiles, type RemovalPorts, writeRemovedIds } from "./removed-ids.ts";
+import type { RewriterOptions } from "./rewrite-process.ts";
 import { checkYoung, statedRows, storePathOf } from "./table/add-file.ts";
 import { checkNotPaused } from "./table/table-pause.ts";
 
@@ -41,6 +42,8 @@ export interface RemoveRowsPorts extends RemovalPorts {
   readonly openTable: (name: string) => TableLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Limits of the process that writes files anew. */
+  readonly rewriting?: RewriterOptions;
 }
 
 export interface RemovedFile {
@@ -177,8 +180,16 @@ async function recordIds(
   return writeRemovedIds(ports, name, snapshot, found, keepFromMs);
 }
 
-/** From which ingest time on a resend may still come. A partition that never landed may bring anything. */
-function neededFromMs(landed: readonly LandedPartition[], partitions: number, horizonMs: number): number {
+/**
+ * From which ingest time on a resend may still come, ms since 1970 UTC. A partition that never landed may bring
+ * anything.
+ * @param partitions of the stream
+ */
+export function neededFromMs(
+  landed: readonly LandedPartition[],
+  partitions: number,
+  horizonMs: number,
+): number {
   return landed.length < partitions ? -Infinity : slowestIngestMs(landed) - 2 * horizonMs;
 }
 

@@ -1,4 +1,8 @@
-/** What is said to the process that rewrites data files, and what it answers. JSON-ready. */
+/**
+ * What is said to the process that rewrites data files, and what it answers. JSON-ready. One protocol, several kinds of
+ * job: `rewrite` puts files together, the others look for some rows of one file, and write it without them or with
+ * other values in them.
+ */
 
 export interface RewriteInput {
   /** Absolute. */
@@ -8,12 +12,19 @@ export interface RewriteInput {
   readonly checksum?: string;
 }
 
-export interface RewriteJob {
+/** How a file is read: by the schema of its table, whatever the file itself says. */
+export interface InputSchema {
+  /** Delta schema of the table, JSON text; null: as the file itself says. */
+  readonly schemaString: string | null;
+  /** Not stored in files. */
+  readonly partitionColumns: readonly string[];
+}
+
+export interface PutTogetherJob {
   readonly order: "rewrite";
   readonly inputs: readonly RewriteInput[];
-  /** Delta schema of the table, JSON text: what the new file has, whatever the old ones do. */
+  /** What the new file has. */
   readonly schemaString: string;
-  /** Not stored in files. */
   readonly partitionColumns: readonly string[];
   /** Columns by which rows are sorted; none: the order of the inputs and of their rows. */
   readonly orderBy: readonly string[];
@@ -21,17 +32,81 @@ export interface RewriteJob {
   readonly output: string;
 }
 
+/** The file without the rows for which `gone`, SQL, holds. */
+export interface FilterJob extends InputSchema {
+  readonly order: "filter";
+  readonly input: RewriteInput;
+  readonly gone: string;
+  /** null: only counts. Not written where all rows stay or none. */
+  readonly output: string | null;
+}
+
+/** Notes the ids, in lower case, of the rows for which `wanted` holds, in `noted_ids (event_id)` of this process. */
+export interface NoteJob extends InputSchema {
+  readonly order: "note";
+  readonly input: RewriteInput;
+  readonly wanted: string;
+  /** Of which of them the answer says where in the log they came from, SQL; null: of none. */
+  readonly placed: string | null;
+}
+
+/** The file with other values in the rows for which `wanted`, SQL over its columns and `noted_ids`, holds. */
+export interface ReplaceJob extends InputSchema {
+  readonly order: "replace";
+  readonly input: RewriteInput;
+  readonly wanted: string;
+  /** SQL by column. */
+  readonly values: Readonly<Record<string, string>>;
+  /** As in `NoteJob`. */
+  readonly placed: string | null;
+  /** null: only counts. Not written where no row is wanted. */
+  readonly output: string | null;
+}
+
+/** Whether a condition can be asked of rows of a schema. */
+export interface JudgeJob {
+  readonly order: "judge";
+  readonly schemaString: string;
+  readonly condition: string;
+}
+
+export type RewriteJob = PutTogetherJob | FilterJob | NoteJob | ReplaceJob | JudgeJob;
+
+/** A file as it was written. */
+export interface NewFile {
+  readonly bytes: number;
+  /** CRC-32, hex. */
+  readonly checksum: string;
+  readonly rows: number;
+}
+
+/** Partition and offset of a record of the log. */
+export type LogPlace = readonly [number, number];
+
 export type RewriteReport =
   | { readonly report: "ready" }
+  /** `stats`: Delta statistics, JSON text. */
+  | { readonly report: "rewritten"; readonly file: NewFile; readonly stats: string }
   | {
-      readonly report: "rewritten";
-      readonly rows: number;
-      readonly size: number;
-      /** CRC-32, hex. */
-      readonly checksum: string;
-      /** Delta statistics, JSON text. */
+      readonly report: "filtered";
+      /** What stays; null where it is all rows or none, or rows were only counted. */
+      readonly file: NewFile | null;
+      /** Statistics of what stays, JSON text; of the envelope's times alone, so that they say nothing of what went. */
       readonly stats: string;
+      readonly rowsKept: number;
+      readonly rowsGone: number;
+      /** Of those kept: the condition is NULL for them. */
+      readonly rowsUnknown: number;
     }
+  | { readonly report: "noted"; readonly rows: number; readonly places: readonly LogPlace[] }
+  | {
+      readonly report: "replaced";
+      readonly file: NewFile | null;
+      readonly rows: number;
+      readonly places: readonly LogPlace[];
+    }
+  /** `problem`: what is wrong; null where it can be asked. */
+  | { readonly report: "judged"; readonly problem: string | null }
   | {
       readonly report: "failed";
       /** `gone`: an input does not exist. `unreadable`: an input is not what the log says. */

@@ -1,7 +1,8 @@
-/** A data file written anew without some of its rows, beside the old one, for a commit that replaces it. */
-import { MuaraError } from "../core/errors.ts";
+/** A data file of a table without some of its rows, written and ready to take the other's place. */
+import { hasCode, MuaraError } from "../core/errors.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
-import { checksumTags } from "./checksum.ts";
+import { tagsOf } from "./checksum.ts";
+import { editedFile } from "./edited-file.ts";
 import type { FileEditor } from "./file-editor.ts";
 import type { RemovedFile, RemoveRowsPorts } from "./remove-rows.ts";
 import { addFile, dataFilePath, statedRows, storePathOf } from "./table/add-file.ts";
@@ -25,29 +26,42 @@ export async function rewriteWithout(
   gone: string,
   isDryRun: boolean,
 ): Promise<RewrittenWithout> {
-  const from = storePathOf(name, file.path);
-  const old = await store.get(from);
-  if (!old)
-    throw new MuaraError("table.corrupt", `${name} names ${from}, which does not exist.`, {
-      details: { path: from },
+  const from = editedFile(store, name, snapshot, file);
+  const { partitionValues } = file;
+  let rest: AddFile | null = null;
+  const found = await editor
+    .filter(
+      from,
+      gone,
+      isDryRun
+        ? undefined
+        : async ({ bytes, checksum }, put) => {
+            const path = dataFilePath(partitionValues, randomness.uuid());
+            await put(storePathOf(name, path));
+            const modifiedMs = clock.nowMs();
+            rest = addFile({ path, partitionValues, bytes, modifiedMs, tags: tagsOf(checksum) });
+          },
+    )
+    .catch((error: unknown) => {
+      throw hasCode(error, "table.version_not_found") ? missing(name, from.path, error) : error;
     });
-  const { schemaString = "", partitionColumns = [] } = snapshot.metadata ?? {};
-  const found = await editor.filter(old, schemaString, partitionColumns, gone);
-  const { kept, stats, rowsGone: rows, rowsKept, rowsUnknown } = found;
+  const { stats, rowsGone: rows, rowsKept, rowsUnknown } = found;
   const stated = statedRows(file);
   if (stated !== undefined && stated !== rows + rowsKept)
-    throw new MuaraError("table.corrupt", `${from} has ${rows + rowsKept} rows, the log says ${stated}.`, {
-      details: { path: from, rows: rows + rowsKept, stated },
-    });
-  if (!kept || isDryRun) return { file, rest: null, rows, rowsUnknown };
-  const path = dataFilePath(file.partitionValues, randomness.uuid());
-  await store.put(storePathOf(name, path), kept.bytes);
-  const rest = addFile({
-    path,
-    partitionValues: file.partitionValues,
-    bytes: kept.bytes.length,
-    modifiedMs: clock.nowMs(),
-    tags: checksumTags(kept.bytes),
+    throw new MuaraError(
+      "table.corrupt",
+      `${from.path} has ${rows + rowsKept} rows, the log says ${stated}.`,
+      {
+        details: { path: from.path, rows: rows + rowsKept, stated },
+      },
+    );
+  return { file, rest: rest && { ...(rest as AddFile), stats }, rows, rowsUnknown };
+}
+
+/** A file of the newest version that does not exist. */
+export function missing(table: string, path: string, cause: unknown): MuaraError {
+  return new MuaraError("table.corrupt", `${table} names ${path}, which does not exist.`, {
+    details: { path },
+    cause,
   });
-  return { file, rest: { ...rest, stats }, rows, rowsUnknown };
 }

@@ -1,45 +1,17 @@
 /**
- * Data files of a table written anew as one, in a process of its own within budgets of memory, disk and time: several
- * small files to one large (compaction), or one under a schema with wider types (evolution). Rows stay what they are,
- * types are those of the table's schema. Off the hot path: the process is started when there is work and ends soon
- * after.
+ * Data files of a table written anew as one, in a process of its own: several small files to one large (compaction), or
+ * one under a schema with wider types (evolution). Rows stay what they are, types are those of the table's schema. Off
+ * the hot path: the process is started when there is work and ends soon after.
  */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { type Clock, systemClock } from "../core/clock.ts";
-import { hasCode, MuaraError } from "../core/errors.ts";
+import { MuaraError } from "../core/errors.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile } from "../core/ports/table-log.ts";
-import { statedChecksum } from "./checksum.ts";
-import { copyObject, localPath } from "./local-copy.ts";
-import type { Launch } from "./query/launcher.ts";
-import { QueryProcess, type Spawn } from "./query/query-process.ts";
-import { makeTempFolder, sweepTempFolders } from "./query/temp-folder.ts";
-import type { RewriteInput, RewriteJob, RewriteReport } from "./rewrite-job.ts";
-import { storePathOf } from "./table/add-file.ts";
-
-/** The rest of a process's memory is for the runtime, and for what the engine does not count. */
-const ENGINE_SHARE = 0.6;
-const MIB = 1_048_576;
-const START_MS_MAX = 60_000;
-
-export interface RewriterOptions {
-  /** For tests. A real process is watched by the real clock, whatever clock its work goes by. */
-  readonly clock?: Clock;
-  /** Where files are copied to and the engine spills to; default: the system's folder for temporary files. */
-  readonly folder?: string;
-  /** Resident memory of the process, bytes. */
-  readonly memoryBytes?: number;
-  /** Disk that sorting may take beside the files, bytes. */
-  readonly spillBytes?: number;
-  /** A job is killed after this, ms. */
-  readonly timeoutMs?: number;
-  readonly threads?: number;
-  readonly spawn?: Spawn;
-}
+import { statedChecksum, tagsOf } from "./checksum.ts";
+import { putLocalFile } from "./local-copy.ts";
+import type { PutTogetherJob, RewriteInput } from "./rewrite-job.ts";
+import { localInput, RewriteProcess, type RewriterOptions } from "./rewrite-process.ts";
+import { statedRows, storePathOf } from "./table/add-file.ts";
 
 export interface RewriteRequest {
   readonly store: ObjectStore;
@@ -49,145 +21,58 @@ export interface RewriteRequest {
   readonly partitionColumns: readonly string[];
   /** Columns by which rows are sorted; none: the order of files and rows. */
   readonly orderBy: readonly string[];
+  /** Path inside the table of the new file. */
+  readonly to: string;
 }
 
-export interface RewrittenFile {
-  readonly bytes: Uint8Array;
+/** A file that lies in the store. */
+export interface WrittenFile {
+  readonly bytes: number;
   readonly rows: number;
   /** Delta statistics, JSON text. */
   readonly stats: string;
+  /** For the `add` that names it. */
+  readonly tags: Readonly<Record<string, string>>;
 }
 
-type Worker = QueryProcess<RewriteJob, RewriteReport>;
-
 export class FileRewriter {
-  readonly #options: RewriterOptions;
-  /** Below the one for temporary files. */
-  #folder: Promise<string> | undefined;
-  #worker: Promise<Worker> | undefined;
-  /** Jobs follow each other: two would share one budget. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #process: RewriteProcess;
 
   constructor(options: RewriterOptions = {}) {
-    this.#options = options;
+    this.#process = new RewriteProcess(options);
   }
 
   /**
-   * @throws table.version_not_found where a file is gone, table.corrupt where one is not what the log says,
-   *   table.rewrite_failed for want of memory, disk or time, store.unavailable
+   * @throws table.version_not_found where a file is gone, table.corrupt where one is not what the log says, or they
+   *   have other rows than their statistics say; table.rewrite_failed for want of memory, disk or time;
+   *   store.unavailable, store.full
    */
-  rewrite(request: RewriteRequest, signal: AbortSignal): Promise<RewrittenFile> {
-    const job = this.#last.then(() => this.#rewrite(request, signal));
-    this.#last = job.catch(() => undefined);
-    return job;
+  rewrite(request: RewriteRequest, signal: AbortSignal): Promise<WrittenFile> {
+    const { store, table, files, schemaString, partitionColumns, orderBy, to } = request;
+    return this.#process.inTurn(async (folder) => {
+      const output = join(folder, "new.parquet");
+      const inputs = await localInputs(request, folder, signal);
+      const job: PutTogetherJob = {
+        order: "rewrite",
+        inputs,
+        schemaString,
+        partitionColumns,
+        orderBy,
+        output,
+      };
+      const { file, stats } = await this.#process.run(job, "rewritten", table, signal);
+      checkRows(table, files, file.rows);
+      await putLocalFile(store, storePathOf(table, to), output, file.bytes);
+      return { bytes: file.bytes, rows: file.rows, stats, tags: tagsOf(file.checksum) };
+    });
   }
 
   /** Ends the process and removes what it has left. The next rewrite starts another. */
-  async close(): Promise<void> {
-    await this.#last;
-    const worker = this.#worker && (await this.#worker.catch(() => undefined));
-    worker?.kill(new MuaraError("sql.failed", "It has no more work."));
-    await worker?.gone();
-    this.#worker = undefined;
-    const folder = this.#folder;
-    this.#folder = undefined;
-    if (folder) await rm(await folder, { recursive: true, force: true });
-  }
-
-  async #rewrite(request: RewriteRequest, signal: AbortSignal): Promise<RewrittenFile> {
-    const folder = await mkdtemp(join(await this.#ownFolder(), "job-"));
-    const output = join(folder, "new.parquet");
-    try {
-      const inputs = await localInputs(request, folder, signal);
-      const { schemaString, partitionColumns, orderBy } = request;
-      const job: RewriteJob = { order: "rewrite", inputs, schemaString, partitionColumns, orderBy, output };
-      const { rows, stats } = await this.#run(job, request.table, signal);
-      return { bytes: await readFile(output), rows, stats };
-    } catch (error) {
-      throw asTrouble(error);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  }
-
-  async #run(
-    job: RewriteJob,
-    table: string,
-    signal: AbortSignal,
-  ): Promise<RewriteReport & { report: "rewritten" }> {
-    signal.throwIfAborted();
-    const worker = await (this.#worker ??= this.#start());
-    const release = worker.guard(this.#options.timeoutMs ?? 600_000, signal);
-    try {
-      worker.send(job);
-      const answer = await worker.next();
-      if (answer.report === "rewritten") return answer;
-      throw failureOf(table, answer as RewriteReport);
-    } finally {
-      release();
-      if (!worker.isAlive) this.#worker = undefined;
-    }
-  }
-
-  async #start(): Promise<Worker> {
-    const {
-      clock = systemClock,
-      spawn,
-      memoryBytes = 1_024 * MIB,
-      spillBytes = 8_192 * MIB,
-      threads = 1,
-    } = this.#options;
-    const folder = await mkdtemp(join(await this.#ownFolder(), "process-"));
-    const launch = launchOf([Math.floor(memoryBytes * ENGINE_SHARE), spillBytes, threads].map(String));
-    const worker: Worker = new QueryProcess({
-      folder,
-      launch,
-      memoryBytes,
-      clock,
-      ...(spawn ? { spawn } : {}),
-    });
-    const release = worker.guard(START_MS_MAX, new AbortController().signal);
-    try {
-      await worker.next();
-      return worker;
-    } catch (error) {
-      this.#worker = undefined;
-      throw error;
-    } finally {
-      release();
-    }
-  }
-
-  async #ownFolder(): Promise<string> {
-    try {
-      return await (this.#folder ??= makeFolder(this.#options.folder ?? tmpdir()));
-    } catch (error) {
-      this.#folder = undefined;
-      throw error;
-    }
+  close(): Promise<void> {
+    return this.#process.close();
   }
 }
 
-async function makeFolder(parent: string): Promise<string> {
-  await mkdir(parent, { recursive: true });
-  await sweepTempFolders(parent);
-  return makeTempFolder(parent, "rewrite");
-}
-
-function launchOf(args: readonly string[]): Launch {
-  const isSource = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(isSource ? "rewrite-child.ts" : "rewrite-child.js", import.meta.url));
-  const line = [script, ...args];
-  const isDeno = "Deno" in globalThis;
-  return {
-    command: process.execPath,
-    args: isDeno ? ["run", "--quiet", "--allow-all", ...line] : line,
-    env: {},
-    isWrapped: false,
-  };
-}
-
-/** The files where they are, or copies of them in `folder`. */
 async function localInputs(
   { store, table, files }: RewriteRequest,
   folder: string,
@@ -196,46 +81,29 @@ async function localInputs(
   const inputs: RewriteInput[] = [];
   for (const file of files) {
     signal.throwIfAborted();
-    const from = storePathOf(table, file.path);
-    const path = localPath(store, from) ?? join(folder, `${inputs.length}.parquet`);
-    if (path.startsWith(folder)) await copyObject(store, { path: from, bytes: file.size }, path);
-    const checksum = statedChecksum(file);
-    inputs.push({ path, bytes: file.size, ...(checksum === undefined ? {} : { checksum }) });
+    const input = {
+      store,
+      path: storePathOf(table, file.path),
+      bytes: file.size,
+      checksum: statedChecksum(file),
+    };
+    inputs.push(await localInput(input, join(folder, `${inputs.length}.parquet`)));
   }
   return inputs;
 }
 
-function failureOf(table: string, answer: RewriteReport): MuaraError {
-  if (answer.report !== "failed")
-    return new MuaraError(
-      "table.rewrite_failed",
-      `${table}: the process that rewrites files said ${answer.report}.`,
-    );
-  const { kind, message, path } = answer;
-  const details = { table, ...(path === undefined ? {} : { path }) };
-  if (kind === "gone")
-    return new MuaraError("table.version_not_found", "A file of this version is gone.", { details });
-  if (kind === "unreadable")
-    return new MuaraError("table.corrupt", `${table}: a data file cannot be written anew.`, {
-      details,
-      cause: message,
-    });
-  const why = { memory: "memory is not enough", full: "the disk is full", failed: "the engine failed" }[kind];
-  return new MuaraError("table.rewrite_failed", `${table}: files cannot be written anew: ${why}.`, {
-    details,
-    cause: message,
-  });
-}
-
-/** What happened to the process, in words of this work. */
-function asTrouble(error: unknown): unknown {
-  const ofProcess =
-    hasCode(error, "sql.memory") || hasCode(error, "sql.timeout") || hasCode(error, "sql.failed");
-  if (ofProcess)
-    return new MuaraError("table.rewrite_failed", "The process that rewrites files has ended.", {
-      cause: error,
-    });
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code !== "ENOSPC" && code !== "EDQUOT") return error;
-  return new MuaraError("table.rewrite_failed", "The disk for temporary files is full.", { cause: error });
+/** @throws table.corrupt where the files have other rows than their statistics say */
+function checkRows(table: string, files: readonly AddFile[], rows: number): void {
+  let stated = 0;
+  for (const file of files) {
+    const own = statedRows(file);
+    if (own === undefined) return;
+    stated += own;
+  }
+  if (stated === rows) return;
+  throw new MuaraError(
+    "table.corrupt",
+    `${table}: files have ${rows} rows, their statistics say ${stated}.`,
+    { details: { table, paths: files.map(({ path }) => path), rows, stated } },
+  );
 }

@@ -51,7 +51,7 @@ export async function rollBack(
       details: { table: name },
     });
   const ranges = rangesOf(cursorsOf(name, then), cursorsOf(name, began));
-  const editor = await FileEditor.open();
+  const editor = new FileEditor(ports.rewriting ?? {}, rest.signal);
   try {
     const removed = await removeRows(ports, name, {
       ...rest,

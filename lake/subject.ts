@@ -25,15 +25,53 @@ export function recordsOf({ column, value }: Subject, body: readonly string[]): 
   const text = quoteText(String(value));
   const parts = [idsOf(), `TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`];
   // Digits or "true" would be found in every other event.
-  if (typeof value === "string")
-    for (const spelling of new Set([value, JSON.stringify(value).slice(1, -1), escaped(value)]))
-      parts.push(`contains(hex(payload), '${Buffer.from(spelling).toString("hex").toUpperCase()}')`);
+  for (const spelling of spellingsOf(value))
+    parts.push(`contains(hex(payload), '${Buffer.from(spelling).toString("hex").toUpperCase()}')`);
   return parts.map((part) => `coalesce(${part}, false)`).join(" OR ");
 }
 
 /** Rows that bear an id of the subject's rows. */
 export function idsOf(): string {
   return "lower(event_id) IN (SELECT event_id FROM noted_ids)";
+}
+
+/**
+ * Tells whether an event is one of the subject's. Numbers are compared as doubles: too much rather than too little.
+ * @param body as in `recordsOf`
+ */
+export function payloadMatcher(
+  { column, value }: Subject,
+  body: readonly string[],
+): (payload: Uint8Array) => boolean {
+  const path = [...body, ...column.split(".")];
+  const texts = spellingsOf(value);
+  // An event that holds none of these has the field with another value, or none.
+  const hints = typeof value === "string" ? texts : [path.at(-1)!];
+  return (payload) => {
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    if (!bytes.includes("\\") && !hints.some((hint) => bytes.includes(hint))) return false;
+    let event: unknown;
+    try {
+      event = JSON.parse(bytes.toString());
+    } catch {
+      return texts.some((text) => bytes.includes(text));
+    }
+    const found = path.reduce<unknown>(
+      (node, key) =>
+        typeof node === "object" && node !== null
+          ? (node as Readonly<Record<string, unknown>>)[key]
+          : undefined,
+      event,
+    );
+    const isPlain = typeof found === "string" || typeof found === "number" || typeof found === "boolean";
+    return isPlain && String(found) === String(value);
+  };
+}
+
+/** How a text may stand in bytes that are no JSON; digits or "true" would be found in every other event. */
+function spellingsOf(value: Subject["value"]): readonly string[] {
+  if (typeof value !== "string") return [];
+  return [...new Set([value, JSON.stringify(value).slice(1, -1), escaped(value)])];
 }
 
 /** As writers put it that keep to ASCII. */

@@ -19,9 +19,13 @@ import { REMOVED_TXN } from "../core/landed.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { AddFile, TableLog, TableSnapshot } from "../core/ports/table-log.ts";
+import { joinStorePath } from "../core/store-path.ts";
 import { storePathOf } from "./table/add-file.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
+import { commitFileName } from "./table/commit-file.ts";
+import { logFolder } from "./table/table-checkpoint.ts";
 import { icebergHold } from "./iceberg/export.ts";
+import { isAnyPartFile } from "./share/part-store.ts";
 import { checkNotPaused } from "./table/table-pause.ts";
 import { tombstoneRetentionMs } from "./table/table-properties.ts";
 import { stateOf } from "./table/table-state.ts";
@@ -87,11 +91,16 @@ export function createSweeper(ports: SweepPorts): Sweeper {
       if (snapshot.version < 0) return undefined;
       checkNotPaused(snapshot.metadata, ports.clock.nowMs());
       const removedMs = removalsOf(name, snapshot, remembered.get(name));
-      const consumedMs = await heldFrom(log, snapshot, request, ports.clock.nowMs());
+      const nowMs = ports.clock.nowMs();
+      const consumed = await heldFrom(log, snapshot, request, nowMs, writtenMsOf(listed, prefix));
       // An export as Iceberg is read for as long as it stands: what was removed since it was made stays.
-      const exportedMs = (await icebergHold(ports.store, name))?.committedMs ?? Infinity;
-      const heldFromMs = Math.min(consumedMs, exportedMs);
-      const judge = new Judge(name, snapshot, listed, removedMs, heldFromMs, request, ports.clock.nowMs());
+      const exported = await icebergHold(ports.store, name);
+      const exportedMs = exported && exported.version < snapshot.version ? exported.committedMs : Infinity;
+      const held = {
+        fromMs: Math.min(consumed.fromMs, exportedMs),
+        loggedMs: Math.min(consumed.loggedMs, exportedMs),
+      };
+      const judge = new Judge(name, snapshot, listed, removedMs, held, request, nowMs);
       const swept = await deleteAll(ports, judge, request);
       const present = new Set(listed.map(({ path }) => path));
       remembered.set(name, new Map([...removedMs].filter(([path]) => present.has(path))));
@@ -150,26 +159,47 @@ function storedPath(name: string, path: string): string | undefined {
   }
 }
 
+/** The oldest commit that somebody has still to read; Infinity where all have read everything. */
+interface Held {
+  /** When, ms: by the log's clock or the store's, whichever is earlier. */
+  readonly fromMs: number;
+  /** By the log's clock, ms: by it the log forgets what was removed. */
+  readonly loggedMs: number;
+}
+
 /**
- * The time of the oldest commit that some consumer has still to read, ms; Infinity where all have read everything.
- * One that the log's clean-up has overtaken has nothing to read any more: it begins again from a snapshot.
+ * One that the log's clean-up has overtaken, or that is too far behind, has nothing to read any more: it begins again
+ * from a snapshot.
  */
 async function heldFrom(
   log: TableLog,
   snapshot: TableSnapshot,
   { consumers, holdMs }: SweepRequest,
   nowMs: number,
-): Promise<number> {
-  let heldMs = Infinity;
+  writtenMs: (version: number) => number,
+): Promise<Held> {
+  let [fromMs, loggedMs] = [Infinity, Infinity];
   for (const { version } of consumers) {
     if (version >= snapshot.version) continue;
     try {
-      heldMs = Math.min(heldMs, (await log.read(version + 1))?.timestampMs ?? Infinity);
+      const commit = await log.read(version + 1);
+      // By the clock of whoever committed, and by the store's: files without a tombstone have a time of the store only.
+      const committedMs = commit?.timestampMs ?? Infinity;
+      const neededMs = Math.min(committedMs, writtenMs(version + 1));
+      if (neededMs < nowMs - holdMs) continue;
+      fromMs = Math.min(fromMs, neededMs);
+      loggedMs = Math.min(loggedMs, committedMs);
     } catch (error) {
       if (!hasCode(error, "table.version_not_found")) throw error;
     }
   }
-  return Math.max(heldMs, nowMs - holdMs);
+  return { fromMs, loggedMs };
+}
+
+/** When a version was written, by the store's clock; Infinity for one that came after the list. */
+function writtenMsOf(listed: readonly StoredObject[], prefix: string): (version: number) => number {
+  return (version) =>
+    modifiedMsOf(listed, joinStorePath(logFolder(prefix.slice(0, -1)), commitFileName(version)));
 }
 
 /** Decides what a file is. */
@@ -184,6 +214,8 @@ class Judge {
   readonly #nowMs: number;
   readonly #ageMs: number;
   readonly #retentionMs: number;
+  /** Whether nothing that is still needed can be a file whose removal the log has forgotten. */
+  readonly #knowsNeeded: boolean;
   /** Store's time of the oldest commit that the log has. */
   readonly #logFromMs: number;
   /** Store's time of the file of removed ids that is in use; Infinity where there is none. */
@@ -194,21 +226,23 @@ class Judge {
     snapshot: TableSnapshot,
     listed: readonly StoredObject[],
     removedMs: ReadonlyMap<string, number>,
-    heldFromMs: number,
+    { fromMs, loggedMs }: Held,
     { ageMs }: SweepRequest,
     nowMs: number,
   ) {
     this.version = snapshot.version;
     this.#prefix = `${name}/`;
     this.#removedMs = removedMs;
-    this.#heldFromMs = heldFromMs;
+    this.#heldFromMs = fromMs;
     this.#nowMs = nowMs;
     this.#ageMs = ageMs;
     this.#retentionMs = tombstoneRetentionMs(snapshot.metadata);
+    this.#knowsNeeded = loggedMs - CLOCK_SLACK_MS > snapshot.timestampMs - this.#retentionMs;
     const number = snapshot.txns.get(REMOVED_TXN);
     const ids = number === undefined ? undefined : `${name}/_muara/removed-${number}.ids`;
     this.#idsFromMs = ids === undefined ? -Infinity : modifiedMsOf(listed, ids);
-    const isOwn = ({ path }: StoredObject): boolean => !path.startsWith(`${name}/_delta_log/`);
+    const isOwn = ({ path }: StoredObject): boolean =>
+      !path.startsWith(`${name}/_delta_log/`) && !isAnyPartFile(path);
     this.files = listed.filter(isOwn).length;
     const live = new Set([...snapshot.files.values()].map(({ path }: AddFile) => storedPath(name, path)));
     this.dead = listed.filter((object) => isOwn(object) && object.path !== ids && !live.has(object.path));
@@ -222,9 +256,11 @@ class Judge {
     const isOld = modifiedMs < this.#nowMs - this.#ageMs;
     if (DATA_FILE.test(inside)) {
       const removedMs = this.#removedMs.get(path);
-      // A consumer needs what came with the commits that it has still to read, whenever that was written.
+      // A consumer needs what came and went with the commits that it has still to read, whenever that was written.
       if (removedMs === undefined)
-        return isOld && modifiedMs < this.#heldFromMs - this.#ageMs ? "orphans" : undefined;
+        return isOld && this.#knowsNeeded && modifiedMs < this.#heldFromMs - this.#ageMs
+          ? "orphans"
+          : undefined;
       const isExpired = removedMs < this.#nowMs - this.#retentionMs;
       return isExpired && removedMs < this.#heldFromMs - CLOCK_SLACK_MS ? "expired" : undefined;
     }

@@ -30,6 +30,8 @@ export interface UpkeepTask {
   readonly name: string;
   /** A table gets its next turn this long after the last one began, or when that has ended, ms. */
   readonly everyMs: number;
+  /** Whether tables that are not Muara's get a turn, too. */
+  readonly isForOthers?: boolean;
   /** Does what the table needs now, or a part of it that is worth a turn. Ends soon when `signal` is aborted. */
   run(table: UpkeepTable, signal: AbortSignal): Promise<void>;
 }
@@ -39,6 +41,8 @@ export interface UpkeepPorts {
   readonly openTable: (name: string) => TableLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Tables in the lake that are neither declared nor Muara's own; asked for seldom, since it lists folders. */
+  readonly others?: (known: ReadonlySet<string>) => Promise<readonly string[]>;
 }
 
 export interface Upkeep {
@@ -50,6 +54,8 @@ export interface Upkeep {
 
 /** Looked for due turns this often at least: tables come and go. */
 const LOOK_MS_MAX = 60_000;
+/** Tables that are not Muara's are looked for this often. */
+const OTHERS_EVERY_MS = 3_600_000;
 
 export function createUpkeep(ports: UpkeepPorts, tasks: readonly UpkeepTask[]): Upkeep {
   return new TurnByTurn(ports, tasks);
@@ -61,6 +67,8 @@ class TurnByTurn implements Upkeep {
   readonly #tables = new Map<string, KnownTable>();
   /** By task and table: monotonic ms of the next turn. */
   readonly #dueMs = new Map<string, number>();
+  #others: readonly string[] = [];
+  #othersDueMs = -Infinity;
 
   constructor(ports: UpkeepPorts, tasks: readonly UpkeepTask[]) {
     this.#ports = ports;
@@ -86,9 +94,13 @@ class TurnByTurn implements Upkeep {
 
   async pass(signal: AbortSignal): Promise<void> {
     await this.#ports.registry.refresh();
-    for (const [name, eventType] of this.#declared()) {
+    const declared = this.#declared();
+    const others = (await this.#findOthers(declared)).map((name) => [name, undefined] as const);
+    for (const [i, [name, eventType]] of [...declared, ...others].entries()) {
       if (signal.aborted) return;
-      const due = this.#tasks.filter((task) => this.#isDue(task, name));
+      const isOther = i >= declared.length;
+      const fit = this.#tasks.filter(({ isForOthers }) => !isOther || isForOthers === true);
+      const due = fit.filter((task) => this.#isDue(task, name));
       if (due.length === 0) continue;
       const table = this.#tableOf(name, eventType);
       if (await this.#mayWork(table)) await this.#runTasks(table, due, signal);
@@ -101,6 +113,24 @@ class TurnByTurn implements Upkeep {
       ...types.map((type) => [type.name, type] as const),
       ...RESERVED_TABLES.map((name) => [name, undefined] as const),
     ];
+  }
+
+  async #findOthers(
+    declared: readonly (readonly [string, EventType | undefined])[],
+  ): Promise<readonly string[]> {
+    const { clock, logger, others } = this.#ports;
+    if (!others || !this.#tasks.some(({ isForOthers }) => isForOthers === true)) return [];
+    const known = new Set(declared.map(([name]) => name.toLowerCase()));
+    if (this.#othersDueMs <= clock.monotonicMs()) {
+      this.#othersDueMs = clock.monotonicMs() + OTHERS_EVERY_MS;
+      try {
+        this.#others = await others(known);
+      } catch (error) {
+        if (isAssertion(error)) throw error;
+        logger.warn("upkeep cannot list the lake's folders", { error });
+      }
+    }
+    return this.#others.filter((name) => !known.has(name.toLowerCase()));
   }
 
   #tableOf(name: string, eventType: EventType | undefined): KnownTable {

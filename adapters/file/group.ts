@@ -1,11 +1,13 @@
 /**
- * Encodes one group: header, directory, and the batches' data, copied once from the callers' bytes. A batch whose
- * bytes are mostly somebody else's (one request split over partitions) is gathered, else taken in one piece.
+ * Encodes one group: header, directory, and the batches' data, copied once from the callers' bytes. A batch is taken in
+ * one piece where nothing but separators lies between its records, else gathered: what is stored with a partition is
+ * only its own, so that erasing an event there erases it (one request may be split over partitions and streams, and
+ * part of it refused).
  */
 import { crc32 } from "node:zlib";
 
 import { assert } from "../../core/assert.ts";
-import { ABSENT, HEADER_AT, RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
+import { ABSENT, HEADER_AT, KEY_AT, PAYLOAD_AT, RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
 import {
   type BatchEntry,
   dataLengthOf,
@@ -17,8 +19,8 @@ import {
   writeGroupHeader,
 } from "./journal-format.ts";
 
-/** A batch is gathered when less than this part of its stretch of bytes is its own. */
-const DENSE = 0.75;
+/** Bytes beside a separator for each record that may lie in a batch's stretch: less than any event. */
+const SLACK_BYTES = 8;
 
 /** How the bytes of a batch are stored. */
 export interface Layout {
@@ -36,14 +38,22 @@ export function layoutOf(batch: RecordBatch): Layout {
   let high = 0;
   let own = 0;
   let headerAt = -1;
+  let payloadAt = 0;
+  let payloadEnd = 0;
   for (let word = 0; word < count * RECORD_WORDS; word += 2) {
     const at = index[word]!;
     const length = index[word + 1]!;
     if (length === ABSENT || length === 0) continue;
     if (at < low) low = at;
     if (at + length > high) high = at + length;
-    if (word % RECORD_WORDS !== HEADER_AT) own += length;
-    else if (at !== headerAt) {
+    const slot = word % RECORD_WORDS;
+    if (slot === PAYLOAD_AT) {
+      own += length;
+      payloadAt = at;
+      payloadEnd = at + length;
+    } else if (slot === KEY_AT) {
+      if (at < payloadAt || at + length > payloadEnd) own += length;
+    } else if (at !== headerAt) {
       own += length;
       headerAt = at;
     }
@@ -53,7 +63,7 @@ export function layoutOf(batch: RecordBatch): Layout {
     "a record outside of its batch's bytes",
   );
   if (high === 0) return { from: 0, length: 0, isGathered: false };
-  const isGathered = own < (high - low) * DENSE;
+  const isGathered = high - low - own > count + SLACK_BYTES;
   return { from: low, length: isGathered ? gatheredLength(batch) : high - low, isGathered };
 }
 

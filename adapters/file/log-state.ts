@@ -11,7 +11,7 @@ import type { Segment } from "./segment.ts";
 
 /** The records of one partition in one segment. */
 export interface Run {
-  readonly segment: Segment;
+  segment: Segment;
   readonly firstOffset: number;
   /** Exclusive. Beyond the last record where compaction removed the end. */
   endOffset: number;

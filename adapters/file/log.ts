@@ -19,6 +19,8 @@ import type {
   Appended,
   Hold,
   Log,
+  LogRange,
+  LogRecord,
   PartitionBounds,
   ProducerSequence,
   StreamInfo,
@@ -26,6 +28,7 @@ import type {
 } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
 import { type Disk, isDiskFull, isSyncFailure, replaceFile, systemDisk, watchDirectories } from "./disk.ts";
+import { eraseRecords } from "./erasure.ts";
 import { Holds } from "./holds.ts";
 import { Journal } from "./journal.ts";
 import { checkUnlocked, type DirectoryLock, lockDirectory } from "./lock.ts";
@@ -181,6 +184,7 @@ class FileLog implements Log {
   readonly #waiters = new Set<() => void>();
   readonly #creating = new Map<string, Promise<StreamInfo>>();
   #retaining: Promise<number> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(parts: Parts) {
@@ -328,8 +332,34 @@ class FileLog implements Log {
 
   async retain(): Promise<number> {
     this.#checkWritable();
-    this.#retaining ??= this.#retain().finally(() => (this.#retaining = undefined));
+    this.#retaining ??= this.#inTurn(() => this.#retain()).finally(() => (this.#retaining = undefined));
     return this.#retaining;
+  }
+
+  async erase(
+    stream: string,
+    ranges: readonly LogRange[],
+    isGone: (record: LogRecord) => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    this.#checkWritable();
+    const { cleanup } = this.#parts.state.partition(stream, 0).stream;
+    assert(cleanup === "delete", "a tombstone in a compacted stream would delete its key");
+    const { state, segments, randomness } = this.#parts;
+    const options = { source: this.#source, state, segments, randomness, roll: () => this.#journal.roll() };
+    return this.#inTurn(async () => {
+      this.#checkWritable();
+      return eraseRecords(options, { stream, ranges, isGone, signal }).catch((error: unknown) =>
+        this.#diskFailed(error),
+      );
+    });
+  }
+
+  /** Retention and erasure both move segments. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#last.then(work);
+    this.#last = mine.catch(() => undefined);
+    return mine;
   }
 
   async #retain(): Promise<number> {
@@ -384,7 +414,7 @@ class FileLog implements Log {
     await Promise.resolve(); // whoever called sees the log closing
     try {
       await this.#journal.drain();
-      await this.#retaining?.catch(() => {}); // its caller was told
+      await this.#last; // retention and erasure; their callers were told
       await segments.sealingDone();
       if (!readOnly && !this.#journal.fatal) {
         segments.active.tally.lastIngestMs = state.lastIngestMs;

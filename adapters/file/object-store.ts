@@ -29,7 +29,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { hasCode, isStoreTrouble, MuaraError } from "../../core/errors.ts";
-import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
+import type { ByteSource, ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 import {
   checkReadPath,
   checkStorePath,
@@ -43,6 +43,7 @@ const OWN_FOLDER = ".store";
 const LEFTOVER_AGE_MS = 3_600_000; // longer than any write takes
 const ETAG_BY_CONTENT_BYTES_MAX = 1_048_576; // larger objects are told apart by inode, size and time
 const DURABLE_FOLDERS_MAX = 10_000;
+const COPY_BYTES = 1_048_576;
 /** A `link` or `rename` that failed so has changed nothing. Not EIO: that may have. */
 const CERTAIN = [
   "EISDIR",
@@ -69,6 +70,7 @@ export function createFileObjectStore(options: FileObjectStoreOptions): ObjectSt
   return {
     location: (path) => join(files.root, path === "" ? "" : checkReadPath(path)),
     put: (path, bytes) => files.put(path, bytes),
+    putFrom: (path, source) => files.put(path, source),
     putIfAbsent: (path, bytes) => files.putIfAbsent(path, bytes),
     putIfMatch: (path, bytes, etag) => files.putIfMatch(path, bytes, etag),
     get: (path) => read(() => readWhole(files.readable(path))),
@@ -104,7 +106,7 @@ class Files {
     return join(this.root, checkReadPath(path));
   }
 
-  async put(path: string, bytes: Uint8Array): Promise<void> {
+  async put(path: string, bytes: Uint8Array | ByteSource): Promise<void> {
     const file = this.file(path);
     await this.#withTemporary(file, bytes, async (temporary) => {
       try {
@@ -211,7 +213,7 @@ class Files {
    */
   async #withTemporary<T>(
     file: string,
-    bytes: Uint8Array,
+    bytes: Uint8Array | ByteSource,
     work: (temporary: string) => Promise<T>,
   ): Promise<T> {
     if (this.#fatal) throw this.#fatal;
@@ -228,7 +230,7 @@ class Files {
     }
   }
 
-  async #prepare(temporary: string, file: string, bytes: Uint8Array): Promise<void> {
+  async #prepare(temporary: string, file: string, bytes: Uint8Array | ByteSource): Promise<void> {
     for (let isRepeated = false; ; isRepeated = true) {
       try {
         await this.#ownFolder();
@@ -317,10 +319,13 @@ class Files {
 }
 
 /** Creates the file; returns when its bytes are durable. */
-async function writeSynced(file: string, bytes: Uint8Array): Promise<void> {
+async function writeSynced(file: string, content: Uint8Array | ByteSource): Promise<void> {
   const handle = await open(file, "wx");
   try {
-    await handle.writeFile(bytes);
+    if (content instanceof Uint8Array) await handle.writeFile(content);
+    else
+      for (let at = 0; at < content.bytes; at += COPY_BYTES)
+        await handle.writeFile(await content.read(at, Math.min(COPY_BYTES, content.bytes - at)));
     await handle.sync();
   } finally {
     await handle.close();

@@ -5,7 +5,7 @@
  */
 import { crc32 } from "node:zlib";
 
-import { type Disk, readFully } from "./disk.ts";
+import { corrupt, type Disk, readFully } from "./disk.ts";
 import {
   type BatchEntry,
   dataLengthOf,
@@ -55,11 +55,7 @@ export async function scanSegment(
       return laterGroupAt === undefined ? damage : { ...damage, laterGroupAt };
     }
     for (const batch of group.batches)
-      onBatch(
-        batch.entry,
-        position + batch.at,
-        group.bytes.subarray(batch.at, batch.at + dataLength(batch.entry)),
-      );
+      onBatch(batch.entry, position + batch.at, group.bytes.subarray(batch.at, batch.at + batch.length));
     lastGroupAt = position;
     position += group.bytes.length;
     lastSequence++;
@@ -67,9 +63,31 @@ export async function scanSegment(
   return { length: position, lastSequence, lastGroupAt };
 }
 
-interface Group {
+/** A good group: `at` and `length` of a batch's data are in its bytes. */
+export interface Group {
+  readonly sequence: number;
   readonly bytes: Uint8Array;
-  readonly batches: readonly { readonly entry: BatchEntry; readonly at: number }[];
+  readonly batches: readonly { readonly entry: BatchEntry; readonly at: number; readonly length: number }[];
+}
+
+/**
+ * The groups of a segment that nobody writes to any more, one after the other; one is only valid until the next.
+ * @throws log.corrupt where anything is not as it was written
+ */
+export async function* readGroups(
+  disk: Disk,
+  path: string,
+  fd: number,
+  { header, length }: { readonly header: SegmentHeader; readonly length: number },
+): AsyncGenerator<{ readonly group: Group; readonly position: number }> {
+  const window = new Window(disk, fd, length);
+  let position = SEGMENT_HEADER_BYTES;
+  for (let sequence = header.firstSequence; position < length; sequence++) {
+    const group = await readGroup(window, position, header.salt, sequence);
+    if (typeof group === "string") throw corrupt(path, position, group);
+    yield { group, position };
+    position += group.bytes.length;
+  }
 }
 
 /** @returns what is wrong where there is no good group */
@@ -96,10 +114,10 @@ async function readGroup(
     const entry = parseEntry(view, GROUP_HEADER_BYTES + i * ENTRY_BYTES);
     const end = at + dataLength(entry);
     if (end > length || crc32(bytes.subarray(at, end)) !== entry.crc) return `the checksum of batch ${i}`;
-    batches.push({ entry, at });
+    batches.push({ entry, at, length: end - at });
     at = end;
   }
-  return at === length ? { bytes, batches } : "a group longer than its batches";
+  return at === length ? { sequence, bytes, batches } : "a group longer than its batches";
 }
 
 /** Looks for a good group of a later sequence at or after `from`. Only the salt's owner can have written one. */

@@ -67,6 +67,12 @@ export class SegmentSet {
     this.#segments = this.#segments.slice(count);
   }
 
+  /** Puts another file of the same length, open already, in a sealed one's place. */
+  replace(old: Segment, segment: Segment): void {
+    this.#segments = this.#segments.map((one) => (one === old ? segment : one));
+    this.files.adopt(segment);
+  }
+
   replaceCompacted(segment: Segment | undefined): void {
     this.diskBytes += (segment?.diskBytes ?? 0) - (this.compacted?.diskBytes ?? 0);
     this.compacted = segment;

@@ -45,6 +45,14 @@ export class TailCache {
     chunk.used += length;
   }
 
+  /** Forgets the groups of a segment: it says other things now. */
+  forget(segment: number): void {
+    for (const { groups } of this.#chunks) {
+      const kept = groups.filter((group) => group.segment !== segment);
+      if (kept.length < groups.length) groups.splice(0, groups.length, ...kept);
+    }
+  }
+
   /** Copies what it has from `position` on into `target`. @returns bytes copied, 0 where it has nothing */
   copy(segment: number, position: number, target: Uint8Array): number {
     let copied = 0;

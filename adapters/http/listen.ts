@@ -1,7 +1,8 @@
 /** The HTTP server of a process: within the limits of the configuration, and closed without waiting for the idle. */
-import { createAdaptorServer, type ServerType } from "@hono/node-server";
+import { createAdaptorServer, type HttpBindings, type ServerType } from "@hono/node-server";
 import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
+import { HANG_UP_HEADER } from "../../core/http.ts";
 
 /** How long connections may take to close once everything else is. */
 const CLOSE_MS = 500;
@@ -12,7 +13,7 @@ export type Fetch = (request: Request) => Response | Promise<Response>;
 export function listen(config: Config, handle: Fetch): Promise<ServerType> {
   const { headerBytes, requestMs, connections } = config.limits;
   const server = createAdaptorServer({
-    fetch: handle,
+    fetch: (request, bindings) => hangUp(handle(request), bindings as HttpBindings),
     overrideGlobalObjects: false,
     serverOptions: {
       maxHeaderSize: headerBytes,
@@ -31,6 +32,16 @@ export function listen(config: Config, handle: Fetch): Promise<ServerType> {
     });
     server.listen(config.port, config.host, () => done(server));
   });
+}
+
+/** Node closes a connection after an answer that is not to be kept alive; it says so unless the header was removed. */
+async function hangUp(answer: Response | Promise<Response>, { outgoing }: HttpBindings): Promise<Response> {
+  const response = await answer;
+  if (!response.headers.has(HANG_UP_HEADER)) return response;
+  response.headers.delete(HANG_UP_HEADER);
+  outgoing.shouldKeepAlive = false;
+  outgoing.removeHeader("connection");
+  return response;
 }
 
 export function closeServer(server: ServerType): Promise<void> {

@@ -12,6 +12,8 @@ import type {
   Appended,
   Hold,
   Log,
+  LogRange,
+  LogRecord,
   PartitionBounds,
   ProducerSequence,
   StreamInfo,
@@ -20,14 +22,18 @@ import type {
 import {
   ABSENT,
   HEADER_AT,
+  headerOf,
   KEY_AT,
   keyOf,
+  packRecords,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
+  payloadOf,
   RECORD_WORDS,
   type ReadBatch,
   type RecordBatch,
 } from "../../core/record.ts";
+import { Waiters } from "../../core/waiters.ts";
 
 const HOUR_MS = 3_600_000;
 /** How many of a producer's last batches are recognised when they come again. */
@@ -92,7 +98,7 @@ class MemoryLog implements Log {
   readonly #options: MemoryLogOptions;
   readonly #streams = new Map<string, Stream>();
   readonly #holds = new Map<string, readonly Hold[]>();
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   #lastIngestMs = 0;
   #isClosed = false;
 
@@ -173,7 +179,7 @@ class MemoryLog implements Log {
     partition.accepted.set(hourMs, (partition.accepted.get(hourMs) ?? 0) + batch.count);
     if (producer) noteProducer(partition, producer, { baseOffset, ingestMs, count: batch.count });
     this.appendCount++;
-    this.#wake();
+    this.#waiters.wake();
     return { baseOffset, ingestMs, isRepeat: false };
   }
 
@@ -284,6 +290,35 @@ class MemoryLog implements Log {
     return freed;
   }
 
+  async erase(
+    stream: string,
+    ranges: readonly LogRange[],
+    isGone: (record: LogRecord) => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    this.#checkOpen();
+    signal.throwIfAborted();
+    assert(this.#stream(stream).info.cleanup === "delete", "a tombstone would delete its key");
+    let erased = 0;
+    for (const { partition, from, to } of ranges) {
+      const place = this.#partition(stream, partition);
+      place.batches = place.batches.map((batch) => {
+        const records = Array.from({ length: batch.count }, (_, i) => {
+          const offset = batch.offsets[i]!;
+          const payload = payloadOf(batch, i);
+          const record = { payload, key: keyOf(batch, i), header: headerOf(batch, i) };
+          if (offset < from || offset >= to || !payload || !isGone({ partition, offset, payload }))
+            return record;
+          erased++;
+          return { payload: null };
+        });
+        const { offsets, ingestMs } = batch;
+        return { ...packRecords(records), offsets, ingestMs };
+      });
+    }
+    return erased;
+  }
+
   #expire(partition: Partition, lowestHold: number, retentionMs: number): void {
     const nowMs = this.#options.clock.nowMs();
     for (let batch = partition.batches[0]; batch; batch = partition.batches[0]) {
@@ -296,25 +331,13 @@ class MemoryLog implements Log {
   }
 
   waitForAppend(seen: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.appendCount > seen || signal.aborted || this.#isClosed) return resolve();
-      const done = (): void => {
-        this.#waiters.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      this.#waiters.add(done);
-      signal.addEventListener("abort", done, { once: true });
-    });
+    if (this.appendCount > seen || signal.aborted || this.#isClosed) return Promise.resolve();
+    return this.#waiters.wait(signal);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const done of this.#waiters) done();
+    this.#waiters.wake();
   }
 
   #checkOpen(): void {

@@ -51,7 +51,10 @@ export class Chain {
     if (this.#state && this.#ports.clock.monotonicMs() - this.#lookedMs < KNOWN_MS) return this.#state;
     const found = await this.#open();
     const known = this.#state?.header.group ?? -1;
-    if (!this.#state || found.header.group > known) this.#state = found;
+    if (!this.#state || found.header.group > known) {
+      this.#heed(this.#state?.header.erasures, found.header);
+      this.#state = found;
+    }
     if (found.header.group > known && known >= 0) this.#ports.onRecords();
     return this.#state;
   }
@@ -68,9 +71,13 @@ export class Chain {
 
   /** Takes over a group that this process wrote. @param startedMs monotonic ms before it was written */
   async append(group: number, bytes: Uint8Array, startedMs: number): Promise<void> {
-    const { header } = await this.#ports.cache.keep(groupPath(this.info, group), bytes);
-    const state = await this.state();
-    this.#apply(state, header);
+    let state = await this.state();
+    // What others have seen already they may have erased from.
+    if (state.header.group < group) {
+      const { header } = await this.#ports.cache.keep(groupPath(this.info, group), bytes);
+      state = await this.state();
+      this.#apply(state, header);
+    }
     if (state.header.group === group) this.#lookedMs = Math.max(this.#lookedMs, startedMs);
   }
 
@@ -87,7 +94,15 @@ export class Chain {
   }
 
   #apply(state: StreamState, header: GroupHeader): void {
-    if (state.apply(header) && header.batches.length > 0) this.#ports.onRecords();
+    const { erasures } = state.header;
+    if (!state.apply(header)) return;
+    this.#heed(erasures, header);
+    if (header.batches.length > 0) this.#ports.onRecords();
+  }
+
+  /** After an erasure groups are not what they were when they were loaded. */
+  #heed(known: number | undefined, { erasures }: GroupHeader): void {
+    if (erasures !== known) this.#ports.cache.forgetBelow(`${groupFolder(this.info)}/`);
   }
 
   /** Headers of the groups from `first` on, up to the first that is not there. */

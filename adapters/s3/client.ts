@@ -41,7 +41,7 @@ export class S3Client {
   /** @throws whatever fetch throws where no whole answer came */
   async send(request: S3Request): Promise<S3Response> {
     const { method, body } = request;
-    const bytes = body === undefined ? undefined : new Uint8Array(body);
+    const bytes = body === undefined ? undefined : ownBytes(body);
     const headers = {
       ...request.headers,
       "x-amz-content-sha256": await sha256Hex(bytes ?? new Uint8Array(0)),
@@ -91,6 +91,12 @@ export class S3Client {
     const search = query === undefined ? "" : `?${String(new URLSearchParams(query))}`;
     return `${this.#address.base}/${path}${search}`;
   }
+}
+
+/** A part is large: it is not copied where that can be helped. */
+function ownBytes(body: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = body;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, length) : new Uint8Array(body);
 }
 
 /** Ends a request that falls below the least rate. */

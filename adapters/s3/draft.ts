@@ -24,6 +24,7 @@ export interface Change {
   readonly starts?: readonly number[];
   readonly first?: number;
   readonly snapshot?: SnapshotReference;
+  readonly erasures?: number;
 }
 
 export interface WaitingChange {
@@ -90,6 +91,7 @@ export async function makeDraft(
   });
   if (batches.length === 0 && !change)
     return { group, attempt, bytes: undefined, isCheckpoint: false, results };
+  const erasures = change?.erasures ?? before.erasures;
   const isFloor = change !== undefined && Object.keys(change).length === 0;
   const isDue = group === 0 || group - before.checkpoint >= CHECKPOINT_GROUPS;
   const isCheckpoint = isDue || (change !== undefined && !isFloor);
@@ -103,6 +105,7 @@ export async function makeDraft(
     checkpoint: isCheckpoint ? group : before.checkpoint,
     totalBytes: before.totalBytes + parts.reduce((sum, part) => sum + part.length, 0),
     snapshot: change?.snapshot ?? before.snapshot,
+    ...(erasures === undefined ? {} : { erasures }),
     batches,
     ...(isCheckpoint ? { state: fork.checkpoint(ingestMs) } : {}),
   };

@@ -4,7 +4,7 @@
  * stream's state, too (accepted counts, producers).
  */
 import type { ProducerSequence, StreamInfo } from "../../core/ports/log.ts";
-import { type Frame } from "./frame.ts";
+import { bodyOf, corrupt, decodeHeader, type Frame } from "./frame.ts";
 import { type PlacedBatch, unpackRecords } from "./records.ts";
 
 /** At least each so many groups one is a checkpoint: bounds what a start has to read. */
@@ -62,6 +62,8 @@ export interface GroupHeader {
   /** Bytes of all bodies of the stream up to this group. */
   readonly totalBytes: number;
   readonly snapshot: SnapshotReference | null;
+  /** How often groups before this one were written anew, with tombstones; absent for never. */
+  readonly erasures?: number;
   readonly batches: readonly GroupBatch[];
   readonly state?: CheckpointState;
 }
@@ -80,6 +82,16 @@ export function groupFolder({ topicId }: StreamInfo): string {
 
 export function groupPath(info: StreamInfo, group: number): string {
   return `${groupFolder(info)}/${String(group).padStart(NUMBER_DIGITS, "0")}`;
+}
+
+/** @param bytes the object, at least to the end of its header. @throws log.corrupt */
+export async function decodeGroup(bytes: Uint8Array, path: string): Promise<Group> {
+  const frame = await decodeHeader(bytes, path);
+  const header = frame.header as GroupHeader;
+  if (!Array.isArray(header.ends) || !Array.isArray(header.batches))
+    throw corrupt(path, "has a header that is none");
+  const isWhole = bytes.length >= frame.bodyAt + frame.bodyBytes;
+  return { header, frame, body: isWhole ? await bodyOf(bytes, frame, path) : undefined };
 }
 
 /** The offsets at which a group begins. [partition] */

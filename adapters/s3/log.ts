@@ -20,6 +20,8 @@ import type {
   Appended,
   Hold,
   Log,
+  LogRange,
+  LogRecord,
   PartitionBounds,
   ProducerSequence,
   StreamInfo,
@@ -27,6 +29,8 @@ import type {
 } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
+import { UnderWay } from "../../core/under-way.ts";
+import { eraseRecords } from "./erasure.ts";
 import { corrupt } from "./frame.ts";
 import { GroupCache } from "./group-cache.ts";
 import { Holds } from "./holds.ts";
@@ -41,6 +45,7 @@ const FORMAT = 1;
 const LOG_PATH = "log.json";
 const STREAMS = "streams";
 const MIB = 1_048_576;
+const SETTLE_MS = 20_000;
 /** A look-up that another caller began is shared for this long, ms; its request may have died meanwhile. */
 const SHARED_MS = 5_000;
 
@@ -93,7 +98,9 @@ class S3Log implements Log {
     string,
     { readonly sinceMs: number; readonly found: Promise<StreamHandle | undefined> }
   >();
-  readonly #appends = new Set<Promise<unknown>>();
+  /** Appends and erasures under way. */
+  readonly #writes = new UnderWay();
+  #lastErasure: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   constructor(id: string, options: S3LogOptions) {
@@ -136,11 +143,7 @@ class S3Log implements Log {
     batch: RecordBatch,
     producer?: ProducerSequence,
   ): Promise<Appended> {
-    const append = this.#append(stream, partition, batch, producer);
-    this.#appends.add(append);
-    const forget = (): void => void this.#appends.delete(append);
-    append.then(forget, forget);
-    return append;
+    return this.#writes.track(this.#append(stream, partition, batch, producer));
   }
 
   async #append(
@@ -211,6 +214,23 @@ class S3Log implements Log {
     return freed;
   }
 
+  /** One after the other: what one has erased the next need not. */
+  async erase(
+    stream: string,
+    ranges: readonly LogRange[],
+    isGone: (record: LogRecord) => boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    this.#checkOpen();
+    let handle = await this.#place(stream, 0);
+    for (const { partition } of ranges) handle = await this.#place(stream, partition);
+    assert(handle.info.cleanup === "delete", "a tombstone in a compacted stream would delete its key");
+    const services = { settleMs: SETTLE_MS, ...this.#options };
+    const mine = this.#lastErasure.then(() => eraseRecords(handle, services, { ranges, isGone, signal }));
+    this.#lastErasure = mine.catch(() => undefined);
+    return this.#writes.track(mine);
+  }
+
   async waitForAppend(seen: number, signal: AbortSignal): Promise<void> {
     if (this.appendCount > seen || signal.aborted || this.#isClosed) return;
     await this.#poll.wait(signal);
@@ -218,7 +238,7 @@ class S3Log implements Log {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(this.#appends);
+    await this.#writes.ended();
     for (const handle of this.#handles.values()) await handle.idle();
     this.#poll.wake();
   }
@@ -269,7 +289,7 @@ class S3Log implements Log {
   #adopt(info: StreamInfo): StreamHandle {
     const known = this.#handles.get(info.name);
     if (known) return known;
-    const { groupBytesMax = 8 * MIB, settleMs = 20_000, leaderMs = 12_000, freshMs = 50 } = this.#options;
+    const { groupBytesMax = 8 * MIB, settleMs = SETTLE_MS, leaderMs = 12_000, freshMs = 50 } = this.#options;
     const onRecords = (): void => {
       this.appendCount++;
       this.#poll.wake();

@@ -1,12 +1,13 @@
 /**
  * Large objects in parts: a part that is lost is sent again, not the object, and several travel at once. The object
- * appears whole when the upload is completed, never before.
+ * appears whole when the upload is completed, never before. In memory are only the parts that travel.
  *
  * An upload carries an id of its own as the object's metadata. Where the answer to its completion is lost, the repeat
  * finds no such upload, and only the object itself can say whose it is.
  */
 import type { Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
+import type { ByteSource } from "../../core/ports/object-store.ts";
 import type { S3Request } from "./client.ts";
 import type { S3Requests } from "./requests.ts";
 import { elementOf, elementsOf } from "./xml.ts";
@@ -14,7 +15,6 @@ import { elementOf, elementsOf } from "./xml.ts";
 /** S3's own least size of a part, but for the last. */
 export const PART_BYTES_MIN = 5_242_880;
 const PARTS_MAX = 10_000;
-const PARALLEL_PARTS = 4;
 const OWN_ID = "x-amz-meta-muara-upload";
 
 export interface MultipartServices {
@@ -22,13 +22,15 @@ export interface MultipartServices {
   readonly randomness: Randomness;
   /** Bytes of a part; larger where an object would have more parts than S3 allows. */
   readonly partBytes: number;
+  /** Parts that travel at once. */
+  readonly parallelParts: number;
 }
 
 /** @throws store.unavailable where it is not known to be done; nothing of it is visible then, or all */
 export async function putInParts(
-  { requests, randomness, partBytes }: MultipartServices,
+  { requests, randomness, partBytes, parallelParts }: MultipartServices,
   key: string,
-  bytes: Uint8Array,
+  source: ByteSource,
 ): Promise<void> {
   const ownId = randomness.uuid();
   const begin: S3Request = { method: "POST", key, query: { uploads: "" }, headers: { [OWN_ID]: ownId } };
@@ -36,8 +38,8 @@ export async function putInParts(
   const uploadId = elementOf(new TextDecoder().decode(begun.body), "UploadId");
   if (uploadId === undefined) throw new MuaraError("store.unavailable", `S3 began no upload of ${key}`);
   try {
-    const size = Math.max(partBytes, Math.ceil(bytes.length / PARTS_MAX));
-    const etags = await sendParts(requests, key, uploadId, bytes, size);
+    const size = Math.max(partBytes, Math.ceil(source.bytes / PARTS_MAX));
+    const etags = await sendParts(requests, key, uploadId, source, size, parallelParts);
     await complete(requests, key, uploadId, etags, ownId);
   } catch (error) {
     // What stays costs storage until `abortStaleUploads` or the bucket's own rule ends it; it is never visible.
@@ -50,18 +52,20 @@ async function sendParts(
   requests: S3Requests,
   key: string,
   uploadId: string,
-  bytes: Uint8Array,
+  source: ByteSource,
   partBytes: number,
+  parallelParts: number,
 ): Promise<readonly string[]> {
-  const count = Math.ceil(bytes.length / partBytes);
+  const count = Math.ceil(source.bytes / partBytes);
   const etags = Array.from({ length: count }, () => "");
   let next = 0;
   const send = async (): Promise<void> => {
     while (next < count) {
       const part = next++;
-      const body = bytes.subarray(part * partBytes, (part + 1) * partBytes);
       const query = { partNumber: String(part + 1), uploadId };
       try {
+        const at = part * partBytes;
+        const body = await source.read(at, Math.min(partBytes, source.bytes - at));
         const sent = await requests.repeatable(
           { method: "PUT", key, query, body },
           `${key}, part ${part + 1}`,
@@ -74,7 +78,7 @@ async function sendParts(
       }
     }
   };
-  const senders = await Promise.allSettled(Array.from({ length: PARALLEL_PARTS }, send));
+  const senders = await Promise.allSettled(Array.from({ length: parallelParts }, send));
   for (const sender of senders) if (sender.status === "rejected") throw sender.reason;
   return etags;
 }

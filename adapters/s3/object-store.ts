@@ -6,7 +6,7 @@
 import { assert } from "../../core/assert.ts";
 import { type Clock, type Randomness, systemClock, systemRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
+import type { ByteSource, ObjectStore, PutOutcome, StoredObject } from "../../core/ports/object-store.ts";
 import {
   checkReadPath,
   checkStorePath,
@@ -21,6 +21,7 @@ import { S3Requests } from "./requests.ts";
 import { elementOf, elementsOf } from "./xml.ts";
 
 const PART_BYTES = 8_388_608;
+const PARALLEL_PARTS = 2;
 const PRESIGNED_SECONDS_MAX = 604_800;
 
 export interface S3ObjectStoreOptions {
@@ -30,9 +31,12 @@ export interface S3ObjectStoreOptions {
   readonly randomness?: Randomness;
   /** Objects longer than two parts go in parts of so many bytes; at least S3's own 5 MiB. */
   readonly partBytes?: number;
+  /** Parts of an object that travel at once, and are in memory. */
+  readonly parallelParts?: number;
 }
 
 export interface S3ObjectStore extends ObjectStore {
+  putFrom(path: string, source: ByteSource): Promise<void>;
   presign(path: string, expiresMs: number): Promise<string>;
   folders(prefix: string): Promise<readonly string[]>;
   /** Ends uploads in parts. */
@@ -49,6 +53,7 @@ class Store implements S3ObjectStore {
   readonly #address: S3Address;
   readonly #randomness: Randomness;
   readonly #partBytes: number;
+  readonly #parallelParts: number;
 
   constructor(options: S3ObjectStoreOptions) {
     const { address, credentials, clock = systemClock, randomness = systemRandomness } = options;
@@ -57,6 +62,7 @@ class Store implements S3ObjectStore {
     this.#requests = new S3Requests({ client: this.#client, clock, randomness });
     this.#randomness = randomness;
     this.#partBytes = Math.max(options.partBytes ?? PART_BYTES, PART_BYTES_MIN);
+    this.#parallelParts = options.parallelParts ?? PARALLEL_PARTS;
   }
 
   location(path: string): string {
@@ -72,11 +78,29 @@ class Store implements S3ObjectStore {
 
   async put(path: string, bytes: Uint8Array): Promise<void> {
     const key = this.#keyOf(path);
-    const [requests, randomness, partBytes] = [this.#requests, this.#randomness, this.#partBytes];
-    if (bytes.length > 2 * partBytes) return putInParts({ requests, randomness, partBytes }, key, bytes);
-    const response = await requests.repeatable({ method: "PUT", key, body: bytes.slice() }, path);
+    if (bytes.length > 2 * this.#partBytes)
+      return this.#putInParts(key, {
+        bytes: bytes.length,
+        read: async (at, length) => bytes.slice(at, at + length),
+      });
+    const response = await this.#requests.repeatable({ method: "PUT", key, body: bytes.slice() }, path);
     if (response.status >= 300)
       throw new MuaraError("store.unavailable", `S3 answered ${response.status} to PUT ${path}`);
+  }
+
+  async putFrom(path: string, source: ByteSource): Promise<void> {
+    if (source.bytes > 2 * this.#partBytes) return this.#putInParts(this.#keyOf(path), source);
+    return this.put(path, await source.read(0, source.bytes));
+  }
+
+  #putInParts(key: string, source: ByteSource): Promise<void> {
+    const services = {
+      requests: this.#requests,
+      randomness: this.#randomness,
+      partBytes: this.#partBytes,
+      parallelParts: this.#parallelParts,
+    };
+    return putInParts(services, key, source);
   }
 
   putIfAbsent(path: string, bytes: Uint8Array): Promise<PutOutcome> {

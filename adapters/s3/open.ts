@@ -40,9 +40,10 @@ export function openS3StoreAt(
   address: string,
   environment: Readonly<Record<string, unknown>>,
   services: Services & { readonly logger: Logger },
+  upload: Config["upload"] | undefined,
 ): ObjectStore {
   const { clock, logger } = services;
-  const store = storeAt(address, environment, services);
+  const store = storeAt(address, environment, services, upload);
   void store.clearLeftovers(clock.nowMs() - STALE_UPLOAD_MS).then(
     (uploads) => uploads > 0 && logger.info("uploads that were never completed were ended", { uploads }),
     (error: unknown) => logger.warn("uploads that were never completed cannot be ended", { error }),
@@ -54,7 +55,8 @@ function storeAt(
   address: string,
   environment: Readonly<Record<string, unknown>>,
   { clock, randomness }: Services,
+  upload?: Config["upload"],
 ): S3ObjectStore {
   const credentials = s3Credentials(environment);
-  return createS3ObjectStore({ address: parseS3Address(address), credentials, clock, randomness });
+  return createS3ObjectStore({ address: parseS3Address(address), credentials, clock, randomness, ...upload });
 }

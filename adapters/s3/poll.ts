@@ -3,6 +3,7 @@
  * again and again: often where something came lately, seldom where nothing does. Nothing is asked while nobody waits.
  */
 import type { Clock } from "../../core/clock.ts";
+import { Waiters } from "../../core/waiters.ts";
 
 const FAST_MS = 200;
 const SLOW_MS = 3_000;
@@ -24,7 +25,7 @@ export class Poll {
   readonly #clock: Clock;
   readonly #streams: () => Iterable<PolledStream>;
   readonly #paces = new WeakMap<PolledStream, Pace>();
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   #isRunning = false;
 
   constructor(clock: Clock, streams: () => Iterable<PolledStream>) {
@@ -34,20 +35,13 @@ export class Poll {
 
   /** Resolves at `wake`, or when the signal is aborted. */
   wait(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#waiters.delete(done);
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      this.#waiters.add(done);
-      signal.addEventListener("abort", done, { once: true });
-      void this.#run();
-    });
+    const waited = this.#waiters.wait(signal);
+    void this.#run();
+    return waited;
   }
 
   wake(): void {
-    for (const done of this.#waiters) done();
+    this.#waiters.wake();
   }
 
   async #run(): Promise<void> {

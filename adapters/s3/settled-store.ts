@@ -44,3 +44,25 @@ export async function probeStore({ store, randomness }: Services): Promise<void>
       details: { atomicity },
     });
 }
+
+/**
+ * Some stores take `If-Match` for granted. An erasure on one of them could bring back what another erased.
+ * @throws store.not_atomic, store.unavailable
+ */
+export async function probeMatch({
+  store,
+  randomness,
+}: Pick<Services, "store" | "randomness">): Promise<void> {
+  const path = `probe/match-${randomness.uuid()}`;
+  const encoder = new TextEncoder();
+  try {
+    await store.put(path, encoder.encode("first"));
+    const { etag } = (await store.head(path))!;
+    await store.put(path, encoder.encode("second"));
+    const { outcome } = await store.putIfMatch(path, encoder.encode("third"), etag);
+    if (outcome === "done")
+      throw new MuaraError("store.not_atomic", "the store overwrites what changed under a writer's hands");
+  } finally {
+    await store.delete(path);
+  }
+}

@@ -36,15 +36,16 @@ export class Client {
   }
 
   async get<Answer>(route: string): Promise<Answer> {
-    return (await this.#json(await this.fetch("GET", route))) as Answer;
+    return (await this.json(await this.fetch("GET", route))) as Answer;
   }
 
   async send<Answer>(method: string, route: string, body?: unknown): Promise<Answer> {
     const response = await this.fetch(method, route, body === undefined ? undefined : JSON.stringify(body));
-    return (response.status === 204 ? undefined : await this.#json(response)) as Answer;
+    return (response.status === 204 ? undefined : await this.json(response)) as Answer;
   }
 
-  async #json(response: Response): Promise<unknown> {
+  /** @throws CliFailure where the answer broke off */
+  async json(response: Response): Promise<unknown> {
     try {
       return await response.json();
     } catch (error) {

@@ -11,12 +11,14 @@ const TABLES: readonly Field[] = [
   { name: "side_files", isNumber: true },
   { name: "deleted", isNumber: true },
   { name: "scrubbed", isNumber: true },
+  { name: "log_records", isNumber: true },
+  { name: "in_flight", isNumber: true },
 ];
 
 interface Answer extends Readonly<Record<string, unknown>> {
   readonly complete: boolean;
   readonly dry_run: boolean;
-  readonly log_until: string;
+  readonly log_until: string | null;
   readonly tables: readonly Record<string, unknown>[];
 }
 
@@ -52,8 +54,12 @@ export const addErase: AddCommand = (program, run) => {
           printObjects(io.stdout, "table", TABLES, tables);
         } else printObject(io.stdout, flags.output, answer);
         if (answer.dry_run) return EXIT.done;
-        say(`the log's own retention removes the events by ${answer.log_until}`);
-        if (!answer.complete) say("files wait that may be uploads under way: repeat the erasure tomorrow");
+        if (answer.log_until !== null)
+          say(`the log's own retention removes the events by ${answer.log_until}`);
+        if (answer.tables.some(({ in_flight: count }) => Number(count) > 0))
+          say("events of the subject have not landed yet: repeat the erasure when they have");
+        else if (!answer.complete)
+          say("files wait that may be uploads under way: repeat the erasure tomorrow");
         return answer.complete ? EXIT.done : EXIT.checkFailed;
       }),
     );

@@ -8,16 +8,14 @@
  * Files that a newer revision is instead of are deleted after that: `DIR/FEED/*\/*.parquet` are the feed's rows.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Client } from "./client.ts";
 import type { Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { ensureFile, sync, type FileSource, type KeptFile } from "./extract-file.ts";
 
 const PAGE = 100;
-/** The same file, from where it broke off. */
-const ATTEMPTS_MAX = 5;
 
 interface ManifestFile {
   readonly id: string;
@@ -26,6 +24,7 @@ interface ManifestFile {
   readonly rows: number;
   readonly sha256: string;
   readonly url: string;
+  readonly url_expires?: string;
 }
 
 interface ManifestPartition {
@@ -46,7 +45,12 @@ interface Manifest {
   readonly manifest_sha256: string;
 }
 
-type KeptFile = Omit<ManifestFile, "id" | "url">;
+/** Where a file was said to be, and in which manifest. */
+interface Address {
+  readonly url: string;
+  readonly version: number;
+  readonly isFull: boolean;
+}
 interface Window {
   readonly revision: number;
   readonly files: readonly KeptFile[];
@@ -68,10 +72,16 @@ export interface Gotten {
   readonly bytes_fetched: number;
 }
 
-export async function getExtract(session: Session, feed: string, to: string): Promise<Gotten> {
+/** @param isPresigned files come from S3 itself, by signed addresses, instead of through the server */
+export async function getExtract(
+  session: Session,
+  feed: string,
+  to: string,
+  isPresigned = false,
+): Promise<Gotten> {
   const folder = path.join(to, feed);
   await mkdir(path.join(folder, "_manifests"), { recursive: true });
-  return new Getter(session, feed, to, folder).run();
+  return new Getter(session, feed, to, folder, isPresigned).run();
 }
 
 class Getter {
@@ -80,15 +90,17 @@ class Getter {
   readonly #feed: string;
   readonly #to: string;
   readonly #folder: string;
+  readonly #isPresigned: boolean;
   #filesFetched = 0;
   #bytesFetched = 0;
 
-  constructor(session: Session, feed: string, to: string, folder: string) {
+  constructor(session: Session, feed: string, to: string, folder: string, isPresigned: boolean) {
     this.#session = session;
     this.#client = session.client;
     this.#feed = feed;
     this.#to = to;
     this.#folder = folder;
+    this.#isPresigned = isPresigned;
   }
 
   async run(): Promise<Gotten> {
@@ -97,7 +109,7 @@ class Getter {
     const manifests = await this.#newManifests(current);
     // Of several revisions of a window only the last one is fetched.
     const windows = new Map(Object.entries(current.windows));
-    const addresses = new Map<string, string>();
+    const addresses = new Map<string, Address>();
     for (const manifest of manifests) apply(windows, manifest, addresses);
     for (const { files } of windows.values())
       for (const file of files) await this.#ensure(file, addresses.get(file.name));
@@ -144,7 +156,7 @@ class Getter {
     for (;;) {
       const route = `${this.#route}/versions?since=${since}&limit=${PAGE}`;
       const response = await this.#client.fetch("GET", route, undefined, {}, [410]);
-      const answer = (await response.json()) as {
+      const answer = (await this.#client.json(response)) as {
         items?: { version: number }[];
         next_since?: number | null;
         full_version?: number | null;
@@ -168,63 +180,28 @@ class Getter {
   }
 
   async #manifest(version: number, isFull: boolean): Promise<Manifest> {
+    const query = [...(isFull ? ["full=true"] : []), ...(this.#isPresigned ? ["links=presigned"] : [])];
     const manifest = await this.#client.get<Manifest>(
-      `${this.#route}/versions/${version}/manifest${isFull ? "?full=true" : ""}`,
+      `${this.#route}/versions/${version}/manifest${query.length > 0 ? `?${query.join("&")}` : ""}`,
     );
     if (hashOf(manifest) === manifest.manifest_sha256) return manifest;
     throw new CliFailure(EXIT.checkFailed, `the manifest of version ${version} is not what was published.`);
   }
 
-  /** A file under its own name is whole: it was checked before it got it. @param url undefined for one known before */
-  async #ensure(file: KeptFile, url: string | undefined): Promise<void> {
+  /** @param address undefined for a file known before */
+  async #ensure(file: KeptFile, address: Address | undefined): Promise<void> {
     const target = this.#pathOf(file);
-    const size = await stat(target).then(
-      (found) => found.size,
-      () => undefined,
-    );
-    if (size === file.bytes && (await this.#isSame(file, url))) return;
-    if (url === undefined)
-      throw new CliFailure(EXIT.checkFailed, `${target} is damaged; delete ${this.#folder}.`);
-    await mkdir(path.dirname(target), { recursive: true });
-    const part = `${target}.part`;
-    for (let attempt = 1; ; attempt++) {
-      await this.#fetchRest(file, url, part);
-      const { size: length } = await stat(part);
-      if (length === file.bytes && (await sha256Of(part)) === file.sha256) break;
-      if (length >= file.bytes) await rm(part);
-      if (attempt === ATTEMPTS_MAX)
-        throw new CliFailure(EXIT.checkFailed, `${file.name} does not arrive as published (SHA-256).`);
-    }
-    await sync(part);
-    await rename(part, target);
+    const source: FileSource | undefined = address && {
+      url: address.url,
+      isSigned: this.#isPresigned,
+      renew: async () => {
+        const { files } = await this.#manifest(address.version, address.isFull);
+        return files.find(({ name }) => name === file.name)!.url;
+      },
+    };
+    if (!(await ensureFile(this.#session, file, target, source))) return;
     this.#filesFetched++;
     this.#bytesFetched += file.bytes;
-  }
-
-  /** HEAD: whether the server still means the same bytes. Those of versions before are not asked for again. */
-  async #isSame(file: KeptFile, url: string | undefined): Promise<boolean> {
-    if (url === undefined) return true;
-    const response = await this.#client.fetch("HEAD", url);
-    return response.headers.get("etag") === `"${file.sha256}"`;
-  }
-
-  async #fetchRest(file: KeptFile, url: string, part: string): Promise<void> {
-    const have = await stat(part).then(
-      (found) => found.size,
-      () => 0,
-    );
-    const range = { range: `bytes=${have}-`, "if-range": `"${file.sha256}"` };
-    const response = await this.#client.fetch("GET", url, undefined, have > 0 ? range : {}, [416]);
-    if (response.status === 416) return rm(part);
-    const out = await open(part, response.status === 206 ? "a" : "w");
-    try {
-      for await (const chunk of response.body ?? []) await out.writeFile(chunk);
-    } catch (error) {
-      if (this.#session.io.signal.aborted) throw error;
-      this.#session.say(`${file.name} broke off; going on from there`);
-    } finally {
-      await out.close();
-    }
   }
 
   async #keep(manifest: Manifest): Promise<void> {
@@ -253,13 +230,14 @@ class Getter {
   }
 }
 
-function apply(windows: Map<string, Window>, manifest: Manifest, addresses: Map<string, string>): void {
-  if (manifest.full) windows.clear();
+function apply(windows: Map<string, Window>, manifest: Manifest, addresses: Map<string, Address>): void {
+  const { version, full: isFull } = manifest;
+  if (isFull) windows.clear();
   const files = new Map(manifest.files.map((file) => [file.id, file]));
   for (const partition of manifest.partitions) {
     const name = partition[manifest.window]!;
     const own = partition.files.map((id) => files.get(id)!);
-    for (const { name: file, url } of own) addresses.set(file, url);
+    for (const { name: file, url } of own) addresses.set(file, { url, version, isFull });
     const kept = own.map(({ name: file, bytes, rows, sha256 }) => ({ name: file, bytes, rows, sha256 }));
     const before = partition.action === "append" ? (windows.get(name)?.files ?? []) : [];
     windows.set(name, { revision: partition.revision, files: [...before, ...kept] });
@@ -270,24 +248,12 @@ function apply(windows: Map<string, Window>, manifest: Manifest, addresses: Map<
 function hashOf(manifest: Manifest): string {
   const { manifest_sha256: _own, ...rest } = manifest;
   const files = manifest.files.map((file) => {
-    const { url: _url, ...bare } = file;
+    const { url: _url, url_expires: _expires, ...bare } = file;
     return bare;
   });
   return createHash("sha256")
     .update(JSON.stringify({ ...rest, files }))
     .digest("hex");
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
-  return hash.digest("hex");
-}
-
-async function sync(file: string): Promise<void> {
-  const handle = await open(file, "r+");
-  await handle.sync();
-  await handle.close();
 }
 
 async function replaceFile(file: string, text: string): Promise<void> {

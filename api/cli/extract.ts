@@ -85,10 +85,11 @@ export const addExtract: AddCommand = (program, run) => {
     .description("download what is new into a folder, checked and resumable; run it again any time")
     .argument("<feed>")
     .option("--to <dir>", "folder; it remembers the version", ".")
+    .option("--presigned", "files from S3 itself instead of through the server", false)
     .action(
       run(async (session, command) => {
-        const { to } = command.opts<{ to: string }>();
-        const got = await getExtract(session, command.args[0]!, to);
+        const { to, presigned } = command.opts<{ to: string; presigned: boolean }>();
+        const got = await getExtract(session, command.args[0]!, to, presigned);
         printGotten(session, got);
       }),
     );

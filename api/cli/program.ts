@@ -9,6 +9,7 @@ import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { addErase } from "./erase.ts";
+import { addEventType } from "./event-type.ts";
 import { addExtract } from "./extract.ts";
 import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
@@ -28,6 +29,7 @@ const COMMANDS: readonly AddCommand[] = [
   addTail,
   addTrace,
   addSql,
+  addEventType,
   addTable,
   addErase,
   addBooks,

@@ -25,7 +25,9 @@ const LIST: readonly Field[] = [
   { name: "origin" },
   { name: "description" },
 ];
-const TABLES: readonly Field[] = [{ name: "as" }, { name: "table" }, { name: "history" }];
+const TABLES: readonly Field[] = [{ name: "as" }, { name: "table" }, { name: "history" }, { name: "part" }];
+/** What comes after `rows=` is all the condition. */
+const TABLE = /^([^=:]+)(?:=([^=:]+))?(?::(granted)|(?::columns=([^:]*))?(?::rows=(.+))?)$/s;
 const RECIPIENTS: readonly Field[] = [
   { name: "id" },
   { name: "recipient" },
@@ -47,7 +49,8 @@ export const addShare: AddCommand = (program, run) => {
     .argument("<share>")
     .requiredOption(
       "--table <table=schema.name...>",
-      "tables, each with what recipients call it (=schema.name may be left out)",
+      "tables, each with what recipients call it (=schema.name may be left out); of a part TABLE=SCHEMA.NAME" +
+        ":columns=a,b:rows=CONDITION, or :granted for what each recipient's own grants give",
     )
     .option("--history", "old versions and changes may be read, too")
     .option("--description <text>", "what it is for", "")
@@ -112,10 +115,21 @@ export const addShare: AddCommand = (program, run) => {
 function declaration({ table, history, description }: CreateOptions): Item {
   const options = history ? { history } : {};
   const tables = table.map((text) => {
-    const [own, as, ...rest] = text.split("=");
-    if (!own || rest.length > 0 || as === "")
-      throw new CliFailure(EXIT.usage, `"${text}" is no TABLE=SCHEMA.NAME.`);
-    return [own, { ...(as === undefined ? {} : { as }), ...options }] as const;
+    const [, own, as, granted, columns, rows] = TABLE.exec(text) ?? [];
+    if (own === undefined)
+      throw new CliFailure(
+        EXIT.usage,
+        `"${text}" is no TABLE=SCHEMA.NAME.`,
+        "Of a part write TABLE=SCHEMA.NAME:columns=a,b:rows=country='DE', or TABLE=SCHEMA.NAME:granted.",
+      );
+    const declared = {
+      ...(as === undefined ? {} : { as }),
+      ...options,
+      ...(granted === undefined ? {} : { granted: true }),
+      ...(columns === undefined ? {} : { columns: columns.split(",") }),
+      ...(rows === undefined ? {} : { rows }),
+    };
+    return [own, declared] as const;
   });
   return { description, tables: Object.fromEntries(tables) };
 }

@@ -106,6 +106,10 @@ async function hashOf(ports: ApiPorts, table: string, value: string): Promise<st
 
 function shown(id: string, record: ErasureRecord): Record<string, unknown> {
   const waiting = record.tables.flatMap((table) => table.waiting);
+  // Records of an older release tell nothing of it.
+  const isGoneFromLog =
+    record.tables.length > 0 && record.tables.every((one) => (one.logRecords ?? null) !== null);
+  const inFlight = record.tables.reduce((sum, one) => sum + (one.inFlight ?? 0), 0);
   return {
     id,
     by: record.by,
@@ -115,8 +119,8 @@ function shown(id: string, record: ErasureRecord): Record<string, unknown> {
     value_hash: record.valueHash,
     started_at: isoOrNull(record.startedMs),
     finished_at: isoOrNull(record.finishedMs),
-    complete: record.finishedMs !== null && waiting.length === 0,
-    log_until: isoOrNull(record.logUntilMs),
+    complete: record.finishedMs !== null && waiting.length + inFlight === 0,
+    log_until: isGoneFromLog ? null : isoOrNull(record.logUntilMs),
     tables: record.tables.map((one) => ({
       table: one.table,
       version: one.version,
@@ -127,6 +131,8 @@ function shown(id: string, record: ErasureRecord): Record<string, unknown> {
       deleted: one.deleted,
       scrubbed: one.scrubbed,
       waiting: one.waiting,
+      log_records: one.logRecords ?? null,
+      in_flight: one.inFlight ?? 0,
     })),
   };
 }

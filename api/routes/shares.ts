@@ -14,8 +14,10 @@ import {
   shareOf,
   type DeclaredShare,
   type Share,
+  type SharedTable,
 } from "../../core/share.ts";
 import { createToken, type DeclaredToken } from "../../core/token.ts";
+import { grantProblem } from "../../lake/query/check-grants.ts";
 import type { StoredShare } from "../../lake/share/directory.ts";
 import { demand, isoOrNull, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import type { Sharing } from "../sharing.ts";
@@ -138,9 +140,23 @@ async function declare(
     if (!tables.some((one) => one.name === table))
       throw new MuaraError("table.not_found", `There is no table "${table}".`, { details: { table } });
   }
+  await demandScopes(ports, share);
   const stored: StoredShare = { name, share: declared, by: principal.id, createdMs: ports.clock.nowMs() };
   await ports.registry.put("share", name.toLowerCase(), 0, stored);
   return share;
+}
+
+/** @throws share.invalid for columns that a table has not, and conditions that are not taken */
+async function demandScopes({ catalog, query }: ApiPorts, { tables }: Share): Promise<void> {
+  for (const { table, scope } of tables) {
+    if (!scope) continue;
+    const grant: Grant = { action: "read", kind: "table", name: table, ...scope };
+    const problem = await grantProblem([grant], catalog, query, false);
+    if (problem)
+      throw new MuaraError("share.invalid", `The part of "${table}": ${problem.reason}.`, {
+        details: { table, pointer: `/tables/${table}/${problem.pointer.split("/").at(-1)!}` },
+      });
+  }
 }
 
 /** Tokens that name the share. */
@@ -176,8 +192,19 @@ function shown({ name, description, origin, tables }: Share): Readonly<Record<st
       table: one.table,
       as: `${one.schema}.${one.name}`,
       history: one.hasHistory,
+      part: partText(one),
     })),
   };
+}
+
+/** null for the whole table. */
+function partText({ scope, isGranted }: SharedTable): string | null {
+  if (isGranted) return "as granted";
+  if (!scope) return null;
+  const { columns, rows } = scope;
+  return [columns && `columns ${columns.join(", ")}`, rows === undefined ? undefined : `rows ${rows}`]
+    .filter((text) => text !== undefined)
+    .join("; ");
 }
 
 /** Never the hash. */

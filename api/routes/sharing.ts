@@ -6,13 +6,23 @@
 import type { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
+import { readRight, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
+import { RESERVED_TABLES } from "../../core/event-type.ts";
 import { ANYBODY, authenticateRequest } from "../../core/http.ts";
+import { mayReadWhole } from "../../lake/query/part.ts";
 import { changesOf } from "../../lake/share/changes.ts";
 import { FILES_ROUTE, verifyAddress } from "../../lake/share/file-address.ts";
 import { linesText, negotiateFormat, type ShareFormat } from "../../lake/share/format.ts";
 import { malformed, pageOf, wholeNumber, type Page } from "../../lake/share/page.ts";
-import { demandHistory, type ShareAnswer, type ShareReading } from "../../lake/share/reader.ts";
+import { tablesFor } from "../../lake/share/directory.ts";
+import { isAnyPartFile, isPartFile } from "../../lake/share/part-store.ts";
+import {
+  demandHistory,
+  type ShareAnswer,
+  type ShareReader,
+  type ShareReading,
+} from "../../lake/share/reader.ts";
 import { signingKey } from "../../lake/share/signing-key.ts";
 import { isFileOf, type SharedTable } from "../../core/share.ts";
 import type { ApiContext, ApiEnv, ApiPorts } from "../context.ts";
@@ -70,7 +80,9 @@ function addListRoutes(app: Hono<ApiEnv>, { directory, options }: Sharing): void
     return context.json({ share: { name: (await share(context)).name } });
   });
   app.get(`${SHARING_PREFIX}/shares/:share/schemas`, async (context) => {
-    const { name, tables } = await share(context);
+    const found = await share(context);
+    const { name } = found;
+    const tables = tablesFor(context.get("principal"), found);
     const schemas = new Map(
       tables.map(({ schema }) => [schema.toLowerCase(), { name: schema, share: name }]),
     );
@@ -78,13 +90,15 @@ function addListRoutes(app: Hono<ApiEnv>, { directory, options }: Sharing): void
   });
   app.get(`${SHARING_PREFIX}/shares/:share/schemas/:schema/tables`, async (context) => {
     const schema = context.req.param("schema").toLowerCase();
-    const tables = (await share(context)).tables.filter((table) => table.schema.toLowerCase() === schema);
+    const all = tablesFor(context.get("principal"), await share(context));
+    const tables = all.filter((table) => table.schema.toLowerCase() === schema);
     if (tables.length === 0) throw new MuaraError("share.not_found", "The share has no such schema.");
     const { items, ...more } = page(context, tables, keyOf);
     return context.json({ items: items.map(shown), ...more });
   });
   app.get(`${SHARING_PREFIX}/shares/:share/all-tables`, async (context) => {
-    const { items, ...more } = page(context, (await share(context)).tables, keyOf);
+    const tables = tablesFor(context.get("principal"), await share(context));
+    const { items, ...more } = page(context, tables, keyOf);
     return context.json({ items: items.map(shown), ...more });
   });
 }
@@ -107,12 +121,12 @@ function addTableRoutes(app: Hono<ApiEnv>, sharing: Sharing): void {
     return { shared, principal, format, origin: originOf(context, sharing) };
   };
   const version = async (context: ApiContext): Promise<Response> => {
-    const { shared } = await reading(context);
+    const asked = await reading(context);
     const since = context.req.query("startingTimestamp");
     const found =
       since === undefined
-        ? (await reader.open(shared)).snapshot.version
-        : await reader.versionFrom(shared, timeOf("startingTimestamp", since));
+        ? (await reader.open(asked)).snapshot.version
+        : await reader.versionFrom(asked, timeOf("startingTimestamp", since));
     return context.body(null, 200, { [VERSION]: String(found) });
   };
   app.get(`${TABLE}/version`, version);
@@ -149,16 +163,12 @@ function addTableRoutes(app: Hono<ApiEnv>, sharing: Sharing): void {
     const [since, until] = [context.req.query("startingTimestamp"), context.req.query("endingTimestamp")];
     const startingVersion =
       number("startingVersion") ??
-      (since === undefined
-        ? undefined
-        : await reader.versionFrom(asked.shared, timeOf("startingTimestamp", since)));
+      (since === undefined ? undefined : await reader.versionFrom(asked, timeOf("startingTimestamp", since)));
     if (startingVersion === undefined)
       throw malformed("startingVersion", "Give startingVersion or startingTimestamp.");
     const endingVersion =
       number("endingVersion") ??
-      (until === undefined
-        ? undefined
-        : await reader.versionUntil(asked.shared, timeOf("endingTimestamp", until)));
+      (until === undefined ? undefined : await reader.versionUntil(asked, timeOf("endingTimestamp", until)));
     const hasMetadata = /^true$/i.test(context.req.query("includeHistoricalMetadata") ?? "");
     const range = { startingVersion, endingVersion, hasMetadata };
     return answer(context, asked.format, await changesOf(reader, asked, range));
@@ -176,7 +186,7 @@ function addFileRoute(app: Hono<ApiEnv>, ports: ApiPorts, { directory, reader }:
     const principal = ports.authenticator ? ports.authenticator.recall(address.principal) : ANYBODY;
     const shared = await directory.table(principal, address.share, address.schema, address.table);
     // Not the catalog: readers ask for many ranges of a file, and each look at a lake on S3 takes its time.
-    if (!isFileOf(shared, address.path))
+    if (!isFileOf(shared, address.path) || !(await isStillVisible(reader, shared, principal, address.path)))
       throw new MuaraError("share.file_refused", "The address is of a table that is no longer shared.");
     return rangedFile(reader.ports.store, address.path, {
       method: context.req.method,
@@ -184,6 +194,26 @@ function addFileRoute(app: Hono<ApiEnv>, ports: ApiPorts, { directory, reader }:
       contentType: "application/vnd.apache.parquet",
     });
   });
+}
+
+/**
+ * Whether a file is of what the principal sees now: data files where that is the whole table, files of its own part
+ * where it is not. Somebody's part may have become another since the address was given out.
+ */
+async function isStillVisible(
+  { parts }: ShareReader,
+  shared: SharedTable,
+  principal: Principal,
+  path: string,
+): Promise<boolean> {
+  const table = path.slice(0, path.indexOf("/"));
+  const right = shared.isGranted ? readRight(principal, table) : { scopes: [shared.scope ?? {}] };
+  if (!right) return false;
+  if (isPartFile(path, table, await parts.rightName(table, right))) return true;
+  // Of ledger tables whoever does not read every table sees a part only (lake/query/part.ts).
+  const name = RESERVED_TABLES.includes(table) ? "*" : table;
+  const isWhole = shared.isGranted ? mayReadWhole(principal, name) : shared.scope === undefined;
+  return isWhole && !isAnyPartFile(path);
 }
 
 function answer(context: ApiContext, format: ShareFormat, { version, lines }: ShareAnswer): Response {

@@ -3,12 +3,15 @@ import type { Hono } from "hono";
 import { MuaraError, hasCode } from "../../core/errors.ts";
 import { watermarkOf, WATERMARK_TXN } from "../../core/landed.ts";
 import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
+import { icebergLag } from "../../lake/iceberg/iceberg-task.ts";
 import { isVisible, mayReadWhole, type TableRight } from "../../lake/query/part.ts";
 import { quoteName, sqlColumns } from "../../lake/query/view.ts";
 import type { DeclaredView } from "../../lake/query/views.ts";
 import { statedRows } from "../../lake/table/add-file.ts";
+import { retentionMsOf } from "../../lake/retain.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
 import { pausedUntilMs } from "../../lake/table/table-pause.ts";
+import { publicProperties } from "../../lake/table/table-properties.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import {
   isoOrNull,
@@ -66,9 +69,11 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
           nullable: field.nullable,
           description: field.metadata["comment"] ?? null,
         })),
+      ...(right.isWhole ? { iceberg: await icebergOf(ports, table.name, snapshot) } : {}),
       retention: {
         log_ms: table.eventType?.options.retention_time ?? null,
-        table: publicProperties(snapshot.metadata?.configuration ?? {}),
+        rows_ms: finiteOrNull(retentionMsOf(table, snapshot.metadata)),
+        table: publicProperties(snapshot.metadata),
       },
     });
   });
@@ -90,9 +95,15 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   });
 }
 
-/** Only Delta's own: Muara keeps the key of its id hashes among the others. */
-function publicProperties(properties: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => name.startsWith("delta.")));
+function finiteOrNull(ms: number): number | null {
+  return ms === Infinity ? null : ms;
+}
+
+/** null where nothing is exported. */
+async function icebergOf(ports: ApiPorts, name: string, snapshot: TableSnapshot): Promise<unknown> {
+  const lag = ports.store && (await icebergLag(ports.store, name, snapshot));
+  if (!lag) return null;
+  return { version: lag.version, behind_versions: lag.behindVersions, behind_ms: lag.behindMs };
 }
 
 function beforeVersion(text: string): number {

@@ -1,7 +1,7 @@
 /**
  * The log: the ordered, durable, partitioned buffer between doors and landing. One event type is one stream.
  *
- * Contract, held by test/conformance/log.ts for every adapter:
+ * Contract, held by test/conformance/log.ts for every adapter (what one may lack is optional below, or named there):
  * - `append` is durable when it resolves; a batch gets consecutive offsets and keeps its order; it is stored
  *   whole or not at all. When it rejects with `log.append_unknown` it may be stored.
  * - ingest time is set once, by the log, per batch, and never decreases within a partition.
@@ -65,9 +65,28 @@ export interface Hold {
   readonly offset: number;
 }
 
+/** Offsets [from, to) of a partition. */
+export interface LogRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A record as it is looked at; its bytes are only valid meanwhile. */
+export interface LogRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly payload: Uint8Array;
+}
+
 export interface Log {
   /** Identity of the log itself; a restored or other log has another. */
   readonly id: string;
+  /**
+   * Whether records are removed by those who keep the log, by age and size alone: `retain` removes nothing then, and
+   * what a consumer holds is known, but waited for by nobody. Whoever falls behind finds log.offset_out_of_range.
+   */
+  readonly hasOwnRetention?: boolean;
 
   /**
    * Creates a stream, or returns the one that exists with the same options.
@@ -112,6 +131,22 @@ export interface Log {
   isHolding(consumer: string): Promise<boolean>;
   /** Removes what age, size and the holds allow. @returns bytes freed */
   retain(): Promise<number>;
+
+  /**
+   * Makes tombstones of records of a stream whose cleanup is `delete`: payload, key and header are gone from wherever
+   * the log keeps them once it resolves; offsets, ingest times and counts stay. What is cut off may be repeated, and
+   * does no harm. Optional: not every log can overwrite what it has.
+   * @param isGone asked once or more for each record that is no tombstone
+   * @returns records that became tombstones
+   * @throws log.stream_not_found, log.partition_not_found, log.closed, log.full, log.corrupt, log.append_unknown,
+   *   store.unavailable, store.not_atomic
+   */
+  erase?(
+    stream: string,
+    ranges: readonly LogRange[],
+    isGone: (record: LogRecord) => boolean,
+    signal: AbortSignal,
+  ): Promise<number>;
 
   /**
    * Why an append would be refused for as long as nobody changes anything (log.full), as far as the log can tell;

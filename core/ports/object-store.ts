@@ -20,12 +20,21 @@ export interface StoredObject {
   readonly modifiedMs: number;
 }
 
+/** Bytes that are read part by part, any part more than once: what is sent may have to be sent again. */
+export interface ByteSource {
+  readonly bytes: number;
+  /** Exactly `length` bytes from `at`, in memory of their own. */
+  read(at: number, length: number): Promise<Uint8Array>;
+}
+
 export interface ObjectStore {
   /** Where readers outside of Muara find `path`: an absolute file path or an s3:// address. */
   location(path: string): string;
 
   /** Writes or overwrites. @throws store.unavailable, store.full when the outcome is not known to be done */
   put(path: string, bytes: Uint8Array): Promise<void>;
+  /** The same with some parts of the bytes in memory at a time, however many they are. Wrappers may leave it out. */
+  putFrom?(path: string, source: ByteSource): Promise<void>;
   /** Writes only where no object of that name exists; of many racing callers exactly one is `done`. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<PutOutcome>;
   /** Overwrites only the object whose etag is `etag`; refused when it changed or is gone. */

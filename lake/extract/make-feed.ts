@@ -206,15 +206,17 @@ export class FeedMaker {
   }
 
   /** Names of closed windows that have to be made, oldest first. */
-  #changed(plan: FeedPlan, { byWindow }: Scanned, { closedMs }: Pinned, state: FeedState): readonly string[] {
+  #changed(plan: FeedPlan, { byWindow }: Scanned, pinned: Pinned, state: FeedState): readonly string[] {
     const { window } = this.feed;
+    const { closedMs } = pinned;
+    const isReopened = hasErased(state.newest?.removed ?? {}, pinned.removed);
     const emptied = `${scanPrefix(plan)}0:null:null`;
     const names = new Set([...byWindow.keys(), ...state.windows.keys()]);
     return [...names]
       .filter((name) => {
         const published = state.windows.get(name)?.partition;
         const now = byWindow.get(name)?.scan ?? emptied;
-        if (published && this.#isFinal(name, closedMs)) return false;
+        if (published && !isReopened && this.#isFinal(name, closedMs)) return false;
         if (windowStart(window, name) + windowLength(window) > closedMs) return false;
         const known = this.#settled.get(name);
         return now !== published?.scan && (known?.scan !== now || known.withheld !== undefined);
@@ -258,7 +260,8 @@ export class FeedMaker {
       const known = this.#settled.get(name);
       if (known?.withheld && known.scan === scan) continue;
       const startMs = windowStart(this.feed.window, name);
-      const outcome = await makeWindow(tools, startMs, scan, state.windows.get(name), signal);
+      const isFinal = this.#isFinal(name, pinned.closedMs);
+      const outcome = await makeWindow({ ...tools, isFinal }, startMs, scan, state.windows.get(name), signal);
       this.#settled.delete(name);
       if (outcome.kind === "made") made.push(outcome);
       if (outcome.kind === "unchanged") this.#settled.set(name, { scan, rowsTooLate: outcome.rowsTooLate });
@@ -344,6 +347,15 @@ function whyRemoved(before: Removed, now: Removed): Reason | "retention" {
   const grew = (reason: string): boolean => (now[reason] ?? 0) > (before[reason] ?? 0);
   if (grew("erasure")) return "erasure";
   return !grew("rollback") && (now["retention"] ?? 0) > 0 ? "retention" : "changed inputs";
+}
+
+/**
+ * Whether somebody was erased since, and the tables still have everything else: then final windows are looked at, too.
+ * Where retention or a rollback has taken rows, only the extract has those, and a window made anew would lose them.
+ */
+function hasErased(before: Removed, now: Removed): boolean {
+  const isWhole = Object.entries(now).every(([reason, rows]) => reason === "erasure" || rows === 0);
+  return isWhole && (now["erasure"] ?? 0) > (before["erasure"] ?? 0);
 }
 
 function scannedRows(scan: string): number {

@@ -2,10 +2,10 @@
  * Makes one window of a feed: its rows out of a query process, hashed and held against what is published, checked, cut
  * and uploaded. Nothing is visible before a manifest names it; what a killed process has left is used again or swept.
  */
-import { readFile, writeFile } from "node:fs/promises";
 import type { Principal } from "../../core/authorize.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { Logger } from "../../core/logger.ts";
+import { copyObject, putLocalFile } from "../local-copy.ts";
 import type { QueryService } from "../query/service.ts";
 import type { FeedPlan } from "./feed-plan.ts";
 import type { FeedStore } from "./feed-store.ts";
@@ -57,7 +57,10 @@ export type WindowOutcome =
   | { readonly kind: "withheld"; readonly quality: readonly ManifestCheck[] };
 
 export async function makeWindow(
-  tools: MakerTools,
+  tools: MakerTools & {
+    /** Only an erasure makes it anew: rows that came are too late. */
+    readonly isFinal: boolean;
+  },
   startMs: number,
   scan: string,
   published: PublishedWindow | undefined,
@@ -72,6 +75,8 @@ export async function makeWindow(
   if (quality.some(({ ok, severity }) => !ok && severity === "error")) return { kind: "withheld", quality };
 
   const difference = published ? await compare(tools, path, published) : undefined;
+  const isFinal = published !== undefined && tools.isFinal;
+  if (isFinal && difference?.removed === 0) return { kind: "unchanged", rowsTooLate: 0 };
   const isKept = difference && difference.removed > 0 && tools.whyRemoved === "retention";
   if (isKept) return { kind: "unchanged", rowsTooLate: difference.added };
   const rows = await bench.count([path]);
@@ -89,7 +94,7 @@ export async function makeWindow(
     until: new Date(startMs + windowLength(window)).toISOString(),
     revision,
     revises: before?.revision ?? null,
-    reason: reasonOf(tools, published, difference),
+    reason: isFinal ? ("erasure" as const) : reasonOf(tools, published, difference),
     action: isAppended ? ("append" as const) : ("replace" as const),
     rows: files.reduce((sum, file) => sum + file.rows, 0),
     late_rows: published ? (difference?.added ?? null) : 0,
@@ -165,10 +170,10 @@ async function compare(
 }
 
 async function localCopy(bench: Workbench, store: ObjectStore, path: string): Promise<string | undefined> {
-  const bytes = await store.get(path);
-  if (!bytes) return undefined;
+  const there = await store.head(path);
+  if (!there) return undefined;
   const copy = bench.freshPath();
-  await writeFile(copy, bytes);
+  await copyObject(store, there, copy);
   return copy;
 }
 
@@ -213,7 +218,5 @@ async function upload(
  * files are never swept as leftovers of a killed process.
  */
 async function putFile({ store }: FeedStore, path: string, file: CutFile): Promise<void> {
-  const bytes = await readFile(file.path);
-  const { outcome } = await store.putIfAbsent(path, bytes);
-  if (outcome !== "done") await store.put(path, bytes);
+  await putLocalFile(store, path, file.path, file.bytes);
 }

@@ -206,12 +206,12 @@ export function envelopeScan(type: EventType): {
   readonly paths: ScanPath[];
   readonly places: EnvelopePlaces;
 } {
-  const { id, time, eventType, flowId } = envelopePaths(type);
+  const { id, idScope, time, eventType, flowId } = envelopePaths(type);
   const paths: ScanPath[] = [];
-  const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"]): number =>
-    keys ? paths.push({ keys, kind }) - 1 : -1;
+  const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"], scope = -1): number =>
+    keys ? paths.push(scope < 0 ? { keys, kind } : { keys, kind, scope }) - 1 : -1;
   const places = {
-    id: place(id, "id"),
+    id: place(id, "id", place(idScope, "text")),
     time: place(time, "time"),
     eventType: place(eventType, "text"),
     flowId: place(flowId, "text"),

@@ -6,12 +6,12 @@ import type { Catalog, CatalogTable } from "../catalog.ts";
 import type { QueryService } from "./service.ts";
 
 /**
- * Views and roles of the configuration. A view's tables must be there; a role's may come later, because what it
- * gives is nothing until they do.
+ * Views, roles and shares of the configuration. A view's tables must be there; those of roles and shares may come
+ * later, because what they give is nothing until they do.
  * @throws config.invalid naming the key
  */
 export async function checkDeclared(
-  { roles, views }: Pick<Config, "roles" | "views">,
+  { roles, shares, views }: Pick<Config, "roles" | "shares" | "views">,
   catalog: Catalog,
   query: Pick<QueryService, "judgeConditions" | "declareViews">,
 ): Promise<void> {
@@ -21,6 +21,14 @@ export async function checkDeclared(
     const key = `roles.${name}.grants${problem.pointer.replaceAll("/", ".")}`;
     throw new MuaraError("config.invalid", `${key}: ${problem.reason}`, { details: { key } });
   }
+  for (const [name, { tables }] of Object.entries(shares))
+    for (const [table, { columns, rows }] of Object.entries(tables)) {
+      const grant: Grant = { action: "read", kind: "table", name: table, columns, rows };
+      const problem = await grantProblem([grant], catalog, query, true);
+      if (!problem) continue;
+      const key = `shares.${name}.tables.${table}${problem.pointer.replace("/0/", ".")}`;
+      throw new MuaraError("config.invalid", `${key}: ${problem.reason}`, { details: { key } });
+    }
   await query.declareViews(views);
 }
 

@@ -177,7 +177,11 @@ async function act(order: Order, scratch: DuckDBConnection, connection: DuckDBCo
   try {
     if (order.order === "judge") await judgeSql(scratch, order.sql);
     else if (order.order === "judge_condition") await judgeRows(scratch, order.condition);
-    else await runSql(connection, order);
+    else if (order.order === "copy_parts") {
+      const { copyParts } = await import("./copy-parts.ts"); // few processes need it
+      phase = "running";
+      await copyParts(connection, order, write);
+    } else await runSql(connection, order);
   } catch (error) {
     await report({ report: "failed", failure: failureOf(error) });
   }

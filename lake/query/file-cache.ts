@@ -45,11 +45,14 @@ export interface FileCacheOptions {
 }
 
 interface Entry {
+  readonly name: string;
   readonly bytes: number;
   /** Resolves when the file is there. */
   readonly ready: Promise<void>;
   isReady: boolean;
   users: number;
+  /** Goes as soon as nobody uses it. */
+  isDoomed: boolean;
 }
 
 type Need = ReadonlyMap<string, RemoteFile>;
@@ -115,6 +118,20 @@ export class FileCache {
     }
   }
 
+  /** Deletes every copy: at once, or as soon as nobody uses it. For when data files must be gone everywhere. */
+  clear(): void {
+    for (const entry of this.#entries.values())
+      if (isBusy(entry)) entry.isDoomed = true;
+      else this.#drop(entry);
+  }
+
+  /** At once: the same file may be fetched again before anything else happens. */
+  #drop({ name, bytes }: Entry): void {
+    this.#entries.delete(name);
+    this.#bytes -= bytes;
+    rmSync(path.join(this.folder, name), { force: true });
+  }
+
   /** Waits for room, first come, first served. All that is needed is then reserved and on its way. */
   async #admission(need: Need, signal: AbortSignal): Promise<readonly Entry[]> {
     const entries = this.#waiting.length === 0 ? this.#reserve(need) : undefined;
@@ -134,7 +151,10 @@ export class FileCache {
   }
 
   #release(entries: readonly Entry[]): void {
-    for (const entry of entries) entry.users--;
+    for (const entry of entries) {
+      entry.users--;
+      if (entry.isDoomed && !isBusy(entry) && this.#entries.get(entry.name) === entry) this.#drop(entry);
+    }
     this.#admitWaiting();
   }
 
@@ -169,21 +189,18 @@ export class FileCache {
   #makeRoom(bytes: number, need: Need): void {
     for (const [name, entry] of this.#entries) {
       if (this.#bytes + bytes <= this.#options.budgetBytes) return;
-      if (isBusy(entry) || need.has(name)) continue;
-      this.#entries.delete(name);
-      this.#bytes -= entry.bytes;
-      // At once: the same file may be fetched again before anything else happens.
-      rmSync(path.join(this.folder, name), { force: true });
+      if (!isBusy(entry) && !need.has(name)) this.#drop(entry);
     }
   }
 
   #fetch(name: string, file: RemoteFile): void {
     const ready = this.#slots.run(() => this.#download(name, file));
-    const entry: Entry = { bytes: file.bytes, users: 0, isReady: false, ready };
+    const entry: Entry = { name, bytes: file.bytes, users: 0, isReady: false, isDoomed: false, ready };
     this.#bytes += file.bytes;
     this.#entries.set(name, entry);
     const settled = (isThere: boolean): void => {
       entry.isReady = isThere;
+      if (isThere && entry.isDoomed && entry.users === 0) this.#drop(entry);
       if (!isThere) {
         // Whoever waits for it hears of it; the next one tries anew.
         this.#entries.delete(name);
@@ -223,7 +240,8 @@ export class FileCache {
       else await rm(file, { recursive: true, force: true });
     }
     for (const { name, bytes } of found.toSorted((a, b) => a.usedMs - b.usedMs)) {
-      this.#entries.set(name, { bytes, users: 0, isReady: true, ready: Promise.resolve() });
+      const ready = Promise.resolve();
+      this.#entries.set(name, { name, bytes, users: 0, isReady: true, isDoomed: false, ready });
       this.#bytes += bytes;
     }
     this.#makeRoom(0, new Map());

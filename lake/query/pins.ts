@@ -48,7 +48,12 @@ export interface PinRequest {
  * Time and place of arrival: by these the files of a table are chosen also where rows are hidden. By any other
  * column the time that an answer takes could tell what hidden rows have in it.
  */
-const ENVELOPE = new Set(["event_time", "ingest_time", "log_partition", "log_offset"]);
+export const ARRIVAL_COLUMNS: ReadonlySet<string> = new Set([
+  "event_time",
+  "ingest_time",
+  "log_partition",
+  "log_offset",
+]);
 
 interface Mentioned {
   readonly table: CatalogTable;
@@ -173,7 +178,7 @@ async function pin(
   const judged = await judgedConditions(request, table.name, right, fields);
   const allowed = fileFilter(alternativesOf(right, judged), schema.schemaString, schema.partitionColumns);
   const hidesRows = part !== null && (part.rows !== null || part.columns.some(({ when }) => when !== null));
-  const open = new Set([...ENVELOPE, ...schema.partitionColumns.map((name) => name.toLowerCase())]);
+  const open = new Set([...ARRIVAL_COLUMNS, ...schema.partitionColumns.map((name) => name.toLowerCase())]);
   const chosen = hidesRows ? wanted.map((all) => all.filter(({ column }) => open.has(column))) : wanted;
   const isWanted = fileFilter(chosen, schema.schemaString, schema.partitionColumns);
   const files = [...pinned.snapshot.files.values()].filter((file) => allowed(file) && isWanted(file));
@@ -181,8 +186,8 @@ async function pin(
 }
 
 /** @throws sql.failed where a condition is not of the form that is taken now, or names what the table has not */
-async function judgedConditions(
-  { judgeCondition }: PinRequest,
+export async function judgedConditions(
+  { judgeCondition }: Pick<PinRequest, "judgeCondition">,
   tableName: string,
   right: TableRight,
   fields: readonly string[],

@@ -159,7 +159,12 @@ export class ProcessPool {
 
   /** @throws sql.unavailable */
   async #grounded(): Promise<Ground> {
-    const ground = await (this.#ground ??= this.#prepare());
+    // One that failed is no answer to the next query.
+    const prepared = (this.#ground ??= this.#prepare());
+    const ground = await prepared.catch((error: unknown) => {
+      if (this.#ground === prepared) this.#ground = undefined;
+      throw error;
+    });
     if (this.#services.options.namespace === "required" && !ground.walls)
       throw new MuaraError(
         "sql.unavailable",

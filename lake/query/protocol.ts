@@ -22,7 +22,19 @@ export type Order =
       readonly format: QueryFormat;
       /** Rows in the answer at most. */
       readonly rows: number;
-    };
+    }
+  | CopyOrder;
+
+/** Instead of `run`: each file's part of a table, as a Parquet file of its own. No SQL of a user is in it. */
+export interface CopyOrder {
+  readonly order: "copy_parts";
+  /** With a part. */
+  readonly table: PinnedTable;
+  /** Delta schema of the part, JSON text. */
+  readonly schemaString: string;
+  /** Columns of the part that the files do not store. */
+  readonly partitionColumns: readonly string[];
+}
 
 /** Process → service, as "J" frames. */
 export type Report =
@@ -30,8 +42,18 @@ export type Report =
   | { readonly report: "judged"; readonly judged: Judged }
   | { readonly report: "condition"; readonly judged: JudgedCondition }
   | { readonly report: "columns"; readonly columns: readonly QueryColumn[] }
+  | CopiedReport
   | { readonly report: "done"; readonly rows: number; readonly isTruncated: boolean }
   | { readonly report: "failed"; readonly failure: Failure };
+
+/** Of the next file: its rows, then its bytes as data frames. Without rows there are none. */
+export interface CopiedReport {
+  readonly report: "copied";
+  readonly rows: number;
+  readonly bytes: number;
+  /** Delta statistics, JSON text. */
+  readonly stats: string;
+}
 
 export interface QueryColumn {
   readonly name: string;

@@ -7,9 +7,10 @@ import type { Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
 import type { Catalog } from "../catalog.ts";
-import { storePathOf } from "../table/add-file.ts";
 import type { FileCache } from "./file-cache.ts";
 import type { Judged } from "./gate.ts";
+import { isUrl, localPaths } from "./local-paths.ts";
+import { copyParts, type CopiedPart, type CopyRequest } from "./part-copies.ts";
 import { tableRight } from "./part.ts";
 import { pinAll, readableViews, type Pinned } from "./pins.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
@@ -73,6 +74,11 @@ export interface QueryService {
   views(principal: Principal): Promise<readonly DeclaredView[]>;
   /** Judges conditions of grants on rows. @returns by their text */
   judgeConditions(conditions: readonly string[]): Promise<ReadonlyMap<string, JudgedCondition>>;
+  /**
+   * The parts of data files as files of their own, in the order asked for. Takes a query's slot.
+   * @throws sql.busy, sql.timeout, sql.memory, sql.failed, sql.answer_too_large
+   */
+  copyParts(request: CopyRequest, signal: AbortSignal): AsyncIterable<CopiedPart>;
   /** What stands between a query and the machine. @throws sql.unavailable where no query can be asked */
   layers(): Promise<readonly string[]>;
   /** Kills what runs and what waits. */
@@ -125,6 +131,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
         });
       return judged;
     },
+    copyParts: (request, signal) => copyParts(services, pool, request, signal),
     layers: () => pool.layers(),
     close: () => pool.close(),
   };
@@ -223,13 +230,14 @@ class Query {
       },
       judged,
     );
-    const paths = await this.#localPaths(pins, child);
+    const files = pins.flatMap((pin) => pin.files.map((file) => ({ table: pin.table.name, file })));
+    const paths = await localPaths(this.#services, files, child);
     let next = 0;
     const tables = pins.map((pin): PinnedTable => {
       const { names, schema, ingestedUntilMs, part } = pin;
-      const files = pin.files.map(({ partitionValues }) => ({ path: paths[next++]!, partitionValues }));
+      const pinned = pin.files.map(({ partitionValues }) => ({ path: paths[next++]!, partitionValues }));
       const { schemaString, partitionColumns } = schema;
-      return { names, schemaString, partitionColumns, files, ingestedUntilMs, part };
+      return { names, schemaString, partitionColumns, files: pinned, ingestedUntilMs, part };
     });
     child.send({ order: "run", sql, tables, views, format, rows });
     return pins;
@@ -276,28 +284,6 @@ class Query {
       throw error;
     } finally {
       done();
-    }
-  }
-
-  /** Of every file of every pin, in order. Copies stay for as long as the query process lives. */
-  async #localPaths(pins: readonly Pinned[], child: QueryProcess): Promise<readonly string[]> {
-    const { cache, catalog } = this.#services;
-    const files = pins.flatMap((pin) => pin.files.map((file) => ({ table: pin.table.name, file })));
-    if (!cache) return files.map(({ table, file }) => localPath(catalog.location(table, file.path)));
-    const over = new AbortController();
-    const gone = child.gone().then(() => over.abort());
-    const wanted = files.map(({ table, file }) => ({
-      path: storePathOf(table, file.path),
-      bytes: file.size,
-      modifiedMs: file.modificationTime,
-    }));
-    try {
-      const lease = await cache.lease(wanted, over.signal);
-      void gone.then(lease.release);
-      return lease.paths;
-    } catch (error) {
-      if (over.signal.aborted) await child.next(); // throws why it has ended: the deadline, or nobody waits
-      throw error;
     }
   }
 
@@ -403,12 +389,4 @@ function lakeFolder({ lake, cache, catalog }: QueryServiceOptions): string | und
   if (lake ?? cache) return lake ?? cache?.folder;
   const location = catalog.location("x");
   return isUrl(location) ? undefined : path.dirname(location);
-}
-
-const isUrl = (location: string): boolean => /^[a-z][a-z0-9+.-]+:\//i.test(location);
-
-/** The query process reads plain files and has no network. */
-function localPath(location: string): string {
-  if (isUrl(location)) throw new MuaraError("table.unsupported", "SQL needs a lake in a local folder.");
-  return location;
 }

@@ -12,6 +12,11 @@ import path from "node:path";
 import process from "node:process";
 
 const NAME = /^muara-(?:query|rewrite)-([0-9a-f]{8})-(\d+)-(\d+)-/;
+/**
+ * Another user's, theirs to remove; or a query process that has outlived its killed service for a moment still writes
+ * there, or another service sweeps it as well. What is left goes the next time.
+ */
+const NOT_NOW = new Set(["EACCES", "EPERM", "ENOTEMPTY", "EBUSY", "ENOENT"]);
 
 /** @param kind of process that it is for */
 export async function makeTempFolder(
@@ -33,8 +38,7 @@ export async function sweepTempFolders(parent = os.tmpdir()): Promise<readonly s
       await fs.rm(path.join(parent, name), { recursive: true, force: true });
       removed.push(name);
     } catch (error) {
-      if (!["EACCES", "EPERM"].includes((error as { code?: string }).code ?? "")) throw error;
-      // Another user's: theirs to remove.
+      if (!NOT_NOW.has((error as { code?: string }).code ?? "")) throw error;
     }
   }
   return removed;

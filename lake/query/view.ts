@@ -97,13 +97,7 @@ export function isCopied({ part }: PinnedTable): boolean {
 export function viewStatements(table: PinnedTable, index = 0): readonly string[] {
   const columns = sqlColumns(table.schemaString);
   const groups = groupByPartition(table);
-  const variables = groups.map(
-    ([, paths], group) => `SET VARIABLE muara_files_${index}_${group} = ${listOfTexts(paths)}`,
-  );
-  if (groups.length > 0)
-    variables.push(
-      `SET VARIABLE muara_schema_${index} = ${readSchema(table.schemaString, table.partitionColumns)}`,
-    );
+  const variables = variablesOf(table, groups, index);
   const whole = viewBody(table, columns, groups, index);
   const visible = table.part ? partOf(whole, table.part) : whole;
   const copy = `muara_visible_${index}`;
@@ -112,6 +106,35 @@ export function viewStatements(table: PinnedTable, index = 0): readonly string[]
   const distinct = new Map(table.names.map((name) => [name.toLowerCase(), name]));
   const views = [...distinct.values()].map((name) => `CREATE VIEW ${quoteName(name)} AS ${body}`);
   return [...variables, ...copies, ...views];
+}
+
+/**
+ * Of one part of a table: the variables to set first, and the SELECT that gives it from those files.
+ * @param columns names of those wanted, among the part's
+ */
+export function partStatements(
+  table: PinnedTable & { readonly part: PinnedPart },
+  columns: readonly string[],
+  index: number,
+): { readonly variables: readonly string[]; readonly select: string } {
+  const groups = groupByPartition(table);
+  const whole = viewBody(table, sqlColumns(table.schemaString), groups, index);
+  const list = columns.map(quoteName).join(", ");
+  return {
+    variables: variablesOf(table, groups, index),
+    select: `SELECT ${list} FROM (${partOf(whole, table.part)}) AS muara_part`,
+  };
+}
+
+function variablesOf(table: PinnedTable, groups: readonly Group[], index: number): readonly string[] {
+  const variables = groups.map(
+    ([, paths], group) => `SET VARIABLE muara_files_${index}_${group} = ${listOfTexts(paths)}`,
+  );
+  if (groups.length > 0)
+    variables.push(
+      `SET VARIABLE muara_schema_${index} = ${readSchema(table.schemaString, table.partitionColumns)}`,
+    );
+  return variables;
 }
 
 /** Conditions stand on lines of their own: one may end in a comment. */

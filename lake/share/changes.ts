@@ -9,10 +9,24 @@
  * on after that version, is the right answer to it.
  */
 import { MuaraError } from "../../core/errors.ts";
-import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
+import type {
+  AddFile,
+  TableCommit,
+  TableLog,
+  TableMetadata,
+  TableSnapshot,
+} from "../../core/ports/table-log.ts";
 import type { SharedTable } from "../../core/share.ts";
 import { fileLine, metadataLine, protocolLine, type Line } from "./format.ts";
-import { demandHistory, notKept, type ShareAnswer, type ShareReader, type ShareReading } from "./reader.ts";
+import type { SharedParts, TablePart } from "./parts.ts";
+import {
+  demandHistory,
+  notKept,
+  type OpenTable,
+  type ShareAnswer,
+  type ShareReader,
+  type ShareReading,
+} from "./reader.ts";
 
 const READ_AHEAD = 16;
 /** `info.kind` of our commits that remove rows. */
@@ -44,17 +58,21 @@ export async function changesOf(
 ): Promise<ShareAnswer> {
   const { shared, format } = reading;
   demandHistory(shared);
-  const { name, snapshot, metadata } = await reader.open(shared);
+  const table = await reader.open(reading);
+  const { name, snapshot } = table;
   const from = query.startingVersion;
   const to = Math.min(query.endingVersion ?? snapshot.version, snapshot.version);
   checkRange(reader, shared, from, to, snapshot);
   const log = reader.ports.catalog.log(name);
   const at = to === snapshot.version ? snapshot : await log.snapshot({ version: to });
+  const whole = at.metadata ?? table.metadata;
+  const part = await reader.part(reading, table, whole);
+  const shown = part?.form.metadata ?? whole;
   const lines: Line[] = [];
   const changes: Change[] = [];
   for await (const commit of commitsOf(log, shared, from, to)) {
     if (query.hasMetadata && commit.metadata && commit.version > from)
-      lines.push(metadataLine(format, { metadata: commit.metadata, version: commit.version, shared }));
+      lines.push(...(await metadataIn(reader, reading, table, commit.version, commit.metadata)));
     changes.push(...(await changesIn(log, commit, shared)));
     if (changes.length > reader.options.filesMax) throw tooMany(reader.options.filesMax, commit.version);
   }
@@ -67,15 +85,47 @@ export async function changesOf(
         details: { version: gone.at.version, newestVersion: snapshot.version },
       },
     );
-  const address = await reader.addresses(reading, name, to, changes.length);
-  const files = changes.map(async ({ kind, add, at: when }) =>
-    fileLine(format, kind, metadata.id, { add, ...(await address(add)), at: when }),
+  const visible = part ? await visibleOf(reader.parts, part, changes) : changes;
+  const address = await reader.addresses(reading, name, to, visible.length);
+  const files = visible.map(async ({ kind, add, at: when }) =>
+    fileLine(format, kind, shown.id, { add, ...(await address(add)), at: when }),
   );
-  const head = metadataLine(format, { metadata: at.metadata ?? metadata, version: from, shared });
+  const head = metadataLine(format, { metadata: shown, version: from, shared });
   return {
     version: from,
     lines: [protocolLine(format, shared), head, ...lines, ...(await Promise.all(files))],
   };
+}
+
+/** Of a table with hidden rows or columns, the visible part of what each change added or took away. */
+async function visibleOf(
+  parts: SharedParts,
+  part: TablePart,
+  changes: readonly Change[],
+): Promise<readonly Change[]> {
+  const sources = await parts.sources(
+    part,
+    changes.map(({ add }) => add),
+    [[]],
+  );
+  const files = await parts.files(part, sources);
+  return changes.flatMap((change) => {
+    const add = files.get(change.add.path);
+    return add ? [{ ...change, add }] : [];
+  });
+}
+
+/** What a version did with the schema, as far as the recipient sees it. */
+async function metadataIn(
+  reader: ShareReader,
+  { shared, format }: ShareReading,
+  { name, right }: OpenTable,
+  version: number,
+  whole: TableMetadata,
+): Promise<readonly Line[]> {
+  const part = right.isWhole ? undefined : await reader.parts.of(name, right, whole);
+  if (!right.isWhole && !part) return []; // none of the columns was there
+  return [metadataLine(format, { metadata: part?.form.metadata ?? whole, version, shared })];
 }
 
 function checkRange(

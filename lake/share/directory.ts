@@ -3,7 +3,7 @@
  * them. What one may not read does not exist: the answer is the same for both. Of two shares with one name that of the
  * configuration counts, and none can be declared beside it.
  */
-import { isAuthorized, type Principal } from "../../core/authorize.ts";
+import { isAuthorized, readRight, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Registry } from "../../core/registry.ts";
 import {
@@ -69,11 +69,18 @@ export function createShareDirectory(
     },
     table: async (principal, shareName, schema, name) => {
       const share = await find(principal, shareName);
-      const table = share.tables.find((one) => isSameName(one.schema, schema) && isSameName(one.name, name));
+      const table = tablesFor(principal, share).find(
+        (one) => isSameName(one.schema, schema) && isSameName(one.name, name),
+      );
       if (table) return table;
       throw new MuaraError("share.not_found", `The share has no table "${schema}.${name}".`);
     },
   };
+}
+
+/** The tables of a share that exist for the principal: of those that go by its own grants, the granted ones. */
+export function tablesFor(principal: Principal, { tables }: Share): readonly SharedTable[] {
+  return tables.filter(({ isGranted, table }) => !isGranted || readRight(principal, table));
 }
 
 function configuredShares(configured: Readonly<Record<string, DeclaredShare>>): readonly Share[] {

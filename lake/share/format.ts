@@ -8,14 +8,13 @@ import { createHash } from "node:crypto";
 import type { AddFile, TableMetadata } from "../../core/ports/table-log.ts";
 import type { SharedTable } from "../../core/share.ts";
 import { metadataFields, PROTOCOL } from "../table/actions.ts";
+import { publicProperties } from "../table/table-properties.ts";
 
 export type ShareFormat = "parquet" | "delta";
 /** One line of an answer, JSON-ready. */
 export type Line = Readonly<Record<string, unknown>>;
 
 const HEADER_LENGTH_MAX = 4_096;
-/** Table properties that recipients see. All others may be Muara's own secrets. */
-const PUBLIC_PROPERTIES = new Set(["muara.retention", "muara.owner", "muara.contract"]);
 const CHANGE_FEED = "delta.enableChangeDataFeed";
 const CHANGE_FEED_WRITER = 4;
 
@@ -47,7 +46,8 @@ export interface ShownMetadata {
 }
 
 export function metadataLine(format: ShareFormat, { metadata, version, shared, size }: ShownMetadata): Line {
-  const shown = { ...metadata, name: shared.name, configuration: publicProperties(metadata, shared) };
+  const feed = shared.hasHistory ? { [CHANGE_FEED]: "true" } : {};
+  const shown = { ...metadata, name: shared.name, configuration: { ...publicProperties(metadata), ...feed } };
   const totals = size ? { size: size.bytes, numFiles: size.files } : {};
   if (format === "delta") return { metaData: { version, ...totals, deltaMetadata: metadataFields(shown) } };
   const { id, name, schemaString, partitionColumns, configuration } = shown;
@@ -64,16 +64,6 @@ export function metadataLine(format: ShareFormat, { metadata, version, shared, s
       ...totals,
     },
   };
-}
-
-function publicProperties(
-  { configuration }: TableMetadata,
-  shared: SharedTable,
-): Readonly<Record<string, string>> {
-  const shown = Object.entries(configuration).filter(
-    ([name]) => name.startsWith("delta.") || PUBLIC_PROPERTIES.has(name),
-  );
-  return { ...Object.fromEntries(shown), ...(shared.hasHistory ? { [CHANGE_FEED]: "true" } : {}) };
 }
 
 export interface ShownFile {

@@ -6,35 +6,29 @@
  * the addresses are good: an answer that names a file which is gone, or goes meanwhile, would be worse than a refusal.
  */
 import type { Principal } from "../../core/authorize.ts";
-import type { Clock } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableMetadata, TableSnapshot } from "../../core/ports/table-log.ts";
-import type { Registry } from "../../core/registry.ts";
 import type { SharedTable } from "../../core/share.ts";
 import type { Catalog } from "../catalog.ts";
 import { fileFilter } from "../query/file-filter.ts";
+import type { TableRight } from "../query/part.ts";
 import { statedRows, storePathOf } from "../table/add-file.ts";
 import { tombstoneRetentionMs } from "../table/table-properties.ts";
 import { stateOf } from "../table/table-state.ts";
 import { signAddress } from "./file-address.ts";
 import { fileLine, metadataLine, protocolLine, type Line, type ShareFormat } from "./format.ts";
 import { alternativesOf, type Hints } from "./hints.ts";
+import { sharedRight } from "./part-form.ts";
+import { SharedParts, type PartsOptions, type PartsPorts, type TablePart } from "./parts.ts";
 import { signingKey } from "./signing-key.ts";
 
-export interface ShareReaderPorts {
+export interface ShareReaderPorts extends PartsPorts {
   readonly catalog: Catalog;
-  readonly registry: Registry;
-  readonly store: ObjectStore;
-  readonly clock: Clock;
 }
 
-export interface ShareReaderOptions {
+export interface ShareReaderOptions extends PartsOptions {
   /** Of files on a store with a server of its own. */
   readonly delivery: "presigned" | "proxied";
-  /** How long an address is good, ms. */
-  readonly urlMs: number;
-  readonly filesMax: number;
   readonly versionsMax: number;
 }
 
@@ -65,29 +59,40 @@ export interface OpenTable {
   /** The newest one. */
   readonly snapshot: TableSnapshot;
   readonly metadata: TableMetadata;
+  /** Of which something is hidden where it is not whole. */
+  readonly right: TableRight;
 }
+
+/** Who asks for what. */
+export type ShareAsked = Pick<ShareReading, "shared" | "principal">;
 
 export class ShareReader {
   readonly ports: ShareReaderPorts;
   readonly options: ShareReaderOptions;
+  readonly parts: SharedParts;
 
   constructor(ports: ShareReaderPorts, options: ShareReaderOptions) {
     this.ports = ports;
     this.options = options;
+    this.parts = new SharedParts(ports, options);
   }
 
   /** The table at its newest version. @throws table.not_found */
-  async open(shared: SharedTable): Promise<OpenTable> {
-    const table = await this.ports.catalog.find(shared.table);
-    const snapshot = table && (await this.ports.catalog.snapshot(table.name));
-    if (snapshot?.metadata) return { name: table!.name, snapshot, metadata: snapshot.metadata };
+  async open({ shared, principal }: ShareAsked): Promise<OpenTable> {
+    const { catalog } = this.ports;
+    const table = await catalog.find(shared.table);
+    const right = table && sharedRight(shared, principal, table, await catalog.list());
+    const snapshot = right && (await catalog.snapshot(table.name));
+    if (snapshot?.metadata)
+      return { name: table!.name, snapshot, metadata: snapshot.metadata, right: right! };
     throw new MuaraError("table.not_found", `"${shared.schema}.${shared.name}" has no commit yet.`);
   }
 
   /** The first version that was committed at `timeMs` or later. @throws share.history_off, table.version_not_found */
-  async versionFrom(shared: SharedTable, timeMs: number): Promise<number> {
+  async versionFrom(asked: ShareAsked, timeMs: number): Promise<number> {
+    const { shared } = asked;
     demandHistory(shared);
-    const { name, snapshot } = await this.open(shared);
+    const { name, snapshot } = await this.open(asked);
     if (snapshot.timestampMs < timeMs)
       throw notKept(shared, "The time is after the newest version.", { newestVersion: snapshot.version });
     try {
@@ -101,38 +106,86 @@ export class ShareReader {
   }
 
   /** The last version that was committed at `timeMs` or before. @throws share.history_off, table.version_not_found */
-  async versionUntil(shared: SharedTable, timeMs: number): Promise<number> {
-    demandHistory(shared);
-    const { name, snapshot } = await this.open(shared);
+  async versionUntil(asked: ShareAsked, timeMs: number): Promise<number> {
+    demandHistory(asked.shared);
+    const { name, snapshot } = await this.open(asked);
     if (snapshot.timestampMs <= timeMs) return snapshot.version;
     return (await this.ports.catalog.log(name).snapshot({ timeMs })).version;
   }
 
-  async metadata({ shared, format }: ShareReading): Promise<ShareAnswer> {
-    const { snapshot, metadata } = await this.open(shared);
-    return { version: snapshot.version, lines: headOf(format, shared, snapshot, metadata) };
+  /** What is visible of a version of a table; undefined where all of it is. @throws table.not_found */
+  async part(
+    { shared }: ShareAsked,
+    { name, right }: OpenTable,
+    metadata: TableMetadata,
+  ): Promise<TablePart | undefined> {
+    if (right.isWhole) return undefined;
+    const part = await this.parts.of(name, right, metadata);
+    if (part) return part;
+    throw new MuaraError("table.not_found", `There is no table "${shared.schema}.${shared.name}".`);
   }
 
-  /** @throws share.history_off, share.too_large, table.version_not_found */
+  async metadata(reading: ShareReading): Promise<ShareAnswer> {
+    const table = await this.open(reading);
+    const part = await this.part(reading, table, table.metadata);
+    const { snapshot, metadata } = table;
+    return { version: snapshot.version, lines: headOf(reading, snapshot, metadata, part) };
+  }
+
+  /** @throws share.history_off, share.too_large, share.preparing, share.busy, table.version_not_found */
   async query(reading: ShareReading, query: TableQuery): Promise<ShareAnswer> {
     const { shared, format } = reading;
-    const table = await this.open(shared);
+    const table = await this.open(reading);
     const snapshot = await this.#pinned(shared, table, query);
-    const metadata = snapshot.metadata ?? table.metadata;
+    const whole = snapshot.metadata ?? table.metadata;
+    const part = await this.part(reading, table, whole);
     const { version, timestampMs } = snapshot;
-    const isWanted = fileFilter(alternativesOf(query), metadata.schemaString, metadata.partitionColumns);
-    const files = limited([...snapshot.files.values()].filter(isWanted), query.limitHint);
-    if (!files.every((file) => this.isKept(table.snapshot, file.path)))
-      throw notKept(shared, "Files of the version were replaced and are no longer kept.", {
-        newestVersion: table.snapshot.version,
-      });
+    const { id } = part?.form.metadata ?? whole;
+    const files = part
+      ? await this.#partFiles(shared, table, part, snapshot, query)
+      : this.#files(shared, table, whole, snapshot, query);
     const isPast = query.version !== undefined || query.timestampMs !== undefined;
     const at = isPast ? { version, timestampMs } : undefined;
     const address = await this.addresses(reading, table.name, version, files.length);
     const shown = files.map(async (add) =>
-      fileLine(format, "file", metadata.id, { add, ...(await address(add)), at }),
+      fileLine(format, "file", id, { add, ...(await address(add)), at }),
     );
-    return { version, lines: [...headOf(format, shared, snapshot, metadata), ...(await Promise.all(shown))] };
+    return { version, lines: [...headOf(reading, snapshot, whole, part), ...(await Promise.all(shown))] };
+  }
+
+  #files(
+    shared: SharedTable,
+    table: OpenTable,
+    { schemaString, partitionColumns }: TableMetadata,
+    snapshot: TableSnapshot,
+    query: TableQuery,
+  ): readonly AddFile[] {
+    const isWanted = fileFilter(alternativesOf(query), schemaString, partitionColumns);
+    const files = limited([...snapshot.files.values()].filter(isWanted), query.limitHint);
+    this.#demandKept(shared, table, files);
+    return files;
+  }
+
+  async #partFiles(
+    shared: SharedTable,
+    table: OpenTable,
+    part: TablePart,
+    snapshot: TableSnapshot,
+    query: TableQuery,
+  ): Promise<readonly AddFile[]> {
+    const hints = alternativesOf(query);
+    const sources = await this.parts.sources(part, snapshot.files.values(), hints);
+    this.#demandKept(shared, table, sources);
+    const files = await this.parts.files(part, sources);
+    return limited(this.parts.wanted(part, files.values(), hints), query.limitHint);
+  }
+
+  /** @throws table.version_not_found */
+  #demandKept(shared: SharedTable, { snapshot }: OpenTable, files: readonly AddFile[]): void {
+    if (files.every((file) => this.isKept(snapshot, file.path))) return;
+    throw notKept(shared, "Files of the version were replaced and are no longer kept.", {
+      newestVersion: snapshot.version,
+    });
   }
 
   async #pinned(shared: SharedTable, table: OpenTable, query: TableQuery): Promise<TableSnapshot> {
@@ -208,13 +261,15 @@ export function notKept(
   return new MuaraError("table.version_not_found", message, { details: { table, ...details } });
 }
 
+/** How large a table is that has hidden rows or columns would tell of them. */
 function headOf(
-  format: ShareFormat,
-  shared: SharedTable,
+  { format, shared }: ShareReading,
   { version, files }: TableSnapshot,
-  metadata: TableMetadata,
+  whole: TableMetadata,
+  part: TablePart | undefined,
 ): readonly Line[] {
-  const size = totalsOf(files.values());
+  const size = part ? undefined : totalsOf(files.values());
+  const metadata = part?.form.metadata ?? whole;
   return [protocolLine(format, shared), metadataLine(format, { metadata, version, shared, size })];
 }
 

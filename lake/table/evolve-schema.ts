@@ -4,6 +4,7 @@
  * what was read before is read afterwards.
  */
 import { MuaraError } from "../../core/errors.ts";
+import { CONTENT_ANNOTATION } from "../parquet/delta-type.ts";
 import { decimal, decimalParts, type DeltaField, type DeltaStruct, type DeltaType } from "./delta-schema.ts";
 
 export interface SchemaStep {
@@ -34,16 +35,24 @@ export function evolveSchema(present: DeltaStruct, wanted: DeltaStruct): SchemaS
     throw new MuaraError(
       "table.unsupported",
       `the table's schema cannot take what is declared: ${steps.impossible.map((one) => one.text).join(", ")}`,
-      { details: { columns: steps.impossible.map((one) => one.path) } },
+      { details: { columns: steps.impossible.map((one) => one.path), changes: steps.impossible } },
     );
   const { added, widened, isRelaxed } = steps;
   return added.length + widened.length > 0 || isRelaxed ? { schema, added, widened } : undefined;
 }
 
+/** A column that cannot become what is wanted. */
+export interface ImpossibleStep {
+  readonly path: string;
+  readonly present: string;
+  readonly wanted: string;
+  readonly text: string;
+}
+
 class Steps {
   readonly added: string[] = [];
   readonly widened: string[] = [];
-  readonly impossible: { readonly path: string; readonly text: string }[] = [];
+  readonly impossible: ImpossibleStep[] = [];
   isRelaxed = false;
 
   struct(present: DeltaStruct, wanted: DeltaStruct, prefix: string): DeltaStruct {
@@ -64,7 +73,11 @@ class Steps {
   #field(present: DeltaField, wanted: DeltaField, path: string): DeltaField {
     // To readers two names that differ in case only are one column, to JSON they are two fields.
     if (present.name !== wanted.name)
-      this.impossible.push({ path, text: `${path} (differs in case from ${wanted.name})` });
+      this.#impossible(path, present.name, wanted.name, `${path} (differs in case from ${wanted.name})`);
+    // Both are strings to readers, but in one the text `a` stands as `a`, in the other as `"a"`.
+    const [content, other] = [contentOf(present), contentOf(wanted)];
+    if (present.type === "string" && wanted.type === "string" && content !== other)
+      this.#impossible(path, content, other, `${path} (${content}, not ${other})`);
     const nullable = present.nullable || wanted.nullable;
     if (nullable !== present.nullable) this.isRelaxed = true;
     return { ...present, nullable, type: this.#type(present.type, wanted.type, path) };
@@ -86,8 +99,13 @@ class Steps {
         containsNull: present.containsNull || wanted.containsNull,
       };
     else if (JSON.stringify(present) === JSON.stringify(wanted)) return present;
-    this.impossible.push({ path, text: `${path} (${nameOf(present)}, not ${nameOf(wanted)})` });
+    const [name, other] = [nameOf(present), nameOf(wanted)];
+    this.#impossible(path, name, other, `${path} (${name}, not ${other})`);
     return present;
+  }
+
+  #impossible(path: string, present: string, wanted: string, text: string): void {
+    this.impossible.push({ path, present, wanted, text });
   }
 }
 
@@ -105,6 +123,11 @@ function isWider(from: string, to: string): boolean {
 function integerParts(type: string): ReturnType<typeof decimalParts> {
   const precision = INTEGER_DIGITS[type];
   return precision === undefined ? undefined : decimalParts(decimal(precision, 0));
+}
+
+/** What a string column holds; other types say it themselves. */
+function contentOf({ metadata }: DeltaField): string {
+  return metadata[CONTENT_ANNOTATION] === "json" ? "JSON text" : "text";
 }
 
 function nameOf(type: DeltaType): string {

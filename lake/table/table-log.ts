@@ -18,6 +18,7 @@ import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type {
   CommitOutcome,
   CommitRequest,
+  RemoveFile,
   TableChange,
   TableCommit,
   TableLog,
@@ -124,7 +125,7 @@ class Committer {
       isFirst: base.protocol === undefined,
       removedFiles: base.files,
     };
-    return formatCommit(heading, change);
+    return formatCommit(heading, { ...change, remove: removedBy(change.remove, heading.timestampMs) });
   }
 
   /**
@@ -190,6 +191,16 @@ class Committer {
       this.#logger.warn("table checkpoint failed", { version: snapshot.version, code: error.code, error });
     }
   }
+}
+
+/**
+ * A file is removed when its commit is written, not when somebody began to think of it: a machine may sleep in between,
+ * and clocks differ. Commits' times grow with their versions, so do these; who holds files for a reader relies on it.
+ */
+function removedBy(remove: readonly RemoveFile[], timestampMs: number): readonly RemoveFile[] {
+  return remove.map((one) =>
+    one.deletionTimestamp >= timestampMs ? one : { ...one, deletionTimestamp: timestampMs },
+  );
 }
 
 /** Our commit as everybody will read it. What cannot be read back must never be written. */

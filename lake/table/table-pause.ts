@@ -9,11 +9,10 @@
  */
 import { MuaraError } from "../../core/errors.ts";
 import type { TableChange, TableLog, TableMetadata, TableSnapshot } from "../../core/ports/table-log.ts";
+import { setProperties } from "./set-properties.ts";
 
 /** Until when nobody of Muara commits to the table: ms since 1970 UTC. */
 const PAUSED_UNTIL = "muara.pausedUntil";
-/** Changes of the metadata by others that one pause or resume may meet. */
-const ATTEMPTS_MAX = 16;
 
 export const PAUSE_MS_MIN = 1_000;
 export const PAUSE_MS_DEFAULT = 3_600_000;
@@ -63,27 +62,12 @@ export function resumeTable(log: TableLog): Promise<TableSnapshot> {
 }
 
 async function setPause(log: TableLog, until: string | undefined, kind: string): Promise<TableSnapshot> {
-  let base = await log.snapshot();
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const { metadata } = base;
-    if (!metadata) throw new MuaraError("table.not_found", "The table has no commit yet.");
-    if (metadata.configuration[PAUSED_UNTIL] === until) return base;
-    const { [PAUSED_UNTIL]: _before, ...others } = metadata.configuration;
-    const configuration = until === undefined ? others : { ...others, [PAUSED_UNTIL]: until };
-    const outcome = await log.commit({
-      base,
-      change: {
-        operation: "SET TBLPROPERTIES",
-        metadata: { ...metadata, configuration },
-        add: [],
-        remove: [],
-        txns: [],
-        info: { kind },
-      },
-      check: (winner) => (winner.metadata ? "abandon" : "rebase"),
-    });
-    base = outcome.snapshot;
-    if (outcome.outcome === "committed") return base;
-  }
-  throw new MuaraError("table.commit_conflict", "Others change the table's metadata all the time.");
+  return setProperties(log, await log.snapshot(), {
+    kind,
+    decide: ({ configuration }) => {
+      const { [PAUSED_UNTIL]: before, ...others } = configuration;
+      if (before === until) return undefined;
+      return until === undefined ? others : { ...others, [PAUSED_UNTIL]: until };
+    },
+  });
 }

@@ -1,9 +1,19 @@
 /** Properties of a Delta table that steer its log, with their defaults. */
+import { periodMs } from "../../core/event-type.ts";
 import type { TableMetadata } from "../../core/ports/table-log.ts";
+import { SCHEMA_VERSION } from "./table-schema-version.ts";
 
 export const CHECKPOINT_INTERVAL = "delta.checkpointInterval";
 export const DELETED_FILE_RETENTION = "delta.deletedFileRetentionDuration";
 export const LOG_RETENTION = "delta.logRetentionDuration";
+/** How long rows are kept: `unlimited`, or a number of days, weeks, months or years. Of an event table as declared. */
+export const RETENTION = "muara.retention";
+/** The application that an event type belongs to. */
+export const OWNER = "muara.owner";
+/** Rows are added and never taken away (Delta's protocol, writer 2). */
+const APPEND_ONLY = "delta.appendOnly";
+/** Muara's own properties that anybody may see; the key of the id hashes is none. */
+const PUBLIC: ReadonlySet<string> = new Set([OWNER, RETENTION, SCHEMA_VERSION]);
 
 const CHECKPOINT_INTERVAL_DEFAULT = 100; // versions; measured: research on readers' open times
 const DELETED_FILE_RETENTION_MS_DEFAULT = 7 * 86_400_000; // Delta's own where the table says nothing
@@ -47,6 +57,23 @@ export function logRetentionMs(metadata: TableMetadata | undefined): number {
   const text = metadata?.configuration[LOG_RETENTION];
   const wantedMs = (text === undefined ? undefined : parseIntervalMs(text)) ?? LOG_RETENTION_MS_DEFAULT;
   return Math.max(wantedMs, LOG_RETENTION_MS_MIN);
+}
+
+/** How long rows are kept by the table's own word, ms; Infinity: for ever, also where it says what nobody can read. */
+export function rowRetentionMs(metadata: TableMetadata | undefined): number {
+  const text = metadata?.configuration[RETENTION];
+  return (text === undefined ? undefined : periodMs(text)) ?? Infinity;
+}
+
+/** Whether rows must not be removed. */
+export function isAppendOnly(metadata: TableMetadata | undefined): boolean {
+  return metadata?.configuration[APPEND_ONLY]?.trim().toLowerCase() === "true";
+}
+
+/** What a reader of the table may see of its properties: Delta's, and some of ours. */
+export function publicProperties(metadata: TableMetadata | undefined): Readonly<Record<string, string>> {
+  const properties = Object.entries(metadata?.configuration ?? {});
+  return Object.fromEntries(properties.filter(([name]) => name.startsWith("delta.") || PUBLIC.has(name)));
 }
 
 /** `interval 1 day 2 hours` in ms. @returns undefined for anything else */

@@ -4,11 +4,10 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { main } from "../../api/cli/main.ts";
-import { systemClock } from "../../core/clock.ts";
 import type { Manifest } from "../../lake/extract/manifest.ts";
 import { manifestHash } from "../../lake/extract/manifest.ts";
 import { ask } from "../lake/extract/independent-rows.ts";
+import { type CommandResult, runCommand } from "./run-command.ts";
 import { orderType, startStack, type Stack } from "./stack.ts";
 
 const TYPE = "ORDER_PLACED";
@@ -37,24 +36,8 @@ async function make(): Promise<Record<string, unknown>> {
   return (await response.json()) as Record<string, unknown>;
 }
 
-async function muara(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await main(argv, {
-    version: "1.2.3",
-    start: async () => 0,
-    demo: async () => 0,
-    io: {
-      stdout: { write: (text) => out.push(Buffer.from(text).toString()) },
-      stderr: { write: (text) => err.push(String(text)) },
-      stdin: (async function* () {})(),
-      environment: { MUARA_URL: stack.url, MUARA_DATA: stack.data },
-      fetch,
-      clock: systemClock,
-      signal: new AbortController().signal,
-    },
-  });
-  return { code, out: out.join(""), err: err.join("") };
-}
+const muara = (...argv: string[]): Promise<CommandResult> =>
+  runCommand(argv, { MUARA_URL: stack.url, MUARA_DATA: stack.data });
 
 const manifestOf = (version: number, query = ""): Promise<Manifest> =>
   stack.get<Manifest>(`/v1/extracts/${FEED}/versions/${version}/manifest${query}`);

@@ -27,7 +27,8 @@ async function publish(events: readonly string[]): Promise<void> {
 
 beforeAll(async () => {
   stack = await startStack();
-  assert.equal((await stack.call("POST", "/event-types", orderType(TYPE, 3))).status, 201);
+  const type = { ...orderType(TYPE, 3), annotations: { "muara/retention": "400 days" } };
+  assert.equal((await stack.call("POST", "/event-types", type)).status, 201);
   const good = Array.from({ length: GOOD }, (_, i) =>
     orderEvent(i, String(9_007_199_254_740_993n + BigInt(i))),
   );
@@ -83,6 +84,15 @@ describe("tables", () => {
     expect(table["location"]).toBe(`${stack.data}/lake/${TYPE}`);
     expect(table["columns"]).toContainEqual(expect.objectContaining({ name: "number", type: "BIGINT" }));
     expect(JSON.stringify(table)).not.toContain("idKey");
+    expect(table["retention"]).toMatchObject({
+      rows_ms: 400 * 86_400_000,
+      table: {
+        "muara.retention": "400 days",
+        "muara.owner": "shop",
+        "muara.schemaVersion": "1.0.0",
+        "delta.checkpointInterval": "100",
+      },
+    });
     expect(table["freshness_ms"]).toBeGreaterThanOrEqual(0);
     expect((await stack.call("GET", "/v1/tables/nothing")).status).toBe(404);
   });

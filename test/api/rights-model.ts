@@ -66,6 +66,9 @@ export interface ModelPrincipal {
 /** Name of the share and of the feed that the matrix has of a table. */
 export const outletOf = (table: string): string => `of_${table.toLowerCase().replaceAll(".", "_")}`;
 
+/** Name of the share that gives of a table what each recipient's grants do. */
+export const grantedOf = (table: string): string => `granted_${outletOf(table)}`;
+
 const COLUMN_SETS: readonly (readonly string[] | undefined)[] = [
   undefined,
   ["event_id", "total"],
@@ -98,6 +101,7 @@ export function makePrincipals(count: number, random: () => number): readonly Mo
       { action: "write", kind: "event_type", name: TABLES[0] },
       { action: "read", kind: "event_type", name: "*" },
     );
+    grants.push(...TABLES.map((table): Grant => ({ action: "read", kind: "share", name: grantedOf(table) })));
     grants.push(...shares.map((table): Grant => ({ action: "read", kind: "share", name: outletOf(table) })));
     grants.push(
       ...extracts.map((table): Grant => ({ action: "read", kind: "extract", name: outletOf(table) })),

@@ -3,27 +3,34 @@
  * model that decides cell by cell (rights-model.ts). Half of the principals have their grants from a role.
  */
 import assert from "node:assert/strict";
-import { zstdDecompressSync } from "node:zlib";
 import { tableFromIPC } from "apache-arrow";
-import { parquetReadObjects } from "hyparquet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seededRandomness } from "../../core/clock.ts";
 import {
   COMPARED,
+  CONDITIONS,
   expectedOf,
+  grantedOf,
   isWhole,
   makePrincipals,
   outletOf,
   sorted,
   TABLES,
-  type Cells,
   type ModelPrincipal,
   type RowDoor,
+  type Scope,
   type Seen,
   type WholeDoor,
 } from "./rights-model.ts";
+import { hiddenTexts, readParquet, readShare, seen } from "./rights-shares.ts";
 import { startStack, type Stack } from "./stack.ts";
 
+/** What a share says itself: rows and columns, rows alone, columns alone. */
+const SHARED_PARTS: readonly Scope[] = [
+  { condition: CONDITIONS[0]!, columns: ["event_id", "total"] },
+  { condition: CONDITIONS[2]! },
+  { columns: ["event_id", "country"] },
+];
 const PRINCIPALS = 7;
 const EVENTS = 24;
 const SLOW_MS = 400_000;
@@ -81,9 +88,14 @@ beforeAll(async () => {
   stack = await startStack(undefined, {
     query: { warm: 2 },
     extract: { everyMs: 3_600_000 },
-    shares: Object.fromEntries(
-      TABLES.map((table) => [outletOf(table), { tables: { [table]: { as: "a.t" } } }]),
-    ),
+    shares: Object.fromEntries([
+      ...TABLES.map((table) => [outletOf(table), { tables: { [table]: { as: "a.t" } } }]),
+      ...TABLES.map((table) => [grantedOf(table), { tables: { [table]: { as: "a.t", granted: true } } }]),
+      ...SHARED_PARTS.map(({ columns, condition }, i) => {
+        const part = { ...(columns ? { columns } : {}), ...(condition ? { rows: condition.sql } : {}) };
+        return [`part_${i}`, { tables: { [TABLES[0]]: { as: "a.t", ...part } } }];
+      }),
+    ]),
     extracts: Object.fromEntries(
       TABLES.map((table) => [
         outletOf(table),
@@ -123,22 +135,6 @@ async function sql(token: string, table: string, accept: string): Promise<Respon
   return response;
 }
 
-/** Of four columns that have a text in every form. */
-const cell = (value: string | number | bigint | null | undefined): string | null =>
-  value === null || value === undefined ? null : String(value);
-
-function seen(columns: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): Seen {
-  const compared = COMPARED.filter((name) => columns.includes(name));
-  return {
-    columns,
-    rows: rows.map((row): Cells =>
-      Object.fromEntries(
-        compared.map((name) => [name, cell(row[name] as string | number | bigint | null | undefined)]),
-      ),
-    ),
-  };
-}
-
 const ROW_DOORS: Readonly<Record<string, RowDoor>> = {
   "SQL as JSON": async (token, table) => {
     const response = await sql(token, table, "application/json");
@@ -169,7 +165,7 @@ const ROW_DOORS: Readonly<Record<string, RowDoor>> = {
   "SQL as Parquet": async (token, table) => {
     const response = await sql(token, table, "application/vnd.apache.parquet");
     if (!response) return undefined;
-    const rows = await readParquet(await response.arrayBuffer());
+    const rows = await readParquet(new Uint8Array(await response.arrayBuffer()));
     return seen(Object.keys(rows[0] ?? {}), rows);
   },
   "SQL as Arrow": async (token, table) => {
@@ -183,29 +179,6 @@ const ROW_DOORS: Readonly<Record<string, RowDoor>> = {
     );
     return seen(names, rows);
   },
-};
-
-function readParquet(file: ArrayBuffer): Promise<Record<string, unknown>[]> {
-  const compressors = { ZSTD: (bytes: Uint8Array) => new Uint8Array(zstdDecompressSync(bytes)) };
-  return parquetReadObjects({ file, compressors });
-}
-
-/** The share of a table: its files, read as a client reads them. */
-const shareDoor: RowDoor = async (token, table) => {
-  const response = await post(`/delta-sharing/shares/${outletOf(table)}/schemas/a/tables/t/query`, {}, token);
-  if (response.status === 404) return undefined;
-  assert.equal(response.status, 200, await response.clone().text());
-  const lines = (await response.text()).split("\n").filter((line) => line !== "");
-  const parsed = lines.map((line) => JSON.parse(line) as Record<string, Record<string, unknown>>);
-  const metadata = parsed.find((line) => line["metaData"])!["metaData"]!;
-  const { fields } = JSON.parse(String(metadata["schemaString"])) as { fields: { name: string }[] };
-  const rows: Record<string, unknown>[] = [];
-  for (const line of parsed.filter(({ file }) => file))
-    rows.push(...(await readParquet(await (await fetch(String(line["file"]!["url"]))).arrayBuffer())));
-  return seen(
-    fields.map(({ name }) => name),
-    rows,
-  );
 };
 
 /** Of one line of CSV; null for nothing between the commas. */
@@ -270,12 +243,50 @@ test(
   async () => {
     for (const principal of principals)
       for (const table of TABLES) {
-        const found = await shareDoor(tokens.get(principal.name)!, table);
+        const found = await readShare(stack, outletOf(table), tokens.get(principal.name)!);
         const expected = principal.shares.has(table) ? truths.get(table)! : undefined;
         expect(found && sorted(found), `${principal.name} ${table}`).toEqual(expected && sorted(expected));
       }
   },
 );
+
+test(
+  "a share as granted gives every cell that is declared, and nothing else",
+  { timeout: SLOW_MS },
+  async () => {
+    let hidden = 0;
+    for (const principal of principals)
+      for (const table of TABLES) {
+        const truth = truths.get(table)!;
+        const found = await readShare(stack, grantedOf(table), tokens.get(principal.name)!);
+        const expected = expectedOf(principal, table, truth);
+        const label = `${principal.name} ${table} ${JSON.stringify(principal.grants)}`;
+        expect(found && sorted(found), label).toEqual(expected && sorted(expected));
+        for (const text of found ? hiddenTexts(truth, expected) : []) {
+          expect(found!.sent.includes(text), `${label}: ${text}`).toBe(false);
+          hidden++;
+        }
+        // What is found is found by this search, too.
+        const ids = expected?.rows.flatMap(({ event_id: id }) => id ?? []) ?? [];
+        for (const id of ids) expect(found!.sent.includes(id), `${label}: ${id}`).toBe(true);
+      }
+    expect(hidden).toBeGreaterThan(100);
+  },
+);
+
+test("a share of a part gives the part to whoever may read the share", { timeout: SLOW_MS }, async () => {
+  const truth = truths.get(TABLES[0])!;
+  for (const [i, scope] of SHARED_PARTS.entries()) {
+    const rights = new Map([[TABLES[0] as string, [scope]]]);
+    const expected = expectedOf({ ...principals[0]!, rights }, TABLES[0], truth)!;
+    const found = (await readShare(stack, `part_${i}`, stack.token))!;
+    expect(sorted(found), JSON.stringify(scope)).toEqual(sorted(expected));
+    for (const text of hiddenTexts(truth, expected)) expect(found.sent.includes(text), text).toBe(false);
+    for (const { name } of principals)
+      // a right to the table is none to the share
+      expect(await readShare(stack, `part_${i}`, tokens.get(name)!)).toBeUndefined();
+  }
+});
 
 test("extracts are there for whoever may read them, and for nobody else", { timeout: SLOW_MS }, async () => {
   for (const principal of principals)

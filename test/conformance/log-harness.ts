@@ -12,8 +12,11 @@ import {
   type RecordBatch,
 } from "../../core/record.ts";
 
-/** What an adapter may lack. `clock`: the log's time is the harness's; `reopen`: it survives a close. */
-export type LogAbility = "clock" | "reopen" | "producers" | "retention" | "accepted";
+/**
+ * What an adapter may lack. `clock`: the log's time is the harness's; `reopen`: it survives a close; `retention`: it
+ * removes records itself, and heeds holds, in contrast to a log with `hasOwnRetention`.
+ */
+export type LogAbility = "clock" | "reopen" | "producers" | "retention" | "accepted" | "erase";
 
 export interface LogHarness {
   /** A fresh, empty log. */

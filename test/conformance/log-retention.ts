@@ -32,7 +32,6 @@ add(
     assert.equal(await again.isHolding("lander"), false);
   },
   "reopen",
-  "retention",
 );
 
 add(

@@ -17,6 +17,7 @@ import {
   rejects,
   caseList,
 } from "./log-harness.ts";
+import { erasureCases } from "./log-erasure.ts";
 import { producerCases } from "./log-producers.ts";
 import { recordCases } from "./log-records.ts";
 import { retentionCases } from "./log-retention.ts";
@@ -25,7 +26,7 @@ const { cases, add } = caseList();
 
 /** The cases that an adapter with these abilities must pass. */
 export function logCasesFor(abilities: readonly LogAbility[]): readonly LogCase[] {
-  const all = [...recordCases, ...cases, ...producerCases, ...retentionCases];
+  const all = [...recordCases, ...cases, ...producerCases, ...retentionCases, ...erasureCases];
   return all.filter(([, , needs = []]) => needs.every((need) => abilities.includes(need)));
 }
 

@@ -88,6 +88,29 @@ export const objectStoreCases: readonly ObjectStoreCase[] = [
     },
   ],
   [
+    "bytes that are read part by part are the same, and overwrite; where reading fails nothing changes",
+    async ({ open }) => {
+      const store = await open();
+      if (!store.putFrom) return; // a wrapper, or memory, where parts save nothing
+      for (const size of [0, 1, 1_048_576, 17 * 1_048_576 + 3]) {
+        const bytes = pattern(size);
+        const read = async (at: number, length: number): Promise<Uint8Array> => bytes.slice(at, at + length);
+        await store.put("x", bytesOf("before"));
+        await store.putFrom("x", { bytes: size, read });
+        assert.ok(Buffer.from((await store.get("x"))!).equals(bytes), String(size));
+        assert.equal((await store.head("x"))!.bytes, size);
+      }
+      await store.put("x", bytesOf("before"));
+      const broken = { bytes: 17 * 1_048_576, read: () => Promise.reject(new Error("cannot be read")) };
+      await assert.rejects(store.putFrom("x", broken), /cannot be read/);
+      assert.equal(textOf(await store.get("x")), "before");
+      assert.deepEqual(
+        (await store.list("")).map(({ path }) => path),
+        ["x"],
+      );
+    },
+  ],
+  [
     "sizes 0, 1 and 5 MiB survive, with their ranges",
     async ({ open }) => {
       const store = await open();

@@ -93,7 +93,9 @@ export const tableLogCases: readonly TableLogCase[] = [
       const removed: unknown = JSON.parse(
         new TextDecoder().decode(await store.get(logPath(TABLE, 2))).split("\n")[1]!,
       );
-      const { path, deletionTimestamp, dataChange } = removal("a");
+      const { path, dataChange } = removal("a");
+      // Not before the commit that removes it, whatever was asked for.
+      const { timestampMs: deletionTimestamp } = (await logOver(store).read(2))!;
       const partitionValues = { ingest_date: "2026-01-01" };
       assert.deepEqual(removed, {
         remove: { path, deletionTimestamp, dataChange, extendedFileMetadata: true, partitionValues, size: 1 },

@@ -133,7 +133,7 @@ describe("the table's columns", () => {
     ]);
     expect(plan.partitions).toEqual([{ name: "ingest_date", type: { kind: "date" }, nullable: false }]);
     expect(plan.payload[0]).toMatchObject({ description: "what b is", field: "b" });
-    expect(plan).toMatchObject({ body: [], hasMetadata: true });
+    expect(plan).toMatchObject({ body: [], heldTime: ["metadata", "occurred_at"] });
   });
 
   test("data events add data_op and data_type and read their data", () => {

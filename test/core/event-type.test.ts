@@ -112,7 +112,9 @@ test("where a business event keeps what", () => {
   expect(envelopePaths(parse({ partition_key_fields: ["a.b", "c"] }))).toEqual({
     id: ["metadata", "eid"],
     idMustBeUuid: true,
+    idScope: undefined,
     time: ["metadata", "occurred_at"],
+    isTimeOptional: false,
     eventType: ["metadata", "event_type"],
     flowId: ["metadata", "flow_id"],
     partition: ["metadata", "partition"],

@@ -142,3 +142,36 @@ test("several writers, at once in groups, replayed and compacted: one history", 
     { numRuns: 300 },
   );
 });
+
+test("changes of several names are appended together, those of one name one after the other", async () => {
+  const { log, clock } = setUp();
+  const registry = await Registry.open(log, "w", clock);
+  const append = log.append.bind(log);
+  const { promise: isFull, resolve: open } = Promise.withResolvers<void>();
+  let waiting = 0;
+  log.append = async (...args) => {
+    if (++waiting === 3) open();
+    await isFull;
+    return append(...args);
+  };
+  const puts = ["a", "b", "c"].map((name) => registry.put("token", name, 0, name));
+  const second = registry.put("token", "a", 1, "again");
+  expect((await Promise.all(puts)).map(({ revision }) => revision)).toEqual([1, 1, 1]);
+  expect(await second).toMatchObject({ revision: 2, value: "again" });
+});
+
+test("a change that somebody else built on was made", async () => {
+  const { log, clock } = setUp();
+  const [one, other] = await Promise.all([Registry.open(log, "w", clock), Registry.open(log, "v", clock)]);
+  const refresh = one.refresh.bind(one);
+  one.refresh = async () => {
+    one.refresh = refresh;
+    await other.refresh();
+    await other.put("token", "a", 1, "theirs");
+    return refresh();
+  };
+  expect(await one.put("token", "a", 0, "ours")).toMatchObject({ revision: 1, value: "ours" });
+  expect(one.get("token", "a")).toMatchObject({ revision: 2, value: "theirs" });
+  await log.retain();
+  expect(await recordsLeft(log)).toBe(1);
+});

@@ -1,7 +1,8 @@
 /**
- * Tables that our log commits, read by readers that know nothing of us: delta-rs, Polars and DuckDB. Every value of
- * every row is compared with the rows as they were made up, through removes, a rewrite, a new column, time travel
- * and a table checkpoint with the older commits gone. Then the other way round: delta-rs writes, we read.
+ * Tables that our log commits, read by readers that know nothing of us: delta-rs, Polars, DuckDB and ClickHouse (as
+ * chdb, also from S3). Every value of every row is compared with the rows as they were made up, through removes, a
+ * rewrite, a new column, time travel and a table checkpoint with the older commits gone. Then the other way round:
+ * delta-rs writes, we read.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,50 +11,26 @@ import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import { createFileObjectStore } from "../../adapters/file/object-store.ts";
+import { parseS3Address } from "../../adapters/s3/address.ts";
 import { ManualClock, seededRandomness, systemClock, systemRandomness } from "../../core/clock.ts";
 import { silentLogger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import { addFile, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
 import { createTableChange } from "../../lake/table/create-table.ts";
-import { arrayOf, decimal, field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
+import { field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
 import { cleanUpLog } from "../../lake/table/log-cleanup.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { logPath } from "../conformance/table-model.ts";
 import { pythonEnvironment, runPython } from "../services/python.ts";
-import { type Row, rowFile, rowsOf } from "./foreign-rows.ts";
+import { startS3 } from "../services/versitygw.ts";
+import { type Row, ROW_FIELDS, rowFile, ROWS_PYTHON, rowsOf } from "./foreign-rows.ts";
 
 const WITNESS = 2n ** 63n - 25n;
-const PLACE = struct(field("city", "string"), field("floor", "long"));
-const FIELDS = [
-  field("n", "long"),
-  field("text", "string"),
-  field("ratio", "double"),
-  field("flag", "boolean"),
-  field("at", "timestamp"),
-  field("amount", decimal(38, 9)),
-  field("day", "date"),
-  field("place", PLACE),
-  field("tags", arrayOf("string")),
-  field("raw", "binary"),
-];
-const SCHEMA = struct(...FIELDS, field("ingest_date", "date"));
-const WIDER = struct(...FIELDS, field("ingest_date", "date"), field("note", "string"));
+const SCHEMA = struct(...ROW_FIELDS);
+const WIDER = struct(...ROW_FIELDS, field("note", "string"));
 
-/** What every reader prints: rows by n; integers, decimals and µs as text, bytes in hex. */
-const CANONICAL = `
-import sys, json, datetime as dt, decimal
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-def canon(v):
-    if v is None or isinstance(v, (bool, float, str)): return v
-    if isinstance(v, int): return str(v)
-    if isinstance(v, decimal.Decimal): return format(v, "f")
-    if isinstance(v, dt.datetime): return str((v - EPOCH) // dt.timedelta(microseconds=1))
-    if isinstance(v, dt.date): return v.isoformat()
-    if isinstance(v, bytes): return v.hex()
-    if isinstance(v, dict): return {k: canon(x) for k, x in v.items()}
-    return [canon(x) for x in v]
-def show(rows): print(json.dumps(sorted(([canon(r)][0] for r in rows), key=lambda r: int(r["n"]))))
+const CANONICAL = `${ROWS_PYTHON}
 version = int(sys.argv[2]) if len(sys.argv) > 2 else None
 `;
 const DELTA_RS = `${CANONICAL}
@@ -63,6 +40,34 @@ show(DeltaTable(sys.argv[1], version=version).to_pyarrow_table().to_pylist())
 const POLARS = `${CANONICAL}
 import polars as pl
 show(pl.scan_delta(sys.argv[1], version=version).collect().to_dicts())
+`;
+
+/**
+ * ClickHouse has no struct and no list that is NULL: they come as a struct of NULLs and as an empty list. It opens
+ * files below its working folder only.
+ */
+const CHDB = `
+import sys, json, os
+place, versions, credentials = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
+if not credentials: os.chdir(os.path.dirname(place))
+import chdb
+def texts(args): return ", ".join("'" + a.replace("'", "''") + "'" for a in args)
+function = "deltaLake" if credentials else "deltaLakeLocal"
+def rows(version):
+    table = f"{function}({texts([place, *credentials])})"
+    note = ", note" if int(version) >= 5 else ""
+    answer = chdb.query(f"""
+        SELECT toString(n) AS n, text, toString(ratio) AS ratio, flag, toString(toUnixTimestamp64Micro(at)) AS "at",
+          toDecimalString(amount, 9) AS amount, toString(day) AS day,
+          (tupleElement(place, 'city'), toString(tupleElement(place, 'floor'))) AS place,
+          tags, lower(hex(raw)) AS raw, toString(ingest_date) AS ingest_date{note}
+        FROM (SELECT * FROM {table}) ORDER BY toInt64(n)
+        SETTINGS delta_lake_snapshot_version = {version}""", "JSONCompactEachRowWithNames")
+    names, *found = [json.loads(line) for line in str(answer).splitlines()]
+    found = [dict(zip(names, row)) for row in found]
+    for row in found: row["ratio"] = None if row["ratio"] is None else float(row["ratio"])
+    return found
+print(json.dumps({version: rows(version) for version in versions}))
 `;
 
 interface Fixture {
@@ -82,6 +87,7 @@ let cleaned: Fixture;
 
 beforeAll(async () => {
   await pythonEnvironment();
+  await pythonEnvironment("clickhouse");
   root = await mkdtemp(join(tmpdir(), "muara-foreign-"));
   plain = await buildTable("orders.plain", "100");
   checkpointed = await buildTable("orders.checkpointed", "5");
@@ -105,8 +111,11 @@ const change = (more: Partial<TableChange>): TableChange => ({
   ...more,
 });
 
-async function buildTable(table: string, checkpointInterval: string): Promise<Fixture> {
-  const store = createFileObjectStore({ root });
+async function buildTable(
+  table: string,
+  checkpointInterval: string,
+  store: ObjectStore = createFileObjectStore({ root }),
+): Promise<Fixture> {
   const log = openTableLog(store, table, {
     clock: systemClock,
     randomness: systemRandomness,
@@ -176,6 +185,18 @@ async function buildTable(table: string, checkpointInterval: string): Promise<Fi
 const expected = (fixture: Fixture, version: number): readonly Row[] =>
   fixture.rows[version]!.map((row) => (version < 5 ? row : { ...row, note: row.note ?? null }));
 
+const shownByChdb = ({ place, tags, ...row }: Row): unknown => ({
+  ...row,
+  place: [place?.city ?? null, place?.floor ?? null],
+  tags: tags ?? [],
+});
+
+function expectedOfChdb(fixture: Fixture, versions: readonly number[]): Record<string, unknown> {
+  return Object.fromEntries(
+    versions.map((version) => [String(version), expected(fixture, version).map(shownByChdb)]),
+  );
+}
+
 const fixtures = [
   ["plain log", () => plain],
   ["checkpoint and tail", () => checkpointed],
@@ -196,6 +217,12 @@ describe.each(fixtures)("%s", (name, fixture) => {
       const rows = await runPython(script, [store.location(table), String(version)]);
       assert.deepEqual(rows, expected(fixture(), version), `version ${version}`);
     }
+  });
+
+  it("ClickHouse reads every value of every version", async () => {
+    const { store, table } = fixture();
+    const read = await runPython(CHDB, [store.location(table), versions.join(",")], { set: "clickhouse" });
+    assert.deepEqual(read, expectedOfChdb(fixture(), versions));
   });
 
   it("DuckDB reads every value from the list of files", async () => {
@@ -275,6 +302,26 @@ print(json.dumps({
       newest: "WRITE",
       removed: [...removedPaths].sort(),
     });
+  });
+});
+
+describe("on S3", () => {
+  it("ClickHouse reads every value of every version", async () => {
+    const server = await startS3();
+    try {
+      const address = await server.freshAddress("lake");
+      const fixture = await buildTable("orders.remote", "5", server.store(address));
+      const { base, prefix } = parseS3Address(address);
+      const place = `${base}/${prefix}/${fixture.table}`;
+      const { accessKeyId, secretAccessKey } = server.credentials;
+      const versions = [1, 4, 5, 6];
+      const read = await runPython(CHDB, [place, versions.join(","), accessKeyId, secretAccessKey], {
+        set: "clickhouse",
+      });
+      assert.deepEqual(read, expectedOfChdb(fixture, versions));
+    } finally {
+      await server.stop();
+    }
   });
 });
 

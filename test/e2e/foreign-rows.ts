@@ -2,6 +2,7 @@
 import type { SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import type { Randomness } from "../../core/clock.ts";
+import { arrayOf, decimal, type DeltaField, field, struct } from "../../lake/table/delta-schema.ts";
 
 /** Integers, decimals and µs as text, bytes in hex. */
 export interface Row {
@@ -18,6 +19,44 @@ export interface Row {
   readonly ingest_date: string;
   readonly note?: string | null;
 }
+
+/** Columns of the rows as a Delta table has them. */
+export const ROW_FIELDS: readonly DeltaField[] = [
+  field("n", "long", { comment: "counts the rows" }),
+  field("text", "string"),
+  field("ratio", "double"),
+  field("flag", "boolean"),
+  field("at", "timestamp"),
+  field("amount", decimal(38, 9)),
+  field("day", "date"),
+  field("place", struct(field("city", "string"), field("floor", "long"))),
+  field("tags", arrayOf("string")),
+  field("raw", "binary"),
+  field("ingest_date", "date"),
+];
+
+/**
+ * Python: `show(rows)` prints the rows of a reader, as dictionaries, by n and in the form of `Row`. Times before year 1
+ * and after 9999 are no datetimes.
+ */
+export const ROWS_PYTHON = `
+import os, sys, json, datetime as dt, decimal
+# DuckDB shows on stdout how far it is when it takes long.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+def say(value): print(json.dumps(value), file=answers, flush=True)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+def canon(v):
+    if v is None or isinstance(v, (bool, float, str)): return v
+    if isinstance(v, int): return str(v)
+    if isinstance(v, decimal.Decimal): return format(v, "f")
+    if isinstance(v, dt.datetime): return str((v - EPOCH) // dt.timedelta(microseconds=1))
+    if isinstance(v, dt.date): return v.isoformat()
+    if isinstance(v, bytes): return v.hex()
+    if isinstance(v, dict): return {k: canon(x) for k, x in v.items()}
+    return [canon(x) for x in v]
+def show(rows): say(sorted((canon(r) for r in rows), key=lambda r: int(r["n"])))
+`;
 
 const TEXTS = ["", "plain", "ünïcödé 水 🚢", 'quote " and \\ back', "line\nbreak", "x".repeat(300), "0"];
 const RATIOS = [0, 0.1, -1.5e-300, 1.7976931348623157e308, 5e-324, 123_456_789.123_456_78];

@@ -16,48 +16,18 @@ import type { AddFile, TableChange, TableLog, TableSnapshot } from "../../core/p
 import { dropIceberg, exportIceberg, icebergHold, type IcebergExport } from "../../lake/iceberg/export.ts";
 import { addFile, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
 import { createTableChange } from "../../lake/table/create-table.ts";
-import { arrayOf, decimal, field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
+import { field, formatSchema, struct } from "../../lake/table/delta-schema.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
 import { eventually, startMuara, temporaryFolder } from "../services/muara.ts";
 import { pythonEnvironment, runPython } from "../services/python.ts";
 import { startS3 } from "../services/versitygw.ts";
 import { runMuara } from "../services/command.ts";
-import { type Row, rowFile, rowsOf } from "./foreign-rows.ts";
+import { type Row, ROW_FIELDS, rowFile, ROWS_PYTHON, rowsOf } from "./foreign-rows.ts";
 
-const FIELDS = [
-  field("n", "long", { comment: "counts the rows" }),
-  field("text", "string"),
-  field("ratio", "double"),
-  field("flag", "boolean"),
-  field("at", "timestamp"),
-  field("amount", decimal(38, 9)),
-  field("day", "date"),
-  field("place", struct(field("city", "string"), field("floor", "long"))),
-  field("tags", arrayOf("string")),
-  field("raw", "binary"),
-  field("ingest_date", "date"),
-];
 const DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"];
 const FILE_ROWS = 40;
 
-/** Rows by n; integers, decimals and µs as text, bytes in hex. Times before year 1 and after 9999 are no datetimes. */
-const CANONICAL = `
-import os, sys, json, datetime as dt, decimal
-# DuckDB shows on stdout how far it is when it takes long.
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-def say(value): print(json.dumps(value), file=answers, flush=True)
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-def canon(v):
-    if v is None or isinstance(v, (bool, float, str)): return v
-    if isinstance(v, int): return str(v)
-    if isinstance(v, decimal.Decimal): return format(v, "f")
-    if isinstance(v, dt.datetime): return str((v - EPOCH) // dt.timedelta(microseconds=1))
-    if isinstance(v, dt.date): return v.isoformat()
-    if isinstance(v, bytes): return v.hex()
-    if isinstance(v, dict): return {k: canon(x) for k, x in v.items()}
-    return [canon(x) for x in v]
-def show(rows): say(sorted((canon(r) for r in rows), key=lambda r: int(r["n"])))
+const CANONICAL = `${ROWS_PYTHON}
 where, condition = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
 `;
 const PYICEBERG = `${CANONICAL}
@@ -108,7 +78,7 @@ class World {
     const change = createTableChange({
       id: systemRandomness.uuid(),
       name: this.name,
-      schema: struct(...FIELDS),
+      schema: struct(...ROW_FIELDS),
       partitionColumns: ["ingest_date"],
       configuration: {},
       createdTime: 1,
@@ -140,7 +110,7 @@ class World {
   }
 
   async widen(): Promise<void> {
-    const schemaString = formatSchema(struct(...FIELDS, field("note", "string")));
+    const schemaString = formatSchema(struct(...ROW_FIELDS, field("note", "string")));
     await this.#commit(changeOf({ metadata: { ...this.snapshot.metadata!, schemaString } }));
   }
 

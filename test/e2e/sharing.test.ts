@@ -212,8 +212,8 @@ say({
   assert.equal(read.protocol, 1);
 }
 
-/** Without the version. */
-function plain(rows: readonly (readonly string[])[]): unknown {
+/** Number and note alone. */
+function plain(rows: readonly (readonly unknown[])[]): unknown {
   return rows.map(([n, note]) => [n, note]);
 }
 
@@ -282,6 +282,63 @@ say({"configuration": m.configuration, "partitions": m.partition_columns, "files
   assert.equal(found.configuration["delta.deletedFileRetentionDuration"], "interval 2 hours");
 }
 
+/** Of the same table: five columns, without the one that it is partitioned by, and some of the rows. */
+const PART_COLUMNS = ["n", "note", "ratio", "place", "at"];
+const PART_ROWS = `n BETWEEN ${BATCH_EVENTS / 2} AND ${3 * BATCH_EVENTS} AND (note IS NOT NULL OR paid)`;
+
+async function checkPart({ muara, folder, versions }: Shared): Promise<void> {
+  const profile = join(folder, "partner.share");
+  const at = ["--url", muara.url, "--token", muara.token];
+  const part = `${TYPE}=shop.orders:columns=${PART_COLUMNS.join(",")}:rows=${PART_ROWS}`;
+  for (const step of [
+    ["share", "create", "partners", "--table", part, "--history"],
+    ["share", "recipient", "partners", "partner", "--expires", "1h", "--to", profile],
+  ]) {
+    const { code, err } = await runMuara([...step, ...at]);
+    expect(code, err).toBe(0);
+  }
+  const read = (await python(
+    `
+url = profile + "#partners.shop.orders"
+names = []
+def load(**more):
+    frame = delta_sharing.load_as_pandas(url, **more)
+    names.append(list(frame.columns))
+    return rows(frame[["n", "note", "ratio", "at", "place"]])
+def changes(**more):
+    frame = delta_sharing.load_table_changes_as_pandas(url, **more)
+    names.append([c for c in frame.columns if not c.startswith("_")])
+    assert set(frame["_change_type"]) <= {"insert"}, set(frame["_change_type"])
+    return rows(frame[["n", "note"]])
+first, last = int(sys.argv[2]), int(sys.argv[3])
+m = delta_sharing.get_table_metadata(url)
+say({
+    "parquet": load(), "delta": load(use_delta_format=True), "limited": len(load(limit=7)),
+    "hinted": len(load(jsonPredicateHints=sys.argv[4])), "old": load(version=first),
+    "all": changes(starting_version=0), "some": changes(starting_version=first + 1, ending_version=last),
+    "wrapped": changes(starting_version=first + 1, ending_version=last, use_delta_format=True),
+    "names": [list(t) for t in set(tuple(n) for n in names)],
+    "metadata": [m.partition_columns, m.num_files, m.size],
+})`,
+    [profile, String(versions[0]), String(versions[1]), hint("greaterThan", 3 * BATCH_EVENTS)],
+  )) as Record<string, unknown>;
+  const sql = `SELECT n, note, ratio, epoch_us("at")::VARCHAR, place FROM "${TYPE}" WHERE ${PART_ROWS}`;
+  const oracle = canonical(await muara.sql(`${sql} ORDER BY n`)) as unknown[][];
+  const older = canonical(await muara.sql(`${sql} AND n < ${BATCH_EVENTS} ORDER BY n`)) as unknown[][];
+  const second = oracle.filter(([n]) => Number(n) >= BATCH_EVENTS && Number(n) < 2 * BATCH_EVENTS);
+  assert.ok(oracle.length > BATCH_EVENTS && older.length > 0 && second.length > 0);
+  assert.deepEqual(read["parquet"], oracle);
+  assert.deepEqual(read["delta"], oracle);
+  assert.equal(read["limited"], 7);
+  assert.equal(read["hinted"], 0);
+  assert.deepEqual(read["old"], older);
+  assert.deepEqual(read["all"], plain(oracle));
+  assert.deepEqual(read["some"], plain(second));
+  assert.deepEqual(read["wrapped"], plain(second));
+  assert.deepEqual(read["names"], [["n", "note", "ratio", "at", "place"]]);
+  assert.deepEqual(read["metadata"], [[], null, null]);
+}
+
 const keys = (): Record<string, string> => ({
   AWS_ACCESS_KEY_ID: server.credentials.accessKeyId,
   AWS_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
@@ -307,6 +364,7 @@ describe.each(LAKES)("a lake on %s", (_name, start) => {
     await checkChanges(shared);
     await checkHints(shared);
     await checkMetadata(shared);
+    await checkPart(shared);
     expect(shared.muara.log()).not.toContain((await readFile(shared.profile, "utf8")).slice(-60, -20));
     expect((await stat(shared.profile)).mode & 0o777).toBe(0o600);
   });

@@ -1,6 +1,8 @@
 /** Erasure: the planted text is nowhere in the store any more, in no version, ledger, side file or log; others stay. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { removedRows } from "../../core/landed.ts";
+import { payloadOf } from "../../core/record.ts";
+import { Places } from "../../lake/erase-records.ts";
 import { eraseSubject, type Erased, type EraseRequest } from "../../lake/erase.ts";
 import { expireTable } from "../../lake/retain.ts";
 import type { Subject } from "../../lake/subject.ts";
@@ -22,6 +24,9 @@ import {
 import { holds } from "./byte-scan.ts";
 import { HORIZON, live, TABLE, verified } from "./removal-world.ts";
 
+// Each erasure starts a process.
+vi.setConfig({ testTimeout: 240_000 });
+
 const CANARY = "canary-né-7431";
 const properties = {
   n: { type: "integer" },
@@ -33,7 +38,7 @@ const SUBJECT: Subject = { column: "who.name", value: CANARY };
 
 async function land(at: Installation, events: readonly string[]): Promise<void> {
   const landing = await TableLanding.open(at.ports, OPTIONS, TYPE);
-  await send(at, events);
+  if (events.length > 0) await send(at, events);
   while ((await landing.step(never)).hasBacklog);
   landing.discard();
 }
@@ -167,4 +172,77 @@ test("finds numbers exactly, and refuses what the table has not", async () => {
     code: "table.not_found",
   });
   expect(await live(at)).toEqual([1, 2, 3, 5, 6, 7]);
+});
+
+/** Payloads of the type's stream as the log has them, by offset. */
+async function logged(at: Installation): Promise<readonly (string | null)[]> {
+  const found: (string | null)[] = [];
+  const { endOffset } = await at.ports.log.bounds(TABLE, 0);
+  for (let offset = 0; offset < endOffset; offset++) {
+    const batch = await at.ports.log.read(TABLE, 0, offset, 1);
+    const payload = payloadOf(batch, 0);
+    found.push(payload && new TextDecoder().decode(payload));
+  }
+  return found;
+}
+
+test("the log's own records become tombstones: rows, resends and dead letters; landing goes on", async () => {
+  const at = await planted();
+  const before = await logged(at);
+  const texts = before.map((text) => text?.includes(CANARY) === true);
+  expect(texts.filter(Boolean)).toHaveLength(6);
+  const accepted = await at.ports.log.accepted(TABLE);
+  const told = await erase(at, { isDryRun: true });
+  expect(told.logRecords).toBeNull();
+  expect(await logged(at)).toEqual(before);
+
+  expect(await erase(at)).toMatchObject({ logRecords: 6, inFlight: 0 });
+  expect(await logged(at)).toEqual(before.map((text, i) => (texts[i] === true ? null : text)));
+  expect(await at.ports.log.accepted(TABLE)).toEqual(accepted);
+
+  // The last record that landed is a witness, and may be one of those.
+  await send(at, [mine(8)]);
+  await land(at, []);
+  expect(await erase(at)).toMatchObject({ logRecords: 1, rows: 1 });
+  await land(at, [other(9)]);
+  await project(at);
+  expect(await live(at)).toEqual([2, 4, 5, 7, 9]);
+  expect((await verified(at)).faults).toEqual([]);
+  expect(await erase(at)).toMatchObject({ logRecords: 0, rows: 0 });
+});
+
+test("what has not landed stays in the log and is told; numbers are found by what they are", async () => {
+  const at = await planted();
+  await send(at, [mine(20), other(21)]);
+  expect(await erase(at)).toMatchObject({ logRecords: 6, inFlight: 1 });
+  await land(at, []);
+  expect(await live(at)).toEqual([2, 4, 5, 7, 20, 21]);
+  expect(await erase(at)).toMatchObject({ logRecords: 1, rows: 1, inFlight: 0 });
+  expect(await erase(at, { subject: { column: "n", value: 21 } })).toMatchObject({ logRecords: 1, rows: 1 });
+  const left = (await logged(at)).filter((text) => text !== null);
+  expect(left.map((text) => (JSON.parse(text) as { n: number }).n)).toEqual([2, 4, 2, 5, 7]);
+  await expect(TableLanding.open(at.ports, OPTIONS, TYPE)).resolves.toBeDefined();
+});
+
+test("a log that is landed anew after an erasure: each tombstone is a dead letter, and the books balance", async () => {
+  const at = await install();
+  await declare(at, TYPE);
+  await send(at, [other(1), mine(2), other(3)]);
+  await at.ports.log.erase!(TABLE, [{ partition: 0, from: 1, to: 2 }], () => true, never);
+  await land(at, []);
+  await project(at);
+  expect(await live(at)).toEqual([1, 3]);
+  expect(await counter(at, "dead")).toBe(1);
+  expect((await verified(at)).faults).toEqual([]);
+});
+
+test("more places than may be noted are refused", async () => {
+  const places = new Places("topic", true, 2);
+  places.add([
+    [0, 1],
+    [0, 1],
+    [1, 1],
+  ]);
+  expect([places.has(0, 1), places.has(1, 1), places.has(1, 0)]).toEqual([true, true, false]);
+  expect(() => places.add([[0, 2]])).toThrow(expect.objectContaining({ code: "erasure.too_large" }));
 });

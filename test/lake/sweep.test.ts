@@ -60,7 +60,8 @@ describe("data files", () => {
     const { at, sweeper } = await threeFiles();
     const files = await filesOf(at);
     await compact(at, files.slice(0, 2));
-    at.clock.advance(2 * HOUR_MS - 1);
+    const { timestampMs: removedMs } = await at.openTable(TABLE).snapshot();
+    at.clock.advance(removedMs - at.clock.nowMs() + 2 * HOUR_MS - 1);
     expect(await sweep(sweeper)).toMatchObject({ ...NOTHING, files: 4, waiting: 2 });
     expect(await live(at, 3)).toEqual([1, 2, 3]);
     at.clock.advance(2);
@@ -243,15 +244,48 @@ test("what a consumer has still to read stays, but not for ever", async () => {
   expect(await sweep(strange, behind(2))).toMatchObject({ ...NOTHING, waiting: 4 });
   expect(await sweep(strange, { ...behind(2), holdMs: 3 * DAY_MS })).toMatchObject({
     expired: 3,
-    orphans: 0,
+    orphans: 1,
   });
-  at.clock.advance(4 * DAY_MS);
-  expect(await sweep(strange, behind(2))).toMatchObject({ expired: 3, orphans: 0, waiting: 1 });
+  at.clock.advance(2 * DAY_MS);
+  expect(await sweep(strange, behind(2))).toMatchObject({ ...NOTHING, waiting: 4 });
+  at.clock.advance(2 * DAY_MS);
+  expect(await sweep(strange, behind(2))).toMatchObject({ expired: 3, orphans: 1, waiting: 0 });
   at.clock.advance(DAY_MS);
   expect(await sweep(strange, { ...behind(4), isDryRun: false })).toMatchObject({
     expired: 3,
     orphans: 1,
   });
+});
+
+test("what a consumer has still to see removed stays, also where nobody remembers that it was", async () => {
+  const { at } = await threeFiles();
+  const { version } = await at.openTable(TABLE).snapshot();
+  await compact(at, (await filesOf(at)).slice(0, 2));
+  at.clock.advance(3 * HOUR_MS);
+  // The next checkpoint is without the tombstones.
+  await landEach(
+    at,
+    Array.from({ length: 97 }, (_, i) => 100 + i),
+  );
+  at.clock.advance(2 * DAY_MS);
+  const one = { consumers: [{ name: "c", version }] };
+  expect(await sweep(createSweeper(at.ports), one)).toMatchObject({ expired: 0, orphans: 0 });
+  const there = { consumers: [{ name: "c", version: (await at.openTable(TABLE).snapshot()).version }] };
+  expect(await sweep(createSweeper(at.ports), there)).toMatchObject({ expired: 0, orphans: 2 });
+});
+
+test("however far ahead the clock of whoever landed was, a consumer is waited for", async () => {
+  const at = await prepared();
+  const sweeper = createSweeper(at.ports);
+  at.clock.advance(3 * DAY_MS);
+  await land(at, [1]); // version 1
+  at.clock.advance(-3 * DAY_MS);
+  await compact(at, await filesOf(at)); // version 2, by a clock that is right
+  at.clock.advance(2 * DAY_MS);
+  expect(await sweep(sweeper, behind(0))).toMatchObject({ expired: 0, orphans: 0, waiting: 1 });
+  at.clock.advance(2 * DAY_MS);
+  expect(await sweep(sweeper, behind(0))).toMatchObject({ expired: 0, orphans: 0, waiting: 1 });
+  expect(await sweep(sweeper, behind(2))).toMatchObject({ expired: 1 });
 });
 
 test("files of removed ids stay while anybody may land on an older version", async () => {

@@ -9,8 +9,8 @@ import { planColumns } from "../../core/columns.ts";
 import { landedPartitions } from "../../core/landed.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableChange, Txn } from "../../core/ports/table-log.ts";
+import { neededFromMs } from "../../lake/remove-rows.ts";
 import { identitiesOfFiles, writeRemovedIds } from "../../lake/removed-ids.ts";
-import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 import { readRows, writeRows } from "../../lake/parquet/rows.ts";
 import { addFile, dataFilePath } from "../../lake/table/add-file.ts";
 import { ensureTable } from "../../lake/tables.ts";
@@ -181,7 +181,8 @@ async function removeRecorded(world: LandingWorld): Promise<void> {
   const ports = { store: world.store, kernel, randomness: world.random };
   const removed = [pick(world.random, files)];
   const ids = await identitiesOfFiles(ports, name, snapshot, removed);
-  const keepFromMs = slowestIngestMs(landedPartitions(snapshot.txns)) - 2 * world.options.horizonMs;
+  const landed = landedPartitions(snapshot.txns);
+  const keepFromMs = neededFromMs(landed, world.model.partitions.length, world.options.horizonMs);
   const { txn } = await writeRemovedIds(ports, name, snapshot, ids, keepFromMs);
   await commit(world, [], removed, true, [txn]);
 }

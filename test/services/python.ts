@@ -14,7 +14,10 @@ import { withPathLock } from "../../adapters/file/path-lock.ts";
 
 const run = promisify(execFile);
 
-/** Per environment; two, because the client of Delta Sharing holds back pandas and pyarrow. */
+/**
+ * Per environment. The client of Delta Sharing holds back pandas and pyarrow; chdb alone takes half a gigabyte, and a
+ * new pin of it should not make the others anew.
+ */
 const REQUIREMENTS = {
   lake: [
     "deltalake==1.6.6",
@@ -24,7 +27,11 @@ const REQUIREMENTS = {
     "pyarrow==26.0.1",
     "pyspark==4.2.1",
   ],
+  bus: ["pyNakadi==0.2.14.8"],
+  clickhouse: ["chdb==4.4.0"],
+  cloudevents: ["cloudevents==2.2.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
+  metrics: ["prometheus-client==0.26.0"],
   sharing: [
     "delta-sharing==1.4.2",
     "duckdb-extension-avro==1.5.5",

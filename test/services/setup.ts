@@ -5,6 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasKafka, installKafka } from "./kafka.ts";
 import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
@@ -51,7 +52,7 @@ const NEEDS: readonly Need[] = [
   },
   {
     what: "Java 17 or newer",
-    for: "Spark, which reads files and tables (test/lake/parquet, test/e2e)",
+    for: "Spark, which reads files and tables (test/lake/parquet, test/e2e), and Kafka",
     isThere: hasJava,
     packages: ["default-jre-headless"],
   },
@@ -64,8 +65,16 @@ const NEEDS: readonly Need[] = [
     builder: ["mvn", "--version"],
   },
   {
+    what: "Kafka, fetched by Maven",
+    for: "a real broker: the log on Kafka (test/adapters/kafka, test/e2e)",
+    isThere: hasKafka,
+    packages: ["maven"],
+    build: installKafka,
+    builder: ["mvn", "--version"],
+  },
+  {
     what: "toxiproxy, built by Go",
-    for: "networks that fail: resets, lost answers, slowness between Muara and S3",
+    for: "networks that fail: resets, lost answers, slowness between Muara and S3 or Kafka",
     isThere: hasToxiproxy,
     packages: ["golang-go"],
     build: installToxiproxy,

@@ -11,7 +11,7 @@ import { keyOf, payloadOf } from "../../core/record.ts";
 import type { LandInfo } from "../../workers/land/change.ts";
 import type { LandOptions } from "../../workers/land/options.ts";
 import { type Fates, LandingModel, type ModelRecord } from "../property/landing-model.ts";
-import { AuditTable, type Row } from "./audit-table.ts";
+import { AuditTable, contentOf, type Row } from "./audit-table.ts";
 import type { Draft, SimType } from "./events.ts";
 import { lightFile } from "./light-format.ts";
 import type { SimStore } from "./sim-store.ts";
@@ -65,6 +65,10 @@ export class EventAudit {
   readonly landings: Landing[] = [];
   readonly landedIds = new Set<string>();
   readonly counts = { landed: 0, duplicates: 0, dead: 0, removed: 0, appended: 0 };
+  /** Side files by the version that names them. */
+  readonly sides = new Map<number, string>();
+  readonly #cursors: { readonly version: number; readonly cursors: readonly number[] }[] = [];
+  #pausedUntilMs = 0;
   #previous: string | null = null;
   #previousVersion = -1;
   #logChanges = -1;
@@ -139,6 +143,7 @@ export class EventAudit {
 
   #checkLanding(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): void {
     const { txns } = this.table;
+    this.#checkPause(commit);
     const info = commit.info as unknown as LandInfo;
     const moved = new Map([...txns, ...commit.txns.map(({ appId, version }) => [appId, version] as const)]);
     assert.equal(commit.remove.length, 0, "landing removes nothing");
@@ -171,6 +176,8 @@ export class EventAudit {
     this.#checkRows(added, fates, watermarkBefore);
     const side = this.#checkSide(info.side, fates);
     this.landings.push({ version: commit.version, ledger: info.ledger, side });
+    this.#cursors.push({ version: commit.version, cursors: ends });
+    if (info.side !== null) this.sides.set(commit.version, info.side);
     for (const { id } of fates.landed) this.landedIds.add(id!);
     for (const fate of ["landed", "duplicates", "dead"] as const) this.counts[fate] += fates[fate].length;
   }
@@ -264,20 +271,80 @@ export class EventAudit {
     return rows;
   }
 
-  /** Compaction keeps the rows; what the history removed or added on purpose, the model is told. */
+  /** Compaction keeps the rows; what was removed or added on purpose, the model is told. */
   #checkOther(commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>): void {
+    const { kind } = commit.info as { readonly kind?: string };
+    for (const { appId } of commit.txns)
+      assert(appId.startsWith(REMOVED_TXN), `${appId} is moved by who does not land`);
+    this.#checkPause(commit);
     const removed = commit.remove.flatMap(({ path }) => this.table.files.get(path)!);
     const kept = [...added.values()].flat();
-    if (removed.length > 0 && kept.length > 0) {
+    const isCompaction = kind === undefined && removed.length > 0 && kept.length > 0;
+    if (isCompaction || kind === "compact") {
       assert.deepEqual(contentOf(kept), contentOf(removed), "compaction keeps the rows");
       return;
     }
+    const gone = removed.length > 0 ? lacking(removed, kept) : [];
+    this.#checkReason(commit, gone);
     const record = commit.txns.find(({ appId }) => appId === REMOVED_TXN);
     if (record) this.#nameRemoved(record.version);
-    else for (const row of removed) this.model.forget(...identityOf(row));
+    else for (const row of gone) this.model.forget(...identityOf(row));
+    this.counts.removed += gone.length;
+    if (removed.length > 0) return;
     for (const row of kept) this.model.know(...identityOf(row));
-    this.counts.removed += removed.length;
     this.counts.appended += kept.length;
+  }
+
+  /** Rows go for the reason that the commit gives, no others, and each is counted. */
+  #checkReason({ info, txns }: TableCommit, gone: readonly Row[]): void {
+    const { kind, beforeMs, to } = info as { kind?: string; beforeMs?: number; to?: number };
+    const counted = txns.filter(({ appId }) => appId.startsWith(`${REMOVED_TXN}:`));
+    if (kind !== "retention" && kind !== "rollback") {
+      assert.deepEqual(counted, [], "nobody else counts removed rows");
+      return;
+    }
+    const counter = `${REMOVED_TXN}:${kind}`;
+    assert.deepEqual(
+      counted.map(({ appId, version }) => [appId, Number(version - (this.table.txns.get(appId) ?? 0n))]),
+      [[counter, gone.length]],
+      "removed rows are counted",
+    );
+    const isRecorded = txns.some(({ appId }) => appId === REMOVED_TXN);
+    assert(isRecorded, "the ids of removed rows are written down, so that a resend stays a duplicate");
+    const cursors = kind === "rollback" ? this.cursorsAt(to!) : [];
+    for (const row of gone) {
+      if (kind === "retention") {
+        const ms = Number(row["ingest_time"]) / 1_000;
+        assert(ms < beforeMs!, `retention before ${beforeMs} took what was accepted at ${ms}`);
+        continue;
+      }
+      const partition = Number(row["log_partition"]);
+      assert(Number(row["log_offset"]) >= cursors[partition]!, `rolling back to ${to} took an older row`);
+    }
+  }
+
+  /** Next offset by partition as a version had it. */
+  cursorsAt(version: number): readonly number[] {
+    const found = this.#cursors.findLast((one) => one.version <= version);
+    return found?.cursors ?? this.model.partitions.map(() => 0);
+  }
+
+  /** Rolled back from one version to another: what landed in between is gone. */
+  checkRolledBack(to: number, from: number): void {
+    const [then, began] = [this.cursorsAt(to), this.cursorsAt(from)];
+    for (const row of [...this.table.files.values()].flat()) {
+      const [partition, offset] = [Number(row["log_partition"]), Number(row["log_offset"])];
+      const isBack = partition >= 0 && offset >= then[partition]! && offset < began[partition]!;
+      assert(!isBack, `${partition}/${offset} is there, though ${this.#name} was rolled back to ${to}`);
+    }
+  }
+
+  /** By the clock of whoever committed, a pause was over, or it is what the commit is about. */
+  #checkPause({ metadata, timestampMs }: TableCommit): void {
+    const before = this.#pausedUntilMs;
+    if (metadata) this.#pausedUntilMs = Number(metadata.configuration["muara.pausedUntil"] ?? 0);
+    if (before === this.#pausedUntilMs)
+      assert(timestampMs >= before, `a commit at ${timestampMs} though paused until ${before}`);
   }
 
   /** Ids of removed rows stay known; they are in the newest such file. */
@@ -325,6 +392,9 @@ function identityOf(row: Row): [string, number] {
   return [String(row["event_id"]), Number((row["ingest_time"] as bigint) / 1_000n)];
 }
 
-function contentOf(rows: readonly Row[]): string[] {
-  return rows.map((row) => Object.values(row).map(String).join("|")).sort();
+/** `rows` without `others`, all of which must be among them. */
+function lacking(rows: readonly Row[], others: readonly Row[]): readonly Row[] {
+  const left = Map.groupBy(rows, (row) => contentOf([row])[0]!);
+  for (const key of contentOf(others)) assert(left.get(key)?.pop(), `what stays was not there: ${key}`);
+  return [...left.values()].flat();
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { TableCommit } from "../../core/ports/table-log.ts";
 import { BOOKS, DEAD_LETTERS, DUPLICATES } from "../../lake/ledger-tables.ts";
 import type { EventAudit, Landing } from "./audit-events.ts";
-import { AuditTable, type Row } from "./audit-table.ts";
+import { AuditTable, contentOf, type Row } from "./audit-table.ts";
 import type { SimStore } from "./sim-store.ts";
 
 export const PROJECTIONS = [BOOKS, DEAD_LETTERS, DUPLICATES] as const;
@@ -55,9 +55,11 @@ export class ProjectionAudit {
     this.#name = name;
     this.#sources = sources;
     const columns = ["event_type", ...COLUMNS[name], ...(name === DUPLICATES ? ["verdict"] : [])];
-    this.table = new AuditTable(name, store, columns, named, (commit, added) =>
-      this.#check(commit, [...added.values()].flat()),
-    );
+    this.table = new AuditTable(name, store, columns, named, (commit, added) => {
+      const rows = [...added.values()].flat();
+      if (commit.info["kind"] === "compact") this.#checkCompaction(commit, rows);
+      else this.#check(commit, rows);
+    });
   }
 
   /** After the audits of the event tables. */
@@ -79,6 +81,12 @@ export class ProjectionAudit {
     const known = this.#known.get(type) ?? { taken: 0, keys: new Map() };
     this.#known.set(type, known);
     return known;
+  }
+
+  #checkCompaction({ remove, txns }: TableCommit, rows: readonly Row[]): void {
+    const removed = remove.flatMap(({ path }) => this.table.files.get(path)!);
+    assert.deepEqual(contentOf(rows), contentOf(removed), "compaction keeps the rows");
+    assert.deepEqual(txns, [], "compaction consumes nothing");
   }
 
   #check(commit: TableCommit, rows: readonly Row[]): void {

@@ -13,6 +13,16 @@ export interface Row {
   readonly [column: string]: unknown;
 }
 
+/** What a data file was: its rows, and from and until which version it was live. */
+export interface FileLife {
+  readonly rows: readonly Row[];
+  readonly from: number;
+  /** The version that removed it; Infinity for a live one. */
+  until: number;
+  /** As the removing commit says it, ms since 1970 UTC. */
+  removedMs: number;
+}
+
 type OnCommit = (commit: TableCommit, added: ReadonlyMap<string, readonly Row[]>) => void;
 
 const NO_FILES: ReadonlyMap<string, readonly Row[]> = new Map();
@@ -22,13 +32,16 @@ export class AuditTable {
   readonly store: SimStore;
   readonly #columns: readonly string[];
   readonly #onCommit: OnCommit;
-  readonly #everAdded = new Set<string>();
+  /** All that were ever added, by path. */
+  readonly lives = new Map<string, FileLife>();
   /** Live files with their rows. */
   readonly files = new Map<string, readonly Row[]>();
   readonly txns = new Map<string, bigint>();
   /** Store paths that a commit has named and none removed. */
   readonly named: Set<string>;
   tableId = "";
+  /** Of the newest version, by whoever committed it; never goes back. */
+  timestampMs = 0;
   version = -1;
   #nextPath: string;
 
@@ -63,10 +76,10 @@ export class AuditTable {
 
   #apply(commit: TableCommit): void {
     if (commit.metadata) this.tableId = commit.metadata.id;
+    this.timestampMs = Math.max(this.timestampMs, commit.timestampMs);
     const added = commit.add.length === 0 ? NO_FILES : new Map<string, readonly Row[]>();
     for (const { path, stats } of commit.add) {
-      assert(!this.#everAdded.has(path), `${path} is added a second time`);
-      this.#everAdded.add(path);
+      assert(!this.lives.has(path), `${path} is added a second time`);
       this.named.add(`${this.name}/${path}`);
       const rows = this.#rowsOf(path);
       assert.equal(
@@ -75,11 +88,15 @@ export class AuditTable {
         "numRecords",
       );
       (added as Map<string, readonly Row[]>).set(path, rows);
+      this.lives.set(path, { rows, from: commit.version, until: Infinity, removedMs: Infinity });
     }
     for (const { path } of commit.remove) assert(this.files.has(path), `${path} is removed and was not live`);
     this.#onCommit(commit, added);
     for (const { appId, version } of commit.txns) this.txns.set(appId, version);
-    for (const { path } of commit.remove) {
+    for (const { path, deletionTimestamp } of commit.remove) {
+      const life = this.lives.get(path)!;
+      life.until = commit.version;
+      life.removedMs = deletionTimestamp;
       this.files.delete(path);
       this.named.delete(`${this.name}/${path}`);
     }
@@ -97,6 +114,13 @@ export class AuditTable {
     });
   }
 
+  /** Rows of a version, whatever became of them. */
+  rowsAt(version: number): Row[] {
+    return [...this.lives.values()].flatMap(({ rows, from, until }) =>
+      from <= version && version < until ? rows : [],
+    );
+  }
+
   /** What is named is there. */
   checkFiles(): void {
     for (const path of this.files.keys())
@@ -106,4 +130,8 @@ export class AuditTable {
   #pathOf(version: number): string {
     return `${this.name}/_delta_log/${commitFileName(version)}`;
   }
+}
+
+export function contentOf(rows: readonly Row[]): string[] {
+  return rows.map((row) => Object.values(row).map(String).join("|")).sort();
 }

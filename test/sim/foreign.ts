@@ -1,7 +1,6 @@
 /**
- * Others who write to the tables, as the product's compactor, retention and sweeper will: pure compactions, removals
- * and appends of rows, changes of metadata, deletion of files that nobody names. They go through the table's log
- * and are slow, so that everybody else gets between their steps.
+ * Others who write to the tables, as Spark or delta-rs would: pure compactions, removals and appends of rows,
+ * changes of metadata. They go through the table's log and are slow, so that everybody else gets between their steps.
  */
 import { hasCode } from "../../core/errors.ts";
 import { silentLogger } from "../../core/logger.ts";
@@ -27,18 +26,13 @@ import { below, pick, type SimType } from "./events.ts";
 import type { Fault } from "./faults.ts";
 import { OUTSIDE, type World } from "./world.ts";
 
-/** Longer than any attempt of an owner may take, its pauses included. */
-const SWEEP_AFTER_MS = 200_000;
-
 export class Foreigner {
   readonly #world: World;
   readonly #randomness;
-  /** Virtual ms at which a file that nobody names was first seen. */
-  readonly #orphans = new Map<string, number>();
 
-  constructor(world: World) {
+  constructor(world: World, day: number) {
     this.#world = world;
-    this.#randomness = simRandomness(world.seed + 2);
+    this.#randomness = simRandomness(world.seed + 2 ** day);
   }
 
   async run(isOver: () => boolean): Promise<void> {
@@ -56,7 +50,6 @@ export class Foreigner {
       if (possible.length === 0) continue;
       const [fault, act] = pick(random, possible);
       if (await act(pick(random, this.#world.types))) this.#world.faults.note(fault);
-      await this.sweep(SWEEP_AFTER_MS);
     }
   }
 
@@ -195,33 +188,9 @@ export class Foreigner {
         decided && movesRemoved(winner) ? "abandon" : "rebase";
       return (await table.commit({ base, change, check })).outcome === "committed";
     } catch (error) {
-      if (hasCode(error, "table.commit_conflict")) return false;
+      if (hasCode(error, "table.commit_conflict") || hasCode(error, "table.paused")) return false;
       throw error;
     }
-  }
-
-  /** Deletes what nobody has named for `afterMs`. @returns files that are still young */
-  async sweep(afterMs: number): Promise<number> {
-    const { store, named, scheduler, faults } = this.#world;
-    await this.#world.audit();
-    let young = 0;
-    for (const path of [...store.paths()].sort()) {
-      if (path.includes("/_delta_log/") || named.has(path)) {
-        this.#orphans.delete(path);
-        continue;
-      }
-      const awakeMs = scheduler.nowMs - this.#world.suspendedMs;
-      const seenMs = this.#orphans.get(path) ?? awakeMs;
-      this.#orphans.set(path, seenMs);
-      if (awakeMs - seenMs < afterMs) {
-        young++;
-        continue;
-      }
-      await store.delete(path);
-      this.#orphans.delete(path);
-      faults.note("orphan swept");
-    }
-    return young;
   }
 }
 

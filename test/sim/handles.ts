@@ -4,15 +4,24 @@ const MAGIC = 0x6d754c69;
 const HANDLE_BYTES = 12;
 
 let objects: unknown[] = [];
+let byKey = new Map<string, Uint8Array<ArrayBuffer>>();
 
 /** Forgets everything, when a world begins. */
 export function forgetHandles(): void {
   objects = [];
+  byKey = new Map();
 }
 
 export function handleOf(object: unknown): Uint8Array<ArrayBuffer> {
   const number = objects.push(object);
   return new Uint8Array(Uint32Array.of(MAGIC, number, ~number).buffer);
+}
+
+/** The same bytes for the same key. */
+export function handleFor(key: string, make: () => unknown): Uint8Array<ArrayBuffer> {
+  const known = byKey.get(key) ?? handleOf(make());
+  byKey.set(key, known);
+  return known;
 }
 
 /** @returns undefined where the bytes are no handle */

@@ -14,6 +14,8 @@ const FILE_LOG = product("adapters/file/log.ts");
 const ROWS = product("lake/parquet/rows.ts");
 const WRITER = product("test/oracle/parquet/plain-encoder.ts");
 const LANDING = product("workers/land/");
+const FEEDS = product("lake/extract/make-feed.ts");
+const WINDOWS = product("lake/extract/make-window.ts");
 const CHECKPOINT = product("lake/table/table-checkpoint.ts");
 
 /** By file name of what is imported: who gets what instead. */
@@ -22,6 +24,9 @@ const SUBSTITUTES: Readonly<Record<string, (importer: string) => string | undefi
   hyparquet: (importer) => (importer === ROWS || importer === CHECKPOINT ? LIGHT : undefined),
   "hyparquet-writer": (importer) => (importer === CHECKPOINT ? LIGHT : undefined),
   "parquet-file.ts": (importer) => (importer === ROWS || importer === WRITER ? LIGHT : undefined),
+  "file-editor.ts": () => here("light-editor.ts"),
+  "workbench.ts": (importer) => (importer === FEEDS ? here("light-bench.ts") : undefined),
+  "local-copy.ts": (importer) => (importer === WINDOWS ? here("light-bench.ts") : undefined),
   "event-encoder.ts": (importer) => (importer.startsWith(LANDING) ? here("light-encoder.ts") : undefined),
   "lock.ts": (importer) => (importer === FILE_LOG ? here("light-lock.ts") : undefined),
   "commit-file.ts": (importer) =>

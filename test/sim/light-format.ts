@@ -39,8 +39,34 @@ export function encodeFile(columns: readonly FileColumn[], rows: number): Encode
     if (data.length !== rows) throw new Error(`${column.name} has ${data.length} values for ${rows} rows`);
     return [column.name, Array.from(data, (value) => storedValue(column, value))] as const;
   });
-  const bytes = handleOf({ rows, columns: new Map(stored) });
-  return { bytes, rows, stats: `{"numRecords":${rows}}` };
+  const file = { rows, columns: new Map(stored) };
+  return { bytes: handleOf(file), rows, stats: lightStats(file) };
+}
+
+/** As much of Delta's statistics as the product decides by. */
+export function lightStats({ rows, columns }: LightFile): string {
+  const minValues: Record<string, unknown> = {};
+  const maxValues: Record<string, unknown> = {};
+  for (const name of ["ingest_time", "log_partition", "log_offset"]) {
+    const values = columns.get(name);
+    if (!values) continue;
+    let [least, most] = [values[0], values[0]] as [bigint | null, bigint | null];
+    for (const value of values as readonly (bigint | null)[]) {
+      if (value === null) continue;
+      if (least === null || value < least) least = value;
+      if (most === null || value > most) most = value;
+    }
+    if (typeof least !== "bigint" || typeof most !== "bigint") continue;
+    const isTime = name === "ingest_time";
+    minValues[name] = isTime ? timeText(least) : Number(least);
+    maxValues[name] = isTime ? timeText(most) : Number(most);
+  }
+  return JSON.stringify({ numRecords: rows, minValues, maxValues });
+}
+
+/** Simulated times are whole ms. @param us since 1970 UTC */
+function timeText(us: bigint): string {
+  return new Date(Number(us / 1_000n)).toISOString();
 }
 
 /** 64-bit integers are bigints once they are read, and bytes are a copy. */

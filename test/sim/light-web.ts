@@ -82,11 +82,23 @@ class LightResponse {
 }
 
 class LightSignal {
+  static any(signals: readonly LightSignal[]): LightSignal {
+    const any = new LightSignal();
+    for (const signal of signals)
+      if (signal.aborted) any.abort();
+      else signal.addEventListener("abort", () => any.abort());
+    return any;
+  }
+
   aborted = false;
   readonly #listeners = new Set<() => void>();
 
   addEventListener(_type: "abort", listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  throwIfAborted(): void {
+    if (this.aborted) throw new Error("aborted");
   }
 
   removeEventListener(_type: "abort", listener: () => void): void {
@@ -110,5 +122,9 @@ class LightController {
 }
 
 export function setGlobals(): void {
-  Object.assign(globalThis, { Response: LightResponse, AbortController: LightController });
+  Object.assign(globalThis, {
+    Response: LightResponse,
+    AbortController: LightController,
+    AbortSignal: LightSignal,
+  });
 }

@@ -14,6 +14,8 @@ import { openTableLog } from "../../lake/table/table-log.ts";
 import type { Disk } from "../../adapters/file/disk.ts";
 import type { LandPorts } from "../../workers/land/options.ts";
 import { parseCommit } from "./light-commit.ts";
+import { KEEPER_PLANTS } from "./planted-keepers.ts";
+import { READER_PLANTS } from "./planted-readers.ts";
 import type { SimProcess } from "./process.ts";
 import type { Admitted, Plant, World } from "./world.ts";
 
@@ -44,10 +46,24 @@ const DISKS: readonly (readonly [string, (disk: Disk) => Disk])[] = [
   ["the log does not sync names", (disk) => ({ ...disk, syncDirectory: async () => {} })],
 ];
 
-export const PLANTS: ReadonlyMap<string, Plant> = new Map<string, Plant>([
+/** Planted, and not known to be found within few seeds: gaps of the simulator, which nobody demands of it yet. */
+const GAPS: ReadonlySet<string> = new Set([
+  "an extract is published over another's",
+  "keeping a feed forgets the older versions",
+  "a share gives out what the sweeper may take",
+  "a share's server reads its rights once",
+]);
+
+const ALL: readonly (readonly [string, Plant])[] = [
   ...PORTS.map(([name, ports]) => [name, { ports }] as const),
   ...DISKS.map(([name, disk]) => [name, { disk }] as const),
-]);
+  ...KEEPER_PLANTS,
+  ...READER_PLANTS,
+];
+
+export const PLANTS: ReadonlyMap<string, Plant> = new Map(ALL.filter(([name]) => !GAPS.has(name)));
+/** To be tried by name. */
+export const OPEN_PLANTS: ReadonlyMap<string, Plant> = new Map(ALL.filter(([name]) => GAPS.has(name)));
 
 type Check = (change: CommitRequest["change"], winner: TableCommit) => Verdict;
 

@@ -1,9 +1,8 @@
 /**
  * One process as `muara start` would run it: door, landing worker and projector over one log and one store. Each of
- * its calls to a port passes through here, before and after, where it may be delayed, cut off from what it meant to
- * do next, or end the process. What a dead process still waited for never comes; nobody tells it so.
+ * its calls to a port passes through its life (life.ts).
  */
-import type { Clock, Randomness } from "../../core/clock.ts";
+import type { Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { Kernel } from "../../core/kernel.ts";
 import { type IdentitySet, type IdentitySetOptions } from "../../core/kernel-set.ts";
@@ -22,9 +21,10 @@ import { createCommitBudget } from "../../workers/land/commit-budget.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createProjector } from "../../workers/land/projector.ts";
 import { createLandWorker, type LandWorker } from "../../workers/land/worker.ts";
+import { type Fate, Life } from "./life.ts";
 import type { Through } from "./sim-disk.ts";
 import type { SimStore } from "./sim-store.ts";
-import { type Actor, never, type Scheduler } from "./scheduler.ts";
+import { never } from "./scheduler.ts";
 
 const HOLD_MS = 1e12; // no jump of a clock gets there
 const LIMITS = { eventBytes: 20_000, bodyBytes: 1_000_000, batchEvents: 1_000, depth: 16 };
@@ -65,8 +65,7 @@ export interface PendingAppend {
 }
 
 /** What processes share: the outside world. */
-export interface Outside {
-  readonly scheduler: Scheduler;
+export interface Outside extends Fate {
   /** What a process opens as its log; `through` leads its disk through the process. */
   openLog(process: SimProcess, through: Through): Promise<Log>;
   closeLog(log: Log): Promise<void>;
@@ -76,16 +75,7 @@ export interface Outside {
   readonly emptyVersionsMax: number;
   /** How often table logs are cleaned up. */
   readonly keepLogsMs: number;
-  /** How often a call lets others go first. */
-  readonly switchRate: number;
-  readonly random: Randomness;
-  wallMs(offsetMs: number): number;
-  /** Whose call to the log or the store begins right now. */
-  caller: SimProcess | undefined;
-  delayMs(process: SimProcess): number;
   readFails(): boolean;
-  /** A commit of its was refused. */
-  metAnother(): void;
   plant(ports: LandPorts, process: SimProcess): LandPorts;
   willAppend(append: PendingAppend): () => void;
   /** It is gone; `problem` where that was not foreseen. */
@@ -102,15 +92,8 @@ export interface Slot {
   starts: number;
 }
 
-export class SimProcess implements Actor {
-  readonly name: string;
+export class SimProcess extends Life {
   readonly slot: Slot;
-  isDead = false;
-  pausedUntilMs = 0;
-  /** Calls to ports until it crashes. */
-  callsLeft = Infinity;
-  readonly clock: Clock;
-  readonly randomness: Randomness;
   worker: LandWorker | undefined;
   /** Its log, without its steps: for those who only look. */
   log: Log | undefined;
@@ -120,23 +103,11 @@ export class SimProcess implements Actor {
   #fetch: ((request: Request) => Response | Promise<Response>) | undefined;
   readonly #outside: Outside;
   readonly #stop = new AbortController();
-  readonly #gone = Promise.withResolvers<undefined>();
 
   constructor(outside: Outside, slot: Slot, randomness: Randomness) {
+    super(outside, `${slot.name}${++slot.starts}`, randomness, () => slot.wallOffsetMs);
     this.#outside = outside;
     this.slot = slot;
-    this.name = `${slot.name}${++slot.starts}`;
-    this.randomness = randomness;
-    const { scheduler } = outside;
-    this.clock = {
-      nowMs: () => outside.wallMs(slot.wallOffsetMs),
-      monotonicMs: () => scheduler.nowMs,
-      sleep: async (ms, signal) => {
-        if (this.isDead) return never();
-        if (ms > 0) return scheduler.wait(this, ms, signal);
-        return this.step();
-      },
-    };
   }
 
   get isServing(): boolean {
@@ -149,7 +120,7 @@ export class SimProcess implements Actor {
       await this.#run();
       this.crash();
     } catch (error) {
-      if (!this.isDead) this.#end(error);
+      if (!this.isDead) this.end(error);
     }
   }
 
@@ -157,11 +128,11 @@ export class SimProcess implements Actor {
     const { options, projectMs, keepLogsMs } = this.#outside;
     const { clock, randomness, slot } = this;
     const signal = this.#stop.signal;
-    const store = this.#storeView(this.#outside.store);
-    const state = this.#storeView(slot.images);
+    const store = this.storeView(this.#outside.store);
+    const state = this.storeView(slot.images);
     const services = { clock, randomness, logger: silentLogger };
     const openTable = (name: string): TableLog => openTableLog(store, name, services);
-    this.log = await this.#outside.openLog(this, (call) => this.#through(call));
+    this.log = await this.#outside.openLog(this, (call) => this.through(call));
     const base: LandPorts = {
       log: this.#logView(this.log),
       store,
@@ -195,7 +166,7 @@ export class SimProcess implements Actor {
   async fetch(path: string, body: string | Uint8Array): Promise<Response | undefined> {
     const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
     const answer = this.#fetch!(requestOf(path, bytes));
-    return Promise.race([answer, this.#gone.promise]);
+    return Promise.race([answer, this.gone]);
   }
 
   /** What a timer does in a real process. */
@@ -205,7 +176,7 @@ export class SimProcess implements Actor {
 
   /** Beside the door. */
   async append(...given: Parameters<Log["append"]>): Promise<Appended | undefined> {
-    return Promise.race([this.#ports!.log.append(...given), this.#gone.promise]);
+    return Promise.race([this.#ports!.log.append(...given), this.gone]);
   }
 
   /** After something was written to its disk: where the power fails, it likes to fail here. */
@@ -220,69 +191,15 @@ export class SimProcess implements Actor {
     this.#stop.abort();
   }
 
-  /** SIGKILL. */
-  crash(): void {
-    this.#end(undefined);
-  }
-
-  #end(problem: unknown): void {
-    if (this.isDead) return;
-    this.isDead = true;
-    this.#gone.resolve(undefined);
+  protected override onEnd(problem: unknown): void {
     this.#outside.ended(this, problem);
-  }
-
-  /** A moment in which others may go first, or this process ends. @returns undefined where it just goes on */
-  step(): Promise<void> | undefined {
-    if (this.isDead) return never();
-    const { scheduler, switchRate, random } = this.#outside;
-    if (--this.callsLeft <= 0) {
-      this.crash();
-      return never();
-    }
-    const ms = this.#outside.delayMs(this);
-    const waits = ms > 0 || this.pausedUntilMs > scheduler.nowMs || random.fraction() < switchRate;
-    return waits ? scheduler.wait(this, ms) : undefined;
-  }
-
-  /** The call and what is around it: lost before it, or done and its answer lost. */
-  async #through<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    const before = this.step();
-    if (before) await before;
-    try {
-      this.#outside.caller = this; // whom a fault meets is asked before the call first waits
-      const answer = call();
-      this.#outside.caller = undefined;
-      return await answer;
-    } finally {
-      const after = this.step();
-      if (after) await after;
-    }
-  }
-
-  #storeView(store: ObjectStore): ObjectStore {
-    return {
-      location: (path) => store.location(path),
-      put: (path, bytes) => this.#through(() => store.put(path, bytes)),
-      putIfAbsent: async (path, bytes) => {
-        const answer = await this.#through(() => store.putIfAbsent(path, bytes));
-        if (answer.outcome === "refused" && path.includes("/_delta_log/")) this.#outside.metAnother();
-        return answer;
-      },
-      putIfMatch: (path, bytes, etag) => this.#through(() => store.putIfMatch(path, bytes, etag)),
-      get: (path) => this.#through(() => store.get(path)),
-      getRange: (path, at, length) => this.#through(() => store.getRange(path, at, length)),
-      head: (path) => this.#through(() => store.head(path)),
-      list: (prefix) => this.#through(() => store.list(prefix)),
-      delete: (path) => this.#through(() => store.delete(path)),
-    };
   }
 
   #logView(log: Log): Log {
     const outside = this.#outside;
-    const alive = <Answer>(call: () => Promise<Answer>): Promise<Answer> => this.#through(call);
+    const alive = <Answer>(call: () => Promise<Answer>): Promise<Answer> => this.through(call);
     const read = <Answer>(call: () => Promise<Answer>): Promise<Answer> =>
-      this.#through(async () => {
+      this.through(async () => {
         if (outside.readFails()) throw new MuaraError("log.overloaded", "the log does not answer");
         return call();
       });

@@ -3,7 +3,7 @@
  *
  *   npm run sim -- 17                        one seed
  *   npm run sim -- --seeds 1..2000           many; ends at the first that fails, unless --go-on
- *   npm run sim -- 17 --plant "BUG"          with a planted bug
+ *   npm run sim -- 17 --plant "BUG"          with a planted bug, or with what must do no harm (planted-keepers.ts)
  *   npm run sim -- --plants --seeds 1..2000  every planted bug until a seed catches it (--part 1/2: every second one)
  *
  * `--json` prints the sums as one object; `--report FILE` writes it now and then, so that a long run tells of itself
@@ -18,7 +18,8 @@ import type { Plant } from "./world.ts";
 
 const { FAULTS } = await import("./faults.ts");
 const { simulate } = await import("./simulate.ts");
-const { PLANTS } = await import("./planted.ts");
+const { OPEN_PLANTS, PLANTS } = await import("./planted.ts");
+const { HARMLESS } = await import("./planted-keepers.ts");
 
 const PROGRESS_EVERY = 1_000;
 const REPORT_EVERY = 100;
@@ -65,9 +66,10 @@ async function explain(seed: number, plant: Plant | undefined, first: unknown): 
 }
 
 async function runSeeds(name: string | undefined): Promise<number> {
-  const plant = name === undefined ? undefined : PLANTS.get(name);
+  const plant =
+    name === undefined ? undefined : (PLANTS.get(name) ?? HARMLESS.get(name) ?? OPEN_PLANTS.get(name));
   if (name !== undefined && !plant)
-    throw new Error(`no such bug; there are ${[...PLANTS.keys()].join("; ")}`);
+    throw new Error(`no such bug; there are ${[...PLANTS.keys(), ...HARMLESS.keys()].join("; ")}`);
   const sums = { seeds: 0, steps: 0, events: 0, commits: 0, virtualMs: 0, trace: 0, failed: [] as number[] };
   const faults: FaultCounts = new Map(FAULTS.map((fault) => [fault, 0]));
   const report = (): string => {

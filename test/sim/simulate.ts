@@ -1,5 +1,6 @@
 /**
- * One seed, one history: door → log → landing → projections → compaction → sweep → read, under the faults that the
+ * One seed, one history: door → log → landing → projections → compaction → sweep → read, under the faults
+ * that the
  * seed has drawn. The audits look after every write. At the end the faults stop, and everything must drain in time.
  */
 import assert from "node:assert/strict";
@@ -7,20 +8,40 @@ import { basename } from "node:path";
 import { silentLogger } from "../../core/logger.ts";
 import { hintOfFileName, logFolder, readCheckpoint } from "../../lake/table/table-checkpoint.ts";
 import { openTableLog } from "../../lake/table/table-log.ts";
+import { resumeTable } from "../../lake/table/table-pause.ts";
 import type { AuditTable } from "./audit-table.ts";
 import { below, pick } from "./events.ts";
 import type { FaultCounts } from "./faults.ts";
+import { Extractor, makeAll } from "./extractor.ts";
+import { FEED_TABLE } from "./feed.ts";
+import { FeedStore } from "../../lake/extract/feed-store.ts";
+import { keepFeed } from "../../lake/extract/keep-feed.ts";
+import { checkFollowed, Follower } from "./follower.ts";
 import { Foreigner } from "./foreign.ts";
+import { employ } from "./helpers.ts";
+import { checkSwept, Keeper, KEPT_MS, SWEEP_AFTER_MS, sweepAll } from "./keeper.ts";
 import { declare, produce } from "./producers.ts";
 import { settled, turnOfTheLoop } from "./scheduler.ts";
 import { trouble } from "./trouble.ts";
+import { grantAndRevoke, Recipient } from "./recipients.ts";
+import { Warehouse } from "./warehouse.ts";
 import { OUTSIDE, type Plant, World } from "./world.ts";
 
+const HOUR_MS = 3_600_000;
 /** Virtual ms in which everything must be drained once it is healed. */
 const DRAIN_MS = 240_000;
 /** Requests of a producer, at least. Most histories are short: many of them find more than a few long ones. */
 const LENGTHS = [2, 2, 2, 2, 3, 3, 4, 8];
+/** Histories that go on after a night. */
+const SECOND_DAY = 0.2;
+/** What clocks differ. */
+const SLACK_MS = 600_000;
+/** Those at whose end everything old is swept. */
+const LAST_NIGHT = 0.2;
+/** So much passes in a night: more than what nobody names is kept. */
+const NIGHT_MS: number = SWEEP_AFTER_MS + 2 * HOUR_MS;
 /** A history that takes more goes round in circles. */
+const LOOKS_MAX = 100;
 const STEPS_MAX = 40_000;
 
 export interface History {
@@ -40,12 +61,17 @@ export async function simulate(seed: number, plant?: Plant): Promise<History> {
   let phase = "play";
   try {
     world.slots.forEach((_, slot) => world.start(slot));
-    const foreigner = new Foreigner(world);
-    await turnUntilDone(world, play(world, foreigner));
-    phase = "drain";
-    await drain(world);
+    const days = world.random.fraction() < SECOND_DAY ? 2 : 1;
+    for (let day = 1; day <= days; day++) {
+      phase = `play ${day}`;
+      const rest = await turnUntilDone(world, play(world, day));
+      phase = `drain ${day}`;
+      await drain(world, rest);
+      phase = `night ${day}`;
+      if (day < days) await night(world);
+    }
     phase = "check";
-    await check(world, foreigner);
+    await check(world);
     return summaryOf(world);
   } catch (cause) {
     const drawn = `${world.slots.length} processes; ${JSON.stringify(world.options)}; ${world.faults.describe()}`;
@@ -59,20 +85,25 @@ export async function simulate(seed: number, plant?: Plant): Promise<History> {
   }
 }
 
-/** Producers for a while, and everybody who is in their way. */
-async function play(world: World, foreigner: Foreigner): Promise<void> {
+/** Producers for a while, and everybody who is in their way. @returns when helpers have gone home */
+async function play(world: World, day: number): Promise<Promise<unknown>[]> {
   const { random, faults } = world;
   const over = { is: false };
   const isOver = (): boolean => over.is;
   const fail = (error: unknown): void => world.fail(error);
-  const others = [trouble(world, isOver), foreigner.run(isOver)].map((other) => other.catch(fail));
-  await declare(world, "order.created");
-  if (random.fraction() < 0.4) await declare(world, "parcel.sent");
-  const length = pick(random, LENGTHS);
+  const others = [trouble(world, isOver), new Foreigner(world, day).run(isOver)].map((other) =>
+    other.catch(fail),
+  );
+  const helpers = employAll(world, isOver).map((helper) => helper.catch(fail));
+  if (day === 1) {
+    await declare(world, "order.created");
+    if (random.fraction() < 0.4) await declare(world, "parcel.sent");
+  }
+  const length = day === 1 ? pick(random, LENGTHS) : 1;
   const producers = Array.from({ length: 1 + below(random, 2) }, () =>
     produce(world, length + below(random, length)).catch(fail),
   );
-  if (faults.has("type declared while running")) {
+  if (day === 1 && faults.has("type declared while running")) {
     await world.scheduler.wait(OUTSIDE, below(random, 3_000));
     faults.note("type declared while running");
     await declare(world, "order.cancelled");
@@ -80,15 +111,99 @@ async function play(world: World, foreigner: Foreigner): Promise<void> {
   await Promise.all(producers);
   over.is = true;
   await Promise.all(others);
+  return helpers;
 }
 
-async function turnUntilDone(world: World, work: Promise<void>): Promise<void> {
-  const state = { isDone: false };
+function employAll(world: World, isOver: () => boolean): Promise<void>[] {
+  const keepers = ["k", "l"].slice(0, 1 + below(world.random, 2));
+  return [
+    ...keepers.map((name) => employ(world, name, isOver, (machine) => new Keeper(world, machine))),
+    ...(world.faults.has("extract published") ? makeAndLoad(world, isOver) : []),
+    ...(world.faults.has("right changed") ? share(world, isOver) : []),
+    employ(world, "f", isOver, (machine) => new Follower(world, machine, world.followed)),
+  ];
+}
+
+function makeAndLoad(world: World, isOver: () => boolean): Promise<void>[] {
+  const makers = ["e", ...(world.faults.has("two makers of a feed") ? ["g"] : [])];
+  if (makers.length > 1) world.faults.note("two makers of a feed");
+  return [
+    ...makers.map((name) => employ(world, name, isOver, (machine) => new Extractor(world, machine))),
+    employ(world, "w", isOver, (machine) => new Warehouse(world, machine)),
+  ];
+}
+
+function share(world: World, isOver: () => boolean): Promise<void>[] {
+  return [
+    grantAndRevoke(world, isOver),
+    employ(world, "r", isOver, (machine) => new Recipient(world, machine)),
+  ];
+}
+
+/**
+ * Whoever has addresses of files, of old versions too, gets those files for as long as the addresses are good,
+ * whatever the sweeper takes meanwhile, and although its clock is ahead of the server's.
+ */
+async function readShares(world: World): Promise<void> {
+  if (!world.faults.has("right changed") || world.audits.size === 0) return;
+  world.faults.isHealed = true;
+  const last = new Recipient(world, { name: "r", wallOffsetMs: -60_000, starts: 1_000 });
+  await turnUntilDone(world, last.open());
+  world.sleep(below(world.random, 2.2 * HOUR_MS));
+  await turnUntilDone(world, last.ask(6));
+  world.sleep(world.urlMs - 30_000);
+  await world.audit();
+  await sweepAll(world);
+  await turnUntilDone(world, last.fetchAll());
+}
+
+/** What is left to be extracted is made and loaded; then warehouse and table agree. */
+async function feedAll(world: World): Promise<void> {
+  const audit = world.audits.get(FEED_TABLE);
+  if (!audit || !world.faults.has("extract published")) return;
+  world.faults.isHealed = true;
+  const last = new Extractor(world, { name: "e", wallOffsetMs: 0, starts: 1_000 });
+  const warehouse = new Warehouse(world, { name: "w", wallOffsetMs: 0, starts: 1_000 });
+  const report = await turnUntilDone(world, makeAll(last, world));
+  await turnUntilDone(world, warehouse.load());
+  await world.audit();
+  for (let i = 0; i < world.feedAudit.revised; i++) world.faults.note("extract revised");
+  if (report.waitsFor === null) world.feedAudit.checkLoaded(world.loaded, audit.table, report);
+}
+
+/** What a feed no longer owes is gone; whoever begins now ends with the same. */
+async function feedAnew(world: World): Promise<void> {
+  const { faults, feed, store } = world;
+  const table = world.audits.get(FEED_TABLE)?.table;
+  if (!table || !faults.has("extract published") || world.feedAudit.version === 0) return;
+  faults.isHealed = true;
+  const { clock } = world.outsideServices();
+  const kept = await keepFeed(new FeedStore(store, feed.name, clock), clock, new AbortController().signal);
+  for (let i = 0; i < kept.versions; i++) faults.note("extract expired");
+  for (let i = 0; i < kept.files; i++) faults.note("file of an extract swept");
+  world.loaded = { version: 0, windows: new Map() };
+  const warehouse = new Warehouse(world, { name: "w", wallOffsetMs: 0, starts: 2_000 });
+  await turnUntilDone(world, warehouse.load());
+  world.feedAudit.checkWindows(world.loaded);
+}
+
+/** Nothing is under way; then much time passes, and in the morning the sweeper comes. */
+async function night(world: World): Promise<void> {
+  world.sleep(NIGHT_MS);
+  world.faults.note("a night passed");
+  await world.audit();
+  await sweepAll(world);
+  world.faults.isHealed = false;
+}
+
+async function turnUntilDone<Value>(world: World, work: Promise<Value>): Promise<Value> {
+  const state: { value?: Value; isDone: boolean } = { isDone: false };
   work.then(
-    () => (state.isDone = true),
+    (value) => Object.assign(state, { value, isDone: true }),
     (error: unknown) => world.fail(error),
   );
   await turn(world, () => state.isDone);
+  return state.value!;
 }
 
 async function turn(world: World, isDone: () => boolean): Promise<void> {
@@ -103,7 +218,7 @@ async function turn(world: World, isDone: () => boolean): Promise<void> {
 }
 
 /** Without faults everything lands and is booked, and soon. */
-async function drain(world: World): Promise<void> {
+async function drain(world: World, helpers: readonly Promise<unknown>[]): Promise<void> {
   const { scheduler, faults } = world;
   faults.isHealed = true;
   world.logFullUntilMs = 0;
@@ -114,6 +229,12 @@ async function drain(world: World): Promise<void> {
     process!.losesPower = false;
     process!.pausedUntilMs = scheduler.nowMs;
   }
+  for (const helper of world.helpers) {
+    helper.callsLeft = Infinity;
+    helper.pausedUntilMs = scheduler.nowMs;
+  }
+  await turnUntilDone(world, Promise.all(helpers));
+  for (const name of world.audits.keys()) await liftPause(world, name);
   const endMs = scheduler.nowMs + DRAIN_MS;
   world.isDirty = true;
   await turn(world, () => !world.isDirty && (world.isDrained || scheduler.nowMs > endMs));
@@ -126,9 +247,31 @@ async function drain(world: World): Promise<void> {
   );
 }
 
-async function check(world: World, foreigner: Foreigner): Promise<void> {
-  await foreigner.sweep(0);
+/** By a clock that is behind, a pause may be long. */
+async function liftPause(world: World, name: string): Promise<void> {
+  const log = world.outsideServices().openTable(name);
+  if ((await log.snapshot()).metadata) await resumeTable(log);
+}
+
+async function check(world: World): Promise<void> {
   await world.audit();
+  const isLong = world.random.fraction() < LAST_NIGHT;
+  if (isLong) await sweepAll(world);
+  for (const name of world.audits.keys()) await checkVersion(world, name);
+  // Whoever is behind when the sweeper comes, finds what he has still to read.
+  if (isLong) await readShares(world);
+  if (isLong) await night(world);
+  await followAll(world);
+  await feedAll(world);
+  if (isLong) {
+    // Meanwhile somebody may have committed, and what a follower has still to read is not swept.
+    for (let tries = 0; isFollowerBehind(world) && tries < LOOKS_MAX; tries++) await followAll(world);
+    await night(world);
+    checkSwept(world);
+    await feedAnew(world);
+  }
+  // A look at a disk may take turns of its own: what was written last may not have been seen yet.
+  for (let tries = 0; world.isDirty && tries < LOOKS_MAX; tries++) await world.audit();
   for (const audit of world.audits.values()) audit.checkDrained();
   for (const projection of world.projections) projection.checkDrained();
   for (const draft of world.drafts) {
@@ -147,6 +290,37 @@ async function check(world: World, foreigner: Foreigner): Promise<void> {
     table.checkFiles();
     await checkReads(world, table);
   }
+}
+
+function isFollowerBehind(world: World): boolean {
+  return [...world.audits].some(([name, { table }]) =>
+    world.consumersOf(name).some(({ version }) => version < table.version),
+  );
+}
+
+/** Whoever follows the tables comes to their ends. */
+async function followAll(world: World): Promise<void> {
+  const machine = { name: "f", wallOffsetMs: 0, starts: 1_000 };
+  const last = new Follower(world, machine, world.followed);
+  world.faults.isHealed = true;
+  const heads = new Map([...world.audits].map(([name, { table }]) => [name, table.version]));
+  await turnUntilDone(
+    world,
+    (async () => {
+      for (const name of world.audits.keys()) for (let tries = 0; tries < 2; tries++) await last.follow(name);
+    })(),
+  );
+  checkFollowed(world, world.followed, heads);
+}
+
+/** Of any version that the log has not yet let go, the files are there for as long as was promised. */
+async function checkVersion(world: World, name: string): Promise<void> {
+  const { table } = world.audits.get(name)!;
+  if (!world.isClockRight(name)) return;
+  const nowMs = world.wallMs(0);
+  for (const [path, { removedMs }] of table.lives)
+    if (removedMs > nowMs - KEPT_MS + SLACK_MS)
+      assert(world.store.peek(`${name}/${path}`), `${name}/${path} was removed at ${removedMs}, and is gone`);
 }
 
 /** A reader that begins now, wherever it begins, sees what replaying every version gives. */

@@ -3,6 +3,9 @@ import { below, pick } from "./events.ts";
 import { OUTSIDE, type World } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Between two nights. */
+const SUSPENDED_MS_MAX = 15 * HOUR_MS;
 /** Acts are rare beside calls. */
 const SCALE = 3;
 /** Every read translates offsets through all of them. */
@@ -39,6 +42,7 @@ async function addGap(world: World): Promise<void> {
 
 function processes(world: World): void {
   const { random, scheduler, faults } = world;
+  helpers(world);
   const process = pick(random, world.processes);
   if (!process || process.isDead) return;
   // A start costs as much as everything else in a short history.
@@ -49,6 +53,14 @@ function processes(world: World): void {
   else if (faults.strikes("process stopped in order", 0.5)) process.stop();
   else if (faults.strikes("process paused", SCALE))
     process.pausedUntilMs = scheduler.nowMs + below(random, pick(random, [2_000, 20_000, 90_000]));
+}
+
+function helpers({ random, scheduler, faults, helpers: all }: World): void {
+  if (all.size === 0) return;
+  const helper = pick(random, [...all]);
+  if (faults.strikes("helper crashed")) helper.callsLeft = 1 + below(random, 60);
+  if (faults.strikes("helper paused"))
+    helper.pausedUntilMs = scheduler.nowMs + below(random, pick(random, [2_000, 20_000, 90_000]));
 }
 
 function clocks(world: World): void {
@@ -66,8 +78,8 @@ function clocks(world: World): void {
 /** Everything stands still for hours, in the middle of whatever it does. */
 function suspend(world: World): void {
   const ms = pick(world.random, [HOUR_MS / 2, 3 * HOUR_MS, 9 * HOUR_MS]);
-  world.suspendedMs += ms;
-  world.scheduler.nowMs += ms;
+  // No attempt of anybody takes a day: that is what the sweeper relies on.
+  if ((world.suspendedMs % DAY_MS) + ms < SUSPENDED_MS_MAX) world.sleep(ms);
 }
 
 /** State images are a cache: they may be gone, damaged, or those of another time. */

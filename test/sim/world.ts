@@ -8,28 +8,49 @@ import type { Disk } from "../../adapters/file/disk.ts";
 import { openFileLog } from "../../adapters/file/log.ts";
 import { createMemoryLog } from "../../adapters/memory/log.ts";
 import { type Clock, type Randomness } from "../../core/clock.ts";
-import { silentLogger } from "../../core/logger.ts";
+import { type Logger, silentLogger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
-import { MuaraError } from "../../core/errors.ts";
+import type { TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
+import type { LogConsumer } from "../../lake/table/log-cleanup.ts";
+import { openTableLog } from "../../lake/table/table-log.ts";
 import type { LandOptions, LandPorts } from "../../workers/land/options.ts";
 import { createGappyLog, type GappyLog } from "../property/gappy-log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import type { Feed } from "../../core/extract-feed.ts";
+import { FeedStore } from "../../lake/extract/feed-store.ts";
 import type { AuditTable } from "./audit-table.ts";
+import { FeedAudit } from "./audit-feed.ts";
+import { drawFeed, FEED_TABLE } from "./feed.ts";
+import { emptyFolder } from "./light-bench.ts";
+import { RightsBook } from "./rights.ts";
+import type { Registry } from "../../core/registry.ts";
+import type { ShareReader } from "../../lake/share/reader.ts";
+import type { Loaded } from "./warehouse.ts";
 import { type AuditWorld, EventAudit } from "./audit-events.ts";
 import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
 import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
 import { Faults } from "./faults.ts";
+import type { Followed } from "./follower.ts";
 import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } from "./process.ts";
+import { drawOptions, isForeseen } from "./draws.ts";
 import { forgetHandles } from "./handles.ts";
+import type { Helper } from "./helpers.ts";
+import type { KeeperPorts } from "./keeper.ts";
 import { chooseFormat } from "./light-commit.ts";
 import { simRandomness } from "./randomness.ts";
 import { type Actor, Scheduler, settled } from "./scheduler.ts";
-import { DiskFault, SimDisk, type Through } from "./sim-disk.ts";
+import { SimDisk, type Through } from "./sim-disk.ts";
 import { SimStore, type StoreFault } from "./sim-store.ts";
 
 const HOUR_MS = 3_600_000;
 const COMMIT = /\/_delta_log\/\d{20}\.json$/;
 const CACHE = /\/_delta_log\/(_last_checkpoint|\d{20}\.checkpoint\.parquet)$/;
-const START_MS: number = Date.UTC(2026, 2, 1, 22, 30);
+/** What clocks may differ (lake/sweep.ts). */
+const SLACK_MS = 600_000;
+/** Beside a table's log, and in nobody's way. */
+const LEASE = /\/_compact\.lease$/;
+/** Soon an hour is over, and a day not long after. */
+const START_MS: number = Date.UTC(2026, 2, 1, 22, 59, 56);
 
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../core-as/kernel.wasm", import.meta.url)));
 const kernels = ["a", "b"].map(() => new SlotKernel(wasm, new Uint8Array(16).fill(3), {}));
@@ -41,10 +62,22 @@ export interface Admitted {
   readonly ingestMs: Float64Array;
 }
 
+interface OutsideServices {
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+  readonly openTable: (name: string) => TableLog;
+}
+
 /** Changes what a process is given, to plant a bug. */
 export interface Plant {
   ports?(ports: LandPorts, world: World, process: SimProcess): LandPorts;
   disk?(disk: Disk): Disk;
+  keeper?(ports: KeeperPorts, world: World): KeeperPorts;
+  /** The store of who makes extracts. */
+  feed?(store: ObjectStore, world: World): ObjectStore;
+  reader?(reader: ShareReader): void;
+  registry?(registry: Registry): Registry;
 }
 
 export class World implements Outside, AuditWorld {
@@ -57,6 +90,8 @@ export class World implements Outside, AuditWorld {
   readonly emptyVersionsMax: number;
   readonly keepLogsMs: number;
   readonly switchRate: number;
+  /** Of who compacts; 1: as if there were none. */
+  readonly leaseMs: number;
   /** Of a log on disk. */
   readonly segmentBytes: number;
   readonly slots: readonly Slot[];
@@ -75,8 +110,21 @@ export class World implements Outside, AuditWorld {
   /** By table log: the newest checkpoint there was when one was last spoilt. */
   readonly spoilt = new Map<string, string>();
   readonly named = new Set<string>();
+  /** Those at work beside the processes that land. */
+  readonly helpers = new Set<Helper>();
+  /** Starts of helpers: none draws what another has drawn. */
+  hired = 0;
+  /** What the one who follows the event tables has of each. */
+  readonly followed = new Map<string, Followed>();
+  readonly rights: RightsBook;
+  /** How long an address of a shared file is good. */
+  readonly urlMs: number;
+  readonly feed: Feed;
+  readonly feedAudit: FeedAudit;
+  /** What the warehouse has. */
+  loaded: Loaded = { version: 0, windows: new Map() };
   readonly pending = new Set<PendingAppend>();
-  caller: SimProcess | undefined;
+  caller: Actor | undefined;
   logOffsetMs = 0;
   logFullUntilMs = 0;
   /** Something was written since the audits last looked. */
@@ -90,8 +138,10 @@ export class World implements Outside, AuditWorld {
   gaps = 0;
   /** By slot: what a planted bug remembers across processes. */
   readonly leaked = new Map<string, Set<Admitted>>();
+  /** What a planted bug goes on to believe, by table. */
+  readonly firstSeen = new Map<string, TableSnapshot>();
   failure: unknown;
-  readonly #plant: Plant | undefined;
+  readonly planted: Plant | undefined;
   readonly #ended: SimProcess[] = [];
   readonly #cleaned: { readonly table: AuditTable; readonly version: number }[] = [];
   #highestWallMs = START_MS;
@@ -99,7 +149,7 @@ export class World implements Outside, AuditWorld {
 
   constructor(seed: number, plant?: Plant) {
     this.seed = seed;
-    this.#plant = plant;
+    this.planted = plant;
     const random = (this.random = simRandomness(seed));
     this.faults = new Faults(random);
     this.scheduler = new Scheduler(simRandomness(seed ^ 0x5eed));
@@ -108,6 +158,7 @@ export class World implements Outside, AuditWorld {
     this.emptyVersionsMax = pick(random, [3, 10, 100]);
     this.keepLogsMs = this.faults.has("table log cleaned up") ? pick(random, [4_000, 20_000]) : 1e12;
     this.switchRate = pick(random, [0.1, 0.2, 0.5]);
+    this.leaseMs = pick(random, [1, 3_000, 60_000]);
     const isOnDisk = random.fraction() < 0.25;
     const slots = !isOnDisk && random.fraction() < 0.75 ? 2 : 1;
     this.slots = kernels.slice(0, slots).map((kernel, i) => ({
@@ -123,9 +174,10 @@ export class World implements Outside, AuditWorld {
       sleep: (ms) => this.scheduler.wait(OUTSIDE, ms),
     };
     forgetHandles();
+    emptyFolder();
     chooseFormat(seed % 8 !== 0);
     this.store = new SimStore({
-      nowMs: () => logClock.nowMs(),
+      nowMs: () => this.wallMs(0),
       fault: (...call) => this.#storeFault(...call),
       onWrite: (...write) => this.#observe(...write),
     });
@@ -138,6 +190,10 @@ export class World implements Outside, AuditWorld {
       });
       this.memoryLog = createGappyLog(log, () => false);
     }
+    this.feed = drawFeed(random);
+    this.rights = new RightsBook(logClock, simRandomness(seed + 3));
+    this.urlMs = pick(random, [60_000, HOUR_MS / 4, HOUR_MS]);
+    this.feedAudit = new FeedAudit(this.store, new FeedStore(this.store, this.feed.name, logClock));
     this.segmentBytes = pick(random, [1_500, 6_000, 1 << 27]);
     this.events = new EventSource(random, this.faults);
     this.projections = PROJECTIONS.map(
@@ -174,7 +230,7 @@ export class World implements Outside, AuditWorld {
       clock: process.clock,
       randomness: process.randomness,
       logger: silentLogger,
-      disk: this.#plant?.disk?.(disk) ?? disk,
+      disk: this.planted?.disk?.(disk) ?? disk,
       segmentBytes,
       segmentAgeMs: 2_000,
       onFatal: () => process.crash(),
@@ -271,6 +327,7 @@ export class World implements Outside, AuditWorld {
     if (this.audits.size < this.types.length) for (const type of this.types) await this.adopt(type);
     for (const audit of this.audits.values()) await audit.catchUp();
     for (const projection of this.projections) projection.catchUp();
+    this.feedAudit.catchUp(this.audits.get(FEED_TABLE)?.table);
     this.#checkCleaned();
     for (const process of this.processes) {
       const stopped = process?.worker?.status().find(({ state }) => state === "stopped");
@@ -287,7 +344,7 @@ export class World implements Outside, AuditWorld {
     );
   }
 
-  delayMs(process: SimProcess): number {
+  delayMs(process: Actor): number {
     if (process.pausedUntilMs > this.scheduler.nowMs) return 0;
     if (this.faults.strikes("stalled answer", 0.03)) return below(this.random, 60_000);
     return this.faults.strikes("slow answer", 0.3) ? below(this.random, 3_000) : 0;
@@ -311,7 +368,38 @@ export class World implements Outside, AuditWorld {
   }
 
   plant(ports: LandPorts, process: SimProcess): LandPorts {
-    return this.#plant?.ports?.(ports, this, process) ?? ports;
+    return this.planted?.ports?.(ports, this, process) ?? ports;
+  }
+
+  /**
+   * Whether nobody committed by a clock that is far ahead: beyond what clocks may differ, the log forgets removed files
+   * earlier than it promises.
+   */
+  isClockRight(table: string): boolean {
+    return (this.audits.get(table)?.table.timestampMs ?? 0) <= this.wallMs(0) + SLACK_MS;
+  }
+
+  /** Who reads a table commit by commit, and needs its files. */
+  consumersOf(table: string): readonly LogConsumer[] {
+    if (!this.audits.has(table)) return [];
+    return [{ name: "follower", version: this.followed.get(table)?.version ?? -1 }];
+  }
+
+  /** For those who stand outside of the history. */
+  outsideServices(): OutsideServices {
+    const clock: Clock = {
+      nowMs: () => this.wallMs(0),
+      monotonicMs: () => this.scheduler.nowMs,
+      sleep: async () => {},
+    };
+    const services = { clock, randomness: this.random, logger: silentLogger };
+    return { ...services, openTable: (name) => openTableLog(this.store, name, services) };
+  }
+
+  /** Everything stands still. */
+  sleep(ms: number): void {
+    this.suspendedMs += ms;
+    this.scheduler.nowMs += ms;
   }
 
   willAppend(append: PendingAppend): () => void {
@@ -359,6 +447,7 @@ export class World implements Outside, AuditWorld {
     const table = tables.find((one) => one.name === name);
     if (!table || version >= table.version) return this.fail(new Error(`${path}: a version is gone`));
     this.oldest.set(name, Math.max(version + 1, this.oldest.get(name) ?? 0));
+    this.named.delete(this.audits.get(name)?.sides.get(version) ?? "");
     if (!this.audits.has(name)) return;
     this.#cleaned.push({ table, version });
   }
@@ -385,42 +474,27 @@ export class World implements Outside, AuditWorld {
     });
   }
 
+  #observeFeed(path: string, before: Uint8Array, after: Uint8Array | undefined): void {
+    try {
+      if (!after) this.feedAudit.checkDeleted(path, before, this.wallMs(0));
+      else if (!path.endsWith("/_status.json"))
+        assert.deepEqual(after, before, `${path} is written again, and is another`);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** What no part may ever do is seen here, whoever does it. */
   #observe(path: string, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
     this.isDirty = true;
     if (!before) return;
+    if (path.startsWith("_extracts/")) return this.#observeFeed(path, before, after);
     if (this.named.has(path)) this.fail(new Error(`${path}, which a commit names, is gone or another`));
     if (COMMIT.test(path)) this.#observeCommit(path, after);
-    if (after && !CACHE.test(path) && !path.includes("/_delta_log/"))
+    if (after && !CACHE.test(path) && !LEASE.test(path) && !path.includes("/_delta_log/"))
       this.fail(new Error(`${path} is written a second time`));
   }
 }
 
 /** Whoever is no process of ours. */
 export const OUTSIDE: Actor = { name: "outside", isDead: false, pausedUntilMs: 0 };
-
-/** Whether an error comes from the faults. */
-function isForeseen(error: unknown): boolean {
-  if (error instanceof DiskFault || (error instanceof MuaraError && error.retryable)) return true;
-  return error instanceof Error && error.cause !== undefined && isForeseen(error.cause);
-}
-
-function drawOptions(random: Randomness): LandOptions {
-  const isShort = random.fraction() < 0.3;
-  return {
-    commitMs: pick(random, [300, 1_000, 3_000]),
-    commitBytes: pick(random, [600, 3_000, 1 << 20]),
-    commitRows: pick(random, [4, 12, 1_000]),
-    horizonMs: isShort ? 2 * HOUR_MS : 48 * HOUR_MS,
-    imageIds: pick(random, [1, 4, 250_000]),
-    imageCommits: pick(random, [1, 3, 1_000]),
-    commitMsMax: 3_000,
-    commitsPerSecond: pick(random, [0.5, 2, 1_000]),
-    generationMs: isShort ? HOUR_MS / 2 : 12 * HOUR_MS,
-    disorderMs: 5_000,
-    idleAfterMs: pick(random, [2_000, 10_000, 60_000]),
-    skewMs: HOUR_MS,
-    eventBytes: 20_000,
-    depth: 16,
-  };
-}

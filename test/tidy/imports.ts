@@ -36,8 +36,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   vitest: ["vitest.config.ts"],
   "fast-check": [],
   aws4fetch: ["adapters/s3/"],
+  "@platformatic/kafka": ["adapters/kafka/"],
+  kafkajs: [],
   miniflare: [],
   rolldown: [],
+  cloudevents: [],
   "parquetjs-lite": [],
 };
 

@@ -6,10 +6,11 @@
  * error's text never holds payload.
  */
 import { Hono } from "hono";
-import { authorize, type Principal } from "../../core/authorize.ts";
+import { authorize } from "../../core/authorize.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { EventType } from "../../core/event-type.ts";
 import {
   answerHeaders,
   authenticateRequest,
@@ -25,12 +26,18 @@ import type { Logger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Authenticator } from "../../core/token.ts";
+import { type Answer, type Call, parseBody, type RoutePart, type Routes } from "./call.ts";
+import { modeOf } from "./cloudevents/message.ts";
+import { CloudEvents } from "./cloudevents/publish-cloudevents.ts";
 import { Contracts, describeJudge } from "./contract.ts";
-import { createEventType, DECLARATION_BYTES_MAX, listEventTypes, readEventType } from "./event-types.ts";
+import { changeEventType, createEventType, listEventTypes, readEventType } from "./event-types.ts";
+import { cursorRoutes } from "./cursors/routes.ts";
 import { InFlight } from "./in-flight.ts";
+import { otherRoutes } from "./other-routes.ts";
 import { publish } from "./publish.ts";
 import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
+import { schemaRoutes } from "./schema-routes.ts";
 
 export interface IngestPorts {
   readonly log: Log;
@@ -56,28 +63,25 @@ const QUEUE_MS_DEFAULT = 2_000;
 const RETRY_AFTER_SECONDS_MAX = 30;
 /** Room on a disk does not come within a second. */
 const FULL_SECONDS = 5;
+/** Bytes of a declaration; its schema alone may have 1 MiB, more when escaped. */
+const DECLARATION_BYTES_MAX = 4_194_304;
 
-/** One authenticated request. */
-interface Call {
-  readonly request: Request;
-  readonly flowId: string;
-  readonly principal: Principal;
-  /** The event type in the path; empty where it has none. */
-  readonly name: string;
-}
+type Param = (key: string) => string;
+const none: Param = () => "";
 
 export function createIngestApp(
   ports: IngestPorts,
   options: IngestOptions,
   door: Door = new Door(ports, options),
+  parts: readonly RoutePart[] = [],
 ): Hono {
   const app = new Hono();
-  const on = (method: string, path: string, answer: (call: Call) => Promise<Response>): void => {
-    app.on(method, path, (c) => door.handle(c.req.raw, c.req.param("name") ?? "", answer));
+  const on: Routes["on"] = (method, path, answer) => {
+    app.on(method, path, (c) => door.handle(c.req.raw, (key) => c.req.param(key) ?? "", answer));
   };
-  const refuseOthers = (path: string, allowed: string): void => {
+  const refuseOthers: Routes["refuseOthers"] = (path, allowed) => {
     app.all(path, async (c) => {
-      const response = await door.handle(c.req.raw, "", () => Promise.reject(wrongMethod(allowed)));
+      const response = await door.handle(c.req.raw, none, () => Promise.reject(wrongMethod(allowed)));
       if (response.status === 405) response.headers.set("allow", allowed);
       return response;
     });
@@ -91,10 +95,15 @@ export function createIngestApp(
   on("POST", "/event-types", (call) => door.declare(call));
   refuseOthers("/event-types", "GET, HEAD, POST");
   on("GET", "/event-types/:name", (call) => door.read(call));
-  refuseOthers("/event-types/:name", "GET, HEAD");
+  on("PUT", "/event-types/:name", (call) => door.redeclare(call));
   on("POST", "/event-types/:name/events", (call) => door.publish(call));
+  for (const addRoutes of [schemaRoutes(ports), cursorRoutes(ports), ...parts, otherRoutes])
+    addRoutes({ on, refuseOthers });
+  refuseOthers("/event-types/:name", "GET, HEAD, PUT");
   refuseOthers("/event-types/:name/events", "POST");
-  app.notFound((c) => door.handle(c.req.raw, "", () => Promise.reject(unknownAddress())));
+  on("POST", "/cloudevents", (call) => door.publishCloudEvents(call));
+  refuseOthers("/cloudevents", "POST");
+  app.notFound((c) => door.handle(c.req.raw, none, () => Promise.reject(unknownAddress())));
   app.onError((error, c) => door.failed(error, flowIdOf(c.req.raw, ports.randomness)));
   return app;
 }
@@ -104,6 +113,7 @@ export class Door {
   readonly #ports: IngestPorts;
   readonly #options: IngestOptions;
   readonly #contracts: Contracts;
+  readonly #cloudEvents: CloudEvents;
   readonly #inFlight: InFlight;
   readonly #queue: Queue;
 
@@ -111,16 +121,20 @@ export class Door {
     const { eventBytes, depth } = options.limits;
     this.#ports = ports;
     this.#options = options;
-    this.#contracts = new Contracts(ports, { maxBytes: eventBytes, maxDepth: depth });
+    const scanned = { maxBytes: eventBytes, maxDepth: depth };
+    this.#contracts = new Contracts(ports, scanned);
+    this.#cloudEvents = new CloudEvents(ports.kernel, scanned, options.limits.batchEvents);
     this.#inFlight = new InFlight(options.inFlightBytes ?? IN_FLIGHT_BYTES_DEFAULT);
     this.#queue = new Queue(ports.clock, options.queueMs ?? QUEUE_MS_DEFAULT);
   }
 
-  async handle(request: Request, name: string, answer: (call: Call) => Promise<Response>): Promise<Response> {
+  async handle(request: Request, param: Param, answer: Answer): Promise<Response> {
     const flowId = flowIdOf(request, this.#ports.randomness);
     try {
       const principal = await authenticateRequest(request, this.#ports.authenticator);
-      return await answer({ request, flowId, principal, name });
+      const query = (key: string): string | null => new URL(request.url).searchParams.get(key);
+      const json = (): Promise<unknown> => this.#json(request);
+      return await answer({ request, flowId, principal, name: param("name"), param, query, json });
     } catch (error) {
       return this.failed(error, flowId);
     }
@@ -134,17 +148,15 @@ export class Door {
     return errorResponse(error, flowId, retryAfterSeconds(error));
   }
 
-  async list({ request, flowId, principal }: Call): Promise<Response> {
-    const owner = new URL(request.url).searchParams.get("owning_application");
+  async list({ query, flowId, principal }: Call): Promise<Response> {
+    const owner = query("owning_application");
     const types = await listEventTypes(this.#ports.registry, principal);
     const shown = owner === null ? types : types.filter((type) => type.owning_application === owner);
     return jsonResponse(shown, 200, flowId);
   }
 
-  async declare({ request, flowId, principal }: Call): Promise<Response> {
-    requireJson(request.headers.get("content-type"));
-    const body = await this.#withBody(request, DECLARATION_BYTES_MAX, async (bytes) => bytes);
-    const type = await createEventType(this.#ports, principal, body);
+  async declare({ json, flowId, principal }: Call): Promise<Response> {
+    const type = await createEventType(this.#ports, principal, await json());
     this.#ports.logger.info("event type declared", {
       event_type: type.name,
       by: principal.id,
@@ -154,25 +166,72 @@ export class Door {
     return jsonResponse(type, 201, flowId);
   }
 
+  /** Answers with the type; with `?dry_run=true` with what would change, and whether it may. */
+  async redeclare({ request, query, json, flowId, principal, name }: Call): Promise<Response> {
+    const isDryRun = query("dry_run") === "true";
+    const ifMatch = request.headers.get("if-match");
+    const changed = await changeEventType(this.#ports, principal, name, await json(), ifMatch, isDryRun);
+    if (isDryRun) return jsonResponse(changed, 200, flowId);
+    if (changed.verdict === "compatible")
+      this.#ports.logger.info("event type declared anew", {
+        event_type: name,
+        by: principal.id,
+        flow_id: flowId,
+        from: changed.from,
+        to: changed.to,
+        schema: describeJudge(changed.type),
+      });
+    return tagged(jsonResponse(changed.type, 200, flowId), changed.revision);
+  }
+
   async read({ flowId, principal, name }: Call): Promise<Response> {
-    return jsonResponse(await readEventType(this.#ports.registry, principal, name), 200, flowId);
+    const { type, revision } = await readEventType(this.#ports.registry, principal, name);
+    return tagged(jsonResponse(type, 200, flowId), revision);
   }
 
   async publish({ request, flowId, principal, name }: Call): Promise<Response> {
-    const { log, kernel, randomness } = this.#ports;
-    const { limits } = this.#options;
     authorize(principal, "write", { kind: "event_type", name });
     requireJson(request.headers.get("content-type"));
     await this.#contracts.use(name, () => undefined); // unknown types are refused before the body is read
     this.#queue.admit(); // and so is what would wait too long
-    return this.#withBody(request, limits.bodyBytes, (body) =>
-      this.#queue.pass(body.length, () =>
-        this.#contracts.use(name, (contract) => {
-          const spare = Math.floor(randomness.fraction() * contract.partitions);
-          const maxEvents = limits.batchEvents;
-          return publish(log, kernel, { contract, body, principal, flowId, maxEvents, spare });
-        }),
-      ),
+    return this.#withBody(request, this.#options.limits.bodyBytes, (body) =>
+      this.#send({ principal, flowId, name }, body, false),
+    );
+  }
+
+  /** Each event to the type that it names; the rights are those on that type. */
+  async publishCloudEvents({ request, flowId, principal }: Call): Promise<Response> {
+    const { headers } = request;
+    const mode = modeOf(headers);
+    this.#queue.admit();
+    return this.#withBody(request, this.#options.limits.bodyBytes, (body) =>
+      this.#cloudEvents.take({
+        mode,
+        headers,
+        body,
+        flowId,
+        publish: (name, events, isDryRun) => {
+          authorize(principal, "write", { kind: "event_type", name });
+          return this.#send({ principal, flowId, name }, events, isDryRun, checkTakesCloudEvents);
+        },
+      }),
+    );
+  }
+
+  async #send(
+    { principal, flowId, name }: Pick<Call, "principal" | "flowId" | "name">,
+    body: Uint8Array,
+    isDryRun: boolean,
+    check?: (type: EventType) => void,
+  ): Promise<Response> {
+    const { log, kernel, randomness } = this.#ports;
+    const maxEvents = this.#options.limits.batchEvents;
+    return this.#queue.pass(body.length, () =>
+      this.#contracts.use(name, (contract) => {
+        check?.(contract.type);
+        const spare = Math.floor(randomness.fraction() * contract.partitions);
+        return publish(log, kernel, { contract, body, principal, flowId, maxEvents, spare, isDryRun });
+      }),
     );
   }
 
@@ -206,6 +265,11 @@ export class Door {
     }
   }
 
+  async #json(request: Request): Promise<unknown> {
+    requireJson(request.headers.get("content-type"));
+    return parseBody(await this.#withBody(request, DECLARATION_BYTES_MAX, async (bytes) => bytes));
+  }
+
   /** Reads the body within its own bound and the one of all requests together, until `use` is done with it. */
   async #withBody<Result>(
     request: Request,
@@ -219,6 +283,18 @@ export class Door {
       reservation.release();
     }
   }
+}
+
+/** @throws event_type.category */
+function checkTakesCloudEvents({ name, category }: EventType): void {
+  if (category === "cloudevent") return;
+  const message = `"${name}" is of category ${category}; CloudEvents go to types of category cloudevent.`;
+  throw new MuaraError("event_type.category", message, { details: { event_type: name, category } });
+}
+
+function tagged(response: Response, revision: number): Response {
+  response.headers.set("etag", `"${revision}"`);
+  return response;
 }
 
 /** What `Retry-After` says: about when the queue is short again. */

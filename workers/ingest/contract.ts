@@ -3,14 +3,13 @@
  * the cache has room.
  */
 import type { EventType, EnvelopePaths } from "../../core/event-type.ts";
-import { envelopePaths } from "../../core/event-type.ts";
+import { envelopePaths, hasMetadata } from "../../core/event-type.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-scan.ts";
 import { needsIdentities, partitionOrder } from "../../core/partition.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Registry } from "../../core/registry.ts";
-import { ensureStream, findEventType } from "./declaration.ts";
-import { notFound } from "./event-types.ts";
+import { ensureStream, findEventType, notFound } from "./declaration.ts";
 import { planSchema } from "../../core/schema-plan.ts";
 import { compilePayloadSchema, effectiveSchema, type PayloadCheck } from "./payload-schema.ts";
 
@@ -34,7 +33,7 @@ export interface FieldPlaces {
   readonly eventType: number;
   readonly flowId: number;
   readonly partition: number;
-  /** What may stand at the top of a data event, by name. */
+  /** What may stand at the top of a data event, and what a CloudEvent knows of there, by name. */
   readonly top: readonly Member[];
   readonly data: number;
   readonly keys: readonly number[];
@@ -129,6 +128,23 @@ export function describeJudge(type: EventType): string {
     : `parses every event, because of ${beyond.slice(0, 300)}`;
 }
 
+/** What the rules of a category say of an event's own members. */
+const TOP: Partial<Record<EventType["category"], readonly string[]>> = {
+  data: ["metadata", "data_op", "data_type", "data"],
+  cloudevent: [
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "time",
+    "subject",
+    "datacontenttype",
+    "dataschema",
+    "data",
+    "data_base64",
+  ],
+};
+
 function layOut(
   type: EventType,
   paths: EnvelopePaths,
@@ -137,9 +153,11 @@ function layOut(
   const scanPaths: ScanPath[] = [];
   const place = (keys: readonly string[] | undefined, kind: ScanPath["kind"] = "text"): number =>
     keys ? scanPaths.push({ keys, kind }) - 1 : -1;
-  const isNakadi = type.category !== "undefined";
+  const isNakadi = hasMetadata(type);
   const hasNoIdentity = !needsIdentities(type, partitions);
-  const id = paths.id ? scanPaths.push({ keys: paths.id, kind: "id", hasNoIdentity }) - 1 : -1;
+  const scope = place(paths.idScope);
+  const idPath = { kind: "id", hasNoIdentity, ...(scope < 0 ? {} : { scope }) } as const;
+  const id = paths.id ? scanPaths.push({ keys: paths.id, ...idPath }) - 1 : -1;
   const time = place(paths.time, "time");
   const metadata = isNakadi ? place(["metadata"]) : -1;
   const eventType = place(paths.eventType);
@@ -156,16 +174,16 @@ function layOut(
         member("span_ctx", place(["metadata", "span_ctx"])),
       ]
     : [];
-  const isData = type.category === "data";
-  const data = isData ? place(["data"]) : -1;
-  const top = isData
-    ? [
-        member("metadata", metadata),
-        member("data_op", place(["data_op"])),
-        member("data_type", place(["data_type"])),
-        member("data", data),
-      ]
-    : [];
+  const data = place(paths.body.length > 0 ? paths.body : undefined);
+  const known = new Map([
+    ["metadata", metadata],
+    ["data", data],
+    ["id", id],
+    ["source", scope],
+    ["time", time],
+    ["type", eventType],
+  ]);
+  const top = (TOP[type.category] ?? []).map((name) => member(name, known.get(name) ?? place([name])));
   const isHash = type.partition_strategy === "hash";
   const keys = isHash
     ? paths.key.map((path) => scanPaths.push({ keys: path, kind: "text", javaHash: true }) - 1)

@@ -18,12 +18,12 @@ import {
 import { landConsumer } from "../../core/landed.ts";
 import type { Log, StreamInfo } from "../../core/ports/log.ts";
 import type { Declaration, Registry } from "../../core/registry.ts";
+import { FIRST_SCHEMA_VERSION } from "../../core/schema-version.ts";
 import { fieldSchema, isObject } from "./json-schema.ts";
 import { compilePayloadSchema } from "./payload-schema.ts";
 import { checkSchemaRules } from "./schema-rules.ts";
 
 export const KIND = "event-type";
-const FIRST_SCHEMA_VERSION = "1.0.0";
 
 export interface DeclarePorts {
   readonly log: Log;
@@ -114,6 +114,12 @@ export async function findEventType(
   if (found) return found;
   await registry.refresh();
   return known();
+}
+
+export function notFound(name: string): never {
+  // A name that is none is not repeated in the answer.
+  const shown = /^[\w.-]{1,255}$/.test(name) ? `"${name}"` : "of this name";
+  throw new MuaraError("event_type.not_found", `No event type ${shown} is declared.`);
 }
 
 /** The lake must be able to hold it. */

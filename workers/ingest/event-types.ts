@@ -2,27 +2,53 @@
 import { authorize, isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
-import { parseJson } from "../../core/parse-json.ts";
 import type { Registry } from "../../core/registry.ts";
-import { type DeclarePorts, declareEventType, findEventType, KIND } from "./declaration.ts";
-
-/** Bytes of a declaration; its schema alone may have 1 MiB, more when escaped. */
-export const DECLARATION_BYTES_MAX = 4_194_304;
+import { type DeclarePorts, declareEventType, findEventType, KIND, notFound } from "./declaration.ts";
+import { redeclareEventType, schemasOf, type StoredSchema } from "./redeclare.ts";
 
 /**
  * Declares what a request's body says.
- * @throws request.malformed, auth.forbidden, event_type.invalid, event_type.exists
+ * @throws auth.forbidden, event_type.invalid, event_type.exists
  */
 export async function createEventType(
   ports: DeclarePorts,
   principal: Principal,
-  body: Uint8Array,
+  input: unknown,
 ): Promise<EventType> {
-  const input = parseBody(body);
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
   authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
   return declareEventType(ports, input);
+}
+
+/**
+ * Declares anew what a request's body says.
+ * @param ifMatch the request's header: the revision that the caller saw, as an entity tag
+ * @throws request.malformed, auth.forbidden, event_type.not_found, .invalid, .incompatible, declaration.conflict
+ */
+export async function changeEventType(
+  ports: DeclarePorts,
+  principal: Principal,
+  name: string,
+  input: unknown,
+  ifMatch: string | null,
+  isDryRun: boolean,
+): ReturnType<typeof redeclareEventType> {
+  authorize(principal, "admin", { kind: "event_type", name });
+  const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
+  if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
+  const options = { isDryRun, ...(seen ? { revision: Number(seen[1]) } : {}) };
+  return redeclareEventType(ports, name, input, options);
+}
+
+/** Of one event type, newest first. @throws auth.forbidden, event_type.not_found */
+export async function listSchemas(
+  registry: Registry,
+  principal: Principal,
+  name: string,
+): Promise<readonly StoredSchema[]> {
+  await registry.refresh();
+  return schemasOf(registry, (await readEventType(registry, principal, name)).type);
 }
 
 /** What this principal may read or write, by name. */
@@ -37,29 +63,16 @@ export async function readEventType(
   registry: Registry,
   principal: Principal,
   name: string,
-): Promise<EventType> {
+): Promise<{ readonly type: EventType; readonly revision: number }> {
   if (!isVisible(principal, name)) authorize(principal, "read", { kind: "event_type", name });
-  return (await findEventType(registry, name))?.value ?? notFound(name);
-}
-
-export function notFound(name: string): never {
-  // A name that is none is not repeated in the answer.
-  const shown = /^[\w.-]{1,255}$/.test(name) ? `"${name}"` : "of this name";
-  throw new MuaraError("event_type.not_found", `No event type ${shown} is declared.`);
+  await registry.refresh();
+  const found = await findEventType(registry, name);
+  return found?.value ? { type: found.value, revision: found.revision } : notFound(name);
 }
 
 function isVisible(principal: Principal, name: string): boolean {
   const resource = { kind: "event_type", name } as const;
   return isAuthorized(principal, "read", resource) || isAuthorized(principal, "write", resource);
-}
-
-/** @throws request.malformed */
-function parseBody(body: Uint8Array): unknown {
-  try {
-    return parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
-  } catch (cause) {
-    throw new MuaraError("request.malformed", "The body is not JSON in UTF-8.", { cause });
-  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

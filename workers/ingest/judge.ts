@@ -12,6 +12,7 @@ import {
   FLAG_WRONG_TYPE,
   VALUE_ABSENT,
   VALUE_ESCAPED_STRING,
+  VALUE_NULL,
   VALUE_OBJECT,
   VALUE_STRING,
 } from "../../core/kernel-abi.ts";
@@ -20,7 +21,8 @@ import { parseJson } from "../../core/parse-json.ts";
 import type { Contract, Member } from "./contract.ts";
 import type { Failures } from "./failures.ts";
 import { isObject } from "./json-schema.ts";
-import { pointerAt, unknownMember } from "./members.ts";
+import { extensionFault } from "./cloudevents/extensions.ts";
+import { type MemberFault, pointerAt, unknownMember } from "./members.ts";
 
 const NO_TIME = FLAG_MISSING | FLAG_WRONG_TYPE | FLAG_MALFORMED;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -52,9 +54,11 @@ export class Judge {
 
   run(): void {
     this.#verdicts();
-    if (this.#contract.type.category === "undefined") this.#declaredPaths();
+    const { category } = this.#contract.type;
+    if (category === "undefined") this.#declaredPaths();
+    else if (category === "cloudevent") this.#cloudEvent();
     else this.#nakadiEnvelope();
-    if (this.#contract.type.category === "data") this.#dataChange();
+    if (category === "data") this.#dataChange();
     if (this.#contract.check) this.#payloads();
   }
 
@@ -92,11 +96,55 @@ export class Judge {
     }
     this.#ids(places.id, "#/metadata/eid", true);
     this.#times(places.time, "#/metadata/occurred_at");
-    this.#eventTypes();
+    this.#eventTypes("#/metadata/event_type");
     this.#strings(places.flowId, "#/metadata/flow_id");
     this.#strings(places.partition, "#/metadata/partition");
     this.#rareMembers();
     this.#onlyMembers(metadata, places.members, "#/metadata");
+  }
+
+  /** CloudEvents 1.0.2, §3.1, and its JSON format; a member that is null is as good as none (§2.2 there). */
+  #cloudEvent(): void {
+    const { places, paths } = this.#contract;
+    const top = (name: string): number => placeOf(places.top, name);
+    this.#version(top("specversion"));
+    this.#texts(top("source"), "#/source", true);
+    this.#ids(places.id, "#/id", false);
+    this.#texts(places.eventType, "#/type", true);
+    this.#eventTypes("#/type");
+    this.#times(places.time, pointerOf(paths.time!));
+    for (const name of ["subject", "datacontenttype", "dataschema", "data_base64"])
+      this.#texts(top(name), `#/${name}`, false);
+    const base64 = this.#field(top("data_base64")).types;
+    const { types } = this.#field(places.data);
+    for (let item = 0; item < this.#scan.count; item++) {
+      if (isUnset(types[item]!)) continue;
+      if (types[item] !== VALUE_OBJECT) this.#fail(item, "event.schema", "#/data", "must be an object");
+      else if (!isUnset(base64[item]!))
+        this.#fail(item, "event.schema", "#/data_base64", "must not be there beside data");
+    }
+    this.#onlyMembers(this.#scan, places.top, "", extensionFault);
+  }
+
+  #version(place: number): void {
+    const { types } = this.#field(place);
+    for (let item = 0; item < this.#scan.count; item++) {
+      if (isUnset(types[item]!)) this.#fail(item, "event.schema", "#/specversion", "is missing");
+      else if (this.#scan.text(place, item) !== "1.0")
+        this.#fail(item, "event.schema", "#/specversion", 'must be "1.0"');
+    }
+  }
+
+  /** Strings that are not empty. */
+  #texts(place: number, pointer: string, isRequired: boolean): void {
+    const { types, lengths } = this.#field(place);
+    for (let item = 0; item < this.#scan.count; item++) {
+      const type = types[item]!;
+      const isText = type === VALUE_STRING || type === VALUE_ESCAPED_STRING;
+      if (isText ? lengths[item]! > 0 : !isRequired && isUnset(type)) continue;
+      const reason = isUnset(type) ? "is missing" : "must be a string, not empty";
+      this.#fail(item, "event.schema", pointer, reason);
+    }
   }
 
   #ids(place: number, pointer: string, mustBeUuid: boolean): void {
@@ -116,16 +164,17 @@ export class Judge {
   }
 
   #times(place: number, pointer: string): void {
-    const { flags } = this.#field(place);
+    const { flags, types } = this.#field(place);
+    const { isTimeOptional } = this.#contract.paths;
     for (let item = 0; item < this.#scan.count; item++) {
       const flag = flags[item]!;
-      if ((flag & NO_TIME) === 0) continue;
+      if ((flag & NO_TIME) === 0 || (isTimeOptional && isUnset(types[item]!))) continue;
       if (flag & FLAG_MISSING) this.#fail(item, "event.time_missing", pointer, "is missing");
       else this.#fail(item, "event.time_malformed", pointer, "must be an RFC 3339 time with a zone");
     }
   }
 
-  #eventTypes(): void {
+  #eventTypes(pointer: string): void {
     const { places, nameBytes, type } = this.#contract;
     const field = this.#field(places.eventType);
     const { bytes } = this.#scan;
@@ -137,13 +186,7 @@ export class Judge {
         kind === VALUE_STRING
           ? isEqual(bytes, start, start + field.lengths[item]!, nameBytes)
           : kind === VALUE_ESCAPED_STRING && this.#scan.text(places.eventType, item) === type.name;
-      if (!isSame)
-        this.#fail(
-          item,
-          "event.type_mismatch",
-          "#/metadata/event_type",
-          `must be "${type.name}" or left out`,
-        );
+      if (!isSame) this.#fail(item, "event.type_mismatch", pointer, `must be "${type.name}" or left out`);
     }
   }
 
@@ -211,6 +254,7 @@ export class Judge {
     object: Pick<ScanField, "starts" | "lengths">,
     members: readonly Member[],
     pointer: string,
+    faultOf: typeof unknownFault = unknownFault,
   ): void {
     const { bytes, count } = this.#scan;
     const accounted = new Uint32Array(count).fill(1);
@@ -228,9 +272,8 @@ export class Judge {
       const start = object.starts[item]!;
       const length = object.lengths[item]!;
       if (accounted[item] === length) continue;
-      const unknown = unknownMember(bytes, start, start + length, members);
-      if (unknown === undefined) continue;
-      this.#fail(item, "event.schema", `${pointer}/${escapeStep(unknown)}`, "is not allowed here");
+      const fault = faultOf(bytes, start, start + length, members);
+      if (fault) this.#fail(item, "event.schema", `${pointer}/${escapeStep(fault.key)}`, fault.reason);
     }
   }
 
@@ -243,8 +286,13 @@ export class Judge {
     const size = data?.lengths ?? lengths;
     const { bytes } = this.#scan;
     const violations = this.#contract.plan.hasChecks ? this.#scan.violations : undefined;
+    // Only a CloudEvent may be without.
+    const ofNone = this.#contract.type.category === "cloudevent" ? check!({}) : null;
     for (let item = 0; item < count; item++) {
-      if (violations?.[item] === 0 || this.#failures.has(item)) continue;
+      if (ofNone && data && isUnset(data.types[item]!))
+        this.#fail(item, "event.schema", ofNone.pointer, ofNone.reason);
+      if (violations?.[item] === 0 || this.#failures.has(item) || (data && isUnset(data.types[item]!)))
+        continue;
       const text = decoder.decode(bytes.subarray(from[item], from[item]! + size[item]!));
       const violation = check!(parseJson(text));
       if (violation) this.#fail(item, "event.schema", violation.pointer, violation.reason);
@@ -266,6 +314,20 @@ export class Judge {
     const shown = pointer.length <= POINTER_LENGTH_MAX ? pointer : `${pointer.slice(0, POINTER_LENGTH_MAX)}…`;
     this.#failures.add(item, "validating", code, shown, reason);
   }
+}
+
+function isUnset(type: number): boolean {
+  return type === VALUE_ABSENT || type === VALUE_NULL;
+}
+
+function unknownFault(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  members: readonly Member[],
+): MemberFault | undefined {
+  const key = unknownMember(bytes, start, end, members);
+  return key === undefined ? undefined : { key, reason: "is not allowed here" };
 }
 
 function isUuids(value: unknown): boolean {

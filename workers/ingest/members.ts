@@ -4,6 +4,7 @@
  */
 import { isEqual } from "../../core/bytes.ts";
 
+const SPACE = 32;
 const QUOTE = 34;
 const BACKSLASH = 92;
 const COLON = 58;
@@ -15,16 +16,29 @@ const COMMA = 44;
 
 const decoder = new TextDecoder();
 
-/**
- * The first member of the object at `bytes[start, end)` whose key is not among `members`.
- * @returns its key; undefined where all are known
- */
-export function unknownMember(
+/** What is wrong with a member of an object. */
+export interface MemberFault {
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** By name, as text and as the bytes that it mostly has. */
+export type KnownMembers = readonly { readonly name: string; readonly bytes: Uint8Array }[];
+
+/** A member whose key is not among those known. */
+export interface OtherMember {
+  readonly key: string;
+  /** Of its value: the first byte. */
+  readonly valueAt: number;
+}
+
+/** The members of the object at `bytes[start, end)` whose key is not among `known`. */
+export function* otherMembers(
   bytes: Uint8Array,
   start: number,
   end: number,
-  members: readonly { readonly name: string; readonly bytes: Uint8Array }[],
-): string | undefined {
+  known: KnownMembers,
+): Generator<OtherMember> {
   let at = start + 1;
   while (at < end) {
     const byte = bytes[at]!;
@@ -33,13 +47,24 @@ export function unknownMember(
       continue;
     }
     const keyEnd = stringEnd(bytes, at);
-    if (!members.some((member) => isEqual(bytes, at + 1, keyEnd - 1, member.bytes))) {
+    const valueAt = passSpace(bytes, colonAfter(bytes, keyEnd) + 1);
+    if (!known.some((member) => isEqual(bytes, at + 1, keyEnd - 1, member.bytes))) {
       const key = keyText(bytes, at, keyEnd);
-      if (!members.some((member) => member.name === key)) return key;
+      if (!known.some((member) => member.name === key)) yield { key, valueAt };
     }
-    at = valueEnd(bytes, colonAfter(bytes, keyEnd) + 1, end);
+    at = valueEnd(bytes, valueAt, end);
   }
-  return undefined;
+}
+
+/** The key of the first of them; undefined where all are known. */
+export function unknownMember(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  known: KnownMembers,
+): string | undefined {
+  const first = otherMembers(bytes, start, end, known).next();
+  return first.done ? undefined : first.value.key;
 }
 
 export function keyText(bytes: Uint8Array, start: number, end: number): string {
@@ -57,6 +82,12 @@ export function stringEnd(bytes: Uint8Array, at: number): number {
 function colonAfter(bytes: Uint8Array, at: number): number {
   let i = at;
   while (bytes[i] !== COLON) i++;
+  return i;
+}
+
+function passSpace(bytes: Uint8Array, at: number): number {
+  let i = at;
+  while (bytes[i]! <= SPACE) i++;
   return i;
 }
 

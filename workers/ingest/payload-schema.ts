@@ -7,7 +7,7 @@
  */
 import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import { fullFormats } from "ajv-formats/dist/formats.js";
-import { type EventType, type JsonSchema, payloadSchema } from "../../core/event-type.ts";
+import { envelopePaths, type EventType, type JsonSchema, payloadSchema } from "../../core/event-type.ts";
 import draft07 from "ajv/dist/refs/json-schema-draft-07.json" with { type: "json" };
 import { isObject, mapSchemas } from "./json-schema.ts";
 import { Pattern } from "./pattern.ts";
@@ -41,7 +41,7 @@ export function compilePayloadSchema(type: EventType): PayloadCheck | null {
   const schema = effectiveSchema(type);
   if (isOpen(schema, true)) return null;
   const validate = compile(schema);
-  const prefix = type.category === "data" ? "#/data" : "#";
+  const prefix = ["#", ...envelopePaths(type).body].join("/");
   return (value) => {
     if (validate(value)) return null;
     return violation(validate.errors![0]!, prefix);

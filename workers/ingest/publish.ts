@@ -76,6 +76,12 @@ function scanBody(kernel: Kernel, { contract, body, maxEvents }: PublishRequest)
   let scan = scanItems(kernel, contract, body, likely);
   if (scan.failure?.code === "batch.too_many" && likely < maxEvents)
     scan = scanItems(kernel, contract, body, maxEvents);
+  checkBody(scan, maxEvents);
+  return scan;
+}
+
+/** @throws request.malformed, batch.empty, batch.too_many */
+export function checkBody(scan: Scan, maxEvents: number): void {
   if (scan.failure?.code === "batch.too_many")
     throw new MuaraError("batch.too_many", `The request holds more than ${maxEvents} events.`, {
       details: { limit: maxEvents },
@@ -89,7 +95,6 @@ function scanBody(kernel: Kernel, { contract, body, maxEvents }: PublishRequest)
       },
     );
   if (scan.count === 0) throw new MuaraError("batch.empty", "The request holds no event.");
-  return scan;
 }
 
 function scanItems(kernel: Kernel, contract: Contract, body: Uint8Array, maxItems: number): Scan {

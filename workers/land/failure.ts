@@ -31,10 +31,13 @@ const RETRY_MS_MAX = 30_000;
 const FULL_RETRY_MS_MAX = 5_000;
 /** Each try reads the table's log. */
 const PAUSED_RETRY_MS = 2_000;
+/** What is declared is read in each round: the declaration that is missing may come with any of them. */
+const UNKNOWN_SCHEMA_RETRY_MS_MAX = 1_000;
 
 /** How long after the `failures`th failure in a row the next try comes, ms. */
 export function retryMs(code: ErrorCode | undefined, failures: number): number {
   if (code === "table.paused") return PAUSED_RETRY_MS;
+  if (code === "land.schema_unknown") return Math.min(UNKNOWN_SCHEMA_RETRY_MS_MAX, 100 * 2 ** failures);
   const isFull = code === "store.full" || code === "log.full";
   return Math.min(isFull ? FULL_RETRY_MS_MAX : RETRY_MS_MAX, 100 * 2 ** failures);
 }

@@ -67,7 +67,8 @@ export async function gather(
   return { batches, count, next, isAtEnd, ingestFloorMs };
 }
 
-function firstOf(batch: ReadBatch, count: number): ReadBatch {
+/** The first `count` records of a batch; what follows is read again. */
+export function firstOf(batch: ReadBatch, count: number): ReadBatch {
   if (batch.count <= count) return batch;
   return {
     ...batch,

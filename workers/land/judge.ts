@@ -10,8 +10,14 @@
 import type { Clock } from "../../core/clock.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { envelopePaths, type EnvelopePaths, type EventType } from "../../core/event-type.ts";
-import { FLAG_MALFORMED, FLAG_MISSING, FLAG_UUID, FLAG_WRONG_TYPE } from "../../core/kernel-abi.ts";
-import type { Scan } from "../../core/kernel-scan.ts";
+import {
+  FLAG_MALFORMED,
+  FLAG_MISSING,
+  FLAG_UUID,
+  FLAG_WRONG_TYPE,
+  VALUE_NULL,
+} from "../../core/kernel-abi.ts";
+import type { Scan, ScanField } from "../../core/kernel-scan.ts";
 import { ADMIT_DUPLICATE, ADMIT_UNSETTLED, type IdentitySet, SETTLED_NEW } from "../../core/kernel-set.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { LandedPartition } from "../../core/landed.ts";
@@ -180,8 +186,12 @@ export class Judge {
     this.#checkEnvelope(scan, rows, first);
     for (const [i, { code, pointer, detail }] of rejections) condemn(rows, first + i, code, pointer, detail);
     if (time >= 0) rows.timesUs.set(scan.timesUs(time), first);
-    for (let row = first; row < first + batch.count; row++)
-      if (time < 0 || rows.bad[row]) rows.timesUs[row] = BigInt(rows.ingestMs[row]!) * 1_000n;
+    const timed = time >= 0 ? scan.field(time) : undefined;
+    for (let i = 0; i < batch.count; i++) {
+      const row = first + i;
+      const hasTime = timed !== undefined && !isUnset(timed, i);
+      if (!hasTime || rows.bad[row]) rows.timesUs[row] = BigInt(rows.ingestMs[row]!) * 1_000n;
+    }
   }
 
   #checkEnvelope(scan: Scan, rows: Rows, first: number): void {
@@ -222,13 +232,16 @@ export class Judge {
     malformed: ErrorCode,
     path: readonly string[],
   ): void {
-    const { flags } = scan.field(place);
+    const field = scan.field(place);
+    const { flags } = field;
     const isId = place === this.#encoder.places.id;
     const needsUuid = isId && this.#paths.idMustBeUuid;
+    const isOptional = !isId && this.#paths.isTimeOptional;
     for (let i = 0; i < scan.count; i++) {
       const flag = flags[i]!;
       if (isId && !rows.bad[first + i] && !(flag & (FLAG_MISSING | FLAG_WRONG_TYPE | FLAG_MALFORMED)))
         rows.hasId[first + i] = 1;
+      if (isOptional && isUnset(field, i)) continue;
       if (flag & FLAG_MISSING) condemn(rows, first + i, missing, pointerOf(path), "is missing");
       else if (flag & (FLAG_WRONG_TYPE | FLAG_MALFORMED))
         condemn(rows, first + i, malformed, pointerOf(path), "is malformed");
@@ -283,6 +296,11 @@ async function admitSettled(
     const found = await settle({ ...some, spans });
     open.forEach((row, i) => (settled[row] = found[i]!));
   }
+}
+
+/** Of an optional attribute, null is the same as none (CloudEvents, JSON format, §2.2). */
+function isUnset({ flags, types }: ScanField, i: number): boolean {
+  return (flags[i]! & FLAG_MISSING) !== 0 || types[i] === VALUE_NULL;
 }
 
 function condemn(rows: Rows, row: number, code: ErrorCode, pointer: string | null, detail: string): void {

@@ -16,10 +16,12 @@ import type {
   TableSnapshot,
   Verdict,
 } from "../../core/ports/table-log.ts";
+import { declaredProperties, keepProperties } from "../../lake/declared-properties.ts";
 import { evolveTable } from "../../lake/evolve-table.ts";
 import { newSecret, secretOf } from "../../lake/id-key.ts";
 import { checkYoung, storePathOf } from "../../lake/table/add-file.ts";
 import { checkNotPaused } from "../../lake/table/table-pause.ts";
+import { schemaVersionProperty } from "../../lake/table/table-schema-version.ts";
 import { ensureTable } from "../../lake/tables.ts";
 import { judgeWinner, type LandInfo } from "./change.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
@@ -65,9 +67,12 @@ export class LandTable {
   ): Promise<LandTable> {
     const log = ports.openTable(type.name);
     const { columns } = planColumns(type);
-    const found = await ensureTable(log, type.name, columns, newSecret(ports.randomness), ports);
-    checkNotPaused(found.metadata, ports.clock.nowMs());
-    const snapshot = await evolveTable(ports, type.name, log, found, columns);
+    const { version } = type.schema;
+    const secret = newSecret(ports.randomness);
+    const properties = { ...secret, ...schemaVersionProperty(version), ...declaredProperties(type) };
+    const found = await ensureTable(log, type.name, columns, properties, ports);
+    const grown = await evolveTable(ports, type.name, log, found, columns, version);
+    const snapshot = await keepProperties(ports, log, grown, type);
     const { state, lineage } = await readState(ports, log, stream, snapshot);
     const table = new LandTable(ports, options, type, stream, { log, state, lineage });
     try {

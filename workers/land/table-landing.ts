@@ -14,6 +14,7 @@ import { ZSTD } from "../../lake/parquet/zstd.ts";
 import { countLedger, landChange, ledgerOf, type LandInfo } from "./change.ts";
 import { writeDataFiles, writeSideRows } from "./files.ts";
 import { gather, type Gathered } from "./gather.ts";
+import { cutUnknown, schemaUnknown } from "./known-schema.ts";
 import { Judge, type Judged } from "./judge.ts";
 import { LandTable } from "./land-table.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
@@ -139,9 +140,13 @@ export class TableLanding {
     const { partitions } = this.state;
     const { commitBytes, commitRows } = this.#options;
     const lookedMs = this.#ports.clock.monotonicMs();
-    const gathered = await gather(this.#ports.log, this.#stream.name, partitions, commitBytes, commitRows);
+    const { name } = this.#stream;
+    const read = await gather(this.#ports.log, name, partitions, commitBytes, commitRows);
+    const { version } = this.#type.schema;
+    const { gathered, unknown } = cutUnknown(read, partitions, version);
     const isIdle = this.#idleFlags(gathered, lookedMs);
     if (gathered.next.every((next, i) => next === partitions[i]!.cursor)) {
+      if (unknown) throw schemaUnknown(name, version, unknown);
       return { hasBacklog: false, isCommitted: await this.#commitWatermark(gathered, isIdle, signal) };
     }
     if (gathered.count > 0)

@@ -37,8 +37,11 @@ export interface LandWorkerPorts extends LandPorts {
 
 export interface LandStatus {
   readonly table: string;
-  /** `stopped` needs a person; `retrying` goes on by itself, `paused` when the table's pause ends. */
-  readonly state: "landing" | "retrying" | "paused" | "stopped";
+  /**
+   * `stopped` needs a person; `retrying` goes on by itself, `paused` when the table's pause ends, `waiting` when the
+   * schema version that events or table are of has been read.
+   */
+  readonly state: "landing" | "retrying" | "paused" | "waiting" | "stopped";
   readonly problem: string | undefined;
   readonly code: ErrorCode | undefined;
   /** How long after a commit the next one comes while events arrive, ms; 0 during a backlog. */
@@ -276,9 +279,10 @@ class RoundWorker implements LandWorker {
     const remedy = remedyOf(error, wasOpen);
     const isTransient = remedy !== "stop";
     if (remedy !== "retry" || !entry.landing?.isUsable) discard(entry);
-    const wasPaused = entry.state === "paused";
+    const before = entry.state;
     entry.state = isTransient ? "retrying" : "stopped";
     if (hasCode(error, "table.paused")) entry.state = "paused";
+    if (hasCode(error, "land.schema_unknown")) entry.state = "waiting";
     entry.problem = error instanceof Error ? error.message : String(error);
     entry.code = error instanceof MuaraError ? error.code : undefined;
     entry.failures++;
@@ -290,7 +294,9 @@ class RoundWorker implements LandWorker {
     };
     if (!isTransient) logger.error("landing of a table stopped", fields);
     else if (entry.state === "paused") {
-      if (!wasPaused) logger.info("landing of a table is paused", fields);
+      if (before !== "paused") logger.info("landing of a table is paused", fields);
+    } else if (entry.state === "waiting") {
+      if (before !== "waiting") logger.warn("landing waits for a schema version", fields);
     }
     // The stream follows its declaration within moments.
     else if (entry.code === "log.stream_not_found" && entry.failures < 5)

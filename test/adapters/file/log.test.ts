@@ -29,7 +29,12 @@ function harness(limits: Partial<FileLogLimits>, isDurable = false): LogHarness 
     await log.close();
     return open();
   };
-  return { clock, open, reopen, abilities: ["clock", "reopen", "producers", "retention", "accepted"] };
+  return {
+    clock,
+    open,
+    reopen,
+    abilities: ["clock", "reopen", "producers", "retention", "accepted", "erase"],
+  };
 }
 
 const DEFAULTS: Partial<FileLogLimits> = {};

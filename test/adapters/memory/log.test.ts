@@ -12,7 +12,7 @@ function harness(faults: MemoryLogFaults = {}): LogHarness & { readonly clock: M
   return {
     clock,
     open: async () => createMemoryLog({ clock, randomness, faults }),
-    abilities: ["clock", "producers", "retention", "accepted"],
+    abilities: ["clock", "producers", "retention", "accepted", "erase"],
   };
 }
 

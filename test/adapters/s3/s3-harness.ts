@@ -61,6 +61,8 @@ export function manyProcesses(): LogHarness & { readonly clock: ManualClock } {
       hold: (...holds) => next().hold(...holds),
       isHolding: (consumer) => next().isHolding(consumer),
       retain: () => next().retain(),
+      // Of several at once each has its own share only where one does them all.
+      erase: (...erasure) => logs[1].erase!(...erasure),
       get appendCount(): number {
         return logs[0].appendCount;
       },
@@ -87,5 +89,10 @@ export function s3LogHarness(
     await log.close();
     return open();
   };
-  return { clock, open, reopen, abilities: ["clock", "reopen", "producers", "retention", "accepted"] };
+  return {
+    clock,
+    open,
+    reopen,
+    abilities: ["clock", "reopen", "producers", "retention", "accepted", "erase"],
+  };
 }

@@ -76,6 +76,23 @@ const isPending = async (promise: Promise<unknown>): Promise<boolean> => {
 };
 
 describe("copies", () => {
+  it("go when they are cleared: at once, or when the last who uses them has ended", async () => {
+    const { put, cache: open, reads } = await world();
+    const cache = await open(100);
+    const [used, unused] = [await put("a", 10), await put("b", 20)];
+    const lease = await cache.lease([used], never);
+    (await cache.lease([unused], never)).release();
+    const again = await cache.lease([used], never);
+    cache.clear();
+    expect([cache.bytes, await onDisk(cache)]).toEqual([10, 10]);
+    lease.release();
+    expect((await readFile(again.paths[0]!)).length).toBe(10);
+    again.release();
+    expect([cache.bytes, await onDisk(cache)]).toEqual([0, 0]);
+    (await cache.lease([used, unused], never)).release();
+    expect([cache.bytes, reads.length]).toEqual([30, 4]);
+  });
+
   it("have the object's bytes, also beyond one range, and are fetched once for all who want them", async () => {
     const { put, cache: open, reads } = await world();
     const cache = await open(20_000_000);

@@ -10,7 +10,7 @@ import { createServer, type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../../core/clock.ts";
 import { configSchema } from "../../../core/config.ts";
 import { silentLogger } from "../../../core/logger.ts";
@@ -172,6 +172,25 @@ describe("a service that is killed", () => {
       expect(await readdir(temporary)).not.toContain(left[0]);
     },
   );
+
+  test("a sweep passes by what somebody still writes to, and takes it the next time", async () => {
+    const parent = await mkdtemp(path.join(folder, "tmp-"));
+    const name = path.basename(await makeTempFolder(parent)).replace(`-${process.pid}-`, "-4194303-");
+    const code = path.join(parent, name, "code");
+    const script = `const fs = require("node:fs"); console.log("on"); for (let i = 0; ; i++) try {
+      fs.mkdirSync(${JSON.stringify(code)}, { recursive: true });
+      for (let j = 0; j < 20; j++) fs.writeFileSync(${JSON.stringify(`${code}/`)} + i + "-" + j, "");
+    } catch {}`;
+    const writer = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void writer.kill("SIGKILL"));
+    await once(writer.stdout, "data");
+    for (let sweep = 0; sweep < 50; sweep++) await sweepTempFolders(parent);
+    const ended = once(writer, "exit");
+    writer.kill("SIGKILL");
+    await ended;
+    await mkdir(code, { recursive: true });
+    expect(await sweepTempFolders(parent)).toEqual([name]);
+  });
 
   test("a sweep leaves alone what is of a living process, of another machine, or none of ours", async () => {
     const parent = await mkdtemp(path.join(folder, "tmp-"));

@@ -8,6 +8,7 @@ import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import { createMemoryObjectStore } from "../../../adapters/memory/object-store.ts";
 import { EVERYTHING } from "../../../core/authorize.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
+import { configSchema } from "../../../core/config.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { AddFile, TableChange, TableLog, TableSnapshot } from "../../../core/ports/table-log.ts";
 import { Registry } from "../../../core/registry.ts";
@@ -23,6 +24,13 @@ import { openTableLog } from "../../../lake/table/table-log.ts";
 const HOUR_MS = 3_600_000;
 const URL_MS = 900_000;
 const SCHEMA = struct(field("n", "long"), field("day", "date"));
+
+const WHOLE = { scope: undefined, isGranted: false } as const;
+/** Whole tables are shared here. */
+const NONE = {
+  copyParts: (): never => assert.fail("a part was asked for"),
+  judgeConditions: (): never => assert.fail("a condition was asked for"),
+};
 
 class World {
   readonly clock = new ManualClock(1_800_000_000_000);
@@ -40,7 +48,11 @@ class World {
     this.log = openTable("orders");
     const catalog = createCatalog({ store, registry, clock, openTable });
     const limits = { filesMax: 5, versionsMax: 100, urlMs: URL_MS, delivery: "proxied" } as const;
-    this.reader = new ShareReader({ catalog, registry, store, clock }, limits);
+    const options = { ...configSchema.parse({}).share, ...limits };
+    this.reader = new ShareReader(
+      { catalog, registry, store, clock, query: NONE, logger: silentLogger },
+      options,
+    );
     this.snapshot = await this.log.snapshot();
     const configuration = {
       "delta.deletedFileRetentionDuration": "interval 2 hours",
@@ -73,7 +85,7 @@ class World {
   }
 
   reading(format: ShareFormat = "parquet"): ShareReading {
-    const shared = { share: "s", schema: "a", name: "orders", table: "orders", hasHistory: true };
+    const shared = { share: "s", schema: "a", name: "orders", table: "orders", hasHistory: true, ...WHOLE };
     return { shared, format, principal: { id: "token:1", grants: EVERYTHING }, origin: "http://x" };
   }
 

@@ -37,8 +37,6 @@ export interface Decoder {
   reset(): void;
 }
 
-/** Fields of `metadata` that envelope columns hold. */
-const METADATA_COLUMNS: readonly string[] = ["eid", "event_type", "flow_id", "partition"];
 const CAPACITY_START = 1_024;
 /**
  * Bytes made text at a time. Strings in columns are slices of such a window, which the garbage collector never
@@ -68,8 +66,7 @@ class CompiledDecoder implements Decoder {
     const payload = this.#fields(plan.payload);
     const fields = [...this.#fields(plan.beside), ...(body === undefined ? payload : [])];
     if (body !== undefined) fields.push({ field: body, reader: new SectionReader(body, payload) });
-    if (plan.hasMetadata)
-      fields.push({ field: "metadata", reader: new SectionReader("metadata", metadataFields()) });
+    fields.push(...heldFields(plan));
     this.#event = new FieldsReader(fields);
     this.vectors.set("extra", this.#extra);
     this.#all = [...this.vectors.values()];
@@ -152,10 +149,16 @@ class CompiledDecoder implements Decoder {
   }
 }
 
-function metadataFields(): Field[] {
+/** At the top of the event, or in one object there. */
+function heldFields({ held, heldTime }: ColumnPlan): Field[] {
   const ignoring = new IgnoringReader();
-  return [
-    ...METADATA_COLUMNS.map((field) => ({ field, reader: ignoring })),
-    { field: "occurred_at", reader: new IgnoringTimeReader() },
+  const paths = [
+    ...held.map((path) => ({ path, reader: ignoring })),
+    ...(heldTime ? [{ path: heldTime, reader: new IgnoringTimeReader() }] : []),
   ];
+  const groups = Map.groupBy(paths, ({ path }) => (path.length === 1 ? "" : path[0]!));
+  return [...groups].flatMap(([name, group]): Field[] => {
+    const fields = group.map(({ path, reader }) => ({ field: path.at(-1)!, reader }));
+    return name === "" ? fields : [{ field: name, reader: new SectionReader(name, fields) }];
+  });
 }

@@ -9,7 +9,14 @@ import type { Log } from "../../../core/ports/log.ts";
 import { headerOf, keyOf, payloadOf } from "../../../core/record.ts";
 import { Registry } from "../../../core/registry.ts";
 import { Authenticator, createToken } from "../../../core/token.ts";
-import { createIngestApp, type IngestOptions } from "../../../workers/ingest/app.ts";
+import { createIngestApp, Door as IngestDoor, type IngestOptions } from "../../../workers/ingest/app.ts";
+import { lowLevelRoutes } from "../../../workers/ingest/streams/low-level.ts";
+import { subscriptionRoutes } from "../../../workers/ingest/subscriptions/routes.ts";
+import {
+  createSubscriptions,
+  type Subscriptions,
+} from "../../../workers/ingest/subscriptions/subscriptions.ts";
+import { StreamHost, type StreamLimits } from "../../../workers/ingest/streams/stream-host.ts";
 
 export const NOW_MS: number = Date.parse("2026-03-01T12:00:00Z");
 export const LIMITS: IngestOptions["limits"] = {
@@ -18,6 +25,17 @@ export const LIMITS: IngestOptions["limits"] = {
   batchEvents: 10_000,
   depth: 64,
 };
+
+export const STREAMS: StreamLimits = {
+  bufferBytes: 1_048_576,
+  perPrincipal: 20,
+  perPartition: 5,
+  partitions: 100,
+  nodeMs: 15_000,
+};
+
+/** Each door is a process of its own to the registry, also where several stand over one log. */
+let doorCount = 0;
 
 const wasm = new WebAssembly.Module(readFileSync(new URL("../../../core-as/kernel.wasm", import.meta.url)));
 
@@ -35,6 +53,8 @@ export interface Door {
   readonly registry: Registry;
   readonly kernel: Kernel;
   readonly clock: ManualClock;
+  readonly streams: StreamHost;
+  readonly subscriptions: Subscriptions;
   readonly faults: MemoryLogFaults;
   /** Everything logged so far. */
   readonly lines: string[];
@@ -51,14 +71,18 @@ export interface Door {
 export interface DoorOptions extends Partial<IngestOptions> {
   readonly isOpen?: boolean;
   readonly log?: Log;
+  /** Of the log, where it is given. */
+  readonly clock?: ManualClock;
+  readonly streams?: Partial<StreamLimits>;
+  readonly isAlone?: boolean;
 }
 
 export async function createDoor(options: DoorOptions = {}): Promise<Door> {
-  const clock = new ManualClock(NOW_MS);
-  const randomness = seededRandomness(7);
+  const clock = options.clock ?? new ManualClock(NOW_MS);
+  const randomness = seededRandomness(7 + doorCount);
   const faults: MemoryLogFaults = {};
   const log = options.log ?? createMemoryLog({ clock, randomness, faults });
-  const registry = await Registry.open(log, "door", clock);
+  const registry = await Registry.open(log, `door-${++doorCount}`, clock);
   const kernel = createKernel(wasm, new Uint8Array(16).fill(5));
   const lines: string[] = [];
   const logger = createLogger(
@@ -67,10 +91,12 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
     () => clock.nowMs(),
   );
   const authenticator = options.isOpen ? null : new Authenticator(registry, clock);
-  const app = createIngestApp(
-    { log, registry, kernel, authenticator, clock, randomness, logger },
-    { limits: LIMITS, ...options },
-  );
+  const ports = { log, registry, kernel, authenticator, clock, randomness, logger };
+  const ingestOptions = { limits: LIMITS, ...options };
+  const streams = new StreamHost(ports, { ...STREAMS, ...options.streams });
+  const subscriptions = createSubscriptions(streams, options.isAlone ?? false);
+  const parts = [lowLevelRoutes(streams), subscriptionRoutes(subscriptions)];
+  const app = createIngestApp(ports, ingestOptions, new IngestDoor(ports, ingestOptions), parts);
   const token = async (grants: readonly Grant[], expiresMs: number | null = null): Promise<string> => {
     const { text, declared } = await createToken("test", grants, NOW_MS, expiresMs);
     await registry.put("token", declared.id, 0, declared);
@@ -95,6 +121,8 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
     registry,
     kernel,
     clock,
+    streams,
+    subscriptions,
     faults,
     lines,
     admin,

@@ -362,9 +362,9 @@ test.each([
 });
 
 test.each([
-  ["GET", "/event-types/a/events", 405, "POST"],
-  ["PUT", "/event-types/a", 405, "GET, HEAD"],
-  ["DELETE", "/event-types/a", 405, "GET, HEAD"],
+  ["PUT", "/event-types/a/events", 405, "GET, HEAD, POST"],
+  ["DELETE", "/event-types/a", 405, "GET, HEAD, PUT"],
+  ["PUT", "/event-types/a/schemas", 405, "GET, HEAD, POST"],
   ["PATCH", "/event-types", 405, "GET, HEAD, POST"],
   ["GET", "/event-types/a/b/c", 404, null],
   ["GET", "/event-types/", 404, null],

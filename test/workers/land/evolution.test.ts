@@ -10,6 +10,8 @@ import { systemClock } from "../../../core/clock.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import type { TableLog } from "../../../core/ports/table-log.ts";
 import { planColumns } from "../../../core/columns.ts";
+import type { RecordParts } from "../../../core/record.ts";
+import { Registry } from "../../../core/registry.ts";
 import { evolveTable } from "../../../lake/evolve-table.ts";
 import { openEngine } from "../../../lake/query/session.ts";
 import { viewStatements } from "../../../lake/query/view.ts";
@@ -198,6 +200,116 @@ test("a running worker follows a declaration; a stopped table goes on with one t
   await running;
   await worker.drain();
   expect(await rowsOf(at, "note")).toEqual([[null], [null], ["x"]]);
+});
+
+const versioned = (type: EventType, version: string): EventType => ({
+  ...type,
+  schema: { ...type.schema, version },
+});
+const stamped = (version: string, n: number, fields: Record<string, unknown> = {}): RecordParts => ({
+  payload: new TextEncoder().encode(event(n, fields)),
+  header: JSON.stringify({ flow_id: `f"${n}`, schema_version: version, published_by: "token:1" }),
+});
+
+/** A worker whose registry reads on only when it is told to. */
+async function blind(at: Installation) {
+  const registry = await Registry.open(at.log, "blind", at.clock);
+  const sight = { isBlind: true };
+  const refresh = (): Promise<void> => Registry.prototype.refresh.call(registry);
+  registry.refresh = () => (sight.isBlind ? Promise.resolve() : refresh());
+  const ports = { ...at.ports, registry, clock: systemClock };
+  const worker = createLandWorker(ports, { ...OPTIONS, commitMs: 5, commitRows: 3 });
+  const stop = new AbortController();
+  const running = worker.run(stop.signal);
+  const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+    for (let looks = 0; !(await isSo()); looks++) {
+      expect(looks, JSON.stringify(worker.status())).toBeLessThan(3_000);
+      await systemClock.sleep(10);
+    }
+  };
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await running;
+    await worker.drain();
+  };
+  return { worker, sight, until, end };
+}
+
+describe("events of a schema version that is not known here", () => {
+  const V1 = versioned(FIRST, "1.0.0");
+  const V2 = versioned(ADDED, "1.1.0");
+  const V10 = versioned(WIDER, "1.10.0");
+
+  test("wait, with those behind them; what came before lands, and so does everything else", async () => {
+    const at = await install(undefined, systemClock);
+    await declare(at, V1, 2);
+    await declare(at, eventType({ name: "other.type" }));
+    const { worker, sight, until, end } = await blind(at);
+    await at.registry.put("event-type", TABLE, 1, V2);
+    await send(at, [
+      stamped("1.0.0", 1),
+      stamped("1.0.0", 2),
+      stamped("1.1.0", 3, { note: "x" }),
+      stamped("1.0.0", 4),
+    ]);
+    await send(at, [stamped("1.0.0", 5), event(6)], 1);
+    await until(async () => worker.status().some(({ state }) => state === "waiting"));
+    await until(async () => (await counter(at, "landed")) === 4);
+    await send(at, [JSON.stringify({ ...JSON.parse(event(1)), metadata: undefined, n: 1 })], 0, "other.type");
+    await until(async () => (await counter(at, "dead", "other.type")) === 1);
+    const status = worker.status().find(({ table }) => table === TABLE);
+    expect(status).toMatchObject({ state: "waiting", code: "land.schema_unknown" });
+    expect(status!.problem).toContain("at 0:2 is of schema version 1.1.0, known here is 1.0.0");
+    expect(at.lines.filter(({ message }) => message === "landing waits for a schema version")).toHaveLength(
+      1,
+    );
+    expect(await counter(at, "landed")).toBe(4);
+    sight.isBlind = false;
+    await until(async () => (await counter(at, "landed")) === 6);
+    expect(worker.status().find(({ table }) => table === TABLE)).toMatchObject({
+      state: "landing",
+      problem: undefined,
+    });
+    await end();
+    expect(await rowsOf(at, "n, note, extra")).toEqual(
+      [1, 2, 3, 4, 5, 6].map((n) => [String(n), n === 3 ? "x" : null, null]),
+    );
+    expect([await counter(at, "dead"), await counter(at, "gap")]).toEqual([0, 0]);
+  });
+
+  test("wait although the first of a partition is one of them, and nothing is committed for them", async () => {
+    const at = await install(undefined, systemClock);
+    await declare(at, V1);
+    const { worker, sight, until, end } = await blind(at);
+    await at.registry.put("event-type", TABLE, 1, V10);
+    await send(at, [stamped("1.10.0", 1, { n: 1.25 }), stamped("1.2.0", 2)]);
+    await until(async () => worker.status()[0]?.state === "waiting");
+    const { version } = await at.openTable(TABLE).snapshot();
+    await until(async () => (worker.status()[0]?.problem ?? "").includes("1.10.0"));
+    expect((await at.openTable(TABLE).snapshot()).version).toBe(version);
+    sight.isBlind = false;
+    await until(async () => (await counter(at, "landed")) === 2);
+    await end();
+    expect(await rowsOf(at, "CAST(n AS VARCHAR)")).toEqual([["1.25"], ["2.00"]]);
+  });
+
+  test("a table that somebody brought further is waited for, though its events are old ones", async () => {
+    const at = await install(undefined, systemClock);
+    await declare(at, V1);
+    const { worker, sight, until, end } = await blind(at);
+    await send(at, [stamped("1.0.0", 1)]);
+    await until(async () => (await counter(at, "landed")) === 1);
+    await at.registry.put("event-type", TABLE, 1, V10);
+    await land(at, V10); // another owner: `n` is a decimal from now on
+    await send(at, [stamped("1.0.0", 2)]);
+    await until(async () => worker.status()[0]?.state === "waiting");
+    expect(worker.status()[0]!.problem).toContain("has the columns of schema version 1.10.0");
+    expect(await counter(at, "landed")).toBe(1);
+    sight.isBlind = false;
+    await until(async () => (await counter(at, "landed")) === 2);
+    await end();
+    expect(await rowsOf(at, "CAST(n AS VARCHAR)")).toEqual([["1.00"], ["2.00"]]);
+  });
 });
 
 /** Runs `before` ahead of the first commit. */

@@ -1,0 +1,25 @@
+/** Where the parts of a record batch of version 2 begin, bytes; and what its attributes say. */
+export const BATCH = {
+  baseOffset: 0,
+  length: 8,
+  leaderEpoch: 12,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  firstTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  producerEpoch: 51,
+  sequence: 53,
+  count: 57,
+  /** The whole head. */
+  head: 61,
+} as const;
+
+/** Bits of the attributes. */
+export const COMPRESSION = 0b111;
+export const ZSTD = 4;
+export const IS_APPEND_TIME = 1 << 3;
+export const IS_TRANSACTIONAL = 1 << 4;
+export const IS_CONTROL = 1 << 5;

@@ -1,0 +1,104 @@
+/** Codes of requests, of those who make them, and of what they declare. */
+import type { ErrorEntry } from "./error-entry.ts";
+
+export const REQUEST_ERRORS = {
+  // requests
+  "request.malformed": {
+    status: 400,
+    retryable: false,
+    help: "The request cannot be read. Compare it with /openapi.json.",
+  },
+  "request.too_large": {
+    status: 413,
+    retryable: false,
+    help: "Send less per request, or raise the limit that the message names.",
+  },
+  "request.encoding": {
+    status: 415,
+    retryable: false,
+    help: "Send the body plain or with Content-Encoding: gzip.",
+  },
+  "request.media_type": {
+    status: 415,
+    retryable: false,
+    help: "Send JSON with Content-Type: application/json.",
+  },
+  "request.not_acceptable": {
+    status: 406,
+    retryable: false,
+    help: "Ask for application/json, application/x-ndjson, text/csv or application/vnd.apache.parquet.",
+  },
+  "request.method": {
+    status: 405,
+    retryable: false,
+    help: "The address exists, but not for this method. The header Allow lists those that it knows.",
+  },
+  "request.timeout": {
+    status: 408,
+    retryable: true,
+    help: "The request did not arrive in time. Check the connection and send it again.",
+  },
+  "request.not_found": {
+    status: 404,
+    retryable: false,
+    help: "Nothing lives at this address. /openapi.json lists what does.",
+  },
+  "request.not_supported": {
+    status: 501,
+    retryable: false,
+    help: "Muara does not offer this part of the API. The message says what to use instead.",
+  },
+  // who may do what
+  "auth.missing": {
+    status: 401,
+    retryable: false,
+    help: "Send `Authorization: Bearer TOKEN`. `muara dev` writes one to DIR/token.",
+  },
+  "auth.invalid": {
+    status: 401,
+    retryable: false,
+    help: "The token is malformed, unknown, expired or revoked. Create one with `muara token create`.",
+  },
+  "auth.forbidden": {
+    status: 403,
+    retryable: false,
+    help: "The token is valid but grants no such access. Ask an administrator for a grant.",
+  },
+  // declared things
+  "event_type.category": {
+    status: 422,
+    retryable: false,
+    help: "Post to an event type whose category is cloudevent, or post Nakadi's events to /event-types/NAME/events.",
+  },
+  "event_type.not_found": {
+    status: 404,
+    retryable: false,
+    help: "Declare the event type first: POST /event-types.",
+  },
+  "event_type.exists": {
+    status: 409,
+    retryable: false,
+    help: "An event type of this name (ignoring case) exists. Choose another name.",
+  },
+  "event_type.in_use": {
+    status: 409,
+    retryable: false,
+    help: "Delete the subscriptions that the message names first.",
+  },
+  "event_type.incompatible": {
+    status: 422,
+    retryable: false,
+    help: "Declare what was there as it was, and add to it; or declare another event type.",
+  },
+  "event_type.invalid": { status: 422, retryable: false, help: "Correct the field that the message names." },
+  "declaration.conflict": {
+    status: 409,
+    retryable: true,
+    help: "Somebody changed it meanwhile. Read it again, then repeat the change.",
+  },
+  "declaration.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such thing is declared. List what is.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
