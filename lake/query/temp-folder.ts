@@ -55,13 +55,20 @@ function isAlive(pid: number, start: string): boolean {
   } catch (error) {
     if ((error as { code?: string }).code === "ESRCH") return false;
   }
-  return startOf(pid) === start;
+  // A killed process that its parent has not waited for keeps its number, and writes nowhere any more.
+  const fields = statusOf(pid);
+  return fields[0] !== "Z" && (fields[19] ?? "0") === start;
 }
 
 /** When the process started, in ticks since the machine did; "0" where the system does not say. */
 function startOf(pid: number): string {
+  return statusOf(pid)[19] ?? "0";
+}
+
+/** The fields of Linux' `/proc/PID/stat` from the third, the state; none elsewhere. */
+function statusOf(pid: number): readonly string[] {
   // The name of the process may hold anything, so count from its end.
-  return read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(" ")[19] ?? "0";
+  return read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").trim().split(" ");
 }
 
 function read(file: string): string {
