@@ -2,16 +2,8 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { MuaraError } from "../../core/errors.ts";
-import {
-  envelopePaths,
-  lakeRetentionMs,
-  type EventType,
-  isReservedName,
-  parseEventType,
-  partitionCount,
-  payloadSchema,
-  sqlAlias,
-} from "../../core/event-type.ts";
+import { envelopePaths, type EventType, isReservedName, parseEventType, partitionCount, payloadSchema, sqlAlias } from "../../core/event-type.ts";
+import { lakeRetentionMs } from "../../core/event-type-annotations.ts";
 
 const base = {
   name: "shop.order",

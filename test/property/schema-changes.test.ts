@@ -235,9 +235,8 @@ test.each(Object.entries(CHANGES))(
         fc.pre(makeSomewhere(change, after, at));
         // What is harmless beside it changes nothing; but it may undo what is not.
         if (isCompatible) makeSomewhere(harmless[other % harmless.length]!, after, otherAt);
-        const judged = judgeRedeclaration(typeOf(before), [], {
-          schema: { type: "json_schema", schema: JSON.stringify(after) },
-        });
+        const input = { schema: { type: "json_schema", schema: JSON.stringify(after) } };
+        const judged = judgeRedeclaration({ before: typeOf(before), earlier: [], input, isAdmin: false });
         const shown = JSON.stringify([before, after, judged.changes]);
         expect(judged.verdict, shown).toBe(isCompatible ? "compatible" : "incompatible");
         const [isOld, isNew] = [ajv.compile(before), ajv.compile(after)];

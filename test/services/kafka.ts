@@ -245,7 +245,8 @@ function makeCertificate(folder: string): void {
 }
 
 function format(folder: string, isSecure: boolean): void {
-  const id = Buffer.from(crypto.randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+  // A v4 UUID in base64url; one that begins with a dash would be taken for an option.
+  const id = Buffer.from(`4${crypto.randomUUID().replaceAll("-", "").slice(1)}`, "hex").toString("base64url");
   const { username, password } = KAFKA_USER;
   const scram = ["SCRAM-SHA-256", "SCRAM-SHA-512"].flatMap((mechanism) => [
     "--add-scram",

@@ -31,8 +31,8 @@ export interface OpenDoor {
   readonly close: () => Promise<void>;
 }
 
-export function openDoor(ports: DoorPorts, { limits, land, streams }: Config): OpenDoor {
-  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs };
+export function openDoor(ports: DoorPorts, { limits, land, streams, eventTypes }: Config): OpenDoor {
+  const options = { limits, eventTypes, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs };
   const door = new Door(ports, options);
   const host = new StreamHost(ports, streams);
   const subscriptions = createSubscriptions(host, ports.isAlone);

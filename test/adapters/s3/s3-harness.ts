@@ -65,7 +65,11 @@ export function manyProcesses(): LogHarness & { readonly clock: ManualClock } {
       bounds: (...place) => next().bounds(...place),
       offsetAt: (...place) => next().offsetAt(...place),
       accepted: (stream) => next().accepted(stream),
-      hold: (...holds) => next().hold(...holds),
+      hold: async (consumer, holds) => {
+        const log = next();
+        for (const { stream, partition } of holds) await log.bounds(stream, partition);
+        await log.hold(consumer, holds);
+      },
       isHolding: (consumer) => next().isHolding(consumer),
       retain: () => next().retain(),
       // Of several at once each has its own share only where one does them all.

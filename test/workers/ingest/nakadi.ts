@@ -2,11 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
 import { openFileLog } from "../../../adapters/file/log.ts";
+import { parseKafkaAddress } from "../../../adapters/kafka/address.ts";
+import { openKafkaLog } from "../../../adapters/kafka/log.ts";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
-import { ManualClock, seededRandomness } from "../../../core/clock.ts";
+import { ManualClock, seededRandomness, systemClock } from "../../../core/clock.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
+import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { createDoor, type Door, type DoorOptions, NOW_MS } from "./door.ts";
 
 /** Time that passes while a test looks once, ms. */
@@ -41,6 +45,33 @@ export const LOG_KINDS: readonly LogKind[] = [
     },
   },
 ];
+
+/**
+ * The same on a real broker, started once per file: call it at the top of the file, and describe each of `LOG_KINDS`
+ * and this. A topic of a prefix of its own for each log.
+ */
+export function kafkaKind(): LogKind {
+  let server: KafkaServer | undefined;
+  beforeAll(async () => {
+    server = await startKafka();
+  }, 180_000);
+  afterAll(() => server?.stop());
+  const logs: Log[] = [];
+  return {
+    name: "Kafka log",
+    open: async (clock) => {
+      const { brokers, prefix, replicas } = parseKafkaAddress(server!.freshAddress());
+      // The broker's times are its own; what waits here waits in real time.
+      const real = { ...systemClock, nowMs: () => clock.nowMs() };
+      const log = await openKafkaLog({ brokers, prefix, replicas, security: {}, clock: real });
+      logs.push(log);
+      return log;
+    },
+    clean: async () => {
+      for (const log of logs.splice(0)) await log.close();
+    },
+  };
+}
 
 export interface Cursor {
   readonly partition: string;
