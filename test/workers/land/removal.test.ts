@@ -3,6 +3,7 @@
  * its table stays, and another of its name goes on with the table.
  */
 import { expect, test } from "vitest";
+import { type Clock, systemClock } from "../../../core/clock.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import { REMOVAL, REMOVAL_GRACE_MS, type Removal } from "../../../core/event-type-removal.ts";
 import { landConsumer, landedPartitions } from "../../../core/landed.ts";
@@ -23,9 +24,17 @@ const DECLARED = {
   schema: { type: "json_schema", schema: '{"type":"object","properties":{"n":{"type":"integer"}}}' },
 };
 
-/** Lands what there is, in rounds that wait for nothing. */
-async function land(at: Installation): Promise<LandWorker> {
-  const worker = createLandWorker(at.ports, { ...OPTIONS, commitMs: 0 });
+/** The hour is the test's; what waits, waits in real time. */
+function portsOf(at: Installation): Installation["ports"] & { clock: Clock } {
+  const { sleep, monotonicMs } = systemClock;
+  return { ...at.ports, clock: { nowMs: () => at.clock.nowMs(), monotonicMs, sleep } as never };
+}
+
+const installed = (): Promise<Installation> => install(undefined, systemClock);
+
+/** Lands what there is, with a worker of its own. */
+async function land(at: Installation, more: Partial<Installation["ports"]> = {}): Promise<LandWorker> {
+  const worker = createLandWorker({ ...portsOf(at), ...more }, { ...OPTIONS, commitMs: 0 });
   await worker.drain();
   return worker;
 }
@@ -44,7 +53,7 @@ async function rows(at: Installation): Promise<number[]> {
 const removal = (at: Installation): Removal => at.registry.get<Removal>(REMOVAL, NAME)!.value!;
 
 test("what was accepted lands, then the stream goes, the table stays and the name is free", async () => {
-  const at = await install();
+  const at = await installed();
   await declareEventType(at, DECLARED);
   await send(at, [event(1), event(2)]);
   await removeEventType(at, NAME);
@@ -64,7 +73,7 @@ test("what was accepted lands, then the stream goes, the table stays and the nam
 });
 
 test("declared again it goes on with the table: the old rows stay, a resend stays a duplicate", async () => {
-  const at = await install();
+  const at = await installed();
   const first = await declareEventType(at, DECLARED);
   await send(at, [event(1), event(2)]);
   await removeEventType(at, NAME);
@@ -100,7 +109,7 @@ test("declared again it goes on with the table: the old rows stay, a resend stay
 });
 
 test("a stream that was made anew by somebody else is still another one", async () => {
-  const at = await install();
+  const at = await installed();
   const type = await declareEventType(at, DECLARED);
   await send(at, [event(1)]);
   await land(at);
@@ -112,8 +121,8 @@ test("a stream that was made anew by somebody else is still another one", async 
 });
 
 test("a stop anywhere on the way to the end is made up for", async () => {
-  for (let stop = 1; stop <= 4; stop++) {
-    const at = await install();
+  for (let stop = 1; stop <= 2; stop++) {
+    const at = await installed();
     await declareEventType(at, DECLARED);
     await send(at, [event(1)]);
     await removeEventType(at, NAME);
@@ -121,13 +130,6 @@ test("a stop anywhere on the way to the end is made up for", async () => {
     at.clock.advance(REMOVAL_GRACE_MS);
     let calls = 0;
     const fails = async (): Promise<never> => Promise.reject(new Error("ended"));
-    const ports = {
-      ...at.ports,
-      log: {
-        ...at.log,
-        __proto__: null,
-      },
-    };
     const log = new Proxy(at.log, {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key, target);
@@ -137,8 +139,9 @@ test("a stop anywhere on the way to the end is made up for", async () => {
           isStep && ++calls === stop ? fails() : (value as (...all: unknown[]) => unknown).apply(target, args);
       },
     });
-    await createLandWorker({ ...ports, log }, { ...OPTIONS, commitMs: 0 }).drain();
+    await land(at, { log });
     for (let i = 0; i < 3; i++) await land(at);
+    expect(calls, "the stop came").toBeGreaterThanOrEqual(Math.min(stop, 2));
     expect([await at.log.stream(NAME), removal(at).isDone, await rows(at)], `stop ${stop}`).toEqual([
       undefined,
       true,
@@ -148,11 +151,10 @@ test("a stop anywhere on the way to the end is made up for", async () => {
 });
 
 test("partitions that are added land, too; the table's watermark and books hold", async () => {
-  const at = await install();
+  const at = await installed();
   await declareEventType(at, DECLARED);
   await send(at, [event(1)]);
-  const worker = createLandWorker(at.ports, { ...OPTIONS, commitMs: 0 });
-  await worker.drain();
+  const worker = await land(at);
   await repartition(at, NAME, 3, false);
   await send(at, [event(2)], 2);
   await send(at, [event(3)], 0);
@@ -169,7 +171,7 @@ test("partitions that are added land, too; the table's watermark and books hold"
 });
 
 test("tombstones of a compacted type are no rows and no dead letters, and the books balance", async () => {
-  const at = await install();
+  const at = await installed();
   await declareEventType(at, { ...DECLARED, cleanup_policy: "compact_and_delete" });
   const keyed = (n: number, key: string): { payload: Uint8Array; key: string } => {
     const { metadata, ...rest } = JSON.parse(event(n)) as { metadata: object };
@@ -191,7 +193,7 @@ test("tombstones of a compacted type are no rows and no dead letters, and the bo
 });
 
 test("events of a type that is not materialised do not land, and do not hold the log", async () => {
-  const at = await install();
+  const at = await installed();
   const off = { annotations: { "datalake.zalando.org/materialize-events": "off" } };
   const type: EventType = await declareEventType(at, { ...DECLARED, ...off });
   expect(await at.log.isHolding(landConsumer(NAME))).toBe(false);
