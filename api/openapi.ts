@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
+import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
 import {
   flag,
@@ -113,6 +114,7 @@ const SCHEMAS: Json = {
     bytes: whole,
   }),
   ...ERASURE_SCHEMAS,
+  ...EVENT_TYPE_SCHEMAS,
   SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
   Swept: object({
     table: text,
@@ -347,6 +349,7 @@ const PATHS: Json = {
     post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
   },
   ...ERASURE_PATHS,
+  ...EVENT_TYPE_PATHS,
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
   },

@@ -51,7 +51,9 @@ export class LogState {
     const { number, name, topicId, partitions, cleanup, retentionMs } = record;
     this.#lastStreamNumber = Math.max(this.#lastStreamNumber, number);
     const info: StreamInfo = { name, topicId, partitions, cleanup, retentionMs };
-    const states = Array.from({ length: partitions }, (_, partition) => this.#stateOf(info, number, partition));
+    const states = Array.from({ length: partitions }, (_, partition) =>
+      this.#stateOf(info, number, partition),
+    );
     for (const state of states) {
       state.stream = info;
       state.isDeleted = record.isDeleted === true;

@@ -257,7 +257,10 @@ class FileLog implements Log {
   }
 
   /** Changes of streams happen one after the other, and not beside retention, which forgets streams. */
-  #changed<T>(name: string, change: (stream: { info: StreamInfo; number: number }) => Promise<T>): Promise<T> {
+  #changed<T>(
+    name: string,
+    change: (stream: { info: StreamInfo; number: number }) => Promise<T>,
+  ): Promise<T> {
     return this.#inTurn(async () => {
       this.#checkWritable();
       this.#parts.state.partition(name, 0);

@@ -115,7 +115,9 @@ export class SegmentTally {
     const last = new Map(this.streams.map((record) => [record.number, record]));
     const gone = new Set([...last.values()].flatMap(({ number, isDeleted }) => (isDeleted ? number : [])));
     if (gone.size === 0) return;
-    const kept = this.streams.filter((record) => !gone.has(record.number) || record === last.get(record.number));
+    const kept = this.streams.filter(
+      (record) => !gone.has(record.number) || record === last.get(record.number),
+    );
     this.streams.splice(0, this.streams.length, ...kept);
     for (const [key, { stream }] of this.partitions) if (gone.has(stream)) this.partitions.delete(key);
   }

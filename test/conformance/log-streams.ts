@@ -183,6 +183,7 @@ add("of what is appended beside a deletion nothing is both refused and kept", as
   const settled = await Promise.allSettled([...appends, log.append("s", 0, textBatch("beside"))]);
   await gone;
   for (const outcome of settled)
-    if (outcome.status === "rejected") await rejects(Promise.reject(outcome.reason as Error), "log.stream_not_found");
+    if (outcome.status === "rejected")
+      await rejects(Promise.reject(outcome.reason as Error), "log.stream_not_found");
   await rejects(log.append("s", 0, textBatch("after")), "log.stream_not_found");
 });

@@ -101,7 +101,12 @@ export function createIngestApp(
   on("POST", "/event-types/:name/deleted-events", (call) => door.publish(call, publishDeletions));
   refuseOthers("/event-types/:name/deleted-events", "POST");
   const declaring = { ...ports, rules: options.eventTypes };
-  const own = [eventTypeRoutes(declaring), schemaRoutes(declaring), cursorRoutes(ports), settingsRoutes(ports)];
+  const own = [
+    eventTypeRoutes(declaring),
+    schemaRoutes(declaring),
+    cursorRoutes(ports),
+    settingsRoutes(ports),
+  ];
   for (const addRoutes of [...own, ...parts, otherRoutes]) addRoutes({ on, refuseOthers });
   refuseOthers("/event-types/:name/events", "POST");
   on("POST", "/cloudevents", (call) => door.publishCloudEvents(call));

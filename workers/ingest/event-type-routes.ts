@@ -54,7 +54,11 @@ class EventTypeRoutes {
 
   async declare({ json, flowId, principal }: Call): Promise<Response> {
     const type = await createEventType(this.#ports, principal, await json());
-    this.#note("event type declared", { flowId, principal, name: type.name }, { schema: describeJudge(type) });
+    this.#note(
+      "event type declared",
+      { flowId, principal, name: type.name },
+      { schema: describeJudge(type) },
+    );
     return this.#answer(type, 201, flowId);
   }
 

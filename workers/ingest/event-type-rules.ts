@@ -30,10 +30,14 @@ export function checkRules(
   const { retentionMinMs, retentionMaxMs } = rules;
   const retention = type.options.retention_time;
   if (retention !== undefined && (retention < retentionMinMs || retention > retentionMaxMs))
-    throw invalidEventType("options.retention_time", `must be from ${retentionMinMs} to ${retentionMaxMs} ms`);
+    throw invalidEventType(
+      "options.retention_time",
+      `must be from ${retentionMinMs} to ${retentionMaxMs} ms`,
+    );
 }
 
 /** @throws event_type.invalid */
 export function checkPartitions({ partitions }: EventTypeRules, wanted: number, field: string): void {
-  if (wanted > partitions) throw invalidEventType(field, `asks for ${wanted} partitions, more than ${partitions}`);
+  if (wanted > partitions)
+    throw invalidEventType(field, `asks for ${wanted} partitions, more than ${partitions}`);
 }

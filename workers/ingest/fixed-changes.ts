@@ -24,7 +24,12 @@ export function fixedChanges(before: EventType, after: EventType, isAdmin: boole
     ...cleanup(before, after),
     ...statistic(before, after),
     ...(before.event_owner_selector
-      ? fixed("event_owner_selector", before.event_owner_selector, after.event_owner_selector, "is fixed once given")
+      ? fixed(
+          "event_owner_selector",
+          before.event_owner_selector,
+          after.event_owner_selector,
+          "is fixed once given",
+        )
       : []),
     ...[ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION].flatMap((key) =>
       fixed(`annotations.${key}`, before.annotations[key], after.annotations[key], IS_FIXED),
@@ -41,7 +46,10 @@ function partitioning(before: EventType, after: EventType, isAdmin: boolean): re
   ];
 }
 
-function cleanup({ cleanup_policy: old }: EventType, { cleanup_policy: now }: EventType): readonly SchemaChange[] {
+function cleanup(
+  { cleanup_policy: old }: EventType,
+  { cleanup_policy: now }: EventType,
+): readonly SchemaChange[] {
   if (old === "delete" && now === "compact_and_delete") return [];
   return fixed("cleanup_policy", old, now, 'only "delete" can become another, which is "compact_and_delete"');
 }

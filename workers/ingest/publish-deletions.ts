@@ -26,9 +26,13 @@ export async function publishDeletions(log: Log, kernel: Kernel, request: Publis
   const { contract, flowId, principal } = request;
   const { name } = contract.type;
   if (contract.places.compactionKey < 0)
-    throw new MuaraError("event_type.not_compacted", `"${name}" is not compacted: nothing of it can be deleted.`, {
-      details: { event_type: name },
-    });
+    throw new MuaraError(
+      "event_type.not_compacted",
+      `"${name}" is not compacted: nothing of it can be deleted.`,
+      {
+        details: { event_type: name },
+      },
+    );
   const scan = scanBody(kernel, request);
   const failures = new Failures();
   new Judge(contract, scan, failures).runDeletions();

@@ -75,7 +75,9 @@ export function judgeRedeclaration({ before, earlier, input, isAdmin }: Wanted):
   const isSameText = isSameValue(payloadSchema(before), payloadSchema(after));
   const from = before.schema.version ?? FIRST_SCHEMA_VERSION;
   const least = added.length + widened.length > 0 ? "minor" : "patch";
-  const to = isSameText ? from : nextSchemaVersion(from, step === undefined || step === "patch" ? least : step);
+  const to = isSameText
+    ? from
+    : nextSchemaVersion(from, step === undefined || step === "patch" ? least : step);
   const type = { ...after, schema: isSameText ? before.schema : { ...after.schema, version: to } };
   const others = schema.filter(
     (change) => !steps.some(({ field, keyword }) => field === change.field && keyword === change.keyword),
@@ -112,7 +114,9 @@ export async function redeclareEventType(
     if (!before) return notFound(name);
     const { revision } = declared;
     if (options.revision !== undefined && options.revision !== revision) throw changedMeanwhile(name);
-    const earlier = archivedSchemas(registry, name).filter(({ version }) => version !== before.schema.version);
+    const earlier = archivedSchemas(registry, name).filter(
+      ({ version }) => version !== before.schema.version,
+    );
     const judged = judgeRedeclaration({ before, earlier, input, isAdmin });
     if (judged.verdict === "compatible") checkRules(ports, judged.type, isAdmin);
     if (options.isDryRun) return { ...judged, revision };
@@ -168,7 +172,11 @@ function filledIn(before: EventType, input: unknown): unknown {
     ...said,
     name: before.name,
     options: isObject(options)
-      ? { ...before.options, ...others, ...(retention === undefined || retention === null ? {} : { retention_time: retention }) }
+      ? {
+          ...before.options,
+          ...others,
+          ...(retention === undefined || retention === null ? {} : { retention_time: retention }),
+        }
       : options,
   };
 }

@@ -32,7 +32,10 @@ interface Subscriber {
 }
 
 /** @throws event_type.not_found, event_type.in_use */
-export async function removeEventType({ log, registry, clock }: DeclarePorts, name: string): Promise<EventType> {
+export async function removeEventType(
+  { log, registry, clock }: DeclarePorts,
+  name: string,
+): Promise<EventType> {
   const key = declaredName(name);
   for (let attempt = 1; ; attempt++) {
     await registry.refresh();

@@ -14,7 +14,9 @@ export type StoredSchema = EventType["schema"];
 
 /** Every schema that the type ever had, newest first. */
 export function schemasOf(registry: Registry, type: EventType): readonly StoredSchema[] {
-  const others = archivedSchemas(registry, type.name).filter(({ version }) => version !== type.schema.version);
+  const others = archivedSchemas(registry, type.name).filter(
+    ({ version }) => version !== type.schema.version,
+  );
   return [type.schema, ...others.toReversed()];
 }
 

@@ -27,7 +27,11 @@ export interface Evolution {
 }
 
 /** May change in the step from forward to compatible (`FORWARD_TO_COMPATIBLE_ALLOWED_CHANGES`). */
-const UPGRADE_KEYWORDS: readonly string[] = ["required", "additionalProperties", "additionalItems"];
+const UPGRADE_KEYWORDS: ReadonlySet<string> = new Set([
+  "required",
+  "additionalProperties",
+  "additionalItems",
+]);
 
 /** @param changes between the effective schemas under the mode before */
 export function evolve(changes: readonly SchemaChange[], before: Mode, after: Mode): Evolution {
@@ -58,7 +62,7 @@ function isForwardStep({ keyword, old, new: now }: SchemaChange): boolean {
 }
 
 function mayBeInUpgrade(change: SchemaChange): boolean {
-  return change.kind === "words" || isNewField(change) || UPGRADE_KEYWORDS.includes(change.keyword);
+  return change.kind === "words" || isNewField(change) || UPGRADE_KEYWORDS.has(change.keyword);
 }
 
 function refusal(change: SchemaChange, mode: Mode, isUpgrade: boolean): SchemaChange {

@@ -26,8 +26,8 @@ const DECLARED = {
 
 /** The hour is the test's; what waits, waits in real time. */
 function portsOf(at: Installation): Installation["ports"] & { clock: Clock } {
-  const { sleep, monotonicMs } = systemClock;
-  return { ...at.ports, clock: { nowMs: () => at.clock.nowMs(), monotonicMs, sleep } as never };
+  const clock: Clock = { ...systemClock, nowMs: () => at.clock.nowMs() };
+  return { ...at.ports, clock: clock as never };
 }
 
 const installed = (): Promise<Installation> => install(undefined, systemClock);
@@ -49,6 +49,14 @@ async function rows(at: Installation): Promise<number[]> {
   }
   return found.sort((a, b) => a - b);
 }
+
+const fails = async (): Promise<never> => Promise.reject(new Error("ended"));
+
+const keyed = (n: number, key: string): { payload: Uint8Array; key: string } => {
+  const { metadata, ...rest } = JSON.parse(event(n)) as { metadata: object };
+  const full = { ...rest, metadata: { ...metadata, partition_compaction_key: key } };
+  return { payload: new TextEncoder().encode(JSON.stringify(full)), key };
+};
 
 const removal = (at: Installation): Removal => at.registry.get<Removal>(REMOVAL, NAME)!.value!;
 
@@ -129,14 +137,15 @@ test("a stop anywhere on the way to the end is made up for", async () => {
     await land(at);
     at.clock.advance(REMOVAL_GRACE_MS);
     let calls = 0;
-    const fails = async (): Promise<never> => Promise.reject(new Error("ended"));
     const log = new Proxy(at.log, {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key, target);
         if (typeof value !== "function") return value;
         const isStep = key === "deleteStream" || (key === "hold" && calls > 0);
         return (...args: unknown[]) =>
-          isStep && ++calls === stop ? fails() : (value as (...all: unknown[]) => unknown).apply(target, args);
+          isStep && ++calls === stop
+            ? fails()
+            : (value as (...all: unknown[]) => unknown).apply(target, args);
       },
     });
     await land(at, { log });
@@ -173,11 +182,6 @@ test("partitions that are added land, too; the table's watermark and books hold"
 test("tombstones of a compacted type are no rows and no dead letters, and the books balance", async () => {
   const at = await installed();
   await declareEventType(at, { ...DECLARED, cleanup_policy: "compact_and_delete" });
-  const keyed = (n: number, key: string): { payload: Uint8Array; key: string } => {
-    const { metadata, ...rest } = JSON.parse(event(n)) as { metadata: object };
-    const full = { ...rest, metadata: { ...metadata, partition_compaction_key: key } };
-    return { payload: new TextEncoder().encode(JSON.stringify(full)), key };
-  };
   await send(at, [{ payload: null, key: "z" }]);
   await send(at, [keyed(1, "a"), { payload: null, key: "a" }, keyed(2, "b"), { payload: null, key: "b" }]);
   await land(at);

@@ -21,7 +21,7 @@ const BLOCKED_MAX = 10_000;
 
 /** @throws settings.invalid */
 export async function setFeature(registry: Registry, feature: string, isEnabled: boolean): Promise<void> {
-  const fixed = FIXED_FEATURES[feature];
+  const fixed = Object.hasOwn(FIXED_FEATURES, feature) ? FIXED_FEATURES[feature] : undefined;
   if (fixed) {
     if (fixed[0] !== isEnabled)
       throw new MuaraError("request.not_supported", `${feature} is ${fixed[0] ? "on" : "off"}: ${fixed[1]}`);
@@ -34,8 +34,13 @@ export async function setFeature(registry: Registry, feature: string, isEnabled:
 }
 
 /** Every feature, by name. */
-export function features(registry: Registry): readonly { readonly feature: string; readonly enabled: boolean }[] {
-  const own = Object.keys(FEATURES).map((feature) => ({ feature, enabled: isOn(registry, feature as Feature) }));
+export function features(
+  registry: Registry,
+): readonly { readonly feature: string; readonly enabled: boolean }[] {
+  const own = Object.keys(FEATURES).map((feature) => ({
+    feature,
+    enabled: isOn(registry, feature as Feature),
+  }));
   const fixed = Object.entries(FIXED_FEATURES).map(([feature, [enabled]]) => ({ feature, enabled }));
   return [...own, ...fixed].sort((a, b) => (a.feature < b.feature ? -1 : 1));
 }
@@ -66,7 +71,8 @@ export async function setBlocked(
     isChanged = before[kind].includes(name) !== isBlocked;
     if (!isChanged) return before;
     const names = isBlocked ? [...before[kind], name].sort() : before[kind].filter((one) => one !== name);
-    if (names.length > BLOCKED_MAX) throw invalidSetting("name", `there are ${BLOCKED_MAX} of this kind already`);
+    if (names.length > BLOCKED_MAX)
+      throw invalidSetting("name", `there are ${BLOCKED_MAX} of this kind already`);
     return { ...before, [kind]: names };
   });
   return isChanged;

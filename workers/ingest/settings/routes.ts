@@ -7,7 +7,14 @@ import { grantsSchema } from "../../../core/event-type.ts";
 import type { Registry } from "../../../core/registry.ts";
 import { adminsOf, type Blacklist, blacklistOf } from "../../../core/settings.ts";
 import type { Call, RoutePart } from "../call.ts";
-import { blacklistKind, features, invalidSetting, setAdmins, setBlocked, setFeature } from "./change-settings.ts";
+import {
+  blacklistKind,
+  features,
+  invalidSetting,
+  setAdmins,
+  setBlocked,
+  setFeature,
+} from "./change-settings.ts";
 
 const featureSchema = z.object({ feature: z.string().max(255), enabled: z.boolean() });
 
@@ -18,8 +25,6 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
   };
   const note = ({ principal, flowId }: Call, what: Readonly<Record<string, unknown>>): void =>
     logger.info("settings changed", { ...what, by: principal.id, flow_id: flowId });
-  const changed = ({ flowId }: Call): Response =>
-    new Response(null, { status: 204, headers: answerHeaders(flowId) });
   const block = async (call: Call, isBlocked: boolean): Promise<Response> => {
     await administered(call);
     const kind = blacklistKind(call.param("kind"));
@@ -60,6 +65,10 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     on("DELETE", "/settings/blacklist/:kind/:name", (call) => block(call, false));
     refuseOthers("/settings/blacklist/:kind/:name", "PUT, DELETE");
   };
+}
+
+function changed({ flowId }: Call): Response {
+  return new Response(null, { status: 204, headers: answerHeaders(flowId) });
 }
 
 /** As Nakadi shows it. */
