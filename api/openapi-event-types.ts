@@ -1,7 +1,7 @@
 /** Event types, their schemas, publishing and settings (Nakadi's addresses) in the description of the API. */
 import { z } from "zod";
 import { eventTypeSchema, grantsSchema } from "../core/event-type.ts";
-import { BLACKLIST_KINDS, FEATURES, FIXED_FEATURES } from "../core/settings.ts";
+import { DENY_KINDS, FEATURES, FIXED_FEATURES } from "../core/settings.ts";
 import {
   flag,
   json,
@@ -47,7 +47,7 @@ export const EVENT_TYPE_SCHEMAS: Json = {
     enabled: flag,
   }),
   Features: object({ items: list(reference("Feature")) }),
-  Blacklist: object({
+  DenyList: object({
     consumers: object({ apps: texts, event_types: texts }),
     producers: object({ apps: texts, event_types: texts }),
   }),
@@ -71,7 +71,7 @@ function write(
   return { operationId, summary, parameters, ...requestBody, responses };
 }
 
-const ENTRY = [{ ...path("kind"), schema: { ...text, enum: BLACKLIST_KINDS } }, path("name")];
+const ENTRY = [{ ...path("kind"), schema: { ...text, enum: DENY_KINDS } }, path("name")];
 
 export const EVENT_TYPE_PATHS: Json = {
   "/event-types": {
@@ -154,7 +154,7 @@ export const EVENT_TYPE_PATHS: Json = {
     post: write("setAdmins", "Set who administers everything", "Grants", ["200", "Set.", "Grants"]),
   },
   "/settings/blacklist": {
-    get: read("readBlacklist", "Who and what is blocked", reference("Blacklist")),
+    get: read("readDenyList", "Who and what is blocked", reference("DenyList")),
   },
   "/settings/blacklist/{kind}/{name}": {
     put: write("block", "Block an application or an event type", null, ["204", "Blocked.", null], ENTRY),

@@ -4,8 +4,8 @@
  * summed with int32 overflow, and the remainder selects a partition from the names **sorted as strings**, where
  * "10" stands before "2".
  *
- * Surprising rule: `random` is a hash of the event's id, so that an event sent again meets its twin; of a compacted type
- * of its compaction key, since only what is in one partition is compacted.
+ * Surprising rule: `random` is a hash of the event's id, so that an event sent again meets its twin; of a compacted
+ * type of its compaction key, since only what is in one partition is compacted.
  */
 import { assert } from "./assert.ts";
 import { type EventType, isCompacted } from "./event-type.ts";

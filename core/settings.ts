@@ -42,17 +42,12 @@ export const FIXED_FEATURES: Readonly<Record<string, readonly [isOn: boolean, re
   validate_subscription_owning_app: [false, "The owner is not looked up anywhere."],
 };
 
-export type BlacklistKind = "CONSUMER_APP" | "CONSUMER_ET" | "PRODUCER_APP" | "PRODUCER_ET";
-export const BLACKLIST_KINDS: readonly BlacklistKind[] = [
-  "CONSUMER_APP",
-  "CONSUMER_ET",
-  "PRODUCER_APP",
-  "PRODUCER_ET",
-];
-export type Blacklist = Readonly<Record<BlacklistKind, readonly string[]>>;
+export type DenyKind = "CONSUMER_APP" | "CONSUMER_ET" | "PRODUCER_APP" | "PRODUCER_ET";
+export const DENY_KINDS: readonly DenyKind[] = ["CONSUMER_APP", "CONSUMER_ET", "PRODUCER_APP", "PRODUCER_ET"];
+export type DenyList = Readonly<Record<DenyKind, readonly string[]>>;
 
 const NOBODY: Grants = { admins: [], readers: [], writers: [] };
-const NOTHING: Blacklist = { CONSUMER_APP: [], CONSUMER_ET: [], PRODUCER_APP: [], PRODUCER_ET: [] };
+const NOTHING: DenyList = { CONSUMER_APP: [], CONSUMER_ET: [], PRODUCER_APP: [], PRODUCER_ET: [] };
 
 export function isOn(registry: Registry, feature: Feature): boolean {
   const set = registry.get<Partial<Record<Feature, boolean>>>(SETTING, "features")?.value;
@@ -64,21 +59,21 @@ export function adminsOf(registry: Registry): Grants {
   return registry.get<Grants>(SETTING, "admins")?.value ?? NOBODY;
 }
 
-export function blacklistOf(registry: Registry): Blacklist {
-  return registry.get<Blacklist>(SETTING, "blacklist")?.value ?? NOTHING;
+export function denyListOf(registry: Registry): DenyList {
+  return registry.get<DenyList>(SETTING, "blacklist")?.value ?? NOTHING;
 }
 
-/** @throws auth.blocked where the application or the event type is on the blacklist */
+/** @throws auth.blocked where the application or the event type is on the deny-list */
 export function checkNotBlocked(
   registry: Registry,
   side: "CONSUMER" | "PRODUCER",
   application: string,
   eventTypes: readonly string[],
 ): void {
-  const blacklist = registry.get<Blacklist>(SETTING, "blacklist")?.value;
-  if (!blacklist) return;
+  const denyList = registry.get<DenyList>(SETTING, "blacklist")?.value;
+  if (!denyList) return;
   const isBlocked =
-    blacklist[`${side}_APP`].includes(application) ||
-    eventTypes.some((name) => blacklist[`${side}_ET`].includes(name));
+    denyList[`${side}_APP`].includes(application) ||
+    eventTypes.some((name) => denyList[`${side}_ET`].includes(name));
   if (isBlocked) throw new MuaraError("auth.blocked", "Application or event type is blocked.");
 }

@@ -99,7 +99,7 @@ export const REQUEST_ERRORS = {
   "event_type.not_compacted": {
     status: 422,
     retryable: false,
-    help: "Only of types whose cleanup_policy is compact or compact_and_delete events are deleted by key. Use /v1/erasures.",
+    help: "Only events of compacted types (cleanup_policy) are deleted by key. Use /v1/erasures.",
   },
   "event_type.in_use": {
     status: 409,

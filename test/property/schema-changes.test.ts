@@ -58,8 +58,8 @@ function placesOf(schema: Field): Field[] {
 }
 
 /**
- * `field`: one more that may be missing. `more`: all that was valid stays so. `stricter`: what Nakadi takes in `forward`
- * nevertheless. `breaking`: the rest; `column`: the table could not take it either.
+ * `field`: one more that may be missing. `more`: all that was valid stays so. `stricter`: what Nakadi takes in
+ * `forward` nevertheless. `breaking`: the rest; `column`: the table could not take it either.
  */
 type Kind = "field" | "more" | "stricter" | "breaking" | "column";
 

@@ -13,12 +13,19 @@ interface Guard {
 }
 
 const WRITES = ["POST", "PUT", "PATCH", "DELETE"];
+const DECLARATIONS = new RegExp(
+  [
+    String.raw`^/event-types(?:/[^/]+(?:/(?:schemas|partition-count|timelines))?)?$`,
+    String.raw`^/subscriptions(?:/[^/]+)?$`,
+    String.raw`^/storages(?:/.*)?$`,
+  ].join("|"),
+);
 const GUARDS: readonly Guard[] = [
   {
     feature: "disable_db_write_operations",
     methods: WRITES,
     // Publishing, cursors and streams write no declaration.
-    path: /^\/(?:event-types(?:\/[^/]+(?:\/(?:schemas|partition-count|timelines))?)?|subscriptions(?:\/[^/]+)?|storages(?:\/.*)?)$/,
+    path: DECLARATIONS,
   },
   { feature: "disable_event_type_creation", methods: ["POST"], path: /^\/event-types$/ },
   { feature: "disable_event_type_deletion", methods: ["DELETE"], path: /^\/event-types\/[^/]+$/ },

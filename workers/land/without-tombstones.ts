@@ -1,6 +1,6 @@
 /**
  * What of a compacted stream is no event: a record without a payload says that a key goes, from the log alone. To
- * landing it is an offset that holds nothing. (Of other streams it is what an erasure left, and lands as a dead letter.)
+ * landing it is an offset that holds nothing. (Of other streams it is what an erasure left: a dead letter.)
  */
 import { ABSENT, PAYLOAD_LENGTH, type ReadBatch, RECORD_WORDS } from "../../core/record.ts";
 

@@ -323,7 +323,7 @@ describe.each([...LOG_KINDS, kafkaKind()])("$name", (kind) => {
     expect((await answer("GET", `${PATH}/schemas`))[0]).toBe(404);
   });
 
-  test("a type with subscriptions stays, unless the feature says otherwise; its name is taken until it landed", async () => {
+  test("a type with subscriptions stays, unless the feature is on; its name is taken until it landed", async () => {
     await declare();
     const subscribed = { owning_application: "x", event_types: [ORDER], read_from: "begin" };
     const [, { id }] = await answer("POST", "/subscriptions", subscribed);
@@ -361,7 +361,7 @@ describe.each([...LOG_KINDS, kafkaKind()])("$name", (kind) => {
   });
 });
 
-test("InvalidRequestAT: what cannot be read is 400, what cannot be is 422, what is nowhere 404, each a problem", async () => {
+test("InvalidRequestAT: what cannot be read is 400, what cannot be 422, what is nowhere 404", async () => {
   const door = await createDoor();
   const problems: readonly (readonly [string, string, unknown, number])[] = [
     ["POST", "/event-types", "{", 400],

@@ -48,7 +48,7 @@ export const LOG_KINDS: readonly LogKind[] = [
 
 /**
  * The same on a real broker, started once per file: call it at the top of the file, and describe each of `LOG_KINDS`
- * and this. A topic of a prefix of its own for each log.
+ * and this. Each log has names of its own there.
  */
 export function kafkaKind(): LogKind {
   let server: KafkaServer | undefined;

@@ -3,10 +3,10 @@ import { hasCode, MuaraError } from "../../../core/errors.ts";
 import type { Registry } from "../../../core/registry.ts";
 import {
   adminsOf,
-  type Blacklist,
-  BLACKLIST_KINDS,
-  type BlacklistKind,
-  blacklistOf,
+  type DenyList,
+  DENY_KINDS,
+  type DenyKind,
+  denyListOf,
   type Feature,
   FEATURES,
   FIXED_FEATURES,
@@ -16,7 +16,7 @@ import {
 } from "../../../core/settings.ts";
 
 const ATTEMPTS_MAX = 64;
-/** Of one kind on the blacklist. */
+/** Of one kind on the deny-list. */
 const BLOCKED_MAX = 10_000;
 
 /** @throws settings.invalid */
@@ -52,22 +52,22 @@ export async function setAdmins(registry: Registry, admins: Grants): Promise<Gra
 }
 
 /** @throws settings.invalid */
-export function blacklistKind(text: string): BlacklistKind {
-  const kind = BLACKLIST_KINDS.find((one) => one === text);
-  if (!kind) throw invalidSetting("kind", `is one of ${BLACKLIST_KINDS.join(", ")}`);
+export function denyKind(text: string): DenyKind {
+  const kind = DENY_KINDS.find((one) => one === text);
+  if (!kind) throw invalidSetting("kind", `is one of ${DENY_KINDS.join(", ")}`);
   return kind;
 }
 
-/** Puts a name on the blacklist, or takes it off. @returns whether anything changed */
+/** Puts a name on the deny-list, or takes it off. @returns whether anything changed */
 export async function setBlocked(
   registry: Registry,
-  kind: BlacklistKind,
+  kind: DenyKind,
   name: string,
   isBlocked: boolean,
 ): Promise<boolean> {
   if (name === "" || name.length > 255) throw invalidSetting("name", "must have 1 to 255 characters");
   let isChanged = false;
-  await change<Blacklist>(registry, "blacklist", (before = blacklistOf(registry)) => {
+  await change<DenyList>(registry, "blacklist", (before = denyListOf(registry)) => {
     isChanged = before[kind].includes(name) !== isBlocked;
     if (!isChanged) return before;
     const names = isBlocked ? [...before[kind], name].sort() : before[kind].filter((one) => one !== name);

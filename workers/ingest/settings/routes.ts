@@ -1,20 +1,13 @@
-/** Nakadi's `/settings`: administrators, the blacklist and features. Who may administer the system changes them. */
+/** Nakadi's `/settings`: administrators, the deny-list and features. Who may administer the system changes them. */
 import { z } from "zod";
 import { authorize } from "../../../core/authorize.ts";
 import { answerHeaders, jsonResponse } from "../../../core/http.ts";
 import type { Logger } from "../../../core/logger.ts";
 import { grantsSchema } from "../../../core/event-type.ts";
 import type { Registry } from "../../../core/registry.ts";
-import { adminsOf, type Blacklist, blacklistOf } from "../../../core/settings.ts";
+import { adminsOf, type DenyList, denyListOf } from "../../../core/settings.ts";
 import type { Call, RoutePart } from "../call.ts";
-import {
-  blacklistKind,
-  features,
-  invalidSetting,
-  setAdmins,
-  setBlocked,
-  setFeature,
-} from "./change-settings.ts";
+import { denyKind, features, invalidSetting, setAdmins, setBlocked, setFeature } from "./change-settings.ts";
 
 const featureSchema = z.object({ feature: z.string().max(255), enabled: z.boolean() });
 
@@ -27,9 +20,9 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     logger.info("settings changed", { ...what, by: principal.id, flow_id: flowId });
   const block = async (call: Call, isBlocked: boolean): Promise<Response> => {
     await administered(call);
-    const kind = blacklistKind(call.param("kind"));
+    const kind = denyKind(call.param("kind"));
     const name = call.param("name");
-    if (await setBlocked(registry, kind, name, isBlocked)) note(call, { blacklist: kind, name, isBlocked });
+    if (await setBlocked(registry, kind, name, isBlocked)) note(call, { denyList: kind, name, isBlocked });
     return changed(call);
   };
   return ({ on, refuseOthers }) => {
@@ -58,7 +51,7 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     refuseOthers("/settings/admins", "GET, HEAD, POST");
     on("GET", "/settings/blacklist", async (call) => {
       await administered(call);
-      return jsonResponse(shown(blacklistOf(registry)), 200, call.flowId);
+      return jsonResponse(shown(denyListOf(registry)), 200, call.flowId);
     });
     refuseOthers("/settings/blacklist", "GET, HEAD");
     on("PUT", "/settings/blacklist/:kind/:name", (call) => block(call, true));
@@ -72,10 +65,10 @@ function changed({ flowId }: Call): Response {
 }
 
 /** As Nakadi shows it. */
-function shown(blacklist: Blacklist): unknown {
+function shown(denyList: DenyList): unknown {
   return {
-    consumers: { apps: blacklist.CONSUMER_APP, event_types: blacklist.CONSUMER_ET },
-    producers: { apps: blacklist.PRODUCER_APP, event_types: blacklist.PRODUCER_ET },
+    consumers: { apps: denyList.CONSUMER_APP, event_types: denyList.CONSUMER_ET },
+    producers: { apps: denyList.PRODUCER_APP, event_types: denyList.PRODUCER_ET },
   };
 }
 
