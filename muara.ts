@@ -6,26 +6,32 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
+import { readSecret } from "./adapters/file/secret.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
+import { createOutgoing } from "./adapters/http/outgoing.ts";
 import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
-import { loadConfigFile } from "./api/cli/config-file.ts";
+import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
+import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
+import { once } from "./core/once.ts";
+import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
+import type { Outgoing } from "./core/ports/outgoing.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
+import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
@@ -39,7 +45,7 @@ import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "land", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -79,6 +85,10 @@ interface Base {
   readonly extracts: DeclaredExtracts;
   /** What reads the lake, for all that read it in this process. */
   readonly sight: { opened?: Promise<Sight> };
+  /** To addresses that somebody else may choose. */
+  readonly outgoing: Outgoing;
+  /** Of workers in this process, for /metrics. */
+  readonly gauges: (() => readonly Sample[])[];
 }
 
 interface Sight {
@@ -120,9 +130,10 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
-      runRetention(base, abort.signal),
+      retainLog({ ...base, clock: systemClock }, config.journal.retainEveryMs, abort.signal),
       followRegistry({ ...base, clock: systemClock }, abort.signal),
     );
     const address = server.address();
@@ -138,6 +149,7 @@ export async function startWorkers(
         abort.abort();
         await Promise.all(background);
         await (await base.upkeep()).close();
+        base.outgoing.close();
         await base.log.close();
         await closeServer(server);
       },
@@ -210,6 +222,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
+    outgoing: createOutgoing(config.outgoing),
+    gauges: [],
   };
 }
 
@@ -314,9 +328,15 @@ async function runExtracts(
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
+/** Brings events of other Nakadis into the log. */
+async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
+  if (Object.keys(base.config.pulls).length === 0) return;
+  const { openPulls } = await import("./workers/pull/open-pulls.ts");
+  const { pullSamples } = await import("./workers/pull/worker.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
+  const worker = openPulls(ports, base.config);
+  base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */
@@ -382,25 +402,6 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
-}
-
-async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await systemClock.sleep(config.journal.retainEveryMs, signal);
-    if (signal.aborted) return;
-    try {
-      const bytes = await log.retain();
-      if (bytes > 0) logger.info("log retention", { bytes });
-    } catch (error) {
-      logger.error("log retention failed", { problem: String(error) });
-    }
-  }
-}
-
-/** Defaults, then the file, then the environment, then the command line. @throws config.invalid */
-async function loadConfig(file: string | undefined, flags: ConfigInput): Promise<Config> {
-  const { config } = await loadConfigFile(file, process.cwd());
-  return resolveConfig({ file: config, environment: process.env, flags }).config;
 }
 
 /** Log lines go to stderr: stdout is for data. */

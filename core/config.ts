@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { declaredPullsSchema } from "./pull.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
@@ -200,6 +201,11 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  pulls: declaredPullsSchema
+    .default({})
+    .describe(
+      "subscriptions of other Nakadis, by name: `{shop: {url, token: {file: PATH}, owningApplication, eventTypes}}`",
+    ),
   roles: z
     .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
     .default({})
