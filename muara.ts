@@ -9,7 +9,7 @@ import { gzipStream } from "./adapters/http/gzip.ts";
 import { readSecret } from "./adapters/file/secret.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
-import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
+import { openLog, openObjectStore, type AdapterServices, sinkOpeners } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
@@ -45,7 +45,7 @@ import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "pull", "land", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "land", "deliver", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -131,6 +131,7 @@ export async function startWorkers(
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
     if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
+    if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
       retainLog({ ...base, clock: systemClock }, config.journal.retainEveryMs, abort.signal),
@@ -285,6 +286,7 @@ async function openReads(
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
+    deliver: config.deliver,
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
@@ -336,6 +338,15 @@ async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
   const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
   const worker = openPulls(ports, base.config);
   base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
+}
+
+/** Sends rows of tables to where they are declared to go. */
+async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
+  const { openDeliveries } = await import("./workers/deliver/open-deliveries.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
+  base.gauges.push(() => worker.samples());
   await worker.run(signal);
 }
 

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import { authorize, type Action, type Principal, type Resource } from "../core/authorize.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
+import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Sample } from "../core/open-metrics.ts";
@@ -41,6 +42,8 @@ export interface ApiPorts {
   readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
   /** Of other workers in this process, for /metrics. */
   readonly gauges?: readonly (() => readonly Sample[])[];
+  /** Bounds and targets of deliveries; absent: none can be declared. */
+  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka">;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;

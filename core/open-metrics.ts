@@ -23,6 +23,10 @@ export const METRICS = {
     help: "Commits of a table that its Iceberg export does not show yet.",
   },
   muara_iceberg_version: { help: "The table's version that its Iceberg export shows." },
+  muara_delivery_dead_rows: { help: "Rows of a delivery that its receiver has refused, ever." },
+  muara_delivery_failing: { help: "1 while a delivery's receiver takes nothing." },
+  muara_delivery_rows: { help: "Rows that a delivery has brought to its receiver, ever, each counted once." },
+  muara_delivery_version: { help: "The version of its table that a delivery has come to." },
   muara_pull_events: {
     type: "counter",
     help: "Events of another Nakadi that were appended since this process started, resends among them.",

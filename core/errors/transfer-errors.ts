@@ -2,6 +2,16 @@
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const TRANSFER_ERRORS = {
+  "delivery.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such delivery, or none of a table that you administer. `muara deliver list` shows them.",
+  },
+  "delivery.too_many": {
+    status: 409,
+    retryable: false,
+    help: "Delete a delivery that is not needed, or raise `deliver.deliveries`.",
+  },
   "pull.protocol": {
     status: 502,
     retryable: true,

@@ -78,8 +78,13 @@ export class Session {
     const wakeUp = (): void => this.#wakeUp();
     signal.addEventListener("abort", wakeUp);
     try {
-      const opening = AbortSignal.any([signal, this.#connection.signal]);
-      const stream = await this.#ports.remote.open(subscription, batchEvents, opening);
+      // Once it is open, a stop closes it only after what is under way is committed.
+      const giveUp = (): void => this.#connection.abort();
+      signal.addEventListener("abort", giveUp);
+      if (signal.aborted) giveUp();
+      const stream = await this.#ports.remote
+        .open(subscription, batchEvents, this.#connection.signal)
+        .finally(() => signal.removeEventListener("abort", giveUp));
       this.#streamId = stream.id;
       onOpen();
       await this.#read(linesOf(stream.chunks, pull.lineBytes), signal);
