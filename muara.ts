@@ -12,6 +12,7 @@ import { createOutgoing } from "./adapters/http/outgoing.ts";
 import { openLog, openObjectStore, type AdapterServices, sinkOpeners } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
@@ -22,7 +23,7 @@ import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
-import { createLogger, type Logger } from "./core/logger.ts";
+import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
@@ -333,8 +334,7 @@ async function runExtracts(
 /** Brings events of other Nakadis into the log. */
 async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
   if (Object.keys(base.config.pulls).length === 0) return;
-  const { openPulls } = await import("./workers/pull/open-pulls.ts");
-  const { pullSamples } = await import("./workers/pull/worker.ts");
+  const { openPulls, pullSamples } = await import("./workers/pull/open-pulls.ts");
   const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
   const worker = openPulls(ports, base.config);
   base.gauges.push(() => pullSamples(worker));
@@ -413,30 +413,6 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
-}
-
-/** Log lines go to stderr: stdout is for data. */
-function stderrLogger(level: Config["logLevel"]): Logger {
-  return createLogger(
-    (line) => process.stderr.write(`${line}\n`),
-    level,
-    () => systemClock.nowMs(),
-  );
-}
-
-/** Resolves at Ctrl-C (the command line's signal) or SIGTERM. */
-function stopOf(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    process.once("SIGTERM", () => done());
-    signal.addEventListener("abort", () => done(), { once: true });
-  });
-}
-
-function cutOff(): never {
-  process.stderr.write(
-    "muara: the stop took too long and was cut off; the rest lands after the next start\n",
-  );
-  process.exit(0);
 }
 
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */

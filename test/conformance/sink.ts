@@ -22,7 +22,8 @@ export function batchOf(from: number, to: number, generation = 0): SinkBatch {
     generation,
     sequence: from,
     rows: Array.from({ length: to - from }, (_, i) => ({
-      key: i % 3 === 0 ? null : `k${i % 3}`,
+      // Of the row, wherever its batch begins.
+      key: (from + i) % 3 === 0 ? null : `k${(from + i) % 3}`,
       json: JSON.stringify({ generation, n: from + i }),
     })),
   };

@@ -17,23 +17,26 @@ export function rowJson(columns: readonly Column[], row: Readonly<Record<string,
   return `{${members.join(",")}}`;
 }
 
+/** What a data file holds of a column that has no parts. */
+type Scalar = string | number | bigint | boolean;
+
 function valueJson(type: ColumnType, value: unknown): string {
   if (value === null || value === undefined) return "null";
+  const scalar = value as Scalar;
   switch (type.kind) {
     case "string":
-      return JSON.stringify(String(value));
+      return JSON.stringify(String(scalar));
     case "json":
-      return String(value);
+    case "long":
+      return String(scalar);
     case "boolean":
       return value === true ? "true" : "false";
-    case "long":
-      return String(value);
     case "double":
       return doubleJson(Number(value));
     case "decimal":
       return decimalText(unscaled(value), type.scale);
     case "timestamp":
-      return `"${timeText(BigInt(value as bigint))}"`;
+      return `"${timeText(value as bigint)}"`;
     case "date":
       return `"${new Date(Number(value) * DAY_MS).toISOString().slice(0, 10)}"`;
     case "binary":

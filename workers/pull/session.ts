@@ -9,7 +9,7 @@ import type { Logger } from "../../core/logger.ts";
 import type { Pull } from "../../core/pull.ts";
 import type { RefusalNote } from "../../core/refusal-note.ts";
 import type { PulledBatch, Taken } from "../ingest/pulled/take-pulled.ts";
-import { type BatchLine, parseLine } from "./batch-line.ts";
+import { type BatchLine, type Cursor, parseLine } from "./batch-line.ts";
 import { Committer, keyOf } from "./committer.ts";
 import { type Line, linesOf } from "./lines.ts";
 import type { Remote } from "./remote.ts";
@@ -132,19 +132,24 @@ export class Session {
     const batch = this.#batchOf(parsed, line.isCut);
     const key = keyOf(parsed.cursor);
     this.#bytes += line.bytes.length;
-    const done = (this.#partitions.get(key) ?? Promise.resolve())
-      .then(async () => {
-        if (this.#failure) return;
-        this.#request.onTaken(await this.#ports.take(batch, this.#giveUp.signal));
-        this.#committer.note(parsed.cursor);
-      })
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => {
-        this.#bytes -= line.bytes.length;
-        if (this.#partitions.get(key) === done) this.#partitions.delete(key);
-        this.#wakeUp();
-      });
+    const done = this.#append(this.#partitions.get(key), batch, parsed.cursor).finally(() => {
+      this.#bytes -= line.bytes.length;
+      if (this.#partitions.get(key) === done) this.#partitions.delete(key);
+      this.#wakeUp();
+    });
     this.#partitions.set(key, done);
+  }
+
+  /** Behind the batches of its partition that came before. Never rejects. */
+  async #append(before: Promise<void> | undefined, batch: PulledBatch, cursor: Cursor): Promise<void> {
+    await before;
+    if (this.#failure) return;
+    try {
+      this.#request.onTaken(await this.#ports.take(batch, this.#giveUp.signal));
+      this.#committer.note(cursor);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #batchOf({ cursor, events }: BatchLine, isCut: boolean): PulledBatch {

@@ -5,7 +5,6 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import { hasCode } from "../../core/errors.ts";
-import type { Sample } from "../../core/open-metrics.ts";
 import type { Pull } from "../../core/pull.ts";
 import { Remote, type RemotePorts, RemoteRefusal } from "./remote.ts";
 import { BatchTooLong, Session, type SessionPorts } from "./session.ts";
@@ -42,16 +41,6 @@ export function createPullWorker(ports: PullPorts, pulls: readonly Pull[]): Pull
     run: async (signal) => void (await Promise.all(loops.map((loop) => loop.run(signal)))),
     status: () => loops.map((loop) => loop.status()),
   };
-}
-
-export function pullSamples(worker: PullWorker): readonly Sample[] {
-  return worker.status().flatMap(({ pull, state, events, refused, commits, streams }): readonly Sample[] => [
-    { name: "muara_pull_events", labels: { pull }, value: events },
-    { name: "muara_pull_refused_events", labels: { pull }, value: refused },
-    { name: "muara_pull_commits", labels: { pull }, value: commits },
-    { name: "muara_pull_streams", labels: { pull }, value: streams },
-    { name: "muara_pull_streaming", labels: { pull }, value: state === "streaming" ? 1 : 0 },
-  ]);
 }
 
 class PullLoop {

@@ -41,7 +41,7 @@ async function stand(changed: Partial<Delivery> = {}): Promise<Stand> {
   const type = eventType();
   await declare(at, type);
   const receiver = await startReceiver(SECRET);
-  cleanups.push(receiver.stop);
+  cleanups.push(() => receiver.stop());
   const landing = await TableLanding.open(at.ports, OPTIONS, type);
   const delivery: Delivery = {
     name: "shop",

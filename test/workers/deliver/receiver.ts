@@ -1,6 +1,6 @@
 /** A receiver of webhooks: an HTTP server that checks each signature and says what the test has it say. */
 import { createHmac } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createOutgoing } from "../../../adapters/http/outgoing.ts";
 import type { Outgoing } from "../../../core/ports/outgoing.ts";
 
@@ -27,7 +27,7 @@ export interface Receiver {
 export async function startReceiver(secret: string): Promise<Receiver> {
   const received: Received[] = [];
   const badSignatures: string[] = [];
-  const server = createServer(async (request, response) => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
@@ -49,7 +49,8 @@ export async function startReceiver(secret: string): Promise<Receiver> {
     const answer = it.answer(one);
     if (answer === "hang up") request.socket.destroy();
     else response.writeHead(answer.status, answer.headers).end(answer.body);
-  });
+  };
+  const server = createServer((request, response) => void handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const outgoing = createOutgoing({ allow: ["127.0.0.1"] });

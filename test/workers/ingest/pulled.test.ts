@@ -99,19 +99,22 @@ test("whatever is between the members, the others stay byte for byte", async () 
   expect(record!.header["origin"]).toMatchObject({ metadata: { received_at: 'a"}', version: "1" } });
 });
 
+const more = (n: number): object => ({ n, k: `k${n % 4}` });
+const own = (n: number): object => ({ eid: `${EID}${n}`, occurred_at: "2026-03-01T11:59:59Z" });
+
+async function places({ door }: { door: Door }): Promise<unknown[]> {
+  return (await door.stored("here")).map(({ partition, offset, key, payload }) => {
+    const { n } = JSON.parse(payload) as { n: number };
+    return [partition, offset, key, n];
+  });
+}
+
 test("each goes where the strategy of its type has it, as if it were published here", async () => {
   const hashed = { partition_strategy: "hash", partition_key_fields: ["k"] };
   const [direct, pulled] = [await stand(hashed), await stand(hashed)];
-  const more = (n: number): object => ({ n, k: `k${n % 4}` });
-  const own = (n: number): object => ({ eid: `${EID}${n}`, occurred_at: "2026-03-01T11:59:59Z" });
   const numbers = [0, 1, 2, 3, 4, 5, 6, 7, 8];
   await direct.door.publish("here", JSON.stringify(numbers.map((n) => ({ metadata: own(n), ...more(n) }))));
   await pulled.pull(JSON.stringify(numbers.map((n) => remoteEvent(n, { partition: "2" }, more(n)))), null);
-  const places = async ({ door }: { door: Door }): Promise<unknown[]> =>
-    (await door.stored("here")).map(({ partition, offset, key, payload }) => {
-      const { n } = JSON.parse(payload) as { n: number };
-      return [partition, offset, key, n];
-    });
   expect(await places(pulled)).toEqual(await places(direct));
   expect(new Set((await places(pulled)).map((place) => (place as number[])[0])).size).toBeGreaterThan(1);
 });

@@ -9,15 +9,15 @@ import { declare, event, eventType, install, never, OPTIONS, send } from "./setu
 
 const encoder = new TextEncoder();
 
+function refused(payload: string, header: string): { payload: Uint8Array; header: string } {
+  return { payload: encoder.encode(payload), header };
+}
+
 test("each becomes a dead letter for its reason; its id is not taken", async () => {
   const at = await install();
   const type = eventType();
   await declare(at, type);
   const landing = await TableLanding.open(at.ports, OPTIONS, type);
-  const refused = (payload: string, header: string): { payload: Uint8Array; header: string } => ({
-    payload: encoder.encode(payload),
-    header,
-  });
   const note = { code: "event.schema", pointer: "/n", detail: "must be <= 100" } as const;
   const header = JSON.stringify({ ...refusalMember(note), origin: { pull: "shop" } });
   await send(at, [

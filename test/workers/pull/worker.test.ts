@@ -41,13 +41,15 @@ interface Stand {
 }
 
 const SUBSCRIPTION = "11111111-2222-4333-8444-555555555555";
-const LIFE: Answer = (_request, response) => void response.writeHead(200, { "X-Nakadi-StreamId": "s" }).flushHeaders();
+const LIFE: Answer = (_request, response) => {
+  response.writeHead(200, { "X-Nakadi-StreamId": "s" }).flushHeaders();
+};
 
 async function stand(pull: Record<string, unknown> = {}): Promise<Stand> {
   const asked: Asked[] = [];
   const taken: PulledBatch[] = [];
   const streams: Answer[] = [];
-  const server = createServer(async (request, response) => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
@@ -64,7 +66,8 @@ async function stand(pull: Record<string, unknown> = {}): Promise<Stand> {
       response.writeHead(201).end(JSON.stringify({ id: SUBSCRIPTION }));
     else if (url.pathname.endsWith("/cursors")) it.commit(request, response, body);
     else (streams.length > 1 ? streams.shift()! : (streams[0] ?? LIFE))(request, response, body);
-  });
+  };
+  const server = createServer((request, response) => void handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const outgoing = createOutgoing({ allow: ["127.0.0.1"] });
@@ -245,14 +248,16 @@ test("what is silent for too long is given up", async () => {
   await until("the second stream", () => it.taken.length === 2);
 });
 
+/** Whatever is asked for, there is a long event, and with one at a time another behind it. */
+function tooLong(request: IncomingMessage, response: ServerResponse): void {
+  const limit = Number(new URL(request.url!, "http://x").searchParams.get("batch_limit"));
+  const events = `[${JSON.stringify({ long: "x".repeat(70_000) })}]`;
+  streamOf(limit > 1 ? line(1, "0", events) : line(1, "0", events) + line(2))(request, response, "");
+}
+
 test("a batch that is too long comes again in smaller ones; an event that is too long is a dead letter", async () => {
   const it = await stand({ lineBytes: 65_536, batchEvents: 100 });
-  const long = (request: IncomingMessage, response: ServerResponse): void => {
-    const limit = Number(new URL(request.url!, "http://x").searchParams.get("batch_limit"));
-    const events = `[${JSON.stringify({ long: "x".repeat(70_000) })}]`;
-    streamOf(limit > 1 ? line(1, "0", events) : line(1, "0", events) + line(2))(request, response, "");
-  };
-  it.streams.push(long);
+  it.streams.push(tooLong);
   await until("both", () => it.taken.length === 2);
   expect(streamsOf(it).map(({ query }) => query.get("batch_limit"))).toEqual(["100", "25", "6", "1"]);
   expect(it.taken[0]!.fault).toMatchObject({ code: "event.too_large" });
