@@ -222,7 +222,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       everyMs: ms(500).describe("interval at which a delivery looks at its table, ms"),
       saveMs: ms(500).describe("how far a delivery is is written at most this often, ms"),
-      pauseMsMax: ms(300_000).describe("longest pause between two attempts at a receiver that takes nothing, ms"),
+      pauseMsMax: ms(300_000).describe(
+        "longest pause between two attempts at a receiver that takes nothing, ms",
+      ),
       standbyMs: ms(10_000).describe(
         "a process that delivers and has not written how far for so long is replaced by another, ms",
       ),

@@ -15,13 +15,20 @@ export const deliveryRequestSchema = z
     name: deliveryName,
     table: z.string().min(1).max(255),
     /** Webhook: where its POST requests go. */
-    url: z.url({ protocol: /^https?$/ }).max(2_048).optional(),
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(2_048)
+      .optional(),
     /** Kafka: one of the addresses that the configuration names, and the topic there. */
     kafka: z.strictObject({ target: deliveryName, topic: z.string().regex(/^[\w.-]{1,200}$/) }).optional(),
     /** Rows that are there, or only those to come. */
     from: z.enum(["begin", "now"]).default("now"),
     batch_rows: z.int().min(1).max(10_000).default(500),
-    batch_bytes: z.int().min(1_024).max(16 * MIB).default(MIB),
+    batch_bytes: z
+      .int()
+      .min(1_024)
+      .max(16 * MIB)
+      .default(MIB),
     timeout_ms: z.int().min(100).max(120_000).default(10_000),
     description: z.string().max(200).default(""),
   })

@@ -15,7 +15,12 @@ export const declaredPullSchema = z
     url: z.url({ protocol: /^https?$/ }).describe("address of the other Nakadi, without a path of its API"),
     token: secretSchema.optional().describe("bearer token; read anew for every connection"),
     subscription: z.uuid().optional().describe("id of one that exists"),
-    owningApplication: z.string().min(1).max(255).optional().describe("of a subscription to be made or found"),
+    owningApplication: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .describe("of a subscription to be made or found"),
     consumerGroup: z.string().min(1).max(255).default("muara"),
     eventTypes: z
       .union([z.array(eventTypeName).min(1), z.record(eventTypeName, eventTypeName)])
@@ -29,12 +34,25 @@ export const declaredPullSchema = z
     maxUncommittedEvents: z.int().min(1).max(1_000_000).default(5_000),
     flushSeconds: z.int().min(1).max(300).default(1),
     commitSeconds: z.int().min(1).max(60).default(60),
-    silenceMs: z.int().min(1_000).default(30_000).describe("a stream that says nothing for so long is dead, ms"),
-    lineBytes: z.int().min(65_536).default(64 * MIB).describe("a batch as it comes, bytes"),
-    bufferBytes: z.int().min(65_536).default(64 * MIB).describe("batches that are not durable yet, bytes"),
+    silenceMs: z
+      .int()
+      .min(1_000)
+      .default(30_000)
+      .describe("a stream that says nothing for so long is dead, ms"),
+    lineBytes: z
+      .int()
+      .min(65_536)
+      .default(64 * MIB)
+      .describe("a batch as it comes, bytes"),
+    bufferBytes: z
+      .int()
+      .min(65_536)
+      .default(64 * MIB)
+      .describe("batches that are not durable yet, bytes"),
   })
   .refine(
-    ({ subscription, owningApplication }) => (subscription === undefined) !== (owningApplication === undefined),
+    ({ subscription, owningApplication }) =>
+      (subscription === undefined) !== (owningApplication === undefined),
     "either subscription or owningApplication",
   )
   .refine(({ silenceMs, flushSeconds }) => silenceMs >= flushSeconds * 2_000, {
@@ -56,9 +74,7 @@ export function pullsOf(declared: z.infer<typeof declaredPullsSchema>): readonly
     name,
     url: url.replace(/\/+$/, ""),
     eventTypes: new Map(
-      Array.isArray(eventTypes)
-        ? eventTypes.map((one) => [one, one] as const)
-        : Object.entries(eventTypes),
+      Array.isArray(eventTypes) ? eventTypes.map((one) => [one, one] as const) : Object.entries(eventTypes),
     ),
   }));
 }

@@ -5,7 +5,11 @@ import type { Registry } from "../core/registry.ts";
 import type { LogConsumer } from "./table/log-cleanup.ts";
 
 /** @param tableId of the table's incarnation: how far a delivery was with another one says nothing */
-export function deliveryConsumers(registry: Registry, table: string, tableId: string): readonly LogConsumer[] {
+export function deliveryConsumers(
+  registry: Registry,
+  table: string,
+  tableId: string,
+): readonly LogConsumer[] {
   return registry.list<Delivery>("delivery").flatMap(({ value }) => {
     if (value?.table !== table) return [];
     const position = registry.get<DeliveryPosition>("delivery-position", value.name)?.value;

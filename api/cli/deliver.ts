@@ -122,7 +122,11 @@ function targetOf({ url, kafka }: CreateOptions): Item {
   const match = KAFKA.exec(kafka ?? "");
   if (url !== undefined && kafka === undefined) return { url };
   if (url === undefined && match) return { kafka: { target: match[1], topic: match[2] } };
-  throw new CliFailure(EXIT.usage, "Give either --url ADDRESS or --kafka TARGET/TOPIC.", "`muara deliver create --help`");
+  throw new CliFailure(
+    EXIT.usage,
+    "Give either --url ADDRESS or --kafka TARGET/TOPIC.",
+    "`muara deliver create --help`",
+  );
 }
 
 function toOf({ url, kafka }: Item): string {

@@ -12,7 +12,14 @@ import {
 } from "../../core/delivery.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
-import { wholeNumber, wholeTable, isoOrNull, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import {
+  wholeNumber,
+  wholeTable,
+  isoOrNull,
+  type ApiContext,
+  type ApiEnv,
+  type ApiPorts,
+} from "../context.ts";
 import { readBody } from "../read-body.ts";
 
 const SECRET_BYTES = 32;
@@ -27,7 +34,9 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const name = context.req.param("name")!;
     const found = registry.get<Delivery>("delivery", name);
     if (found?.value && mayDeliver(context.get("principal"), found.value)) return found;
-    throw new MuaraError("delivery.not_found", `There is no delivery "${name}".`, { details: { delivery: name } });
+    throw new MuaraError("delivery.not_found", `There is no delivery "${name}".`, {
+      details: { delivery: name },
+    });
   };
   const change = async (context: ApiContext, isPaused: boolean): Promise<Response> => {
     const { value, revision } = await one(context);
@@ -54,7 +63,9 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const secret = delivery.url === undefined ? {} : { secret: `whsec_${delivery.secret}` };
     return context.json({ ...(await shown(ports, delivery)), ...secret }, 201);
   });
-  app.get("/v1/deliveries/:name", async (context) => context.json(await shown(ports, (await one(context)).value!)));
+  app.get("/v1/deliveries/:name", async (context) =>
+    context.json(await shown(ports, (await one(context)).value!)),
+  );
   app.post("/v1/deliveries/:name/pause", (context) => change(context, true));
   app.post("/v1/deliveries/:name/resume", (context) => change(context, false));
   app.delete("/v1/deliveries/:name", async (context) => {
@@ -96,15 +107,24 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
     createdMs: clock.nowMs(),
   };
   if (!mayDeliver(principal, delivery))
-    throw new MuaraError("auth.forbidden", `${principal.id} may not deliver "${table}": it takes admin there.`);
+    throw new MuaraError(
+      "auth.forbidden",
+      `${principal.id} may not deliver "${table}": it takes admin there.`,
+    );
   if (request.kafka && !Object.hasOwn(deliver?.kafka ?? {}, request.kafka.target))
-    throw new MuaraError("request.malformed", `/kafka/target: deliver.kafka has no "${request.kafka.target}"`, {
-      details: { pointer: "/kafka/target" },
-    });
+    throw new MuaraError(
+      "request.malformed",
+      `/kafka/target: deliver.kafka has no "${request.kafka.target}"`,
+      {
+        details: { pointer: "/kafka/target" },
+      },
+    );
   await registry.refresh();
   const most = deliver?.deliveries ?? 0;
   if (registry.list("delivery").length >= most)
-    throw new MuaraError("delivery.too_many", `There are ${most} deliveries already.`, { details: { limit: most } });
+    throw new MuaraError("delivery.too_many", `There are ${most} deliveries already.`, {
+      details: { limit: most },
+    });
   if (registry.get("delivery", request.name))
     throw new MuaraError("declaration.conflict", `There is a delivery "${request.name}" already.`);
   // First how far it is: nobody delivers what has no place.
@@ -114,7 +134,10 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
   return delivery;
 }
 
-async function firstPosition({ catalog, clock }: ApiPorts, { id, table, from }: Delivery): Promise<DeliveryPosition> {
+async function firstPosition(
+  { catalog, clock }: ApiPorts,
+  { id, table, from }: Delivery,
+): Promise<DeliveryPosition> {
   const { version, metadata } = await catalog.snapshot(table);
   return {
     id,

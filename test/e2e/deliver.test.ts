@@ -76,8 +76,15 @@ test("each row arrives, whoever dies", async () => {
     category: "business",
     schema: { type: "json_schema", schema: JSON.stringify(schema) },
   };
-  expect((await muara.fetch("/event-types", { method: "POST", body: JSON.stringify(declared) })).status).toBe(201);
-  const asked = { name: "shop", table: TYPE, url: `http://127.0.0.1:${port}/hook?key=hidden`, batch_rows: 40 };
+  expect((await muara.fetch("/event-types", { method: "POST", body: JSON.stringify(declared) })).status).toBe(
+    201,
+  );
+  const asked = {
+    name: "shop",
+    table: TYPE,
+    url: `http://127.0.0.1:${port}/hook?key=hidden`,
+    batch_rows: 40,
+  };
   const created = await muara.fetch("/v1/deliveries", { method: "POST", body: JSON.stringify(asked) });
   expect(created.status).toBe(201);
   const shown = (await created.json()) as Delivery;
@@ -100,7 +107,8 @@ test("each row arrives, whoever dies", async () => {
     expect(answer.status).toBe(200);
     await answer.text();
   }
-  const read = async (): Promise<Delivery> => (await muara.fetch("/v1/deliveries/shop")).json() as Promise<Delivery>;
+  const read = async (): Promise<Delivery> =>
+    (await muara.fetch("/v1/deliveries/shop")).json() as Promise<Delivery>;
   await eventually("all are delivered", ARRIVED_MS_MAX, async () => (await read()).delivered === EVENTS);
   expect(await read()).toMatchObject({ dead: 0, state: "delivering" });
   const rows = [...texts.values()].flatMap((same) => {
@@ -119,10 +127,14 @@ test("each row arrives, whoever dies", async () => {
   const { token } = (await stranger.json()) as { token: string };
   const headers = { authorization: `Bearer ${token}` };
   expect((await muara.fetch("/v1/deliveries/shop", { headers })).status).toBe(404);
-  expect((await muara.fetch("/v1/deliveries", { method: "POST", headers, body: JSON.stringify(asked) })).status).toBe(403);
+  expect(
+    (await muara.fetch("/v1/deliveries", { method: "POST", headers, body: JSON.stringify(asked) })).status,
+  ).toBe(403);
   const nobodys = await muara.fetch("/v1/deliveries", { headers });
   expect(await nobodys.json()).toEqual({ items: [] });
-  expect((await muara.fetch("/v1/deliveries", { method: "POST", body: JSON.stringify(asked) })).status).toBe(409);
+  expect((await muara.fetch("/v1/deliveries", { method: "POST", body: JSON.stringify(asked) })).status).toBe(
+    409,
+  );
   const paused = await muara.fetch("/v1/deliveries/shop/pause", { method: "POST" });
   expect(await paused.json()).toMatchObject({ state: "paused" });
   expect((await muara.fetch("/v1/deliveries/shop", { method: "DELETE" })).status).toBe(204);

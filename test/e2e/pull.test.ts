@@ -119,7 +119,8 @@ test("each event is here once, in order, whoever dies and whatever the network d
       await network.redirect(remote.url);
     }
     // Nothing comes, and nothing ends: only the silence tells.
-    if (from === at(0.65)) await network.add({ type: "timeout", stream: "downstream", attributes: { timeout: 0 } });
+    if (from === at(0.65))
+      await network.add({ type: "timeout", stream: "downstream", attributes: { timeout: 0 } });
     if (from === at(0.8)) await network.heal();
     if (from === at(0.9)) {
       await puller.kill();

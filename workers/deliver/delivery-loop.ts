@@ -165,7 +165,10 @@ export class DeliveryLoop {
     this.#position = { ...position, rows: position.rows + 1, dead: position.dead + 1 };
   }
 
-  async #wait({ reason, afterMs }: Extract<SinkOutcome, { outcome: "later" }>, signal: AbortSignal): Promise<void> {
+  async #wait(
+    { reason, afterMs }: Extract<SinkOutcome, { outcome: "later" }>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (signal.aborted) return;
     const problem = reason.slice(0, PROBLEM_LENGTH_MAX);
     const position = this.#position!;

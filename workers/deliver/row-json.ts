@@ -12,7 +12,8 @@ export function rowJson(columns: readonly Column[], row: Readonly<Record<string,
   const members: string[] = [];
   for (const { name, type } of columns) {
     const value = row[name];
-    if (value !== null && value !== undefined) members.push(`${JSON.stringify(name)}:${valueJson(type, value)}`);
+    if (value !== null && value !== undefined)
+      members.push(`${JSON.stringify(name)}:${valueJson(type, value)}`);
   }
   return `{${members.join(",")}}`;
 }

@@ -157,7 +157,12 @@ export class TableFeed {
     const { id, name, table } = this.#delivery;
     const sequence = position.delivered + position.dead;
     const { generation } = position;
-    return partOf({ id: "", delivery: name, table, committedMs, generation, sequence, rows }, id, 0, rows.length);
+    return partOf(
+      { id: "", delivery: name, table, committedMs, generation, sequence, rows },
+      id,
+      0,
+      rows.length,
+    );
   }
 }
 

@@ -79,8 +79,7 @@ class Deliveries implements DeliverWorker {
         this.#ended.set(name, done);
         this.#running.delete(name);
       }
-    for (const delivery of declared.values())
-      if (!this.#running.has(delivery.name)) this.#start(delivery);
+    for (const delivery of declared.values()) if (!this.#running.has(delivery.name)) this.#start(delivery);
   }
 
   #start(delivery: Delivery): void {

@@ -247,6 +247,10 @@ test("a compacted stream is a compacted topic, and a record without a key is ref
   await log.close();
 });
 
+function plain(all: readonly { readonly key: string | null; readonly json: string }[]): string[] {
+  return all.map(({ key, json }) => `${key} ${json}`).toSorted();
+}
+
 test("rows of deliveries are records with their keys, once each, also where they were sent again", async () => {
   const { log, topic } = await fresh();
   const never = new AbortController().signal;
@@ -257,8 +261,6 @@ test("rows of deliveries are records with their keys, once each, also where they
   await sink.write(batchOf(0, 6), never);
   const seen = await consumed(topic, 6);
   const rows = [...batchOf(0, 4).rows, ...batchOf(0, 6).rows.slice(4)];
-  const plain = (all: readonly { readonly key: string | null; readonly json: string }[]): string[] =>
-    all.map(({ key, json }) => `${key} ${json}`).toSorted();
   expect(plain(seen.map(({ key, value }) => ({ key, json: value! })))).toEqual(plain(rows));
   await again.close();
   await log.close();

@@ -10,7 +10,16 @@ import { MuaraError } from "../../../core/errors.ts";
 import type { DeliverOptions } from "../../../workers/deliver/delivery-loop.ts";
 import { createDeliverWorker, type DeliverWorker } from "../../../workers/deliver/worker.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
-import { declare, event, eventType, install, type Installation, never, OPTIONS, send } from "../land/setup.ts";
+import {
+  declare,
+  event,
+  eventType,
+  install,
+  type Installation,
+  never,
+  OPTIONS,
+  send,
+} from "../land/setup.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
 
 const SECRET = Buffer.alloc(32, 7).toString("base64");
@@ -181,7 +190,7 @@ test("a row that is refused becomes a dead letter, with the reason; the others o
   expect(it.position()).toMatchObject({ delivered: 10, dead: 2 });
   const letters = await it.at.store.list("_deliveries/d1");
   const texts = await Promise.all(
-    letters.map(async ({ path }) => JSON.parse(new TextDecoder().decode((await it.at.store.get(path))!))),
+    letters.map(async ({ path }) => JSON.parse(new TextDecoder().decode(await it.at.store.get(path)))),
   );
   expect(texts).toMatchObject([
     { sequence: 2, table: "order.created", row: { n: 2 }, reason: "the receiver answers 422: no such thing" },
@@ -288,7 +297,10 @@ test("paused it rests, deleted it ends", async () => {
   await until("rest", () => worker.samples().length === 0);
   await it.land(4, 8);
   expect(it.receiver.received.length).toBe(1);
-  const resumed = await it.at.registry.put("delivery", "shop", paused.revision, { ...value!, isPaused: false });
+  const resumed = await it.at.registry.put("delivery", "shop", paused.revision, {
+    ...value!,
+    isPaused: false,
+  });
   await until("eight", () => it.position().delivered === 8);
   await it.at.registry.put("delivery", "shop", resumed.revision, null);
   await until("the end", () => worker.samples().length === 0);

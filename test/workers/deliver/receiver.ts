@@ -19,7 +19,9 @@ export interface Receiver {
   /** Every request with a good signature, whatever was answered. */
   readonly received: Received[];
   readonly badSignatures: string[];
-  answer: (received: Received) => { status: number; headers?: Record<string, string>; body?: string } | "hang up";
+  answer: (
+    received: Received,
+  ) => { status: number; headers?: Record<string, string>; body?: string } | "hang up";
   stop(): Promise<void>;
 }
 

@@ -110,7 +110,11 @@ test("what others write between does not matter; a record that is too long is re
   const sink = await openLogSink(shared(log), "out", "d");
   await sink.write(batchOf(0, 3), never);
   for (let i = 0; i < 300; i++)
-    await log.append("out", 0, packRecords([{ payload: new TextEncoder().encode("x"), header: '{"other":1}' }]));
+    await log.append(
+      "out",
+      0,
+      packRecords([{ payload: new TextEncoder().encode("x"), header: '{"other":1}' }]),
+    );
   await sink.write(batchOf(3, 5), never);
   const again = await openLogSink(shared(log), "out", "d");
   await again.write(batchOf(0, 6), never);

@@ -23,15 +23,24 @@ test("lines come out whole, or cut at the bound", async () => {
     );
     const most = 1 + Math.floor(chance.fraction() * 12);
     const found: [string, boolean][] = [];
-    for await (const { bytes, isCut } of linesOf(chunksOf(`${lines.join("\n")}\n`, () => chance.fraction()), most))
+    for await (const { bytes, isCut } of linesOf(
+      chunksOf(`${lines.join("\n")}\n`, () => chance.fraction()),
+      most,
+    ))
       found.push([decoder.decode(bytes), isCut]);
-    const expected = lines.filter((line) => line !== "").map((line) => [line.slice(0, most), line.length > most]);
+    const expected = lines
+      .filter((line) => line !== "")
+      .map((line) => [line.slice(0, most), line.length > most]);
     expect(found).toEqual(expected);
   }
 });
 
 test("what no line break ends is no line", async () => {
   const found: string[] = [];
-  for await (const { bytes } of linesOf(chunksOf("one\ntwo", () => 0.5), 100)) found.push(decoder.decode(bytes));
+  for await (const { bytes } of linesOf(
+    chunksOf("one\ntwo", () => 0.5),
+    100,
+  ))
+    found.push(decoder.decode(bytes));
   expect(found).toEqual(["one"]);
 });

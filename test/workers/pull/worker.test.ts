@@ -62,8 +62,7 @@ async function stand(pull: Record<string, unknown> = {}): Promise<Stand> {
       streamId: request.headers["x-nakadi-streamid"] as string | undefined,
       body,
     });
-    if (url.pathname === "/subscriptions")
-      response.writeHead(201).end(JSON.stringify({ id: SUBSCRIPTION }));
+    if (url.pathname === "/subscriptions") response.writeHead(201).end(JSON.stringify({ id: SUBSCRIPTION }));
     else if (url.pathname.endsWith("/cursors")) it.commit(request, response, body);
     else (streams.length > 1 ? streams.shift()! : (streams[0] ?? LIFE))(request, response, body);
   };
@@ -132,7 +131,8 @@ function streamOf(...lines: string[]): Answer {
 }
 
 function refusal(status: number, headers: Record<string, string> = {}): Answer {
-  return (_request, response) => void response.writeHead(status, headers).end(JSON.stringify({ detail: "no" }));
+  return (_request, response) =>
+    void response.writeHead(status, headers).end(JSON.stringify({ detail: "no" }));
 }
 
 async function until(what: string, check: () => boolean): Promise<void> {
@@ -170,7 +170,11 @@ test("the subscription is made, the stream opened, a batch taken and committed b
     commit_timeout: "9",
   });
   expect(it.taken).toMatchObject([
-    { eventType: "here", partition: 0, origin: { pull: "shop", event_type: "there", partition: "0", offset: "3" } },
+    {
+      eventType: "here",
+      partition: 0,
+      origin: { pull: "shop", event_type: "there", partition: "0", offset: "3" },
+    },
   ]);
   expect(commitsOf(it)).toEqual([["0:3"]]);
   expect(it.asked.at(-1)!.streamId).toBe("s");

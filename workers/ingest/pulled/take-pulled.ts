@@ -180,7 +180,9 @@ function headersOf(
       continue;
     }
     const at = out.length;
-    const begin = failure ? encoder.encode(JSON.stringify({ ...refusalMember(noteOf(failure)), ...all })) : start;
+    const begin = failure
+      ? encoder.encode(JSON.stringify({ ...refusalMember(noteOf(failure)), ...all }))
+      : start;
     out.copy(begin, 0, failure ? begin.length - 2 : begin.length);
     out.write(FROM_EVENT);
     out.copy(taken, from, takenEnds[item]!);
