@@ -1,7 +1,7 @@
 /**
- * Rows as records of a topic, each once, whatever happens: also for readers who know nothing of transactions.
+ * Rows as records of a stream, each once, whatever happens: also for readers who know nothing of transactions.
  *
- * How far it is stands in the topic itself. The header of every record has the row's number, and the number of its
+ * How far it is stands in the stream itself. The header of every record has the row's number, and the number of its
  * batch in that partition; who begins reads the last one. Batches are appended as those of one named producer, whose
  * numbers the log takes only in turn: of two processes, or of an append that was never answered and the next try, one
  * wins, and the other is told that its number is taken. It then reads the last record anew, and leaves out what is
@@ -18,7 +18,7 @@ import { headerOf, packRecords, type ReadBatch } from "../../core/record.ts";
 
 const RETENTION_MS = 7 * 86_400_000;
 const READ_BYTES = 1_048_576;
-/** How far behind the end the last own record is looked for first: others may write to the topic. */
+/** How far behind the end the last own record is looked for first: others may write to the stream. */
 const LOOK_BACK = 100;
 
 const decoder = new TextDecoder();
@@ -39,24 +39,24 @@ interface Numbered {
 }
 
 /** @param id of the delivery's declaration @throws log.unavailable, log.refused */
-export async function openLogSink(log: Log, topic: string, id: string): Promise<Sink> {
+export async function openLogSink(log: Log, stream: string, id: string): Promise<Sink> {
   const stream =
-    (await log.stream(topic)) ??
-    (await log.createStream(topic, { partitions: 1, cleanup: "delete", retentionMs: RETENTION_MS }));
-  return new LogSink(log, topic, id, stream.partitions);
+    (await log.stream(stream)) ??
+    (await log.createStream(stream, { partitions: 1, cleanup: "delete", retentionMs: RETENTION_MS }));
+  return new LogSink(log, stream, id, stream.partitions);
 }
 
 class LogSink implements Sink {
   readonly guarantee = "transactional";
   readonly #log: Log;
-  readonly #topic: string;
+  readonly #stream: string;
   readonly #id: string;
   readonly #partitions: number;
   readonly #tails = new Map<number, Tail>();
 
-  constructor(log: Log, topic: string, id: string, partitions: number) {
+  constructor(log: Log, stream: string, id: string, partitions: number) {
     this.#log = log;
-    this.#topic = topic;
+    this.#stream = stream;
     this.#id = id;
     this.#partitions = partitions;
   }
@@ -102,7 +102,7 @@ class LogSink implements Sink {
       });
       const producer = { id: `delivery/${this.#id}/${tail.series}`, epoch: 0, sequence: batch };
       try {
-        const { isRepeat } = await this.#log.append(this.#topic, partition, packRecords(records), producer);
+        const { isRepeat } = await this.#log.append(this.#stream, partition, packRecords(records), producer);
         // Somebody else's batch has the number, or ours of a former try.
         if (isRepeat) continue;
       } catch (error) {
@@ -121,7 +121,7 @@ class LogSink implements Sink {
   }
 
   async #tailOf(partition: number): Promise<Tail> {
-    const { startOffset, endOffset } = await this.#log.bounds(this.#topic, partition);
+    const { startOffset, endOffset } = await this.#log.bounds(this.#stream, partition);
     for (let back = LOOK_BACK; ; back *= 10) {
       const from = Math.max(startOffset, endOffset - back);
       const found = await this.#lastOf(partition, from, endOffset);
@@ -133,7 +133,7 @@ class LogSink implements Sink {
   async #lastOf(partition: number, from: number, end: number): Promise<Tail | undefined> {
     let found: Tail | undefined;
     for (let next = from; next < end;) {
-      const batch = await this.#log.read(this.#topic, partition, next, READ_BYTES);
+      const batch = await this.#log.read(this.#stream, partition, next, READ_BYTES);
       for (let i = batch.count - 1; i >= 0; i--) {
         const tail = this.#tailIn(batch, i);
         if (!tail) continue;

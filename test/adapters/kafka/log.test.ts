@@ -3,7 +3,7 @@ import { logCasesFor } from "../../conformance/log.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { openLogSink } from "../../../workers/deliver/log-sink.ts";
 import { SINK_CASES } from "../../conformance/sink.ts";
-import { topicRows } from "../../workers/deliver/topic-rows.ts";
+import { streamRows } from "../../workers/deliver/stream-rows.ts";
 import { KAFKA_ABILITIES, kafkaHarness, openAt } from "./kafka-harness.ts";
 
 let server: KafkaServer;
@@ -27,7 +27,7 @@ describe("conformance of the sink over Kafka", () => {
       await log.createStream("out", { partitions: 3, cleanup: "delete", retentionMs: 86_400_000 });
       await run({
         open: async () => openLogSink(await openAt(address), "out", "d"),
-        rows: () => topicRows(log, "out"),
+        rows: () => streamRows(log, "out"),
       });
       await log.close();
     });

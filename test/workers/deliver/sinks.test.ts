@@ -8,7 +8,7 @@ import type { Log } from "../../../core/ports/log.ts";
 import { packRecords } from "../../../core/record.ts";
 import { openLogSink } from "../../../workers/deliver/log-sink.ts";
 import { batchOf, SINK_CASES, type SinkPlace } from "../../conformance/sink.ts";
-import { topicRows } from "./topic-rows.ts";
+import { streamRows } from "./stream-rows.ts";
 import { startReceiver } from "./receiver.ts";
 
 const SECRET = Buffer.alloc(32, 9).toString("base64");
@@ -59,7 +59,7 @@ const PLACES: readonly [string, () => Promise<SinkPlace>][] = [
     async () => {
       const log = memoryLog();
       await log.createStream("out", { partitions: 3, cleanup: "delete", retentionMs: 1_000_000 });
-      return { open: () => openLogSink(shared(log), "out", "d"), rows: () => topicRows(log, "out") };
+      return { open: () => openLogSink(shared(log), "out", "d"), rows: () => streamRows(log, "out") };
     },
   ],
 ];
@@ -84,7 +84,7 @@ test("what a log may have stored is not stored twice, and the rest is", async ()
   for (let from = 0; from < 100; from += 5)
     while ((await sink.write(batchOf(from, from + 5), never)).outcome !== "taken")
       if (chance.fraction() < 0.5) sink = await openLogSink(moody, "out", "d");
-  const rows = (await topicRows(log, "out")).map((row) => (JSON.parse(row) as { n: number }).n);
+  const rows = (await streamRows(log, "out")).map((row) => (JSON.parse(row) as { n: number }).n);
   expect(rows.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, n) => n));
 });
 
@@ -100,7 +100,7 @@ test("two that write the same at the same time write it once", async () => {
         while ((await sink.write(batchOf(from, to), never)).outcome !== "taken");
       }),
     );
-  const rows = (await topicRows(log, "out")).map((row) => (JSON.parse(row) as { n: number }).n);
+  const rows = (await streamRows(log, "out")).map((row) => (JSON.parse(row) as { n: number }).n);
   expect(rows.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 43 }, (_, n) => n));
 });
 
@@ -118,12 +118,12 @@ test("what others write between does not matter; a record that is too long is re
   await sink.write(batchOf(3, 5), never);
   const again = await openLogSink(shared(log), "out", "d");
   await again.write(batchOf(0, 6), never);
-  const rows = (await topicRows(log, "out")).filter((row) => row !== "x");
+  const rows = (await streamRows(log, "out")).filter((row) => row !== "x");
   expect(rows).toEqual(batchOf(0, 6).rows.map(({ json }) => json));
   const narrow = shared(log);
   narrow.append = async () => {
-    throw new MuaraError("log.batch_too_large", "more than the topic takes");
+    throw new MuaraError("log.batch_too_large", "more than the stream takes");
   };
   const refused = await (await openLogSink(narrow, "out", "d")).write(batchOf(6, 7), never);
-  expect(refused).toEqual({ outcome: "refused", reason: "more than the topic takes" });
+  expect(refused).toEqual({ outcome: "refused", reason: "more than the stream takes" });
 });
