@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { issuersSchema } from "./issuer.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
@@ -49,6 +50,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
+  issuers: issuersSchema
+    .default({})
+    .describe(
+      "issuers of JWTs that are taken, by name: { corp: { issuer, audience, roles: { '*': ['reader'] } } }",
+    ),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: z
     .strictObject({
