@@ -42,15 +42,17 @@ function run(path: string, exit: number): string {
   return execFileSync(process.execPath, argv, { cwd: root, encoding: "utf8" }).trim();
 }
 
+/** What the second try exits with, and what it prints. */
+function again(...argv: readonly string[]): readonly [number | null, string] {
+  const ran = spawnSync(process.execPath, [".ci/again.js", ...argv], { cwd: root, encoding: "utf8" });
+  return [ran.status, ran.stdout.trim()];
+}
+
 describe("a second try", () => {
   const first = join(folder, "first.json");
   const second = join(folder, "second.json");
   const write = (path: string, files: readonly Outcome[]) =>
     writeFileSync(path, JSON.stringify({ testResults: files }));
-  const again = (...argv: readonly string[]) => {
-    const ran = spawnSync(process.execPath, [".ci/again.js", ...argv], { cwd: root, encoding: "utf8" });
-    return [ran.status, ran.stdout.trim()];
-  };
   const name = "test/ci/count.test.ts";
   const failing = outcome(["passed", "failed"], name, "failed");
   const broken = outcome([], "test/x.test.ts", "failed");
