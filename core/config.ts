@@ -38,6 +38,17 @@ export const configSchema = z.strictObject({
     ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  outgoing: z
+    .strictObject({
+      allow: z
+        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/, "host or host:port"))
+        .max(1_000)
+        .default([])
+        .describe(
+          "hosts, as host or host:port, to which requests may go although they are not public or not on port 80 or 443",
+        ),
+    })
+    .prefault({}),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: z
