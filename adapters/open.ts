@@ -7,6 +7,7 @@ import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
+import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 
 export interface AdapterServices {
   readonly clock: Clock;
@@ -88,6 +89,19 @@ export async function openVerifier(
     import("./oidc/verifier.ts"),
   ]);
   return createOidcVerifier(issuers, { ...services, outgoing: createOutgoing({ allow }) });
+}
+
+/**
+ * Who does what, among the processes that share the log at this address: only a log on Kafka has a group.
+ * @throws config.invalid
+ */
+export async function openOwnership(
+  address: string | undefined,
+  services: AdapterServices,
+): Promise<Ownership> {
+  if (!address?.startsWith("kafka:")) return soleOwnership;
+  const { openKafkaOwnershipAt } = await import("./kafka/open.ts");
+  return openKafkaOwnershipAt(address, process.env, services);
 }
 
 function split(address: string): { scheme: string; rest: string } {

@@ -22,7 +22,8 @@ export const configSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "address of the log: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/log",
+      "address of the log: file:FOLDER, s3://BUCKET/FOLDER?endpoint=URL&region=NAME, or " +
+        "kafka://HOST:PORT,HOST:PORT/PREFIX; default file:DATA/log",
     ),
   lake: z
     .string()
@@ -127,6 +128,12 @@ export const configSchema = z.strictObject({
         "silence at the log's end after which a partition stops holding the watermark, ms",
       ),
       skewMs: ms(HOUR_MS).describe("an event further ahead of its ingest time never moves the watermark, ms"),
+      forced: z
+        .string()
+        .default("")
+        .describe(
+          "tables that this process lands whoever else owns them, their names with commas between; safe, and slower",
+        ),
       projectMs: ms(1_000).describe("interval of the projections books, dead_letters and duplicates, ms"),
       imageIds: count(250_000).describe("new ids after which a table's state image is written"),
       imageCommits: count(1_000).describe("commits after which a table's state image is written"),
