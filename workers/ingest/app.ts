@@ -6,7 +6,6 @@
  * error's text never holds payload.
  */
 import { Hono } from "hono";
-import { authorize } from "../../core/authorize.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -37,6 +36,7 @@ import { otherRoutes } from "./other-routes.ts";
 import { publish } from "./publish.ts";
 import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
+import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
 
 export interface IngestPorts {
@@ -190,7 +190,7 @@ export class Door {
   }
 
   async publish({ request, flowId, principal, name }: Call): Promise<Response> {
-    authorize(principal, "write", { kind: "event_type", name });
+    await authorizeType(this.#ports.registry, principal, "write", name);
     requireJson(request.headers.get("content-type"));
     await this.#contracts.use(name, () => undefined); // unknown types are refused before the body is read
     this.#queue.admit(); // and so is what would wait too long
@@ -210,8 +210,8 @@ export class Door {
         headers,
         body,
         flowId,
-        publish: (name, events, isDryRun) => {
-          authorize(principal, "write", { kind: "event_type", name });
+        publish: async (name, events, isDryRun) => {
+          await authorizeType(this.#ports.registry, principal, "write", name);
           return this.#send({ principal, flowId, name }, events, isDryRun, checkTakesCloudEvents);
         },
       }),
@@ -244,7 +244,7 @@ export class Door {
   async replay(again: ReplayRequest): Promise<Refusal | undefined> {
     const { log, kernel, randomness } = this.#ports;
     const { eventType, principal, flowId, isDryRun, note } = again;
-    authorize(principal, "write", { kind: "event_type", name: eventType });
+    await authorizeType(this.#ports.registry, principal, "write", eventType);
     const body = bodyOf(again.payload);
     const reservation = this.#inFlight.enter();
     const send = (): Promise<Response> =>

@@ -59,6 +59,8 @@ export interface Door {
   /** Everything logged so far. */
   readonly lines: string[];
   readonly admin: string;
+  /** Every method and path that is answered; ALL: what is left of the methods. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
   fetch(request: Request): Promise<Response>;
   /** A token with these grants. */
   token(grants: readonly Grant[], expiresMs?: number | null): Promise<string>;
@@ -126,6 +128,7 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
     faults,
     lines,
     admin,
+    routes: app.routes.map(({ method, path }) => ({ method, path })),
     token,
     fetch: async (request) => app.fetch(request),
     declare: (declared) => post("/event-types", JSON.stringify(declared)),

@@ -52,7 +52,7 @@ export async function openStream(
     { key: principal.id, most: limits.perPrincipal, limit: "streams.perPrincipal" },
   ]);
   const check = (): void =>
-    authorizeReading(host.principalNow(call), store.known(subscription.id) ?? subscription);
+    authorizeReading(store.registry, host.principalNow(call), store.known(subscription.id) ?? subscription);
   let leave = giveBack;
   try {
     const exit = host.enter(stream, call, check, (reason) => session.end(reason));
