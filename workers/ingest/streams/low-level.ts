@@ -36,7 +36,7 @@ async function open(host: StreamHost, call: Call): Promise<Response> {
   if (request.method === "HEAD")
     return new Response(null, { headers: { ...answerHeaders(flowId), ...headers } });
   const giveBack = places.take([
-    { key: principal.id, most: limits.perPrincipal, limit: "streams.perPrincipal" },
+    host.placeOf(principal),
     ...[...starts.keys()].map((partition) => ({
       key: `${principal.id} ${name}/${partition}`,
       most: limits.perPartition,

@@ -48,9 +48,7 @@ export async function openStream(
     onBatch: ({ key }, events, lastOffset) => session.sent(key, events, lastOffset),
   });
   session.stream = stream;
-  const giveBack = places.take([
-    { key: principal.id, most: limits.perPrincipal, limit: "streams.perPrincipal" },
-  ]);
+  const giveBack = places.take([host.placeOf(principal)]);
   const check = (): void =>
     authorizeReading(store.registry, host.principalNow(call), store.known(subscription.id) ?? subscription);
   let leave = giveBack;
