@@ -26,6 +26,8 @@ const CLOUDEVENT = { specversion: "1.0", id: "a", source: "/st", type: "st.cloud
 const SCHEMA = '{"type":"object","properties":{"number":{"type":"integer"}}}';
 /** By operation, bodies that are taken. */
 const BODIES: Readonly<Record<string, readonly unknown[]>> = {
+  "POST /event-types": [orderType("st.new", 1)],
+  "PUT /event-types/{name}": [orderType(TYPES[0], 2), orderType(TYPES[1], 2)],
   "POST /subscriptions": [
     { owning_application: "shop", event_types: [TYPES[1]] },
     { owning_application: "shop", event_types: ["*"], read_from: "begin", consumer_group: "all" },
