@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { issuersSchema } from "./issuer.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
@@ -21,7 +22,8 @@ export const configSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "address of the log: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/log",
+      "address of the log: file:FOLDER, s3://BUCKET/FOLDER?endpoint=URL&region=NAME, or " +
+        "kafka://HOST:PORT,HOST:PORT/PREFIX; default file:DATA/log",
     ),
   lake: z
     .string()
@@ -37,7 +39,23 @@ export const configSchema = z.strictObject({
     ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  outgoing: z
+    .strictObject({
+      allow: z
+        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/, "host or host:port"))
+        .max(1_000)
+        .default([])
+        .describe(
+          "hosts, as host or host:port, to which requests may go although they are not public or not on port 80 or 443",
+        ),
+    })
+    .prefault({}),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
+  issuers: issuersSchema
+    .default({})
+    .describe(
+      "issuers of JWTs that are taken, by name: { corp: { issuer, audience, roles: { '*': ['reader'] } } }",
+    ),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: z
     .strictObject({
@@ -110,6 +128,12 @@ export const configSchema = z.strictObject({
         "silence at the log's end after which a partition stops holding the watermark, ms",
       ),
       skewMs: ms(HOUR_MS).describe("an event further ahead of its ingest time never moves the watermark, ms"),
+      forced: z
+        .string()
+        .default("")
+        .describe(
+          "tables that this process lands whoever else owns them, their names with commas between; safe, and slower",
+        ),
       projectMs: ms(1_000).describe("interval of the projections books, dead_letters and duplicates, ms"),
       imageIds: count(250_000).describe("new ids after which a table's state image is written"),
       imageCommits: count(1_000).describe("commits after which a table's state image is written"),

@@ -35,6 +35,16 @@ const READY_MS_MAX = 120_000;
 const LOOK_MS = 100;
 const PASSWORD = "only for tests on this machine";
 
+/** After which a member of a group that says nothing is taken for dead, ms; Kafka's own value is 45 seconds. */
+export const SESSION_MS = 3_000;
+/** Properties for groups that are quick to miss a member. */
+export const GROUP_TIMES = {
+  "group.consumer.min.session.timeout.ms": 1_000,
+  "group.consumer.session.timeout.ms": SESSION_MS,
+  "group.consumer.min.heartbeat.interval.ms": 100,
+  "group.consumer.heartbeat.interval.ms": 500,
+} as const;
+
 export interface KafkaOptions {
   /** With a listener behind a network that fails on demand. */
   readonly isProxied?: boolean;

@@ -79,7 +79,7 @@ export class StreamHost {
 
   /** Who asked, with the rights of now. @throws auth.invalid */
   principalNow({ principal }: Call): Principal {
-    return this.ports.authenticator ? this.ports.authenticator.recall(principal.id) : principal;
+    return this.ports.authenticator ? this.ports.authenticator.renew(principal) : principal;
   }
 
   /** Ends all streams and takes no more. */
