@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly requestMs: number;
   /** What does not come about within this is given up, ms. */
   readonly patienceMs: number;
+  /** As if the brokers were as old as they may be. */
+  readonly isOld?: boolean | undefined;
 }
 
 const CLIENT = "muara";
@@ -54,6 +56,9 @@ const NEEDED: readonly (readonly [api: string, key: number, version: number])[] 
   ["Metadata", 3, 12],
   ["ListOffsets", 2, 7],
 ];
+const PRODUCE = 0;
+/** From here on a topic is written to by its identity (KIP-516, Kafka 4.1), as it is read. */
+const PRODUCE_BY_ID = 13;
 /** There is no such topic, or there can be none. */
 const NONE: ReadonlySet<number> = new Set([CODE.unknownTopicOrPartition, CODE.invalidTopic]);
 
@@ -64,6 +69,7 @@ export class Cluster {
   readonly #topics = new Map<string, { readonly topic: Topic | undefined; readonly seenMs: number }>();
   #brokers = new Map<number, Broker>();
   #id = "";
+  #writesById = false;
   #isClosed = false;
   #refresh: { readonly names: ReadonlySet<string>; readonly done: Promise<void> } | undefined;
 
@@ -82,6 +88,11 @@ export class Cluster {
 
   get id(): string {
     return this.#id;
+  }
+
+  /** Whether a request to append names the topic's identity, and not its name alone. */
+  get writesById(): boolean {
+    return this.#writesById;
   }
 
   get clock(): Clock {
@@ -109,6 +120,8 @@ export class Cluster {
             `kafka: the brokers do not offer ${api} ${version} (Kafka 3.1 does)`,
           );
       }
+      const produce = apiKeys.find(({ apiKey }) => apiKey === PRODUCE);
+      this.#writesById = !this.#options.isOld && (produce?.maxVersion ?? 0) >= PRODUCE_BY_ID;
       await this.#load(new Set());
     });
   }
@@ -234,9 +247,16 @@ export class Cluster {
   }
 }
 
-/** @throws log.identity where the topic is another one now, as far as is known here */
-export async function checkIdentity(cluster: Cluster, { topic, topicId }: Place): Promise<void> {
-  const found = await cluster.topic(topic);
+/**
+ * @param maxAgeMs what is known here is good enough unless it is older
+ * @throws log.identity where the topic is another one now, as far as is known
+ */
+export async function checkIdentity(
+  cluster: Cluster,
+  { topic, topicId }: Place,
+  maxAgeMs = Infinity,
+): Promise<void> {
+  const found = await cluster.topic(topic, maxAgeMs);
   if (!found || found.id === topicId) return;
   throw new MuaraError("log.identity", `topic ${topic} was deleted and created anew`, {
     details: { topic, recorded: topicId, present: found.id },
