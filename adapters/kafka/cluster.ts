@@ -6,7 +6,7 @@
 import { apiVersionsV3, type Connection, ConnectionPool, metadataV12 } from "@platformatic/kafka";
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import { CODE, logError, mayPass, NotSent, Refusal } from "./failure.ts";
+import { CODE, isTlsAlert, logError, mayPass, NotSent, Refusal } from "./failure.ts";
 
 export type ConnectionOptions = NonNullable<ConstructorParameters<typeof ConnectionPool>[1]>;
 
@@ -70,6 +70,9 @@ export class Cluster {
   #brokers = new Map<number, Broker>();
   #id = "";
   #writesById = false;
+  readonly #watched = new WeakSet<Connection>();
+  /** Why a connection was ended from the other side after TLS stood: what it carried is told only that it closed. */
+  #denial: unknown;
   #isClosed = false;
   #refresh: { readonly names: ReadonlySet<string>; readonly done: Promise<void> } | undefined;
 
@@ -136,8 +139,10 @@ export class Cluster {
     for (let failures = 1; ; failures++) {
       try {
         return await work();
-      } catch (error) {
+      } catch (caught) {
         if (this.#isClosed) throw new MuaraError("log.closed", "the log is closed");
+        const error = this.#denial ?? caught;
+        this.#denial = undefined;
         if (!mayPass(error) || clock.monotonicMs() >= deadlineMs) throw logError(error, what);
       }
       this.forget();
@@ -193,19 +198,28 @@ export class Cluster {
     const broker = this.#brokers.get(node);
     if (!broker) throw new Refusal(CODE.leaderNotAvailable, `broker ${node}`);
     try {
-      return await this.#pools[use].get(broker);
+      return this.#watch(await this.#pools[use].get(broker));
     } catch (error) {
       throw new NotSent(`${broker.host}:${broker.port}`, { cause: error });
     }
   }
 
   /** Those that were named first; one of them answers for the cluster. */
-  anyConnection(): Promise<Connection> {
+  async anyConnection(): Promise<Connection> {
     const named = this.#options.brokers.map(({ host, port }) => ({ host, port }));
     const others = [...this.#brokers.values()].filter(
       ({ host, port }) => !named.some((one) => one.host === host && one.port === port),
     );
-    return this.#pools.read.getFirstAvailable([...named, ...others]);
+    return this.#watch(await this.#pools.read.getFirstAvailable([...named, ...others]));
+  }
+
+  #watch(connection: Connection): Connection {
+    if (this.#watched.has(connection)) return connection;
+    this.#watched.add(connection);
+    connection.on("error", (error) => {
+      if (isTlsAlert(error)) this.#denial = error;
+    });
+    return connection;
   }
 
   async close(): Promise<void> {

@@ -191,7 +191,11 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
     if (!rest.begun) {
       checkBatch(bytes, head, name);
       if (head.baseOffset <= rest.last)
-        throw corrupt(name, head.baseOffset, `a batch that begins before offset ${rest.last}, where one ends,`);
+        throw corrupt(
+          name,
+          head.baseOffset,
+          `a batch that begins before offset ${rest.last}, where one ends,`,
+        );
       rest.last = head.lastOffset;
       rest.epoch = head.leaderEpoch;
     }

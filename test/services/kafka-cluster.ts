@@ -27,6 +27,8 @@ export async function startKafkaCluster(count: number): Promise<KafkaCluster> {
       "controller.quorum.voters": `1@${controller}`,
       listeners: i === 0 ? `${plain},CONTROLLER://${controller}` : plain,
       "default.replication.factor": count,
+      "broker.session.timeout.ms": 2_000,
+      "broker.heartbeat.interval.ms": 300,
       "replica.fetch.wait.max.ms": 50,
       "replica.fetch.backoff.ms": 100,
     };

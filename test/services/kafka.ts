@@ -152,8 +152,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
         mutual: { broker: `127.0.0.1:${ports.mutual}`, certPath, keyPath: join(folder, "client.key") },
       };
     },
-    segmentPath: (topic, partition) =>
-      join(folder, "data", `${topic}-${partition}`, `${"0".repeat(20)}.log`),
+    segmentPath: (topic, partition) => join(folder, "data", `${topic}-${partition}`, `${"0".repeat(20)}.log`),
     freshAddress: (at = broker) => `kafka://${at}/t${crypto.randomUUID().slice(0, 8)}.`,
     kill: end,
     restart: async () => {

@@ -3,7 +3,13 @@
  * one as the JSON that the other two are. Its data stays byte for byte what was sent.
  */
 import { MuaraError } from "../../../core/errors.ts";
-import { ATTRIBUTES_MAX, isAttributeName, type JsonFormat, jsonFormatOf, mediaTypeOf } from "../../../core/cloudevent.ts";
+import {
+  ATTRIBUTES_MAX,
+  isAttributeName,
+  type JsonFormat,
+  jsonFormatOf,
+  mediaTypeOf,
+} from "../../../core/cloudevent.ts";
 
 export type Mode = "structured" | "batched" | "binary";
 
