@@ -80,23 +80,23 @@ function parseFetched(
     throttledMs,
     cutOffAt: undefined,
   };
+  const readPartition = (inner: Reader): void => {
+    inner.readInt32(); // partition
+    code = inner.readInt16();
+    inner.readInt64(); // high watermark
+    const endOffset = Number(inner.readInt64());
+    const startOffset = Number(inner.readInt64());
+    const aborted = inner.readArray((one) => {
+      const producerId = one.readInt64();
+      return { producerId, firstOffset: Number(one.readInt64()) };
+    });
+    inner.readInt32(); // preferred replica
+    const bytes = inner.readBytes();
+    const cutOffAt = readDivergence(inner);
+    fetched = { bytes, aborted, endOffset, startOffset, throttledMs, cutOffAt };
+  };
   reader.readArray((topicReader) => {
     topicReader.readUUID();
-    const readPartition = (inner: Reader): void => {
-      inner.readInt32(); // partition
-      code = inner.readInt16();
-      inner.readInt64(); // high watermark
-      const endOffset = Number(inner.readInt64());
-      const startOffset = Number(inner.readInt64());
-      const aborted = inner.readArray((one) => {
-        const producerId = one.readInt64();
-        return { producerId, firstOffset: Number(one.readInt64()) };
-      });
-      inner.readInt32(); // preferred replica
-      const bytes = inner.readBytes();
-      const cutOffAt = readDivergence(inner);
-      fetched = { bytes, aborted, endOffset, startOffset, throttledMs, cutOffAt };
-    };
     topicReader.readArray(readPartition, true, false);
   });
   return { ...fetched, code };

@@ -135,17 +135,25 @@ export class EndsCache {
   async of(topic: string): Promise<readonly Ends[]> {
     const known = this.#fresh(topic, this.#cluster.clock.monotonicMs() - this.#freshMs);
     if (known) return known;
-    const askedMs = this.#cluster.clock.monotonicMs();
+    const calledMs = this.#cluster.clock.monotonicMs();
     await this.#ask(topic);
-    const found = this.#fresh(topic, askedMs);
+    // What is appended from now on needs not be in it: somebody who appends all the time must not keep others waiting.
+    const found = this.#asked(topic, calledMs)?.ends;
     if (!found) throw new Refusal(CODE.unknownTopicOrPartition, topic);
     return found;
   }
 
   #fresh(topic: string, sinceMs: number): readonly Ends[] | undefined {
+    const known = this.#asked(topic, sinceMs);
+    return known && known.askedMs >= (this.#notBeforeMs.get(topic) ?? -Infinity) ? known.ends : undefined;
+  }
+
+  #asked(
+    topic: string,
+    sinceMs: number,
+  ): { readonly ends: readonly Ends[]; readonly askedMs: number } | undefined {
     const known = this.#known.get(topic);
-    if (!known || known.askedMs < sinceMs) return undefined;
-    return known.askedMs < (this.#notBeforeMs.get(topic) ?? -Infinity) ? undefined : known.ends;
+    return known && known.askedMs >= sinceMs ? known : undefined;
   }
 
   #ask(topic: string): Promise<void> {

@@ -69,9 +69,10 @@ test(
     const reader = await openWith(address, { patienceMs: 120_000, requestMs: 5_000 });
     const load = new Load(log, 6);
     const read: string[] = [];
-    let [next, isOver] = [0, false];
+    const end = new AbortController();
+    let next = 0;
     const follow = async (): Promise<void> => {
-      while (!isOver) {
+      while (!end.signal.aborted) {
         const batch = await readAll(reader, "s", 0, next);
         read.push(...batch.map(({ payload }) => payload!));
         next += batch.length;
@@ -93,7 +94,7 @@ test(
     await load.end();
     assert.ok([...load.fates.values()].every((fate) => fate === "acknowledged"));
     await load.check(reader);
-    isOver = true;
+    end.abort();
     await following;
     assert.deepEqual(read, (await payloadsOf(reader, "s", 0)).slice(0, read.length));
     await Promise.all([log.close(), reader.close()]);

@@ -281,7 +281,8 @@ function makeCertificates(folder: string): void {
 }
 
 export function newClusterId(): string {
-  return Buffer.from(crypto.randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+  const id = Buffer.from(crypto.randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+  return id.replace(/^-/, "A"); // no option of the tool that takes it
 }
 
 async function format(folder: string, id: string, isSecure: boolean): Promise<void> {
