@@ -176,6 +176,7 @@ class KafkaLog implements Log {
     this.#checkOpen();
     const handle = await this.#place(stream, partition);
     const read = await handle.reader(partition).read(offset, maxBytes);
+    this.#ends.wasRead(handle.topic, partition, read.endOffset);
     this.#dropRests(handle.reader(partition).restBytes);
     return read;
   }

@@ -110,7 +110,7 @@ add("the caller's bytes may be reused, and bytes read stay as they are", async (
 
 // offsets and reading
 
-add("whoever asks for the end is answered while others append without a pause", async ({ open }) => {
+add("the end is told while others append without a pause, and never goes back", async ({ open }) => {
   const log = await open();
   await log.createStream("s", DELETE);
   let acknowledged = 0;
@@ -123,6 +123,9 @@ add("whoever asks for the end is answered while others append without a pause", 
     const before = acknowledged;
     const { endOffset } = await log.bounds("s", 0);
     assert.ok(endOffset >= before, `the end ${endOffset} is before ${before}, which was acknowledged`);
+    const read = await log.read("s", 0, endOffset, 1_000);
+    const after = await log.bounds("s", 0);
+    assert.ok(after.endOffset >= read.endOffset, `${after.endOffset} after ${read.endOffset} was read`);
   }
   end.abort();
   await appending;

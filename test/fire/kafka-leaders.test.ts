@@ -136,13 +136,13 @@ test(
     const options = { patienceMs: 60_000, requestMs: 5_000 };
     const log = await openWith(address, options);
     await log.append("s", 0, textBatch("a", "b"));
+    const behind = await openWith(address, options);
+    assert.equal((await behind.read("s", 0, 0, 1)).next, 1); // read what both leaders have
     await cluster.brokers[2]!.kill();
     await expect.poll(async () => (await partitionsOf(topic))[0]!.isr, PATIENCE).toEqual([2]);
     await log.append("s", 0, textBatch("c", "d"));
     await log.append("s", 0, textBatch("e", "f"));
     assert.equal((await log.read("s", 0, 0, 1_000)).next, 6);
-    const behind = await openWith(address, options);
-    assert.equal((await behind.read("s", 0, 0, 1)).next, 1); // read what both leaders have
     await cluster.brokers[1]!.kill();
     await cluster.brokers[2]!.restart();
     await expect.poll(async () => (await partitionsOf(topic))[0]!.leader, PATIENCE).toBe(3);
