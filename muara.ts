@@ -9,7 +9,14 @@ import { gzipStream } from "./adapters/http/gzip.ts";
 import { readSecret } from "./adapters/file/secret.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
-import { openLog, openObjectStore, type AdapterServices, sinkOpeners } from "./adapters/open.ts";
+import {
+  openLog,
+  openObjectStore,
+  openOwnership,
+  openVerifier,
+  type AdapterServices,
+  sinkOpeners,
+} from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
@@ -29,7 +36,6 @@ import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
-import { soleOwnership } from "./core/ports/ownership.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { retainLog } from "./core/retain-log.ts";
@@ -67,6 +73,7 @@ export interface Running {
 }
 
 interface Base {
+  readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
   readonly log: Log;
@@ -178,11 +185,12 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module] = await Promise.all([
+  const [log, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
+    openVerifier(config, services),
   ]);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
@@ -202,6 +210,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
+    services,
     config,
     logger,
     log,
@@ -211,7 +220,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     kernel,
     registry,
     roles,
-    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
@@ -378,35 +387,16 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
+  const [{ runLanding }, ownership] = await Promise.all([
+    import("./workers/land/run-landing.ts"),
+    openOwnership(base.config.log, base.services),
+  ]);
+  const ports = { ...base, ...base.services, ownership };
   await Promise.all([
-    runLanding(base, signal),
+    runLanding(ports, signal, (worker) => (base.landing.worker = worker)),
     runLogKeeper(base, signal),
     base.upkeep().then((upkeep) => upkeep.run(signal)),
   ]);
-}
-
-async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
-  const [{ createLandWorker }, { createProjector }, { createCommitBudget }] = await Promise.all([
-    import("./workers/land/worker.ts"),
-    import("./workers/land/projector.ts"),
-    import("./workers/land/commit-budget.ts"),
-  ]);
-  const { land, limits } = base.config;
-  const services = { clock: systemClock, randomness: systemRandomness, ownership: soleOwnership };
-  const ports = { ...base, ...services, budget: createCommitBudget(systemClock, land) };
-  const worker = createLandWorker(ports, {
-    ...land,
-    eventBytes: limits.eventBytes,
-    depth: limits.depth,
-    horizonMs: land.horizonHours * HOUR_MS,
-    generationMs: land.generationHours * HOUR_MS,
-  });
-  base.landing.worker = worker;
-  const projector = createProjector(ports);
-  await Promise.all([worker.run(signal), projector.run(land.projectMs, signal)]);
-  // What was accepted before the stop is landed and booked before the process ends.
-  await worker.drain();
-  await projector.drain();
 }
 
 async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {

@@ -40,10 +40,10 @@ interface Numbered {
 
 /** @param id of the delivery's declaration @throws log.unavailable, log.refused */
 export async function openLogSink(log: Log, stream: string, id: string): Promise<Sink> {
-  const stream =
+  const { partitions } =
     (await log.stream(stream)) ??
     (await log.createStream(stream, { partitions: 1, cleanup: "delete", retentionMs: RETENTION_MS }));
-  return new LogSink(log, stream, id, stream.partitions);
+  return new LogSink(log, stream, id, partitions);
 }
 
 class LogSink implements Sink {
