@@ -16,7 +16,11 @@ import {
   createSubscriptions,
   type Subscriptions,
 } from "../../../workers/ingest/subscriptions/subscriptions.ts";
-import { StreamHost, type StreamLimits } from "../../../workers/ingest/streams/stream-host.ts";
+import {
+  StreamHost,
+  type StreamLimits,
+  type StreamPorts,
+} from "../../../workers/ingest/streams/stream-host.ts";
 
 export const NOW_MS: number = Date.parse("2026-03-01T12:00:00Z");
 export const LIMITS: IngestOptions["limits"] = {
@@ -75,6 +79,8 @@ export interface DoorOptions extends Partial<IngestOptions> {
   readonly clock?: ManualClock;
   readonly streams?: Partial<StreamLimits>;
   readonly isAlone?: boolean;
+  /** Of streams; absent: they are not compressed. */
+  readonly compress?: StreamPorts["compress"];
 }
 
 export async function createDoor(options: DoorOptions = {}): Promise<Door> {
@@ -93,7 +99,8 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
   const authenticator = options.isOpen ? null : new Authenticator(registry, clock);
   const ports = { log, registry, kernel, authenticator, clock, randomness, logger };
   const ingestOptions = { limits: LIMITS, ...options };
-  const streams = new StreamHost(ports, { ...STREAMS, ...options.streams });
+  const { compress } = options;
+  const streams = new StreamHost({ ...ports, compress }, { ...STREAMS, ...options.streams });
   const subscriptions = createSubscriptions(streams, options.isAlone ?? false);
   const parts = [lowLevelRoutes(streams), subscriptionRoutes(subscriptions)];
   const app = createIngestApp(ports, ingestOptions, new IngestDoor(ports, ingestOptions), parts);
