@@ -1,6 +1,7 @@
 /**
- * The OpenAPI 3.1 document of the whole origin, the door included. Request bodies come from the schemas that the routes check with; the
- * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
+ * The OpenAPI 3.1 document of the whole origin, the door included. Request bodies come from the schemas that the routes
+ * check with; the rest is written here, and a test holds the router to it: every route is documented, every documented
+ * one exists.
  */
 import { z } from "zod";
 import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";

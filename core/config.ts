@@ -13,6 +13,14 @@ const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
 const count = (value: number) => z.int().positive().default(value);
 
+/** Of one principal; what is left out is as for everybody. */
+const ratesSchema = z.strictObject({
+  eventsPerSecond: z.int().positive().optional(),
+  bytesPerSecond: z.int().positive().optional(),
+  /** At a time. */
+  streams: z.int().nonnegative().optional(),
+});
+
 const MIB = 1_048_576;
 const HOUR_MS = 3_600_000;
 
@@ -83,6 +91,36 @@ export const configSchema = z.strictObject({
       nodeMs: ms(15_000).describe(
         "a process that shows no life for so long loses its streams of subscriptions to others, ms",
       ),
+    })
+    .prefault({}),
+  quotas: z
+    .strictObject({
+      eventsPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("events that one principal may publish per second, on one process; default: no limit"),
+      bytesPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("bytes of bodies, decompressed, that it may; default: no limit"),
+      burstMs: z
+        .int()
+        .min(1)
+        .max(3_600_000)
+        .default(2_000)
+        .describe("how much of unused rate is kept for a burst, ms"),
+      roles: z
+        .record(z.string().regex(ROLE_NAME), ratesSchema)
+        .default({})
+        .describe(
+          "other limits by role, of several the largest: { role: { eventsPerSecond, bytesPerSecond, streams } }",
+        ),
+      principals: z
+        .record(z.string().min(1), ratesSchema)
+        .default({})
+        .describe("other limits by principal, such as token:0123456789ab or service:shop"),
     })
     .prefault({}),
   journal: z

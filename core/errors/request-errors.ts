@@ -69,6 +69,11 @@ export const REQUEST_ERRORS = {
     retryable: false,
     help: "The token is valid but grants no such access. Ask an administrator for a grant.",
   },
+  "quota.exceeded": {
+    status: 429,
+    retryable: true,
+    help: "Wait as long as Retry-After says, then send less per second. An operator raises the limit (`quotas`).",
+  },
   // declared things
   "event_type.category": {
     status: 422,

@@ -1,4 +1,4 @@
-/** The short form of `npm run proof:schemathesis`: what the OpenAPI document says, and what it does not, sent to Muara. */
+/** The short form of `npm run proof:schemathesis`: what the OpenAPI document says, and what it does not, is sent. */
 import { expect, test } from "vitest";
 import { reached, runSchemathesis } from "../proofs/schemathesis.ts";
 

@@ -5,8 +5,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Admin } from "@platformatic/kafka";
-import kafkajs from "kafkajs";
 import { afterAll } from "vitest";
 import { openFileLog } from "../../../adapters/file/log.ts";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
@@ -15,11 +13,9 @@ import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import { landConsumer } from "../../../core/landed.ts";
 import { packRecords } from "../../../core/record.ts";
-import { openAt } from "../../adapters/kafka/kafka-harness.ts";
+import { deleteBefore, openAt, produceForeign } from "../../adapters/kafka/kafka-harness.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { createDoor, type Door, type DoorOptions, NOW_MS } from "./door.ts";
-
-const { Kafka, logLevel, Partitioners } = kafkajs;
 
 /** Time that passes while a test looks once, ms. */
 const STEP_MS = 50;
@@ -62,7 +58,7 @@ const ownLog: Pick<LogKind, "isTimed" | "writeForeign" | "expire"> = {
 const underWay = new WeakMap<ManualClock, { count: number }>();
 
 const folders: string[] = [];
-/** Of logs on Kafka: what their topics begin with. */
+/** Of logs on Kafka: what the names of their streams begin with there. */
 const prefixes = new WeakMap<Log, string>();
 /** One per test file. */
 let broker: Promise<KafkaServer> | undefined;
@@ -96,20 +92,9 @@ export const LOG_KINDS: readonly LogKind[] = [
       prefixes.set(log, address.split("/").at(-1)!);
       return log;
     },
-    writeForeign: async (log, stream, payloads) => {
-      const kafka = new Kafka({ brokers: [(await broker!).broker], logLevel: logLevel.NOTHING });
-      const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
-      await producer.connect();
-      const messages = payloads.map((value) => ({ value, partition: 0 }));
-      await producer.send({ topic: prefixes.get(log)! + stream, messages });
-      await producer.disconnect();
-    },
-    expire: async (log, stream, offset) => {
-      const admin = new Admin({ clientId: "muara-test", bootstrapBrokers: [(await broker!).broker] });
-      const partitions = [{ partition: 0, offset: BigInt(offset) }];
-      await admin.deleteRecords({ topics: [{ name: prefixes.get(log)! + stream, partitions }] });
-      await admin.close();
-    },
+    writeForeign: async (log, stream, payloads) =>
+      produceForeign(await broker!, prefixes.get(log)! + stream, payloads),
+    expire: async (log, stream, offset) => deleteBefore(await broker!, prefixes.get(log)! + stream, offset),
     clean: async () => undefined,
   },
 ];
