@@ -102,7 +102,11 @@ test(
         ["failed", "validating", 36],
       ],
       why: expect.stringContaining("number"),
-      unknown: { status: 404, title: "Event type not found", detail: expect.stringContaining("fahrschein.unknown") },
+      unknown: {
+        status: 404,
+        title: "Event type not found",
+        detail: expect.stringContaining("fahrschein.unknown"),
+      },
       stranger: 401,
       partitions: ["0", "1"],
       same: true,
@@ -204,7 +208,10 @@ test(
     await publish(60, 80);
     await eventually("it is back after the restart", WAIT_MS, async () => reconnections() > before);
     await eventually("all is committed", WAIT_MS, async () => (await unconsumed(id)) === 0);
-    expect([...new Set(numbersOf(a))].filter((one) => one >= 20), said(a)).toEqual(range(20, 80));
+    expect(
+      [...new Set(numbersOf(a))].filter((one) => one >= 20),
+      said(a),
+    ).toEqual(range(20, 80));
   },
   TIMEOUT_MS,
 );
