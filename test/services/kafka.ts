@@ -36,11 +36,11 @@ const LOOK_MS = 100;
 const PASSWORD = "only for tests on this machine";
 
 /** After which a member of a group that says nothing is taken for dead, ms; Kafka's own value is 45 seconds. */
-export const SESSION_MS = 3_000;
+export const SESSION = "group.consumer.session.timeout.ms";
 /** Properties for groups that are quick to miss a member. */
 export const GROUP_TIMES = {
   "group.consumer.min.session.timeout.ms": 1_000,
-  "group.consumer.session.timeout.ms": SESSION_MS,
+  [SESSION]: 3_000,
   "group.consumer.min.heartbeat.interval.ms": 100,
   "group.consumer.heartbeat.interval.ms": 500,
 } as const;

@@ -9,10 +9,11 @@ import { parseKafkaAddress } from "../../../adapters/kafka/address.ts";
 import { systemClock, systemRandomness } from "../../../core/clock.ts";
 import { createLogger, silentLogger } from "../../../core/logger.ts";
 import type { Ownership } from "../../../core/ports/ownership.ts";
-import { GROUP_TIMES, type KafkaServer, SESSION_MS, startKafka } from "../../services/kafka.ts";
+import { GROUP_TIMES, type KafkaServer, SESSION, startKafka } from "../../services/kafka.ts";
 import { eventually } from "../../services/muara.ts";
 import { freePort } from "../../services/free-port.ts";
 
+const SESSION_MS = GROUP_TIMES[SESSION];
 const SETTLE_MS = 60_000; // no promise, only an end
 const NAMES = Array.from({ length: 300 }, (_, i) => `team-${i % 7}.something-happened.${i}`);
 const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };

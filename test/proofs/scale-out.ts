@@ -1,0 +1,327 @@
+/**
+ * `npm run proof:scale-out -- [--seconds 600] [--seed N] [--rate 5000]`: a real Kafka, a lake on an S3 server, a
+ * process with the door, three that land. Twelve event types and a hot one, which two of the landing processes are
+ * told to land whoever owns it. One process after the other, or the broker, is killed with SIGKILL and started again.
+ *
+ * Tables of a landing process that died must be landed by others within the session's timeout and five seconds.
+ * Afterwards every number that was sent is in its table once, and the books balance.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { type Randomness, seededRandomness } from "../../core/clock.ts";
+import { GROUP_TIMES, type KafkaServer, SESSION, startKafka } from "../services/kafka.ts";
+import { eventually, type MuaraProcess, temporaryFolder } from "../services/muara.ts";
+import { type S3Server, startS3 } from "../services/versitygw.ts";
+import { CommitWatch } from "./commit-watch.ts";
+import { Host, sleep } from "./host.ts";
+import { type Balance, balanceOf, declareType } from "./kill-load.ts";
+import { auditRows } from "./lake-audit.ts";
+import { ScaleLoad, type Sent } from "./scale-load.ts";
+
+const LANDERS = 3;
+const FORCED_OWNERS = 2;
+const TAKEOVER_MS = 5_000;
+/** Between two kills, ms. */
+const PAUSE_MS = [2_000, 6_000] as const;
+/** A commit that was under way may still appear after the kill, ms. */
+const IN_FLIGHT_MS = 500;
+const END_MS = 1_200_000; // no promise, only an end: proofs run with the lowest priority
+const STOP_MS = 60_000;
+
+type Victim = "land" | "door" | "broker";
+
+export interface ScaleOutOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly types?: number;
+  readonly eventsPerSecond?: number;
+  /** After which the broker misses a process, ms. */
+  readonly sessionMs?: number;
+  /** How much longer than that tables may wait for their next commit, ms. */
+  readonly takeoverMs?: number;
+  readonly tell?: (line: string) => void;
+}
+
+export interface ScaleOutResult {
+  readonly events: number;
+  readonly acknowledged: number;
+  readonly duplicates: number;
+  readonly unknownSends: number;
+  readonly offeredPerSecond: number;
+  readonly kills: Record<Victim, number>;
+  readonly versions: number;
+  /** For each landing process that was killed: until all tables had committed again, ms. */
+  readonly takeoversMs: readonly number[];
+  /** How many tables of it had to wait for another process, as far as can be seen. */
+  readonly moved: readonly number[];
+  /** Until all tables had committed again after the door or the broker was back, ms. */
+  readonly returnsMs: Readonly<Record<"door" | "broker", readonly number[]>>;
+  /** From the last event sent to the last one landed, ms. */
+  readonly drainMs: number;
+}
+
+/** @throws Error naming the seed and what is wrong */
+export async function runScaleOut(options: ScaleOutOptions): Promise<ScaleOutResult> {
+  const folder = await temporaryFolder("scale-out");
+  const sessionMs = options.sessionMs ?? GROUP_TIMES[SESSION];
+  const kafka = await startKafka({ properties: { ...GROUP_TIMES, [SESSION]: sessionMs } });
+  const s3 = await startS3();
+  const town = await Town.build(folder.path, kafka, s3, options);
+  try {
+    const result = await town.live();
+    await folder.remove(); // after a failure it stays, to be looked at
+    return result;
+  } catch (error) {
+    await town.saveLogs();
+    throw new Error(`scale-out with seed ${options.seed}, in ${folder.path}`, { cause: error });
+  } finally {
+    await town.killAll();
+    await Promise.all([kafka.stop(), s3.stop()]);
+  }
+}
+
+/** All processes, what is sent to them, and who watches. */
+class Town {
+  readonly #folder: string;
+  readonly #kafka: KafkaServer;
+  readonly #options: ScaleOutOptions;
+  readonly #random: Randomness;
+  readonly #lake: string;
+  readonly #door: Host;
+  readonly #landers: readonly Host[];
+  readonly #types: readonly string[];
+  readonly #hot: string;
+  readonly #logs: (() => string)[] = [];
+  readonly #restarts = new Set<Host>();
+  readonly #kills: Record<Victim, number> = { land: 0, door: 0, broker: 0 };
+  readonly #takeoversMs: number[] = [];
+  readonly #moved: number[] = [];
+  readonly #returnsMs: Record<"door" | "broker", number[]> = { door: [], broker: [] };
+
+  private constructor(
+    folder: string,
+    kafka: KafkaServer,
+    lake: string,
+    environment: Record<string, string>,
+    options: ScaleOutOptions,
+  ) {
+    this.#folder = folder;
+    this.#kafka = kafka;
+    this.#lake = lake;
+    this.#options = options;
+    this.#random = seededRandomness(options.seed);
+    this.#types = Array.from({ length: options.types ?? 12 }, (_, i) => `proof.scale.t${i}`);
+    this.#hot = "proof.scale.hot";
+    const host = (name: string, workers: readonly string[], more: Record<string, string> = {}): Host => {
+      const made = new Host(join(folder, name), { ...environment, ...more }, lake, workers);
+      made.onReady = (muara) => this.#logs.push(() => `# ${name}\n${muara.log()}`);
+      return made;
+    };
+    this.#door = host("door", ["ingest", "api"]);
+    this.#landers = Array.from({ length: LANDERS }, (_, i) =>
+      host(`land${i}`, ["land"], i < FORCED_OWNERS ? { MUARA_LAND_FORCED: this.#hot } : {}),
+    );
+  }
+
+  static async build(
+    folder: string,
+    kafka: KafkaServer,
+    s3: S3Server,
+    options: ScaleOutOptions,
+  ): Promise<Town> {
+    const lake = await s3.freshAddress("lake");
+    const { accessKeyId, secretAccessKey } = s3.credentials;
+    const environment = {
+      MUARA_LOG: kafka.freshAddress(),
+      MUARA_LAKE: lake,
+      MUARA_QUERY_WARM: "0",
+      AWS_ACCESS_KEY_ID: accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    };
+    const town = new Town(folder, kafka, s3.folderOf(lake), environment, options);
+    await Promise.all([town.#door, ...town.#landers].map((host) => mkdir(host.folder)));
+    return town;
+  }
+
+  async live(): Promise<ScaleOutResult> {
+    const { seconds, eventsPerSecond = 5_000 } = this.#options;
+    await this.#door.start(); // the first one makes the topics that all need
+    await Promise.all(this.#landers.map((host) => host.start()));
+    const types = [...this.#types, this.#hot];
+    for (const name of types) await declareType(this.#door, name);
+    const load = new ScaleLoad(this.#door, types, this.#hot, eventsPerSecond, this.#random);
+    const watch = new CommitWatch(this.#lake, types);
+    const endMs = performance.now() + seconds * 1_000;
+    await this.#allCommit(watch, performance.now());
+    for (let round = 0; performance.now() < endMs; round++) {
+      await this.#killOne(watch, round);
+      const [least, most] = PAUSE_MS;
+      await sleep(
+        Math.max(0, Math.min(least + this.#random.fraction() * (most - least), endMs - performance.now())),
+      );
+      this.#tell(`${load.acknowledged} acknowledged, kills ${JSON.stringify(this.#kills)}`);
+    }
+    const offeredMs = await load.end();
+    await watch.end();
+    const drainMs = await this.#drained(load.sent);
+    const books = await this.#balances(load.sent);
+    this.#checkLogs();
+    await this.#stopAll();
+    const versions = await this.#audit(load.sent, books);
+    const sum = (of: (sent: Sent) => number): number =>
+      load.sent.reduce((total, sent) => total + of(sent), 0);
+    return {
+      events: load.events,
+      acknowledged: load.acknowledged,
+      duplicates: books.reduce((total, { duplicates }) => total + duplicates, 0),
+      unknownSends: sum(({ unknown }) => unknown),
+      offeredPerSecond: Math.round((load.acknowledged / offeredMs) * 1_000),
+      kills: this.#kills,
+      versions,
+      takeoversMs: this.#takeoversMs,
+      moved: this.#moved,
+      returnsMs: this.#returnsMs,
+      drainMs,
+    };
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all([this.#door, ...this.#landers].map((host) => host.kill()));
+  }
+
+  async saveLogs(): Promise<void> {
+    await writeFile(join(this.#folder, "processes.log"), this.#logs.map((log) => log()).join("\n"));
+  }
+
+  #tell(line: string): void {
+    this.#options.tell?.(line);
+  }
+
+  /** Each kind once, then as they come. */
+  async #killOne(watch: CommitWatch, round: number): Promise<void> {
+    for (const host of [this.#door, ...this.#landers]) host.assertNoSurprise();
+    const dice = this.#random.fraction();
+    const victim =
+      (["land", "broker", "door"] as const)[round] ?? (dice < 0.7 ? "land" : dice < 0.85 ? "door" : "broker");
+    this.#kills[victim]++;
+    if (victim === "land") return this.#killLander(watch);
+    if (victim === "door") {
+      await this.#door.kill();
+      await sleep(this.#random.fraction() * 1_000);
+      await this.#door.start();
+    } else {
+      await this.#kafka.kill();
+      await sleep(this.#random.fraction() * 1_000);
+      await this.#kafka.restart();
+    }
+    const backMs = performance.now();
+    this.#returnsMs[victim].push(await this.#allCommit(watch, backMs));
+  }
+
+  /** It comes back before the group misses it, or later. */
+  async #killLander(watch: CommitWatch): Promise<void> {
+    const { sessionMs = GROUP_TIMES[SESSION], takeoverMs = TAKEOVER_MS } = this.#options;
+    const running = this.#landers.filter((host) => host.running && !this.#restarts.has(host));
+    const host = running[Math.floor(this.#random.fraction() * running.length)]!;
+    await host.kill();
+    const killedMs = performance.now();
+    this.#restarts.add(host);
+    const restarted = sleep(this.#random.fraction() * 2 * sessionMs)
+      .then(() => host.start())
+      .finally(() => this.#restarts.delete(host));
+    restarted.catch(() => undefined);
+    const tookMs = await this.#allCommit(watch, killedMs);
+    const waited = [...watch.firstAfter(killedMs + IN_FLIGHT_MS).values()].filter(
+      (ms) => ms - killedMs > sessionMs / 2,
+    );
+    this.#takeoversMs.push(tookMs);
+    this.#moved.push(waited.length);
+    await restarted;
+    if (tookMs > sessionMs + takeoverMs)
+      throw new Error(`a dead process's tables waited ${tookMs} ms; its session ends after ${sessionMs} ms`);
+  }
+
+  /** @returns how long it took until every table had committed after that moment, ms */
+  async #allCommit(watch: CommitWatch, sinceMs: number): Promise<number> {
+    const count = this.#types.length + 1;
+    const found = (): ReadonlyMap<string, number> => watch.firstAfter(sinceMs + IN_FLIGHT_MS);
+    await eventually("every table commits", END_MS, async () => found().size === count);
+    return Math.round(Math.max(...found().values()) - sinceMs);
+  }
+
+  async #drained(sent: readonly Sent[]): Promise<number> {
+    const startedMs = performance.now();
+    const isLanded = async (): Promise<boolean> => {
+      const left = await this.#balances(sent);
+      const inFlight = left.reduce((sum, one) => sum + one.in_flight, 0);
+      if (inFlight > 0) this.#tell(`${inFlight} in flight`);
+      return inFlight === 0;
+    };
+    while (!(await isLanded())) {
+      if (performance.now() - startedMs > END_MS) throw new Error("not everything landed");
+      await sleep(500);
+    }
+    return Math.round(performance.now() - startedMs);
+  }
+
+  #balances(sent: readonly Sent[]): Promise<Balance[]> {
+    const door: MuaraProcess = this.#door.running!;
+    return Promise.all(sent.map(({ name }) => balanceOf(door, name)));
+  }
+
+  #checkLogs(): void {
+    const errors = this.#logs
+      .flatMap((log) => log().split("\n"))
+      .filter((line) => /stopped|"level":"error"/.test(line));
+    if (errors.length > 0) this.#tell(`${errors.length} lines of errors, the first: ${errors[0]}`);
+    for (const host of [this.#door, ...this.#landers]) {
+      host.assertNoSurprise();
+      if (host.counts.failures.length > 0) throw new Error(`no refusal: ${host.counts.failures[0]}`);
+    }
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const host of [...this.#landers, this.#door])
+      if (!(await host.stop(STOP_MS))) throw new Error(`${host.folder} does not stop`);
+  }
+
+  /** @returns versions of all tables */
+  async #audit(sent: readonly Sent[], books: readonly Balance[]): Promise<number> {
+    let versions = 0;
+    for (const [i, { name, events, acknowledged, unknown }] of sent.entries()) {
+      const { accepted, landed, duplicates, balanced } = books[i]!;
+      const told = `${name}: ${JSON.stringify({ ...sent[i], ...books[i] })}`;
+      if (!balanced || landed !== events) throw new Error(`the books do not balance: ${told}`);
+      if (accepted < acknowledged || accepted > acknowledged + unknown)
+        throw new Error(`not as often stored as acknowledged: ${told}`);
+      const { snapshot } = await auditRows(this.#lake, { name, events, resends: duplicates });
+      versions += snapshot.version + 1;
+    }
+    return versions;
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "600" },
+      rate: { type: "string", default: "5000" },
+      session: { type: "string", default: "6000" },
+      seed: { type: "string" },
+    },
+  });
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`seed ${seed}`);
+  const result = await runScaleOut({
+    seconds: Number(values.seconds),
+    eventsPerSecond: Number(values.rate),
+    sessionMs: Number(values.session),
+    seed,
+    tell: (line) => console.log(line),
+  });
+  console.log(JSON.stringify(result, null, 2));
+}
+
+if (process.argv[1] === import.meta.filename) await main();
