@@ -2,16 +2,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "./host.ts";
+import { Moments } from "./moments.ts";
 
 const LOOK_MS = 50;
 
 export class CommitWatch {
-  /** By table: monotonic ms at which its newest versions were seen, in order. */
-  readonly #seenMs = new Map<string, number[]>();
+  /** Of each table: when new versions were seen. */
+  readonly commits: Moments;
   readonly #stop = new AbortController();
   readonly #looking: Promise<void>;
 
   constructor(lake: string, tables: readonly string[]) {
+    this.commits = new Moments(tables);
     this.#looking = this.#look(lake, tables);
   }
 
@@ -20,25 +22,14 @@ export class CommitWatch {
     await this.#looking;
   }
 
-  /** By table: when it first committed after that moment, monotonic ms; without those that have not. */
-  firstAfter(afterMs: number): ReadonlyMap<string, number> {
-    const found = new Map<string, number>();
-    for (const [table, seenMs] of this.#seenMs) {
-      const first = seenMs.find((ms) => ms > afterMs);
-      if (first !== undefined) found.set(table, first);
-    }
-    return found;
-  }
-
   async #look(lake: string, tables: readonly string[]): Promise<void> {
     const { signal } = this.#stop;
     const next = new Map(tables.map((table) => [table, 0]));
-    for (const table of tables) this.#seenMs.set(table, []);
     while (!signal.aborted) {
       for (const [table, version] of next) {
         let at = version;
         while (existsSync(join(lake, table, "_delta_log", `${String(at).padStart(20, "0")}.json`))) at++;
-        if (at > version) this.#seenMs.get(table)!.push(performance.now());
+        if (at > version) this.commits.note(table);
         next.set(table, at);
       }
       await sleep(LOOK_MS, signal);

@@ -6,6 +6,7 @@
 import type { Randomness } from "../../core/clock.ts";
 import { type Host, sleep } from "./host.ts";
 import { eventOf } from "./kill-load.ts";
+import { Moments } from "./moments.ts";
 
 const RESENDS = 0.02;
 const BATCH_MAX = 1_000;
@@ -29,11 +30,14 @@ export interface Sent {
 
 export class ScaleLoad {
   readonly sent: readonly Sent[];
+  /** Of each type: when events were acknowledged. */
+  readonly acknowledgements: Moments;
   readonly #door: Host;
   readonly #random: Randomness;
   readonly #lanes: Promise<void>[];
   readonly #stop = new AbortController();
   readonly #startedMs = performance.now();
+  #failure: unknown;
 
   /** @param hot one of the types, which gets two fifths of the events */
   constructor(
@@ -45,6 +49,7 @@ export class ScaleLoad {
   ) {
     this.#door = door;
     this.#random = random;
+    this.acknowledgements = new Moments(types);
     this.sent = types.map((name) => ({ name, events: 0, acknowledged: 0, unknown: 0 }));
     const coldRate = (eventsPerSecond * (1 - HOT_SHARE)) / (types.length - 1);
     this.#lanes = this.sent.flatMap((sent) => {
@@ -52,8 +57,7 @@ export class ScaleLoad {
       const rate = sent.name === hot ? (eventsPerSecond * HOT_SHARE) / lanes : coldRate;
       return Array.from({ length: lanes }, () => this.#lane(sent, rate));
     });
-    // A lane fails only for an answer that breaks the promise; the end tells.
-    for (const lane of this.#lanes) lane.catch(() => undefined);
+    for (const lane of this.#lanes) lane.catch((error: unknown) => (this.#failure ??= error));
   }
 
   get events(): number {
@@ -62,6 +66,11 @@ export class ScaleLoad {
 
   get acknowledged(): number {
     return this.sent.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  }
+
+  /** @throws what made a lane give up: an answer that breaks the promise */
+  assertNoFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Resolves when everything that was begun is acknowledged. @returns how long events were offered, ms */
@@ -96,6 +105,7 @@ export class ScaleLoad {
       sent.unknown += numbers.length;
     }
     sent.acknowledged += numbers.length;
+    this.acknowledgements.note(sent.name);
   }
 
   /** New numbers, and some that were sent before. */

@@ -31,6 +31,7 @@ const END_MS = 1_200_000; // no promise, only an end: proofs run with the lowest
 const STOP_MS = 60_000;
 
 type Victim = "land" | "door" | "broker";
+const FIRST: readonly Victim[] = ["land", "broker", "door"];
 
 export interface ScaleOutOptions {
   readonly seconds: number;
@@ -52,11 +53,11 @@ export interface ScaleOutResult {
   readonly offeredPerSecond: number;
   readonly kills: Record<Victim, number>;
   readonly versions: number;
-  /** For each landing process that was killed: until all tables had committed again, ms. */
+  /** For each landing process that was killed: how long the slowest table's events waited for a commit, ms. */
   readonly takeoversMs: readonly number[];
   /** How many tables of it had to wait for another process, as far as can be seen. */
   readonly moved: readonly number[];
-  /** Until all tables had committed again after the door or the broker was back, ms. */
+  /** Until all tables had got events and committed again after the door or the broker was back, ms. */
   readonly returnsMs: Readonly<Record<"door" | "broker", readonly number[]>>;
   /** From the last event sent to the last one landed, ms. */
   readonly drainMs: number;
@@ -99,6 +100,8 @@ class Town {
   readonly #takeoversMs: number[] = [];
   readonly #moved: number[] = [];
   readonly #returnsMs: Record<"door" | "broker", number[]> = { door: [], broker: [] };
+
+  #seen: { readonly load: ScaleLoad; readonly watch: CommitWatch } | undefined;
 
   private constructor(
     folder: string,
@@ -147,16 +150,17 @@ class Town {
 
   async live(): Promise<ScaleOutResult> {
     const { seconds, eventsPerSecond = 5_000 } = this.#options;
-    await this.#door.start(); // the first one makes the topics that all need
+    await this.#door.start(); // the first one makes what all need
     await Promise.all(this.#landers.map((host) => host.start()));
     const types = [...this.#types, this.#hot];
     for (const name of types) await declareType(this.#door, name);
     const load = new ScaleLoad(this.#door, types, this.#hot, eventsPerSecond, this.#random);
     const watch = new CommitWatch(this.#lake, types);
     const endMs = performance.now() + seconds * 1_000;
-    await this.#allCommit(watch, performance.now());
-    for (let round = 0; performance.now() < endMs; round++) {
-      await this.#killOne(watch, round);
+    this.#seen = { load, watch };
+    await this.#waits(performance.now());
+    for (let round = 0; performance.now() < endMs || this.#hasMore(round); round++) {
+      await this.#killOne(round);
       const [least, most] = PAUSE_MS;
       await sleep(
         Math.max(0, Math.min(least + this.#random.fraction() * (most - least), endMs - performance.now())),
@@ -199,14 +203,18 @@ class Town {
     this.#options.tell?.(line);
   }
 
+  /** Whoever died so far may have had no table. */
+  #hasMore(round: number): boolean {
+    return round < FIRST.length || !this.#moved.some((tables) => tables > 0);
+  }
+
   /** Each kind once, then as they come. */
-  async #killOne(watch: CommitWatch, round: number): Promise<void> {
+  async #killOne(round: number): Promise<void> {
     for (const host of [this.#door, ...this.#landers]) host.assertNoSurprise();
     const dice = this.#random.fraction();
-    const victim =
-      (["land", "broker", "door"] as const)[round] ?? (dice < 0.7 ? "land" : dice < 0.85 ? "door" : "broker");
+    const victim = FIRST[round] ?? (dice < 0.7 ? "land" : dice < 0.85 ? "door" : "broker");
     this.#kills[victim]++;
-    if (victim === "land") return this.#killLander(watch);
+    if (victim === "land") return this.#killLander();
     if (victim === "door") {
       await this.#door.kill();
       await sleep(this.#random.fraction() * 1_000);
@@ -217,11 +225,12 @@ class Town {
       await this.#kafka.restart();
     }
     const backMs = performance.now();
-    this.#returnsMs[victim].push(await this.#allCommit(watch, backMs));
+    await this.#waits(backMs);
+    this.#returnsMs[victim].push(Math.round(performance.now() - backMs));
   }
 
   /** It comes back before the group misses it, or later. */
-  async #killLander(watch: CommitWatch): Promise<void> {
+  async #killLander(): Promise<void> {
     const { sessionMs = GROUP_TIMES[SESSION], takeoverMs = TAKEOVER_MS } = this.#options;
     const running = this.#landers.filter((host) => host.running && !this.#restarts.has(host));
     const host = running[Math.floor(this.#random.fraction() * running.length)]!;
@@ -232,23 +241,31 @@ class Town {
       .then(() => host.start())
       .finally(() => this.#restarts.delete(host));
     restarted.catch(() => undefined);
-    const tookMs = await this.#allCommit(watch, killedMs);
-    const waited = [...watch.firstAfter(killedMs + IN_FLIGHT_MS).values()].filter(
-      (ms) => ms - killedMs > sessionMs / 2,
-    );
+    const waits = await this.#waits(killedMs);
+    const tookMs = Math.max(...waits.values());
+    this.#tell(`${host.folder}: ${JSON.stringify(Object.fromEntries(waits))}`);
     this.#takeoversMs.push(tookMs);
-    this.#moved.push(waited.length);
+    this.#moved.push([...waits.values()].filter((ms) => ms > sessionMs / 2).length);
     await restarted;
     if (tookMs > sessionMs + takeoverMs)
       throw new Error(`a dead process's tables waited ${tookMs} ms; its session ends after ${sessionMs} ms`);
   }
 
-  /** @returns how long it took until every table had committed after that moment, ms */
-  async #allCommit(watch: CommitWatch, sinceMs: number): Promise<number> {
-    const count = this.#types.length + 1;
-    const found = (): ReadonlyMap<string, number> => watch.firstAfter(sinceMs + IN_FLIGHT_MS);
-    await eventually("every table commits", END_MS, async () => found().size === count);
-    return Math.round(Math.max(...found().values()) - sinceMs);
+  /**
+   * By table: how long events that were acknowledged after that moment waited for a commit of it, ms. A commit that
+   * was under way at that moment is none.
+   */
+  async #waits(sinceMs: number): Promise<ReadonlyMap<string, number>> {
+    const { load, watch } = this.#seen!;
+    const acknowledged = (): ReadonlyMap<string, number> => load.acknowledgements.firstAfter(sinceMs);
+    const committed = (): ReadonlyMap<string, number> => watch.commits.firstAfter(sinceMs + IN_FLIGHT_MS);
+    const size = load.sent.length;
+    await eventually("every table commits", END_MS, async () => {
+      load.assertNoFailure();
+      return acknowledged().size + committed().size === 2 * size;
+    });
+    const from = acknowledged();
+    return new Map([...committed()].map(([table, ms]) => [table, Math.round(ms - from.get(table)!)]));
   }
 
   async #drained(sent: readonly Sent[]): Promise<number> {

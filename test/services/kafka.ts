@@ -268,8 +268,7 @@ function format(folder: string, isSecure: boolean): void {
     LOGGING,
     "kafka.tools.StorageTool",
     "format",
-    "-t",
-    id,
+    `--cluster-id=${id}`, // one word: an id may begin with a dash
     ...config,
     ...(isSecure ? scram : []),
   );
