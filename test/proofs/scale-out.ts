@@ -12,7 +12,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { GROUP_TIMES, type KafkaServer, SESSION, startKafka } from "../services/kafka.ts";
-import { eventually, type MuaraProcess, temporaryFolder } from "../services/muara.ts";
+import { type MuaraProcess, temporaryFolder } from "../services/muara.ts";
 import { type S3Server, startS3 } from "../services/versitygw.ts";
 import { CommitWatch } from "./commit-watch.ts";
 import { Host, sleep } from "./host.ts";
@@ -29,6 +29,8 @@ const PAUSE_MS = [2_000, 6_000] as const;
 const IN_FLIGHT_MS = 500;
 const END_MS = 1_200_000; // no promise, only an end: proofs run with the lowest priority
 const STOP_MS = 60_000;
+/** After which a table that does nothing is taken for stuck, ms. */
+const STILL_MS = 300_000;
 
 type Victim = "land" | "door" | "broker";
 const FIRST: readonly Victim[] = ["land", "broker", "door"];
@@ -259,13 +261,23 @@ class Town {
     const { load, watch } = this.#seen!;
     const acknowledged = (): ReadonlyMap<string, number> => load.acknowledgements.firstAfter(sinceMs);
     const committed = (): ReadonlyMap<string, number> => watch.commits.firstAfter(sinceMs + IN_FLIGHT_MS);
-    const size = load.sent.length;
-    await eventually("every table commits", END_MS, async () => {
+    while (acknowledged().size + committed().size < 2 * load.sent.length) {
       load.assertNoFailure();
-      return acknowledged().size + committed().size === 2 * size;
-    });
+      if (performance.now() - sinceMs > STILL_MS)
+        throw new Error(`still: ${this.#still(acknowledged(), committed())}`);
+      await sleep(50);
+    }
     const from = acknowledged();
     return new Map([...committed()].map(([table, ms]) => [table, Math.round(ms - from.get(table)!)]));
+  }
+
+  /** Types of which nothing was acknowledged, or committed. */
+  #still(acknowledged: ReadonlyMap<string, number>, committed: ReadonlyMap<string, number>): string {
+    const types = [...this.#types, this.#hot];
+    const [unheard, unlanded] = [acknowledged, committed].map((found) =>
+      types.filter((name) => !found.has(name)),
+    );
+    return JSON.stringify({ unheard, unlanded });
   }
 
   async #drained(sent: readonly Sent[]): Promise<number> {
