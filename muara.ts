@@ -7,7 +7,13 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
-import { openLog, openObjectStore, openOwnership, type AdapterServices } from "./adapters/open.ts";
+import {
+  openLog,
+  openObjectStore,
+  openOwnership,
+  openVerifier,
+  type AdapterServices,
+} from "./adapters/open.ts";
 import { loadConfigFile } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { main } from "./api/cli/main.ts";
@@ -164,11 +170,12 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module] = await Promise.all([
+  const [log, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
+    openVerifier(config, services),
   ]);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
@@ -198,7 +205,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     kernel,
     registry,
     roles,
-    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");

@@ -4,6 +4,7 @@ import { MuaraError } from "../core/errors.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/logger.ts";
+import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
@@ -75,6 +76,19 @@ export async function openObjectStore(
     default:
       throw unknownScheme("lake", scheme);
   }
+}
+
+/** What takes tokens of the configured issuers; undefined where there are none. */
+export async function openVerifier(
+  { issuers, outgoing: { allow } }: Pick<Config, "issuers" | "outgoing">,
+  services: AdapterServices,
+): Promise<BearerVerifier | undefined> {
+  if (Object.keys(issuers).length === 0) return undefined;
+  const [{ createOutgoing }, { createOidcVerifier }] = await Promise.all([
+    import("./http/outgoing.ts"),
+    import("./oidc/verifier.ts"),
+  ]);
+  return createOidcVerifier(issuers, { ...services, outgoing: createOutgoing({ allow }) });
 }
 
 /**

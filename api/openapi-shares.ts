@@ -19,6 +19,11 @@ const share = object({
       part: { type: ["string", "null"], description: "What of it is shared; null: all of it." },
     }),
   ),
+  recipients: {
+    ...list(reference("Recipient")),
+    type: ["array", "null"],
+    description: "Of one share, for administrators.",
+  },
 });
 
 export const SHARE_SCHEMAS: Json = {

@@ -5,12 +5,21 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { issuersSchema } from "./issuer.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
 const count = (value: number) => z.int().positive().default(value);
+
+/** Of one principal; what is left out is as for everybody. */
+const ratesSchema = z.strictObject({
+  eventsPerSecond: z.int().positive().optional(),
+  bytesPerSecond: z.int().positive().optional(),
+  /** At a time. */
+  streams: z.int().nonnegative().optional(),
+});
 
 const MIB = 1_048_576;
 const HOUR_MS = 3_600_000;
@@ -38,7 +47,23 @@ export const configSchema = z.strictObject({
     ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  outgoing: z
+    .strictObject({
+      allow: z
+        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/, "host or host:port"))
+        .max(1_000)
+        .default([])
+        .describe(
+          "hosts, as host or host:port, to which requests may go although they are not public or not on port 80 or 443",
+        ),
+    })
+    .prefault({}),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
+  issuers: issuersSchema
+    .default({})
+    .describe(
+      "issuers of JWTs that are taken, by name: { corp: { issuer, audience, roles: { '*': ['reader'] } } }",
+    ),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: z
     .strictObject({
@@ -66,6 +91,36 @@ export const configSchema = z.strictObject({
       nodeMs: ms(15_000).describe(
         "a process that shows no life for so long loses its streams of subscriptions to others, ms",
       ),
+    })
+    .prefault({}),
+  quotas: z
+    .strictObject({
+      eventsPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("events that one principal may publish per second, on one process; default: no limit"),
+      bytesPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("bytes of bodies, decompressed, that it may; default: no limit"),
+      burstMs: z
+        .int()
+        .min(1)
+        .max(3_600_000)
+        .default(2_000)
+        .describe("how much of unused rate is kept for a burst, ms"),
+      roles: z
+        .record(z.string().regex(ROLE_NAME), ratesSchema)
+        .default({})
+        .describe(
+          "other limits by role, of several the largest: { role: { eventsPerSecond, bytesPerSecond, streams } }",
+        ),
+      principals: z
+        .record(z.string().min(1), ratesSchema)
+        .default({})
+        .describe("other limits by principal, such as token:0123456789ab or service:shop"),
     })
     .prefault({}),
   journal: z

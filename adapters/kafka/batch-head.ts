@@ -13,6 +13,8 @@ export interface BatchHead {
   readonly end: number;
   readonly baseOffset: number;
   readonly lastOffset: number;
+  /** Of the leader that wrote it first; never decreases within a partition. */
+  readonly leaderEpoch: number;
   readonly count: number;
   readonly compression: number;
   /** The broker's time, or the largest that the producer gave its records, ms. */
@@ -43,6 +45,7 @@ export function batchHead(bytes: Buffer, at: number, place: string): BatchHead |
     end,
     baseOffset,
     lastOffset: baseOffset + bytes.readInt32BE(at + BATCH.lastOffsetDelta),
+    leaderEpoch: bytes.readInt32BE(at + BATCH.leaderEpoch),
     count: bytes.readInt32BE(at + BATCH.count),
     compression: attributes & COMPRESSION,
     timestampMs: Number(bytes.readBigInt64BE(at + BATCH.maxTimestamp)),

@@ -3,7 +3,12 @@
  * brings whole batches, mostly more than was asked for; what is left over serves the next read, which nearly always
  * goes on where the last one ended.
  *
- * Offsets without records are passed: markers, aborted transactions, what compaction took. `next` is behind them.
+ * Offsets without records are passed: markers, aborted transactions, what compaction took. `next` is behind them. No
+ * batch is passed whose checksum does not match: one changed bit would make a marker of it.
+ *
+ * Surprising rule: a leader that was elected though it had not everything may put other records where some were read
+ * (unclean election). Which leader wrote what was read last is named with the next fetch, and the broker says where
+ * its own records begin to differ.
  */
 import { MuaraError } from "../../core/errors.ts";
 import {
@@ -15,7 +20,7 @@ import {
   RECORD_WORDS,
   type ReadBatch,
 } from "../../core/record.ts";
-import { type BatchHead, batchHead, corrupt, Transactions } from "./batch-head.ts";
+import { type BatchHead, batchHead, checkBatch, corrupt, Transactions } from "./batch-head.ts";
 import { checkIdentity, type Cluster, type Place } from "./cluster.ts";
 import { type DecodedBatch, decodeBatch } from "./decode-batch.ts";
 import { CODE, Refusal } from "./failure.ts";
@@ -29,6 +34,8 @@ const FETCH_BYTES_MAX = 4 * 1_048_576;
 const REST_MS = 5_000;
 /** How long a broker may look for what it did not have at once, ms. */
 const WAIT_MS = 250;
+/** Places where somebody may read on; each reader of a partition has one. */
+const PLACES_MAX = 16;
 
 /** Fetched batches that were not read yet. */
 interface Rest {
@@ -39,6 +46,9 @@ interface Rest {
   offset: number;
   /** The batch to go on with begins here in the bytes. */
   at: number;
+  /** Of the batches before it: where the last one ended, and its leader's epoch; -1 where there was none. */
+  last: number;
+  epoch: number;
   /** The batch at `at`, where some of its records were read. */
   begun: { readonly head: BatchHead; readonly records: DecodedBatch } | undefined;
 }
@@ -56,6 +66,8 @@ export class Reader {
   readonly #stream: string;
   readonly #place: Place;
   #rest: Rest | undefined;
+  /** By offset the epoch of the leader that wrote what was read before it; oldest first. */
+  readonly #epochs = new Map<number, number>();
 
   constructor(cluster: Cluster, stream: string, place: Place) {
     this.#cluster = cluster;
@@ -83,13 +95,15 @@ export class Reader {
     for (let waitMs = 0; ;) {
       const rest = this.#restFor(offset) ?? (await this.#fetch(offset, maxBytes, waitMs));
       const slices = take(rest, maxBytes, this.#name);
-      this.#rest = hasWhole(rest, this.#name) ? rest : undefined;
       const { endOffset, bytes, throttledMs } = rest.fetched;
-      // A marker behind the last stable offset is no reason to go beyond it.
-      const next = Math.min(rest.offset, Math.max(endOffset, offset));
-      if (slices.length > 0 || next > offset || offset === endOffset)
+      this.#rest = rest.offset < endOffset && hasWhole(rest, this.#name) ? rest : undefined;
+      const next = rest.offset;
+      if (slices.length > 0 || next > offset || offset === endOffset) {
+        this.#remember(next, rest.epoch);
         return this.#batchOf(slices, next, endOffset);
-      if (bytes.length > 0) throw corrupt(this.#name, offset, "a batch that was not sent whole");
+      }
+      if (bytes.length > 0 && offset < endOffset)
+        throw corrupt(this.#name, offset, "a batch that was not sent whole, or is not where it should be,");
       if (offset > endOffset) {
         // A leader that has just begun may not know yet how far readers may go.
         const ends = await endsNow(this.#cluster, this.#place.topic, this.#place.partition);
@@ -116,27 +130,41 @@ export class Reader {
   async #fetch(offset: number, maxBytes: number, waitMs: number): Promise<Rest> {
     await checkIdentity(this.#cluster, this.#place);
     const bytes = Math.min(FETCH_BYTES_MAX, Math.max(FETCH_BYTES_MIN, maxBytes));
+    const epoch = this.#epochs.get(offset) ?? -1;
     try {
-      const fetched = await fetchBatches(this.#cluster, this.#place, offset, bytes, waitMs);
+      const fetched = await fetchBatches(this.#cluster, this.#place, offset, bytes, waitMs, epoch);
+      if (fetched.cutOffAt !== undefined) throw this.#cutOff(offset, fetched.cutOffAt);
       const transactions = new Transactions(fetched.aborted);
-      return {
-        fetched,
-        transactions,
-        sinceMs: this.#cluster.clock.monotonicMs(),
-        offset,
-        at: 0,
-        begun: undefined,
-      };
+      const sinceMs = this.#cluster.clock.monotonicMs();
+      return { fetched, transactions, sinceMs, offset, at: 0, last: -1, epoch, begun: undefined };
     } catch (error) {
       if (error instanceof Refusal && error.code === CODE.offsetOutOfRange)
-        throw await this.#outOfRange(offset);
+        throw await this.#outOfRange(offset, epoch);
       throw error;
     }
   }
 
-  async #outOfRange(offset: number): Promise<MuaraError> {
+  #remember(offset: number, epoch: number): void {
+    this.#epochs.delete(offset);
+    if (epoch >= 0) this.#epochs.set(offset, epoch);
+    if (this.#epochs.size > PLACES_MAX) this.#epochs.delete(this.#epochs.keys().next().value!);
+  }
+
+  /** @param epoch of what was read before; one that no leader knows any more is out of range, too */
+  async #outOfRange(offset: number, epoch = -1): Promise<MuaraError> {
     const { topic, partition } = this.#place;
-    return outOfRange(this.#stream, partition, offset, await endsNow(this.#cluster, topic, partition));
+    const ends = await endsNow(this.#cluster, topic, partition);
+    if (epoch >= 0 && offset > ends.startOffset) return this.#cutOff(offset, ends.endOffset);
+    return outOfRange(this.#stream, partition, offset, ends);
+  }
+
+  #cutOff(offset: number, at: number): MuaraError {
+    return new MuaraError(
+      "log.identity",
+      `${this.#name} was cut off at or before offset ${Math.min(at, offset)}, though it was read up to ${offset}: ` +
+        "a broker leads it that did not have everything (unclean leader election)",
+      { details: { place: this.#name, offset, cutOffAt: at } },
+    );
   }
 
   #batchOf(slices: readonly Slice[], next: number, endOffset: number): ReadBatch {
@@ -158,7 +186,19 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
   let taken = 0;
   while (rest.at < bytes.length && (slices.length === 0 || taken < maxBytes)) {
     const head = rest.begun?.head ?? batchHead(bytes, rest.at, name);
-    if (!head) break;
+    // What became stable after the broker looked how far readers may go is for the next fetch.
+    if (!head || head.baseOffset >= rest.fetched.endOffset) break;
+    if (!rest.begun) {
+      checkBatch(bytes, head, name);
+      if (head.baseOffset <= rest.last)
+        throw corrupt(
+          name,
+          head.baseOffset,
+          `a batch that begins before offset ${rest.last}, where one ends,`,
+        );
+      rest.last = head.lastOffset;
+      rest.epoch = head.leaderEpoch;
+    }
     const isRead = head.lastOffset < rest.offset;
     if (!rest.begun && (!rest.transactions.isVisible(head, bytes) || isRead || head.count === 0)) {
       rest.at = head.end;

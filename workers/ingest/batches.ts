@@ -2,6 +2,7 @@
  * From a scanned body to one record batch per partition, by copying bytes: no object exists per event. Events keep
  * their order within a partition; neighbours that stay neighbours are copied as one run.
  */
+import { CLOUDEVENT_MEDIA_TYPE } from "../../core/cloudevent.ts";
 import { VALUE_ABSENT, VALUE_ESCAPED_STRING } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import { PARTITION_KEY_SEPARATOR } from "../../core/partition.ts";
@@ -103,7 +104,8 @@ function packGroup(
     first = runEnd;
   }
   if (keys) placeKeys(keys, group, bytes, index, at);
-  return { count: group.length, bytes, index };
+  const batch = { count: group.length, bytes, index };
+  return contract.type.category === "cloudevent" ? { ...batch, contentType: CLOUDEVENT_MEDIA_TYPE } : batch;
 }
 
 /** Bytes that a group needs at most: its payloads with the gaps of runs, its keys, both headers. */

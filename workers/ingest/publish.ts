@@ -12,6 +12,7 @@ import { answerHeaders, jsonResponse } from "../../core/http.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import type { Log } from "../../core/ports/log.ts";
+import type { Meter } from "../../core/quota.ts";
 import { replayMembers, type ReplayNote } from "../../core/replay.ts";
 import { partialItems, rejectedItems } from "./answers.ts";
 import { assignPartitions } from "./assign.ts";
@@ -51,6 +52,8 @@ export interface PublishRequest {
   readonly replay?: ReplayNote | undefined;
   /** Judges only: nothing is written, 200 means that it would be. */
   readonly isDryRun?: boolean | undefined;
+  /** Told how many events the body has. */
+  readonly meter?: Meter | undefined;
 }
 
 /**
@@ -60,6 +63,7 @@ export interface PublishRequest {
 export async function publish(log: Log, kernel: Kernel, request: PublishRequest): Promise<Response> {
   const { contract, flowId } = request;
   const scan = scanBody(kernel, request);
+  if (!request.isDryRun) request.meter?.events(scan.count);
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);

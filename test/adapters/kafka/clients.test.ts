@@ -1,6 +1,5 @@
 /** An independent client: what kafkajs writes we read, what we write it reads. */
 import assert from "node:assert/strict";
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import kafkajs, { type Admin, type IHeaders, type Producer } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Log } from "../../../core/ports/log.ts";
@@ -16,19 +15,16 @@ import {
 } from "../../conformance/log-harness.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { openAt } from "./kafka-harness.ts";
+import { giveZstd } from "./kafkajs-zstd.ts";
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
-// kafkajs has no zstd of its own, but a place for one.
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
-});
+const { CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
 
 let server: KafkaServer;
 let kafka: InstanceType<typeof Kafka>;
 let admin: Admin;
 let producer: Producer;
 beforeAll(async () => {
+  giveZstd();
   server = await startKafka();
   kafka = new Kafka({ clientId: "independent", brokers: [server.broker], logLevel: logLevel.NOTHING });
   admin = kafka.admin();
