@@ -23,7 +23,7 @@ const delivery = object({
   name: text,
   table: text,
   from: { enum: ["begin", "now"] },
-  state: { enum: ["delivering", "failing", "lost", "paused"] },
+  state: { enum: ["delivering", "failing", "paused"] },
   problem: textOrNull,
   delivered: whole,
   dead: whole,

@@ -62,7 +62,7 @@ export interface DeliveryPosition {
   readonly delivered: number;
   readonly dead: number;
   /** Written now and then by who delivers it. */
-  readonly state: "delivering" | "failing" | "lost";
+  readonly state: "delivering" | "failing";
   readonly problem: string | null;
   readonly atMs: number;
 }

@@ -12,7 +12,7 @@ import { startFailingNetwork } from "../services/toxiproxy.ts";
 
 const THERE = "shop.order-created";
 const HERE = "order.created";
-const EVENTS = 6_000;
+const EVENTS = 3_000;
 const BATCH = 50;
 const PARTITIONS = 3;
 const ARRIVED_MS_MAX = 120_000;
@@ -22,10 +22,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-function declared(name: string): string {
+function declared(name: string, type: string): string {
   const schema = {
     type: "object",
-    properties: { order: { type: "string" }, n: { type: "integer" } },
+    properties: { order: { type: "string" }, n: { type } },
     required: ["order", "n"],
   };
   return JSON.stringify({
@@ -39,8 +39,8 @@ function declared(name: string): string {
   });
 }
 
-async function declare(muara: MuaraProcess, name: string): Promise<void> {
-  const response = await muara.fetch("/event-types", { method: "POST", body: declared(name) });
+async function declare(muara: MuaraProcess, name: string, type = "integer"): Promise<void> {
+  const response = await muara.fetch("/event-types", { method: "POST", body: declared(name, type) });
   expect(response.status, await response.text()).toBe(201);
 }
 
@@ -67,6 +67,23 @@ async function publish(remote: () => MuaraProcess, events: readonly Sent[]): Pro
     if (response?.status === 200) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+interface Books {
+  readonly event_type: string;
+  readonly balanced: boolean;
+  readonly landed: number;
+  readonly dead_letters: number;
+  readonly in_flight: number;
+}
+
+async function booksOf(muara: MuaraProcess): Promise<Books | undefined> {
+  const { items } = (await (await muara.fetch("/v1/books")).json()) as { items: Books[] };
+  return items.find((item) => item.event_type === HERE);
+}
+
+function total(books: readonly Books[], name: "landed" | "dead_letters"): number {
+  return books.reduce((sum, one) => sum + one[name], 0);
 }
 
 async function configOf(folder: string, url: string, token: string): Promise<Record<string, string>> {
@@ -145,12 +162,64 @@ test("each event is here once, in order, whoever dies and whatever the network d
   const partitionThere = new Map(partitions.map(([id, partition]) => [id, partition]));
   expect(rows.every(([id, , , partition]) => partitionThere.get(id) === partition)).toBe(true);
   await eventually("the books balance", ARRIVED_MS_MAX, async () => {
-    const books = (await (await puller.fetch("/v1/books")).json()) as {
-      items: { event_type: string; balanced: boolean; landed: number; in_flight: number }[];
-    };
-    const mine = books.items.find((item) => item.event_type === HERE)!;
-    return mine.balanced && mine.in_flight === 0 && mine.landed === EVENTS;
+    const mine = await booksOf(puller);
+    return mine?.balanced === true && mine.in_flight === 0 && mine.landed === EVENTS;
   });
   const metrics = await (await puller.fetch("/metrics")).text();
   expect(metrics).toMatch(/muara_pull_events_total\{pull="shop"\} [1-9]/);
+}, 300_000);
+
+test("two processes share the partitions; what only one door takes is a dead letter of the other", async () => {
+  const folders = await Promise.all(["remote", "a", "b"].map((name) => temporaryFolder(`pull-${name}`)));
+  cleanups.push(...folders.map(({ remove }) => remove));
+  const remote = await startMuara(folders[0]!.path, { MUARA_STREAMS_NODE_MS: "3000" });
+  cleanups.push(() => remote.kill());
+  await declare(remote, THERE, "number");
+  const pullers = await Promise.all(
+    folders.slice(1).map(async ({ path }) => {
+      const environment = await configOf(path, remote.url, remote.token);
+      const puller = await startMuara(join(path, "data"), environment);
+      await declare(puller, HERE);
+      return puller;
+    }),
+  );
+  cleanups.push(...pullers.map((puller) => () => puller.kill()));
+  const streaming = async (): Promise<boolean> => {
+    const texts = await Promise.all(pullers.map(async (one) => (await one.fetch("/metrics")).text()));
+    return texts.every((text) => text.includes('muara_pull_streaming{pull="shop"} 1'));
+  };
+  await eventually("both have a stream", ARRIVED_MS_MAX, streaming);
+  const chance = seededRandomness(7);
+  // Every tenth has a fraction where we have an integer.
+  const sent = Array.from({ length: 300 }, (_, n) => ({
+    id: chance.uuid(),
+    order: `o${n % 50}`,
+    n: n % 10 === 9 ? n + 0.5 : n,
+  }));
+  await publish(() => remote, sent);
+  const sums = async (): Promise<Books[]> =>
+    (await Promise.all(pullers.map((one) => booksOf(one)))).filter((books) => books !== undefined);
+  await eventually("all are somewhere", ARRIVED_MS_MAX, async () => {
+    const books = await sums();
+    return total(books, "landed") === 270 && total(books, "dead_letters") === 30;
+  });
+  const books = await sums();
+  expect(books.every(({ balanced, landed }) => balanced && landed > 0)).toBe(true);
+  const letters = await pullers[0]!.sql("SELECT reason, pointer, header FROM dead_letters LIMIT 1");
+  expect(letters[0]!.slice(0, 2)).toEqual(["event.schema", "/n"]);
+  expect(JSON.parse(String(letters[0]![2]))).toMatchObject({
+    origin: { pull: "shop", event_type: THERE, metadata: { event_type: THERE } },
+  });
+  const ids = await Promise.all(pullers.map((one) => one.sql(`SELECT event_id FROM "${HERE}"`)));
+  const landed = sent.filter(({ n }) => Number.isInteger(n)).map(({ id }) => id);
+  expect(ids.flat(2).map(String).toSorted()).toEqual(landed.toSorted());
+  // What one had goes to the other.
+  await pullers[0]!.kill();
+  const more = Array.from({ length: 50 }, (_, n) => ({ id: chance.uuid(), order: `o${n}`, n }));
+  await publish(() => remote, more);
+  const wanted = more.map(({ id }) => `'${id}'`).join(",");
+  await eventually("the other takes over", ARRIVED_MS_MAX, async () => {
+    const found = await pullers[1]!.sql(`SELECT count(*) FROM "${HERE}" WHERE event_id IN (${wanted})`);
+    return Number(found[0]![0]) === 50;
+  });
 }, 300_000);

@@ -197,3 +197,17 @@ test("a batch waits until the log takes it, and gives up with the signal", async
   await expect(waiting).rejects.toThrow();
   expect((await door.stored("here")).length).toBe(1);
 });
+
+test("a batch that the log finds too large goes in halves, in its order", async () => {
+  const { door, pull } = await stand();
+  const append = door.log.append.bind(door.log);
+  door.log.append = async (...args) => {
+    if (args[2].count > 2) throw new MuaraError("log.batch_too_large", "fewer at once");
+    return append(...args);
+  };
+  await pull(JSON.stringify([1, 2, 3, 4, 5, 6, 7].map((n) => remoteEvent(n))));
+  const stored = await door.stored("here");
+  expect(stored.map(({ payload }) => (JSON.parse(payload) as { n: number }).n)).toEqual([
+    1, 2, 3, 4, 5, 6, 7,
+  ]);
+});

@@ -210,21 +210,39 @@ function noteOf({ code, pointer, reason }: Failure): RefusalNote {
 
 /** Tries until it is durable. What may be stored is appended again: the lake knows its ids. */
 async function appendAtLast(
-  { log, clock, randomness, logger }: TakePorts,
+  ports: TakePorts,
   stream: string,
   partition: number,
   batch: RecordBatch,
   signal: AbortSignal,
 ): Promise<void> {
+  const { log, clock, randomness, logger } = ports;
   for (let waitMs = RETRY_MS_LEAST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
     signal.throwIfAborted();
     try {
       await log.append(stream, partition, batch);
       return;
     } catch (error) {
+      if (hasCode(error, "log.batch_too_large") && batch.count > 1) {
+        for (const half of halvesOf(batch)) await appendAtLast(ports, stream, partition, half, signal);
+        return;
+      }
       if (!(error instanceof MuaraError) || !error.retryable || hasCode(error, "log.closed")) throw error;
       if (waitMs === RETRY_MS_LEAST) logger.warn("the log does not take pulled events", { stream, error });
     }
     await clock.sleep(waitMs * (0.5 + randomness.fraction() / 2), signal);
   }
+}
+
+/** A producer would be told to send fewer at once. */
+function halvesOf(batch: RecordBatch): readonly RecordBatch[] {
+  const middle = batch.count >>> 1;
+  const [first, second] = [
+    batch.index.subarray(0, middle * RECORD_WORDS),
+    batch.index.subarray(middle * RECORD_WORDS),
+  ];
+  return [
+    { ...batch, count: middle, index: first },
+    { ...batch, count: batch.count - middle, index: second },
+  ];
 }
