@@ -260,13 +260,19 @@ export async function pass(clock: ManualClock, ms: number): Promise<void> {
   await until(clock, () => clock.monotonicMs() >= endMs);
 }
 
+function machineMs(): number {
+  return Math.floor(performance.timeOrigin + performance.now());
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, REAL_GAP_MS));
+}
+
 /** The log's time passes, twice as far. @returns in the middle of it, ms since 1970 */
 export async function apart({ isTimed }: LogKind, clock: ManualClock, ms: number): Promise<number> {
-  const machine = (): number => Math.floor(performance.timeOrigin + performance.now());
-  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REAL_GAP_MS));
   if (isTimed) clock.advance(ms);
   else await pause();
-  const midMs = isTimed ? clock.nowMs() : machine();
+  const midMs = isTimed ? clock.nowMs() : machineMs();
   if (isTimed) clock.advance(ms);
   else await pause();
   return midMs;
@@ -274,8 +280,6 @@ export async function apart({ isTimed }: LogKind, clock: ManualClock, ms: number
 
 export async function doorOver(kind: LogKind, options: DoorOptions = {}): Promise<Door> {
   // A broker's time is the machine's, and both are compared.
-  const clock = new ManualClock(
-    kind.isTimed ? NOW_MS : Math.floor(performance.timeOrigin + performance.now()),
-  );
+  const clock = new ManualClock(kind.isTimed ? NOW_MS : machineMs());
   return createDoor({ log: await kind.open(clock), clock, ...options });
 }

@@ -14,6 +14,11 @@ import { type Batch, call, Client, doorOver, LOG_KINDS, passed, until } from "./
 const HOUR_MS = 3_600_000;
 const numbersOf = (client: Client): unknown[] => client.events.map(({ number }) => number);
 
+/** Tokens as a list of readers has them. */
+function listed(tokens: readonly string[]): object[] {
+  return tokens.map((token) => ({ data_type: "service", value: `token:${token.split("_")[1]!}` }));
+}
+
 describe.each(LOG_KINDS)("$name", (kind) => {
   let door: Door;
   let at: Consumers;
@@ -172,7 +177,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
       const removed = client.notes.join().includes(`to ${offsetText(3)} were removed by retention`);
       expect(removed).toBe(numbers.length < 5);
       // A Kafka client fetches whole batches, so all of it was here already.
-      if (kind.isTimed) expect(removed).toBe(true);
+      expect(removed || !kind.isTimed).toBe(true);
       await client.leave();
     });
   });
@@ -249,8 +254,6 @@ describe.each(LOG_KINDS)("$name", (kind) => {
       await door.token([{ action: "read", kind: "event_type", name }]),
       await door.token([{ action: "read", kind: "event_type", name }]),
     ] as const;
-    const listed = (tokens: readonly string[]): object[] =>
-      tokens.map((token) => ({ data_type: "service", value: `token:${token.split("_")[1]!}` }));
     const body = { owning_application: "shop", event_types: [name], read_from: "begin" };
     const authorization = { admins: listed([door.admin]), readers: listed(readers) };
     const id = await at.subscription([name], { authorization });
