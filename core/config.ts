@@ -21,7 +21,8 @@ export const configSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "address of the log: file:FOLDER or s3://BUCKET/FOLDER?endpoint=URL&region=NAME; default file:DATA/log",
+      "address of the log: file:FOLDER, s3://BUCKET/FOLDER?endpoint=URL&region=NAME or kafka://HOST:PORT/PREFIX; " +
+        "default file:DATA/log",
     ),
   lake: z
     .string()
