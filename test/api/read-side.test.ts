@@ -2,14 +2,6 @@
 import assert from "node:assert/strict";
 import { tableFromIPC } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApiApp, type ApiPorts } from "../../api/app.ts";
-import { resolveConfig } from "../../core/config.ts";
-import { openapiDocument } from "../../api/openapi.ts";
-import type { IngestPorts } from "../../workers/ingest/app.ts";
-import type { Routes } from "../../workers/ingest/call.ts";
-import { eventTypeRoutes } from "../../workers/ingest/event-type-routes.ts";
-import { schemaRoutes } from "../../workers/ingest/schema-routes.ts";
-import { settingsRoutes } from "../../workers/ingest/settings/routes.ts";
 import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
 
 const TYPE = "shop.ORDER-PLACED";
@@ -296,31 +288,7 @@ describe("rights", () => {
   });
 });
 
-const inBraces = (path: string): string => path.replace(/:(\w+)/g, "{$1}");
-
-describe("the document", () => {
-  test("has every route of the router, and the router every route of it", () => {
-    const app = createApiApp({ store: {} } as ApiPorts, {
-      sqlBytes: 1,
-      version: "0",
-      sharing: resolveConfig({ environment: {} }).config,
-    });
-    const routed = app.routes
-      .filter((route) => route.method !== "ALL")
-      .map((route) => `${route.method} ${inBraces(route.path)}`);
-    // Of the door the parts that declare things.
-    const door = { registry: {} } as IngestPorts;
-    const on: Routes["on"] = (method, path) => void routed.push(`${method} ${inBraces(path)}`);
-    for (const addRoutes of [eventTypeRoutes(door), schemaRoutes(door), settingsRoutes(door)])
-      addRoutes({ on, refuseOthers: () => undefined });
-    routed.push("POST /event-types/{name}/deleted-events");
-    const document = openapiDocument("0") as { paths: Record<string, Record<string, unknown>> };
-    const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-    );
-    expect([...new Set(routed)].sort()).toEqual(documented.sort());
-  });
-
+describe("the document of the API", () => {
   test("and health are open, everything else answers with a problem", async () => {
     const open = { authorization: "" };
     for (const route of ["/openapi.json", "/health/live", "/health/ready"])

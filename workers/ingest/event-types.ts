@@ -5,6 +5,7 @@ import type { EventType } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
 import { isOn } from "../../core/settings.ts";
 import { type DeclarePorts, declareEventType, findEventType, KIND, notFound } from "./declaration.ts";
+import { authorizeType, maySeeType } from "./rights.ts";
 import { redeclareEventType } from "./redeclare.ts";
 import { removeEventType } from "./remove-event-type.ts";
 import { repartition } from "./repartition.ts";
@@ -31,7 +32,7 @@ export async function deleteEventType(
   principal: Principal,
   name: string,
 ): Promise<EventType> {
-  authorize(principal, "admin", { kind: "event_type", name });
+  await authorizeType(ports.registry, principal, "admin", name);
   return removeEventType(ports, name);
 }
 
@@ -42,7 +43,7 @@ export async function growEventType(
   name: string,
   count: number,
 ): ReturnType<typeof repartition> {
-  authorize(principal, "admin", { kind: "event_type", name });
+  await authorizeType(ports.registry, principal, "admin", name);
   if (!isOn(ports.registry, "repartitioning"))
     throw new MuaraError("feature.disabled", "An administrator has switched repartitioning off.");
   return repartition(ports, name, count, isSystemAdmin(principal));
@@ -66,7 +67,7 @@ export async function changeEventType(
   ifMatch: string | null,
   isDryRun: boolean,
 ): ReturnType<typeof redeclareEventType> {
-  authorize(principal, "admin", { kind: "event_type", name });
+  await authorizeType(ports.registry, principal, "admin", name);
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
   const isAdmin = isSystemAdmin(principal);
@@ -84,11 +85,11 @@ export async function listSchemas(
   return schemasOf(registry, (await readEventType(registry, principal, name)).type);
 }
 
-/** What this principal may read or write, by name. */
+/** What this principal may do anything with, by name. */
 export async function listEventTypes(registry: Registry, principal: Principal): Promise<EventType[]> {
   await registry.refresh();
   const types = registry.list<EventType>(KIND).map((declaration) => declaration.value!);
-  return types.filter((type) => isVisible(principal, type.name));
+  return types.filter((type) => maySeeType(registry, principal, type.name));
 }
 
 /** @throws auth.forbidden, event_type.not_found */
@@ -97,15 +98,10 @@ export async function readEventType(
   principal: Principal,
   name: string,
 ): Promise<{ readonly type: EventType; readonly revision: number }> {
-  if (!isVisible(principal, name)) authorize(principal, "read", { kind: "event_type", name });
   await registry.refresh();
+  if (!maySeeType(registry, principal, name)) await authorizeType(registry, principal, "read", name);
   const found = await findEventType(registry, name);
   return found?.value ? { type: found.value, revision: found.revision } : notFound(name);
-}
-
-function isVisible(principal: Principal, name: string): boolean {
-  const resource = { kind: "event_type", name } as const;
-  return isAuthorized(principal, "read", resource) || isAuthorized(principal, "write", resource);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -16,7 +16,7 @@ import type { PartitionBatch } from "./batches.ts";
 import type { Contract } from "./contract.ts";
 import { Failures } from "./failures.ts";
 import { Judge } from "./judge.ts";
-import { appendAll, type PublishRequest, scanBody, settledResponse } from "./publish.ts";
+import { appendAll, checkBody, type PublishRequest, scanEvents, settledResponse } from "./publish.ts";
 
 /**
  * @throws event_type.not_compacted, request.malformed, batch.empty, batch.too_many; log.overloaded, log.full or
@@ -33,7 +33,9 @@ export async function publishDeletions(log: Log, kernel: Kernel, request: Publis
         details: { event_type: name },
       },
     );
-  const scan = scanBody(kernel, request);
+  const scan = scanEvents(kernel, contract, request.body, request.maxEvents);
+  checkBody(scan, request.maxEvents);
+  request.meter?.events(scan.count);
   const failures = new Failures();
   new Judge(contract, scan, failures).runDeletions();
   const assigned = assignPartitions(contract, scan, failures, request.spare);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EventType } from "../../../core/event-type.ts";
 import { keyOf, payloadOf } from "../../../core/record.ts";
 import { createDoor, declaration, type Door, event } from "./door.ts";
-import { call, Client, doorOver, kafkaKind, LOG_KINDS, until } from "./nakadi.ts";
+import { call, Client, doorOver, LOG_KINDS, until } from "./nakadi.ts";
 
 type Json = Record<string, unknown>;
 const ORDER = "shop.order";
@@ -23,7 +23,7 @@ const fields = (count: number): Json =>
 const grown = (count: number): string =>
   JSON.stringify({ ...KEYED, properties: { ...KEYED.properties, ...fields(count) } });
 
-describe.each([...LOG_KINDS, kafkaKind()])("$name", (kind) => {
+describe.each(LOG_KINDS)("$name", (kind) => {
   let door: Door;
   beforeEach(async () => {
     door = await doorOver(kind);

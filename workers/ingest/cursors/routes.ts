@@ -3,7 +3,6 @@
  * `…/cursors-lag`, `…/shifted-cursors`). All of it counts offsets: where records were erased, that is more than can be
  * read.
  */
-import { authorize } from "../../../core/authorize.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import { jsonResponse } from "../../../core/http.ts";
@@ -11,6 +10,7 @@ import { parseJson } from "../../../core/parse-json.ts";
 import type { Call, RoutePart } from "../call.ts";
 import type { DeclarePorts } from "../declaration.ts";
 import { readEventType } from "../event-types.ts";
+import { authorizeType } from "../rights.ts";
 import { cursorsBody, distancesBody, parseCursors, shiftsBody } from "./cursor-body.ts";
 import { offsetText } from "./offset-text.ts";
 import { invalidCursor, Partitions, unconsumed, viewOf, type PartitionView } from "./partitions.ts";
@@ -112,7 +112,7 @@ class CursorTools {
   }
 
   async #readable(call: Call): Promise<Partitions> {
-    authorize(call.principal, "read", { kind: "event_type", name: call.name });
+    await authorizeType(this.#ports.registry, call.principal, "read", call.name);
     return Partitions.of(this.#ports.log, await this.#type(call));
   }
 
