@@ -121,6 +121,10 @@ test(
   TIMEOUT_MS,
 );
 
+function said(...clients: readonly JavaProcess[]): string {
+  return clients.map(({ log }) => log()).join("\n");
+}
+
 interface PartitionStats {
   readonly state: string;
   readonly stream_id: string;
@@ -170,7 +174,6 @@ test(
       expect(response.status, await response.text()).toBe(200);
     };
     const consume = (): JavaProcess => fahrschein.start("consume", relay.url, muara.token, name);
-    const said = (...clients: readonly JavaProcess[]): string => clients.map(({ log }) => log()).join("\n");
 
     const [a, b] = [consume(), consume()];
     await eventually("both have said their subscription", WAIT_MS, async () => {
