@@ -6,26 +6,39 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
+import { readSecret } from "./adapters/file/secret.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
-import { openLog, openObjectStore, type AdapterServices } from "./adapters/open.ts";
-import { loadConfigFile } from "./api/cli/config-file.ts";
+import { createOutgoing } from "./adapters/http/outgoing.ts";
+import {
+  openLog,
+  openObjectStore,
+  openOwnership,
+  openVerifier,
+  type AdapterServices,
+  sinkOpeners,
+} from "./adapters/open.ts";
+import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
+import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
-import { createLogger, type Logger } from "./core/logger.ts";
+import type { Logger } from "./core/logger.ts";
+import { once } from "./core/once.ts";
+import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
-import { soleOwnership } from "./core/ports/ownership.ts";
+import type { Outgoing } from "./core/ports/outgoing.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
+import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
@@ -39,7 +52,7 @@ import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "land", "deliver", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -60,6 +73,7 @@ export interface Running {
 }
 
 interface Base {
+  readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
   readonly log: Log;
@@ -79,6 +93,10 @@ interface Base {
   readonly extracts: DeclaredExtracts;
   /** What reads the lake, for all that read it in this process. */
   readonly sight: { opened?: Promise<Sight> };
+  /** To addresses that somebody else may choose. */
+  readonly outgoing: Outgoing;
+  /** Of workers in this process, for /metrics. */
+  readonly gauges: (() => readonly Sample[])[];
 }
 
 interface Sight {
@@ -120,9 +138,11 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
+    if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
-      runRetention(base, abort.signal),
+      retainLog({ ...base, clock: systemClock }, config.journal.retainEveryMs, abort.signal),
       followRegistry({ ...base, clock: systemClock }, abort.signal),
     );
     const address = server.address();
@@ -138,6 +158,7 @@ export async function startWorkers(
         abort.abort();
         await Promise.all(background);
         await (await base.upkeep()).close();
+        base.outgoing.close();
         await base.log.close();
         await closeServer(server);
       },
@@ -164,11 +185,12 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   };
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module] = await Promise.all([
+  const [log, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
+    openVerifier(config, services),
   ]);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
@@ -188,6 +210,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
+    services,
     config,
     logger,
     log,
@@ -197,7 +220,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     kernel,
     registry,
     roles,
-    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles),
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
@@ -210,6 +233,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
+    outgoing: createOutgoing(config.outgoing),
+    gauges: [],
   };
 }
 
@@ -271,6 +296,7 @@ async function openReads(
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
+    deliver: config.deliver,
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
@@ -314,9 +340,23 @@ async function runExtracts(
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
+/** Brings events of other Nakadis into the log. */
+async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
+  if (Object.keys(base.config.pulls).length === 0) return;
+  const { openPulls, pullSamples } = await import("./workers/pull/open-pulls.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
+  const worker = openPulls(ports, base.config);
+  base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
+}
+
+/** Sends rows of tables to where they are declared to go. */
+async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
+  const { openDeliveries } = await import("./workers/deliver/open-deliveries.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
+  base.gauges.push(() => worker.samples());
+  await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */
@@ -347,84 +387,22 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
     base.logger.error("landing is off: the lake's store cannot hold tables", { error });
     return;
   }
+  const [{ runLanding }, ownership] = await Promise.all([
+    import("./workers/land/run-landing.ts"),
+    openOwnership(base.config.log, base.services),
+  ]);
+  const ports = { ...base, ...base.services, ownership };
   await Promise.all([
-    runLanding(base, signal),
+    runLanding(ports, signal, (worker) => (base.landing.worker = worker)),
     runLogKeeper(base, signal),
     base.upkeep().then((upkeep) => upkeep.run(signal)),
   ]);
-}
-
-async function runLanding(base: Base, signal: AbortSignal): Promise<void> {
-  const [{ createLandWorker }, { createProjector }, { createCommitBudget }] = await Promise.all([
-    import("./workers/land/worker.ts"),
-    import("./workers/land/projector.ts"),
-    import("./workers/land/commit-budget.ts"),
-  ]);
-  const { land, limits } = base.config;
-  const services = { clock: systemClock, randomness: systemRandomness, ownership: soleOwnership };
-  const ports = { ...base, ...services, budget: createCommitBudget(systemClock, land) };
-  const worker = createLandWorker(ports, {
-    ...land,
-    eventBytes: limits.eventBytes,
-    depth: limits.depth,
-    horizonMs: land.horizonHours * HOUR_MS,
-    generationMs: land.generationHours * HOUR_MS,
-  });
-  base.landing.worker = worker;
-  const projector = createProjector(ports);
-  await Promise.all([worker.run(signal), projector.run(land.projectMs, signal)]);
-  // What was accepted before the stop is landed and booked before the process ends.
-  await worker.drain();
-  await projector.drain();
 }
 
 async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   const { createLogKeeper } = await import("./lake/log-keeper.ts");
   const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
-}
-
-async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await systemClock.sleep(config.journal.retainEveryMs, signal);
-    if (signal.aborted) return;
-    try {
-      const bytes = await log.retain();
-      if (bytes > 0) logger.info("log retention", { bytes });
-    } catch (error) {
-      logger.error("log retention failed", { problem: String(error) });
-    }
-  }
-}
-
-/** Defaults, then the file, then the environment, then the command line. @throws config.invalid */
-async function loadConfig(file: string | undefined, flags: ConfigInput): Promise<Config> {
-  const { config } = await loadConfigFile(file, process.cwd());
-  return resolveConfig({ file: config, environment: process.env, flags }).config;
-}
-
-/** Log lines go to stderr: stdout is for data. */
-function stderrLogger(level: Config["logLevel"]): Logger {
-  return createLogger(
-    (line) => process.stderr.write(`${line}\n`),
-    level,
-    () => systemClock.nowMs(),
-  );
-}
-
-/** Resolves at Ctrl-C (the command line's signal) or SIGTERM. */
-function stopOf(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    process.once("SIGTERM", () => done());
-    signal.addEventListener("abort", () => done(), { once: true });
-  });
-}
-
-function cutOff(): never {
-  process.stderr.write(
-    "muara: the stop took too long and was cut off; the rest lands after the next start\n",
-  );
-  process.exit(0);
 }
 
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */

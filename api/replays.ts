@@ -122,7 +122,8 @@ async function replayChunk(
 ): Promise<Replayed[]> {
   const { principal, correction } = demand;
   const outcomes = new Map<string, Replayed>();
-  const mayWrite = isAuthorized(principal, "write", { kind: "event_type", name: type.name });
+  const resource = { kind: "event_type", name: type.name, lists: type.authorization } as const;
+  const mayWrite = isAuthorized(principal, "write", resource);
   const open: Letter[] = [];
   for (const letter of letters) {
     const refusal = mayWrite

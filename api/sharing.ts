@@ -2,7 +2,7 @@
 import type { Config } from "../core/config.ts";
 import type { MuaraError } from "../core/errors.ts";
 import { answerHeaders } from "../core/http.ts";
-import { toProblem } from "../core/problem.ts";
+import { challengeOf, toProblem } from "../core/problem.ts";
 import { createShareDirectory, type ShareDirectory } from "../lake/share/directory.ts";
 import { ShareReader } from "../lake/share/reader.ts";
 import type { ApiPorts } from "./context.ts";
@@ -39,10 +39,12 @@ const CODES: ReadonlyMap<number, string> = new Map([
 
 /** `{errorCode, message}`, with our own code, a hint and the request's id beside them. */
 export function sharingError(error: MuaraError, flowId: string): Response {
-  const { code, status, detail, hint } = toProblem(error);
+  const problem = toProblem(error);
+  const { code, status, detail, hint } = problem;
   const errorCode = CODES.get(status) ?? (status >= 500 ? "INTERNAL_ERROR" : "INVALID_PARAMETER_VALUE");
   const body = JSON.stringify({ errorCode, message: detail, code, hint, request_id: flowId });
   const headers = new Headers(answerHeaders(flowId, "application/json; charset=utf-8"));
-  if (status === 401) headers.set("www-authenticate", 'Bearer realm="muara"');
+  const challenge = challengeOf(problem);
+  if (challenge) headers.set("www-authenticate", challenge);
   return new Response(body, { status, headers });
 }

@@ -1,6 +1,8 @@
 /**
  * Who may do what: one function, deny by default. A principal is what a token stands for; a grant gives it one
- * right on a resource, by exact name or "*" for all of that kind.
+ * right on a resource, by exact name or "*" for all of that kind. Beside grants there are two rules of Nakadi: a
+ * resource with lists of its own (event types, subscriptions) gives its rights by them, and a token with scopes may do
+ * nothing for which it lacks the scope (docs/decisions/036-security.md).
  *
  * A grant to read a table can be of a part: some columns, some rows. Such a grant is no right to the table as a
  * whole, so `isAuthorized` says no, and only who asks for the part (`readRight`) gets it: code that knows nothing of
@@ -15,6 +17,27 @@ export type ResourceKind = "event_type" | "table" | "extract" | "share" | "token
 export interface Resource {
   readonly kind: ResourceKind;
   readonly name: string;
+  /**
+   * Where a resource has lists, they decide: `admin` on it passes by grant as well, since somebody must be able to
+   * repair them; `read` and `write` do not.
+   */
+  readonly lists?: AccessLists | undefined;
+}
+
+/** Nakadi's `authorization` of a resource. An absent list names nobody. */
+export interface AccessLists {
+  readonly admins?: readonly AccessAttribute[];
+  readonly readers?: readonly AccessAttribute[];
+  readonly writers?: readonly AccessAttribute[];
+}
+
+/**
+ * A principal by its id, whole as the value (`token:4f…`) or in its two parts (`token`, `4f…`); all holders of a
+ * role (`role`, its name); everybody who has a token (`*`, `*`).
+ */
+export interface AccessAttribute {
+  readonly data_type: string;
+  readonly value: string;
 }
 
 export interface Grant extends ReadScope {
@@ -42,6 +65,12 @@ export interface Principal {
   /** Stable and unique, e.g. the token's id. Appears in audit and error texts. */
   readonly id: string;
   readonly grants: readonly Grant[];
+  /** Names of roles, whose grants are among `grants`. */
+  readonly roles?: readonly string[] | undefined;
+  /** What its token may be used for, as its issuer says; absent: everything. */
+  readonly scopes?: readonly string[] | undefined;
+  /** From then on it is nobody, ms since 1970 UTC; absent: somebody else knows. */
+  readonly expiresMs?: number | undefined;
 }
 
 /**
@@ -49,20 +78,55 @@ export interface Principal {
  * part of a table is none on the table.
  */
 export function isAuthorized(principal: Principal | undefined, action: Action, resource: Resource): boolean {
-  if (!principal) return false;
+  if (!principal || !hasScope(principal, scopeFor(action, resource.kind))) return false;
+  const { kind, name, lists } = resource;
+  if (lists && isListed(principal, lists[LISTS[action]] ?? [])) return true;
   return principal.grants.some(
-    (grant) => !isPart(grant) && gives(grant, action) && isOn(grant, resource.kind, resource.name),
+    (grant) => !isPart(grant) && gives(grant, lists ? "admin" : action) && isOn(grant, kind, name),
   );
+}
+
+const LISTS = { read: "readers", write: "writers", admin: "admins" } as const;
+
+/** Whether one of the attributes means the principal. */
+export function isListed({ id, roles }: Principal, attributes: readonly AccessAttribute[]): boolean {
+  return attributes.some(
+    ({ data_type: type, value }) =>
+      (type === "*" && value === "*") ||
+      value === id ||
+      `${type}:${value}` === id ||
+      (type === "role" && roles?.includes(value) === true),
+  );
+}
+
+/** Nakadi's scope that an action takes of a token which has scopes. */
+export function scopeFor(action: Action, kind: ResourceKind): string {
+  if (action === "read") return "nakadi.event_stream.read";
+  if (kind !== "event_type") return "nakadi.config.write";
+  return action === "write" ? "nakadi.event_stream.write" : "nakadi.event_type.write";
+}
+
+export function hasScope({ scopes }: Principal, scope: string): boolean {
+  return scopes === undefined || scopes.includes(scope);
 }
 
 /** @throws auth.missing without a principal, auth.forbidden without the grant */
 export function authorize(principal: Principal | undefined, action: Action, resource: Resource): void {
   if (!principal) throw new MuaraError("auth.missing", "This address needs a token.");
   if (isAuthorized(principal, action, resource)) return;
+  demandScope(principal, scopeFor(action, resource.kind));
   throw new MuaraError(
     "auth.forbidden",
     `${principal.id} may not ${action} ${resource.kind} "${resource.name}".`,
   );
+}
+
+/** @throws auth.forbidden naming the scope that the token lacks */
+export function demandScope(principal: Principal, scope: string): void {
+  if (hasScope(principal, scope)) return;
+  throw new MuaraError("auth.forbidden", `The token of ${principal.id} lacks the scope ${scope}.`, {
+    details: { scope },
+  });
 }
 
 /**
@@ -71,7 +135,7 @@ export function authorize(principal: Principal | undefined, action: Action, reso
  * @param tableName the table's own name, as declared @returns undefined for nothing at all
  */
 export function readRight(principal: Principal | undefined, tableName: string): ReadRight | undefined {
-  if (!principal) return undefined;
+  if (!principal || !hasScope(principal, scopeFor("read", "table"))) return undefined;
   if (isAuthorized(principal, "read", { kind: "table", name: tableName })) return WHOLE;
   const parts = principal.grants.filter(
     (grant) => isPart(grant) && grant.action === "read" && grant.kind === "table" && grant.name === tableName,

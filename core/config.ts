@@ -5,12 +5,22 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
+import { issuersSchema } from "./issuer.ts";
+import { declaredPullsSchema } from "./pull.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
 const ms = (value: number) => z.int().nonnegative().default(value);
 const bytes = (value: number) => z.int().positive().default(value);
 const count = (value: number) => z.int().positive().default(value);
+
+/** Of one principal; what is left out is as for everybody. */
+const ratesSchema = z.strictObject({
+  eventsPerSecond: z.int().positive().optional(),
+  bytesPerSecond: z.int().positive().optional(),
+  /** At a time. */
+  streams: z.int().nonnegative().optional(),
+});
 
 const MIB = 1_048_576;
 const HOUR_MS = 3_600_000;
@@ -21,8 +31,8 @@ export const configSchema = z.strictObject({
     .string()
     .optional()
     .describe(
-      "address of the log: file:FOLDER, s3://BUCKET/FOLDER?endpoint=URL&region=NAME or kafka://HOST:PORT/PREFIX; " +
-        "default file:DATA/log",
+      "address of the log: file:FOLDER, s3://BUCKET/FOLDER?endpoint=URL&region=NAME, or " +
+        "kafka://HOST:PORT,HOST:PORT/PREFIX; default file:DATA/log",
     ),
   lake: z
     .string()
@@ -38,7 +48,23 @@ export const configSchema = z.strictObject({
     ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  outgoing: z
+    .strictObject({
+      allow: z
+        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:/?#@[\]]+)(:\d{1,5})?$/, "host or host:port"))
+        .max(1_000)
+        .default([])
+        .describe(
+          "hosts, as host or host:port, to which requests may go although they are not public or not on port 80 or 443",
+        ),
+    })
+    .prefault({}),
   auth: z.enum(["token", "none"]).default("token").describe("none is refused on a public address"),
+  issuers: issuersSchema
+    .default({})
+    .describe(
+      "issuers of JWTs that are taken, by name: { corp: { issuer, audience, roles: { '*': ['reader'] } } }",
+    ),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: z
     .strictObject({
@@ -66,6 +92,36 @@ export const configSchema = z.strictObject({
       nodeMs: ms(15_000).describe(
         "a process that shows no life for so long loses its streams of subscriptions to others, ms",
       ),
+    })
+    .prefault({}),
+  quotas: z
+    .strictObject({
+      eventsPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("events that one principal may publish per second, on one process; default: no limit"),
+      bytesPerSecond: z
+        .int()
+        .positive()
+        .optional()
+        .describe("bytes of bodies, decompressed, that it may; default: no limit"),
+      burstMs: z
+        .int()
+        .min(1)
+        .max(3_600_000)
+        .default(2_000)
+        .describe("how much of unused rate is kept for a burst, ms"),
+      roles: z
+        .record(z.string().regex(ROLE_NAME), ratesSchema)
+        .default({})
+        .describe(
+          "other limits by role, of several the largest: { role: { eventsPerSecond, bytesPerSecond, streams } }",
+        ),
+      principals: z
+        .record(z.string().min(1), ratesSchema)
+        .default({})
+        .describe("other limits by principal, such as token:0123456789ab or service:shop"),
     })
     .prefault({}),
   journal: z
@@ -111,6 +167,12 @@ export const configSchema = z.strictObject({
         "silence at the log's end after which a partition stops holding the watermark, ms",
       ),
       skewMs: ms(HOUR_MS).describe("an event further ahead of its ingest time never moves the watermark, ms"),
+      forced: z
+        .string()
+        .default("")
+        .describe(
+          "tables that this process lands whoever else owns them, their names with commas between; safe, and slower",
+        ),
       projectMs: ms(1_000).describe("interval of the projections books, dead_letters and duplicates, ms"),
       imageIds: count(250_000).describe("new ids after which a table's state image is written"),
       imageCommits: count(1_000).describe("commits after which a table's state image is written"),
@@ -190,6 +252,11 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  pulls: declaredPullsSchema
+    .default({})
+    .describe(
+      "subscriptions of other Nakadis, by name: `{shop: {url, token: {file: PATH}, owningApplication, eventTypes}}`",
+    ),
   roles: z
     .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
     .default({})
@@ -202,6 +269,26 @@ export const configSchema = z.strictObject({
     .describe(
       "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
     ),
+  deliver: z
+    .strictObject({
+      everyMs: ms(500).describe("interval at which a delivery looks at its table, ms"),
+      saveMs: ms(500).describe("how far a delivery is is written at most this often, ms"),
+      pauseMsMax: ms(300_000).describe(
+        "longest pause between two attempts at a receiver that takes nothing, ms",
+      ),
+      standbyMs: ms(10_000).describe(
+        "a process that delivers and has not written how far for so long is replaced by another, ms",
+      ),
+      refusedMax: count(100).describe(
+        "rows refused in a row; beyond it nothing becomes a dead letter until one is taken",
+      ),
+      deliveries: count(100).describe("deliveries that may be declared"),
+      kafka: z
+        .record(z.string(), z.string().startsWith("kafka://"))
+        .default({})
+        .describe("clusters that deliveries may go to, by name: { name: kafka://HOST:PORT,… }"),
+    })
+    .prefault({}),
   extract: z
     .strictObject({
       everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),

@@ -6,11 +6,21 @@
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
+import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
 import { REQUEST_ERRORS } from "./errors/request-errors.ts";
 import { STREAM_ERRORS } from "./errors/stream-errors.ts";
+import { TRANSFER_ERRORS } from "./errors/transfer-errors.ts";
 
-const TABLE = { ...REQUEST_ERRORS, ...EVENT_ERRORS, ...LAKE_ERRORS, ...PROCESS_ERRORS, ...STREAM_ERRORS };
+const TABLE = {
+  ...REQUEST_ERRORS,
+  ...EVENT_ERRORS,
+  ...LAKE_ERRORS,
+  ...PROCESS_ERRORS,
+  ...STREAM_ERRORS,
+  ...OUTGOING_ERRORS,
+  ...TRANSFER_ERRORS,
+};
 
 export type ErrorCode = keyof typeof TABLE;
 export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = TABLE;

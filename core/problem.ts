@@ -33,9 +33,20 @@ export function toProblem(error: unknown): Problem {
 export function problemResponse(error: unknown, retryAfterSeconds = 1): Response {
   const problem = toProblem(error);
   const headers = new Headers({ "content-type": PROBLEM_TYPE });
-  if (problem.status === 401) headers.set("www-authenticate", 'Bearer realm="muara"');
+  const challenge = challengeOf(problem);
+  if (challenge) headers.set("www-authenticate", challenge);
   if (ERRORS[problem.code].retryable) headers.set("retry-after", String(retryAfterSeconds));
   return new Response(JSON.stringify(problem), { status: problem.status, headers });
+}
+
+/** RFC 6750 §3: what is wrong with a token, and which scope it lacks; nothing where none was sent. */
+export function challengeOf({ status, code, detail, scope }: Problem): string | undefined {
+  const realm = 'Bearer realm="muara"';
+  if (code === "auth.invalid")
+    return `${realm}, error="invalid_token", error_description="${detail.replace(/[^\x20-\x7e]|["\\]/g, "'")}"`;
+  if (code === "auth.forbidden" && typeof scope === "string")
+    return `${realm}, error="insufficient_scope", scope="${scope}"`;
+  return status === 401 ? realm : undefined;
 }
 
 function titleOf(code: ErrorCode): string {

@@ -1,10 +1,12 @@
 /**
  * Bearer tokens: `muara_<id>_<secret>`, the secret 256 random bits. Only its SHA-256 is stored, in the registry;
- * the text is shown once. A hash without salt is enough, because the secret is not guessable.
+ * the text is shown once. A hash without salt is enough, because the secret is not guessable. Other texts are for the
+ * verifier of issuers' tokens, where there is one.
  */
 import type { Grant, Principal } from "./authorize.ts";
 import type { Clock } from "./clock.ts";
 import { MuaraError } from "./errors.ts";
+import type { Bearer, BearerVerifier } from "./ports/bearer-verifier.ts";
 import type { Registry } from "./registry.ts";
 import { Roles } from "./role.ts";
 
@@ -48,21 +50,35 @@ export class Authenticator {
   readonly #roles: Roles;
   /** Token text → the declaration that it matched; the hash is computed once per token, not per request. */
   readonly #known = new Map<string, DeclaredToken>();
+  readonly #verifier: BearerVerifier | undefined;
+  /** Principal → the last token of an issuer that was seen of it, for those that come back without a token. */
+  readonly #bearers = new Map<string, Bearer>();
 
-  constructor(registry: Registry, clock: Clock, roles: Roles = new Roles(registry)) {
+  constructor(
+    registry: Registry,
+    clock: Clock,
+    roles: Roles = new Roles(registry),
+    verifier?: BearerVerifier,
+  ) {
     this.#registry = registry;
     this.#clock = clock;
     this.#roles = roles;
+    this.#verifier = verifier;
   }
 
-  /** @throws auth.missing without a header, auth.invalid for a malformed, unknown, expired or revoked token */
+  /**
+   * @throws auth.missing without a header, auth.invalid for a malformed, unknown, expired or revoked token
+   * @throws auth.unavailable where an issuer's keys cannot be had
+   */
   async authenticate(authorization: string | null | undefined): Promise<Principal> {
     if (!authorization) throw new MuaraError("auth.missing", "The request carries no token.");
-    const [scheme, text, ...rest] = authorization.length > TOKEN_LENGTH_MAX ? [] : authorization.split(" ");
-    const parts = scheme?.toLowerCase() === "bearer" && rest.length === 0 ? TOKEN.exec(text ?? "") : null;
-    if (!parts) throw new MuaraError("auth.invalid", "The Authorization header is not `Bearer muara_…`.");
+    const [scheme, text = "", ...rest] = authorization.split(" ", 3);
+    const isBearer = scheme?.toLowerCase() === "bearer" && rest.length === 0;
+    const parts = isBearer && text.length <= TOKEN_LENGTH_MAX ? TOKEN.exec(text) : null;
+    if (isBearer && !parts && this.#verifier) return this.#bearer(await this.#verifier.verify(text));
+    if (!parts) throw new MuaraError("auth.invalid", "The Authorization header is not `Bearer muara_...`.");
     const declared = this.#registry.get<DeclaredToken>("token", parts[1]!)?.value;
-    if (!declared || !(await this.#matches(text!, parts[2]!, declared)))
+    if (!declared || !(await this.#matches(text, parts[2]!, declared)))
       throw new MuaraError("auth.invalid", "The token is not known here.");
     return this.#principalOf(declared);
   }
@@ -72,17 +88,43 @@ export class Authenticator {
    * @param principalId as `authenticate` gave it out @throws auth.invalid for one that was revoked or has expired
    */
   recall(principalId: string): Principal {
+    const bearer = this.#bearers.get(principalId);
+    if (bearer) return this.#principalOfBearer(bearer);
     const id = principalId.startsWith(PRINCIPAL_PREFIX) ? principalId.slice(PRINCIPAL_PREFIX.length) : "";
     const declared = this.#registry.get<DeclaredToken>("token", id)?.value;
     if (!declared) throw new MuaraError("auth.invalid", "The token is not known here.");
     return this.#principalOf(declared);
   }
 
-  #principalOf({ id, grants, roles, expiresMs }: DeclaredToken): Principal {
+  /** The same principal with the rights of now. @throws auth.invalid */
+  renew(principal: Principal): Principal {
+    if (principal.id.startsWith(PRINCIPAL_PREFIX)) return this.recall(principal.id);
+    this.#checkExpiry(principal.expiresMs ?? null);
+    return { ...principal, grants: this.#roles.grantsOf(principal.roles ?? []) };
+  }
+
+  #bearer(bearer: Bearer): Principal {
+    const principal = this.#principalOfBearer(bearer);
+    if (this.#bearers.size >= CACHE_ENTRIES_MAX && !this.#bearers.has(principal.id)) this.#bearers.clear();
+    this.#bearers.set(principal.id, bearer);
+    return principal;
+  }
+
+  #principalOfBearer({ issuer, subject, roles, scopes, expiresMs }: Bearer): Principal {
+    this.#checkExpiry(expiresMs);
+    const id = `${issuer}:${subject}`;
+    return { id, grants: this.#roles.grantsOf(roles), roles, scopes, expiresMs };
+  }
+
+  #checkExpiry(expiresMs: number | null): void {
     if (expiresMs !== null && expiresMs <= this.#clock.nowMs())
       throw new MuaraError("auth.invalid", "The token has expired.");
+  }
+
+  #principalOf({ id, grants, roles, expiresMs }: DeclaredToken): Principal {
+    this.#checkExpiry(expiresMs);
     const all = [...grants, ...this.#roles.grantsOf(roles ?? [])];
-    return { id: `${PRINCIPAL_PREFIX}${id}`, grants: all };
+    return { id: `${PRINCIPAL_PREFIX}${id}`, grants: all, ...(roles?.length ? { roles } : {}) };
   }
 
   async #matches(text: string, secret: string, declared: DeclaredToken): Promise<boolean> {

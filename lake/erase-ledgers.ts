@@ -5,10 +5,10 @@
 import { hasCode, MuaraError } from "../core/errors.ts";
 import type { AddFile, TableSnapshot } from "../core/ports/table-log.ts";
 import { tagsOf } from "./checksum.ts";
-import type { Places } from "./erase-records.ts";
 import { type EditedFile, editedFile } from "./edited-file.ts";
 import type { FileEditor, FoundRows } from "./file-editor.ts";
 import { DEAD_LETTERS, DUPLICATES, REPLAYS } from "./ledger-tables.ts";
+import type { LogPlaces } from "./log-places.ts";
 import { quoteText } from "./query/view.ts";
 import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-rows.ts";
 import { missing } from "./rewrite-without.ts";
@@ -44,7 +44,7 @@ export interface BlankPorts extends RemoveRowsPorts {
   /** Has noted the ids of the subject's rows. */
   readonly editor: FileEditor;
   /** Gets the places of the records that rows are about. */
-  readonly places: Places;
+  readonly places: LogPlaces;
 }
 
 export interface BlankRequest {

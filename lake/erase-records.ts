@@ -6,63 +6,16 @@
  * The surprising rule: only what has landed becomes a tombstone. What is in flight will be a row, and be found then;
  * taken out of the log before, it would be an event that was accepted and vanished.
  */
-import { MuaraError } from "../core/errors.ts";
 import { envelopePaths } from "../core/event-type.ts";
 import { landedPartitions } from "../core/landed.ts";
 import type { Log, LogRange, LogRecord } from "../core/ports/log.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
 import { payloadOf } from "../core/record.ts";
-import type { EraseRequest } from "./erase.ts";
-import type { LogPlace } from "./rewrite-job.ts";
+import type { EraseRequest } from "./erase-request.ts";
+import type { LogPlaces } from "./log-places.ts";
 import { payloadMatcher } from "./subject.ts";
 
-/** Beyond so many records an erasure is refused: in memory each takes some dozen bytes. */
-export const PLACES_MAX = 1_000_000;
 const READ_BYTES = 4_194_304;
-
-/** Where records of the subject are in the log. */
-export class Places {
-  /** Of the stream that the table is landed from now; undefined where its log cannot erase. */
-  readonly topicId: string | undefined;
-  /** Whether all rows of the table come from it. */
-  readonly isSole: boolean;
-  readonly #max: number;
-  readonly #offsets = new Map<number, Set<number>>();
-  #count = 0;
-
-  constructor(topicId: string | undefined, isSole: boolean, max = PLACES_MAX) {
-    this.topicId = topicId;
-    this.isSole = isSole;
-    this.#max = max;
-  }
-
-  static async of(log: Log | undefined, table: string, { txns }: TableSnapshot): Promise<Places> {
-    const stream = log?.erase && (await log.stream(table));
-    if (!log || !stream) return new Places(undefined, false);
-    const isOurs = ({ logId, topicId }: { logId: string; topicId: string }): boolean =>
-      logId === log.id && topicId === stream.topicId;
-    return new Places(stream.topicId, landedPartitions(txns).every(isOurs));
-  }
-
-  /** @throws erasure.too_large */
-  add(places: readonly LogPlace[]): void {
-    for (const [partition, offset] of places) {
-      let offsets = this.#offsets.get(partition);
-      if (!offsets) this.#offsets.set(partition, (offsets = new Set()));
-      if (offsets.has(offset)) continue;
-      if (this.#count >= this.#max)
-        throw new MuaraError("erasure.too_large", `More than ${this.#max} events have the value.`, {
-          details: { max: this.#max },
-        });
-      offsets.add(offset);
-      this.#count++;
-    }
-  }
-
-  has(partition: number, offset: number): boolean {
-    return this.#offsets.get(partition)?.has(offset) === true;
-  }
-}
 
 /** Up to where each partition of the log has landed: [partition] next offset. */
 export type Cursors = ReadonlyMap<number, number>;
@@ -86,7 +39,7 @@ export async function cursorsOf(
 export async function eraseRecords(
   log: Log | undefined,
   request: EraseRequest,
-  places: Places,
+  places: LogPlaces,
   from: Cursors,
   to: Cursors,
 ): Promise<number | null> {

@@ -13,21 +13,23 @@
  * looked into, but the younger ones are left to the sweeper, and told.
  */
 import { hasCode, MuaraError } from "../core/errors.ts";
-import { envelopePaths, type EventType } from "../core/event-type.ts";
+import { envelopePaths } from "../core/event-type.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { StoredObject } from "../core/ports/object-store.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
 import { blankLedger, blankSideFiles, type BlankPorts, LEDGERS } from "./erase-ledgers.ts";
-import { countInFlight, cursorsOf, eraseRecords, Places } from "./erase-records.ts";
+import { countInFlight, cursorsOf, eraseRecords } from "./erase-records.ts";
+import type { EraseRequest } from "./erase-request.ts";
 import type { EditedFile } from "./edited-file.ts";
 import { FileEditor } from "./file-editor.ts";
 import { hasSecret } from "./id-key.ts";
 import { dropIceberg } from "./iceberg/export.ts";
+import { LogPlaces } from "./log-places.ts";
 import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-rows.ts";
 import { rewriteWithout } from "./rewrite-without.ts";
 import { scrubLog } from "./scrub-log.ts";
 import { dropParts } from "./share/part-store.ts";
-import { rowsOf, type Subject } from "./subject.ts";
+import { rowsOf } from "./subject.ts";
 import { storePathOf } from "./table/add-file.ts";
 import { dataFilesOf } from "./table-files.ts";
 import { stateOf } from "./table/table-state.ts";
@@ -35,21 +37,6 @@ import { stateOf } from "./table/table-state.ts";
 export interface ErasePorts extends RemoveRowsPorts {
   /** Where the events came from; absent: its records are not looked at. */
   readonly log?: Log;
-}
-
-export interface EraseRequest {
-  readonly eventType: EventType;
-  readonly subject: Subject;
-  /** Names the erasure in the commits. */
-  readonly id: string;
-  /** As in `RowRemoval`. */
-  readonly horizonMs: number;
-  readonly partitions: number;
-  /** At this age a file that no version names is nobody's, ms. */
-  readonly sweepAfterMs: number;
-  /** Counts only. */
-  readonly isDryRun?: boolean;
-  readonly signal: AbortSignal;
 }
 
 export interface Erased {
@@ -91,7 +78,7 @@ class Erasure {
   readonly #table: string;
   readonly #gone: string;
   readonly #isDryRun: boolean;
-  #places = new Places(undefined, false);
+  #places = new LogPlaces(undefined, false);
 
   constructor(ports: ErasePorts, request: EraseRequest, editor: FileEditor) {
     this.#ports = ports;
@@ -105,7 +92,7 @@ class Erasure {
   async run(): Promise<Erased> {
     const snapshot = await this.#ports.openTable(this.#table).snapshot();
     await this.#check(snapshot);
-    this.#places = await Places.of(this.#ports.log, this.#table, snapshot);
+    this.#places = await LogPlaces.of(this.#ports.log, this.#table, snapshot);
     const dead = await this.#noteIds(snapshot);
     const found = await this.#blankLedgers(true);
     if (this.#isDryRun) {

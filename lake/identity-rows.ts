@@ -3,7 +3,8 @@ import { MuaraError } from "../core/errors.ts";
 import type { Kernel } from "../core/kernel.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { AddFile } from "../core/ports/table-log.ts";
-import { type IdRows, readIdRows, type ReadRange } from "./parquet/id-column.ts";
+import { type IdRows, readIdRows } from "./parquet/id-column.ts";
+import type { ReadRange } from "./parquet/read-range.ts";
 import { readColumns } from "./parquet/rows.ts";
 import { storePathOf } from "./table/add-file.ts";
 

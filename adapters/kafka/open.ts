@@ -2,8 +2,10 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import type { Log } from "../../core/ports/log.ts";
+import type { Ownership } from "../../core/ports/ownership.ts";
 import { kafkaSecurity, parseKafkaAddress } from "./address.ts";
 import { openKafkaLog } from "./log.ts";
+import { openKafkaOwnership, type OwnershipServices } from "./ownership.ts";
 
 /**
  * @param environment holds the credentials
@@ -28,4 +30,18 @@ export async function openKafkaLogAt(
     pendingBytesMax: pendingBytes,
     cacheBytes,
   });
+}
+
+/**
+ * The group of those that work on the log at this address.
+ * @param environment holds the credentials
+ * @throws config.invalid
+ */
+export function openKafkaOwnershipAt(
+  address: string,
+  environment: Readonly<Record<string, unknown>>,
+  services: OwnershipServices,
+): Ownership {
+  const parsed = parseKafkaAddress(address);
+  return openKafkaOwnership({ ...parsed, ...services, security: kafkaSecurity(parsed, environment) });
 }

@@ -11,7 +11,7 @@ function add(program: Command, run: RunAction, mode: "dev" | "start", descriptio
   program
     .command(mode)
     .description(description)
-    .argument("[workers...]", "ingest, land, extract, api")
+    .argument("[workers...]", "ingest, pull, land, deliver, extract, api")
     .option("--port <number>", "TCP port (MUARA_PORT; default 8080)")
     .option("--host <address>", "address to listen on (MUARA_HOST; default 127.0.0.1)")
     .option("--config <file>", "configuration file (MUARA_CONFIG; default muara.config.ts)")

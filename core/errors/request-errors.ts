@@ -59,10 +59,20 @@ export const REQUEST_ERRORS = {
     retryable: false,
     help: "The token is malformed, unknown, expired or revoked. Create one with `muara token create`.",
   },
+  "auth.unavailable": {
+    status: 503,
+    retryable: true,
+    help: "The keys of the token's issuer cannot be fetched now. Try again; an operator finds the reason in the log.",
+  },
   "auth.forbidden": {
     status: 403,
     retryable: false,
     help: "The token is valid but grants no such access. Ask an administrator for a grant.",
+  },
+  "quota.exceeded": {
+    status: 429,
+    retryable: true,
+    help: "Wait as long as Retry-After says, then send less per second. An operator raises the limit (`quotas`).",
   },
   // declared things
   "event_type.category": {

@@ -1,6 +1,6 @@
 /** The number of rows that a Parquet file's footer says, and so whether it has one that can be read. */
 import { parquetMetadata } from "hyparquet";
-import type { ReadRange } from "./id-column.ts";
+import type { ReadRange } from "./read-range.ts";
 
 const TAIL_BYTES = 8;
 const MAGIC = "PAR1";

@@ -19,6 +19,7 @@ import { readRleBitPackedHybrid } from "hyparquet/src/encoding.js";
 import { MuaraError } from "../../core/errors.ts";
 import { readDeltaValues } from "./delta-values.ts";
 import { hasIdFilters, mayHoldIds } from "./id-filter.ts";
+import type { ReadRange } from "./read-range.ts";
 
 const MAGIC = "PAR1";
 const WORD = 2 ** 32;
@@ -34,9 +35,6 @@ export interface IdRows {
   /** [row] whole ms since 1970 UTC. */
   readonly ingestMs: Float64Array;
 }
-
-/** Bytes `[from, to)` of a file, fewer where it ends before; undefined where there is no such file. */
-export type ReadRange = (from: number, to: number) => Promise<Uint8Array | undefined>;
 
 /**
  * Reads the footer and the two columns, row group by row group.

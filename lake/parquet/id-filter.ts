@@ -9,7 +9,7 @@ import type { ColumnMetaData, FileMetaData, KeyValue } from "hyparquet";
 import { readBloomFilter, sbbfContains } from "hyparquet/src/bloom.js";
 import { xxhash64 } from "hyparquet/src/xxhash.js";
 import { CREATED_BY } from "./encoded-file.ts";
-import type { ReadRange } from "./id-column.ts";
+import type { ReadRange } from "./read-range.ts";
 
 /** What our files say of their filters. Whoever rewrites a file may keep it, so who created the file counts as well. */
 export const ID_FILTER_NOTE: KeyValue = { key: "muara.event_id.filter", value: "UUIDs also in lower case" };

@@ -2,8 +2,9 @@
 import { expect, test, vi } from "vitest";
 import { removedRows } from "../../core/landed.ts";
 import { payloadOf } from "../../core/record.ts";
-import { Places } from "../../lake/erase-records.ts";
-import { eraseSubject, type Erased, type EraseRequest } from "../../lake/erase.ts";
+import { eraseSubject, type Erased } from "../../lake/erase.ts";
+import type { EraseRequest } from "../../lake/erase-request.ts";
+import { LogPlaces } from "../../lake/log-places.ts";
 import { expireTable } from "../../lake/retain.ts";
 import type { Subject } from "../../lake/subject.ts";
 import { createProjector } from "../../workers/land/projector.ts";
@@ -237,7 +238,7 @@ test("a log that is landed anew after an erasure: each tombstone is a dead lette
 });
 
 test("more places than may be noted are refused", async () => {
-  const places = new Places("topic", true, 2);
+  const places = new LogPlaces("topic", true, 2);
   places.add([
     [0, 1],
     [0, 1],

@@ -7,16 +7,16 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { holds } from "../lake/byte-scan.ts";
 import { ask } from "../lake/extract/independent-rows.ts";
 import { eventually, temporaryFolder } from "../services/muara.ts";
-import { type S3Server, startS3 } from "../services/versitygw.ts";
+import type { S3Server } from "../services/versitygw.ts";
 import { type AuditCounts, ExtractAudit } from "./extract-audit.ts";
 import { Consumer, type ConsumerCounts, type Death, filesBelow } from "./extract-consumer.ts";
 import { bodyOf, CONFIG, FEED, ROW, type Sale, Sales, saleType, SUBJECT, TYPE } from "./extract-sales.ts";
 import { Host, sleep } from "./host.ts";
+import { proofCommand, type ProofOptions } from "./proof-command.ts";
 
 const BATCH_MAX = 30;
 const PAUSE_MS_MAX = 200;
@@ -28,12 +28,8 @@ const KILL_MS_MAX = 1_500;
 const LOOK_MS = 3;
 const WAIT_MS = 600_000; // no promise, only an end: proofs run with the lowest priority
 
-export interface ExtractsOptions {
+export interface ExtractsOptions extends ProofOptions {
   readonly seconds: number;
-  readonly seed: number;
-  /** Where the lake lies, instead of in a directory. */
-  readonly server?: S3Server;
-  readonly tell?: (line: string) => void;
 }
 
 export interface ExtractsResult extends AuditCounts {
@@ -319,26 +315,4 @@ function same(actual: readonly string[], expected: readonly string[], what: stri
   );
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "300" },
-      seed: { type: "string" },
-      s3: { type: "boolean", default: false },
-    },
-  });
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`seed ${seed}`);
-  const server = values.s3 ? await startS3() : undefined;
-  const startedMs = performance.now();
-  try {
-    const seconds = Number(values.seconds);
-    const result = await runExtracts({ seconds, seed, tell: console.log, ...(server ? { server } : {}) });
-    console.log(JSON.stringify(result, null, 2));
-  } finally {
-    await server?.stop();
-  }
-  console.log(`${Math.round((performance.now() - startedMs) / 1_000)} s`);
-}
-
-if (process.argv[1] === import.meta.filename) await main();
+if (process.argv[1] === import.meta.filename) await proofCommand({ seconds: 300 }, runExtracts);

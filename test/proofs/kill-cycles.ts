@@ -5,12 +5,12 @@
  * commits, small segments and frequent table checkpoints, so that a random moment often falls into one. With `--s3`
  * the lake lies on an S3 server, whose objects are files again for those who audit them.
  */
-import { parseArgs } from "node:util";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { temporaryFolder } from "../services/muara.ts";
-import { type S3Server, startS3 } from "../services/versitygw.ts";
+import type { S3Server } from "../services/versitygw.ts";
 import { Host, sleep } from "./host.ts";
 import { type Checked, declareType, KillLoad, TYPE } from "./kill-load.ts";
+import { proofCommand, type ProofOptions } from "./proof-command.ts";
 import { versionsOf } from "./table-folder.ts";
 
 const ENVIRONMENT = {
@@ -29,14 +29,10 @@ const LANDING_KILL_MS_MAX = 150;
 const LANDING_MS = 600_000;
 const ANSWER_MS = 600_000; // no promise, only an end: proofs run with the lowest priority
 
-export interface KillCyclesOptions {
+export interface KillCyclesOptions extends ProofOptions {
   readonly cycles: number;
-  readonly seed: number;
   readonly cyclesPerFolder?: number;
   readonly checkEvery?: number;
-  /** Where the lake lies, instead of in a directory. */
-  readonly server?: S3Server;
-  readonly tell?: (line: string) => void;
 }
 
 export interface KillCyclesResult {
@@ -237,29 +233,9 @@ function spread(values: readonly number[]): string {
   return `median ${at(0.5)}, p99 ${at(0.99)}, most ${at(1)}`;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      cycles: { type: "string", default: "1000" },
-      seed: { type: "string" },
-      s3: { type: "boolean", default: false },
-    },
+if (process.argv[1] === import.meta.filename)
+  await proofCommand({ cycles: 1_000 }, async (options) => {
+    const { readyMs, firstAcknowledgementMs, ...sums } = await runKillCycles(options);
+    const spreads = { readyMs: spread(readyMs), firstAcknowledgementMs: spread(firstAcknowledgementMs) };
+    return { ...sums, ...spreads };
   });
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`seed ${seed}`);
-  const server = values.s3 ? await startS3() : undefined;
-  const startedMs = performance.now();
-  const { readyMs, firstAcknowledgementMs, ...sums } = await runKillCycles({
-    cycles: Number(values.cycles),
-    seed,
-    tell: (line) => console.log(line),
-    ...(server ? { server } : {}),
-  });
-  await server?.stop();
-  console.log(JSON.stringify(sums, null, 2));
-  console.log(`start to ready, ms: ${spread(readyMs)}`);
-  console.log(`start to first acknowledgement, ms: ${spread(firstAcknowledgementMs)}`);
-  console.log(`${Math.round((performance.now() - startedMs) / 1_000)} s`);
-}
-
-if (process.argv[1] === import.meta.filename) await main();

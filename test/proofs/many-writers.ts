@@ -11,16 +11,16 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { temporaryFolder } from "../services/muara.ts";
 import { CONFLICT, INTERNAL, type MoodyRelay, SLOW_DOWN, startMoodyRelay } from "../services/moody-relay.ts";
 import { type FailingNetwork, startFailingNetwork } from "../services/toxiproxy.ts";
-import { type S3Server, startS3 } from "../services/versitygw.ts";
+import type { S3Server } from "../services/versitygw.ts";
 import { fillLog, type FilledType } from "./filled-log.ts";
 import { sleep } from "./host.ts";
 import { type Audit, auditLake, cursorsLeft } from "./lake-audit.ts";
+import { proofCommand, type ProofOptions } from "./proof-command.ts";
 
 const WRITER = fileURLToPath(new URL("lake-writer.ts", import.meta.url));
 const ROLES = [...Array<string>(8).fill("land"), "compact", "compact", "sweep"];
@@ -35,13 +35,10 @@ const EVENTS_MIN = 6_000;
 const DRAIN_MS = 1_800_000; // no promise, only an end: proofs run with the lowest priority
 const MOOD_SHARE = 0.02;
 
-export interface ManyWritersOptions {
+export interface ManyWritersOptions extends ProofOptions {
   readonly seconds: number;
-  readonly seed: number;
-  readonly server?: S3Server;
   /** Foreign readers are asked for every so many-th version; default: for each. */
   readonly foreignEach?: number;
-  readonly tell?: (line: string) => void;
 }
 
 export interface ManyWritersResult extends Audit {
@@ -262,28 +259,4 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: "string", default: "600" },
-      seed: { type: "string" },
-      s3: { type: "boolean", default: false },
-    },
-  });
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`seed ${seed}`);
-  const server = values.s3 ? await startS3() : undefined;
-  try {
-    const result = await runManyWriters({
-      seconds: Number(values.seconds),
-      seed,
-      tell: (line) => console.log(line),
-      ...(server ? { server } : {}),
-    });
-    console.log(JSON.stringify(result, null, 2));
-  } finally {
-    await server?.stop();
-  }
-}
-
-if (process.argv[1] === import.meta.filename) await main();
+if (process.argv[1] === import.meta.filename) await proofCommand({ seconds: 600 }, runManyWriters);

@@ -28,6 +28,7 @@ const REQUIREMENTS = {
     "pyspark==4.2.1",
   ],
   bus: ["pyNakadi==0.2.14.8"],
+  schemathesis: ["schemathesis==4.32.5"],
   clickhouse: ["chdb==4.4.0"],
   cloudevents: ["cloudevents==2.2.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
@@ -41,6 +42,7 @@ const REQUIREMENTS = {
     "pyarrow==23.0.1",
     "pyiceberg[pyarrow]==0.12.0",
   ],
+  tokens: ["PyJWT==2.15.1", "cryptography==50.0.2"],
 } as const;
 export type PythonSet = keyof typeof REQUIREMENTS;
 /** What `npm run setup` makes. */

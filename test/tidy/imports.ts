@@ -37,6 +37,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "fast-check": [],
   aws4fetch: ["adapters/s3/"],
   "@platformatic/kafka": ["adapters/kafka/"],
+  jose: ["adapters/oidc/"],
   kafkajs: [],
   miniflare: [],
   rolldown: [],

@@ -6,7 +6,6 @@
  * error's text never holds payload.
  */
 import { Hono } from "hono";
-import { authorize } from "../../core/authorize.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -24,6 +23,7 @@ import { readBody } from "../../core/http-body.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
+import type { Meter, Quotas } from "../../core/quota.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { Authenticator } from "../../core/token.ts";
 import { type Answer, type Call, parseBody, type RoutePart, type Routes } from "./call.ts";
@@ -37,7 +37,10 @@ import { otherRoutes } from "./other-routes.ts";
 import { publish } from "./publish.ts";
 import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
+import type { Principal } from "../../core/authorize.ts";
+import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
+import { type PulledBatch, type Taken, takePulled } from "./pulled/take-pulled.ts";
 
 export interface IngestPorts {
   readonly log: Log;
@@ -56,6 +59,8 @@ export interface IngestOptions {
   readonly inFlightBytes?: number;
   /** Expected wait for the log beyond which producers get 429, ms. */
   readonly queueMs?: number;
+  /** Absent: nobody's rate is limited. */
+  readonly quotas?: Quotas | undefined;
 }
 
 const IN_FLIGHT_BYTES_DEFAULT = 67_108_864;
@@ -66,6 +71,8 @@ const FULL_SECONDS = 5;
 /** Bytes of a declaration; its schema alone may have 1 MiB, more when escaped. */
 const DECLARATION_BYTES_MAX = 4_194_304;
 
+/** Who sends, under which flow id, to which event type, and what it is charged to. */
+type Sender = Pick<Call, "principal" | "flowId" | "name"> & { readonly meter: Meter | undefined };
 type Param = (key: string) => string;
 const none: Param = () => "";
 
@@ -145,7 +152,12 @@ export class Door {
     if (!(error instanceof MuaraError))
       logger.error("request failed", { flow_id: flowId, ...describeBug(error) });
     else if (error.status >= 500) logger.warn("request refused", { flow_id: flowId, code: error.code });
-    return errorResponse(error, flowId, retryAfterSeconds(error));
+    const response = errorResponse(error, flowId, retryAfterSeconds(error));
+    if (hasCode(error, "quota.exceeded")) {
+      response.headers.set("ratelimit-policy", String(error.details["policy"]));
+      response.headers.set("ratelimit", String(error.details["left"]));
+    }
+    return response;
   }
 
   async list({ query, flowId, principal }: Call): Promise<Response> {
@@ -190,13 +202,30 @@ export class Door {
   }
 
   async publish({ request, flowId, principal, name }: Call): Promise<Response> {
-    authorize(principal, "write", { kind: "event_type", name });
+    await authorizeType(this.#ports.registry, principal, "write", name);
     requireJson(request.headers.get("content-type"));
     await this.#contracts.use(name, () => undefined); // unknown types are refused before the body is read
     this.#queue.admit(); // and so is what would wait too long
-    return this.#withBody(request, this.#options.limits.bodyBytes, (body) =>
-      this.#send({ principal, flowId, name }, body, false),
+    return this.#metered(principal, request, (body, meter) =>
+      this.#send({ principal, flowId, name, meter }, body, false),
     );
+  }
+
+  /** Within the principal's quota: refused before the body is read, told what is left after it. */
+  async #metered(
+    principal: Principal,
+    request: Request,
+    use: (body: Uint8Array, meter: Meter | undefined) => Promise<Response>,
+  ): Promise<Response> {
+    const { quotas, limits } = this.#options;
+    const quota = quotas?.of(principal);
+    const meter = quota?.admit(Number(request.headers.get("content-length") ?? 0) || 0);
+    const response = await this.#withBody(request, limits.bodyBytes, (body) => {
+      meter?.bytes(body.length);
+      return use(body, meter);
+    });
+    for (const [name, value] of Object.entries(quota?.headers() ?? {})) response.headers.set(name, value);
+    return response;
   }
 
   /** Each event to the type that it names; the rights are those on that type. */
@@ -204,22 +233,22 @@ export class Door {
     const { headers } = request;
     const mode = modeOf(headers);
     this.#queue.admit();
-    return this.#withBody(request, this.#options.limits.bodyBytes, (body) =>
+    return this.#metered(principal, request, (body, meter) =>
       this.#cloudEvents.take({
         mode,
         headers,
         body,
         flowId,
-        publish: (name, events, isDryRun) => {
-          authorize(principal, "write", { kind: "event_type", name });
-          return this.#send({ principal, flowId, name }, events, isDryRun, checkTakesCloudEvents);
+        publish: async (name, events, isDryRun) => {
+          await authorizeType(this.#ports.registry, principal, "write", name);
+          return this.#send({ principal, flowId, name, meter }, events, isDryRun, checkTakesCloudEvents);
         },
       }),
     );
   }
 
   async #send(
-    { principal, flowId, name }: Pick<Call, "principal" | "flowId" | "name">,
+    { principal, flowId, name, meter }: Sender,
     body: Uint8Array,
     isDryRun: boolean,
     check?: (type: EventType) => void,
@@ -230,7 +259,8 @@ export class Door {
       this.#contracts.use(name, (contract) => {
         check?.(contract.type);
         const spare = Math.floor(randomness.fraction() * contract.partitions);
-        return publish(log, kernel, { contract, body, principal, flowId, maxEvents, spare, isDryRun });
+        const request = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter };
+        return publish(log, kernel, request);
       }),
     );
   }
@@ -244,7 +274,7 @@ export class Door {
   async replay(again: ReplayRequest): Promise<Refusal | undefined> {
     const { log, kernel, randomness } = this.#ports;
     const { eventType, principal, flowId, isDryRun, note } = again;
-    authorize(principal, "write", { kind: "event_type", name: eventType });
+    await authorizeType(this.#ports.registry, principal, "write", eventType);
     const body = bodyOf(again.payload);
     const reservation = this.#inFlight.enter();
     const send = (): Promise<Response> =>
@@ -263,6 +293,14 @@ export class Door {
     } finally {
       reservation.release();
     }
+  }
+
+  /** Appends events that another Nakadi has accepted, good or bad. @throws event_type.not_found, log.closed */
+  async pull(batch: PulledBatch, signal: AbortSignal): Promise<Taken> {
+    const { eventBytes } = this.#options.limits;
+    return this.#contracts.use(batch.eventType, (contract) =>
+      takePulled(this.#ports, contract, batch, eventBytes, signal),
+    );
   }
 
   async #json(request: Request): Promise<unknown> {
@@ -302,7 +340,9 @@ function retryAfterSeconds(error: unknown): number {
   if (hasCode(error, "log.full")) return FULL_SECONDS;
   const waitMs = error instanceof MuaraError ? error.details["wait_ms"] : undefined;
   if (typeof waitMs !== "number") return 1;
-  return Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil(waitMs / 1_000)));
+  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  // A quota is known to the second, a queue only about.
+  return hasCode(error, "quota.exceeded") ? seconds : Math.min(RETRY_AFTER_SECONDS_MAX, seconds);
 }
 
 function wrongMethod(allowed: string): MuaraError {

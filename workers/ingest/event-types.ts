@@ -1,9 +1,10 @@
 /** The registry's side of the door: declaring, listing and reading event types (Nakadi's `/event-types`). */
-import { authorize, isAuthorized, type Principal } from "../../core/authorize.ts";
+import { authorize, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
 import { type DeclarePorts, declareEventType, findEventType, KIND, notFound } from "./declaration.ts";
+import { authorizeType, maySeeType } from "./rights.ts";
 import { redeclareEventType, schemasOf, type StoredSchema } from "./redeclare.ts";
 
 /**
@@ -34,7 +35,7 @@ export async function changeEventType(
   ifMatch: string | null,
   isDryRun: boolean,
 ): ReturnType<typeof redeclareEventType> {
-  authorize(principal, "admin", { kind: "event_type", name });
+  await authorizeType(ports.registry, principal, "admin", name);
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
   const options = { isDryRun, ...(seen ? { revision: Number(seen[1]) } : {}) };
@@ -51,11 +52,11 @@ export async function listSchemas(
   return schemasOf(registry, (await readEventType(registry, principal, name)).type);
 }
 
-/** What this principal may read or write, by name. */
+/** What this principal may do anything with, by name. */
 export async function listEventTypes(registry: Registry, principal: Principal): Promise<EventType[]> {
   await registry.refresh();
   const types = registry.list<EventType>(KIND).map((declaration) => declaration.value!);
-  return types.filter((type) => isVisible(principal, type.name));
+  return types.filter((type) => maySeeType(registry, principal, type.name));
 }
 
 /** @throws auth.forbidden, event_type.not_found */
@@ -64,15 +65,10 @@ export async function readEventType(
   principal: Principal,
   name: string,
 ): Promise<{ readonly type: EventType; readonly revision: number }> {
-  if (!isVisible(principal, name)) authorize(principal, "read", { kind: "event_type", name });
   await registry.refresh();
+  if (!maySeeType(registry, principal, name)) await authorizeType(registry, principal, "read", name);
   const found = await findEventType(registry, name);
   return found?.value ? { type: found.value, revision: found.revision } : notFound(name);
-}
-
-function isVisible(principal: Principal, name: string): boolean {
-  const resource = { kind: "event_type", name } as const;
-  return isAuthorized(principal, "read", resource) || isAuthorized(principal, "write", resource);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,7 @@
 /** The door of a process that keeps running: with streams and subscriptions, and with replays of dead letters. */
 import type { Config } from "../../core/config.ts";
 import type { Kernel } from "../../core/kernel.ts";
+import { Quotas } from "../../core/quota.ts";
 import { rehearse } from "../land/rehearsal.ts";
 import { createIngestApp, Door } from "./app.ts";
 import { lowLevelRoutes } from "./streams/low-level.ts";
@@ -31,10 +32,11 @@ export interface OpenDoor {
   readonly close: () => Promise<void>;
 }
 
-export function openDoor(ports: DoorPorts, { limits, land, streams }: Config): OpenDoor {
-  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs };
+export function openDoor(ports: DoorPorts, { limits, land, streams, quotas: rates }: Config): OpenDoor {
+  const quotas = new Quotas(rates, ports.clock);
+  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs, quotas };
   const door = new Door(ports, options);
-  const host = new StreamHost(ports, streams);
+  const host = new StreamHost({ ...ports, quotas }, streams);
   const subscriptions = createSubscriptions(host, ports.isAlone);
   const app = createIngestApp(ports, options, door, [
     lowLevelRoutes(host),

@@ -12,6 +12,7 @@ import { answerHeaders, jsonResponse } from "../../core/http.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import type { Log } from "../../core/ports/log.ts";
+import type { Meter } from "../../core/quota.ts";
 import { replayMembers, type ReplayNote } from "../../core/replay.ts";
 import { partialItems, rejectedItems } from "./answers.ts";
 import { assignPartitions } from "./assign.ts";
@@ -51,6 +52,8 @@ export interface PublishRequest {
   readonly replay?: ReplayNote | undefined;
   /** Judges only: nothing is written, 200 means that it would be. */
   readonly isDryRun?: boolean | undefined;
+  /** Told how many events the body has. */
+  readonly meter?: Meter | undefined;
 }
 
 /**
@@ -59,7 +62,9 @@ export interface PublishRequest {
  */
 export async function publish(log: Log, kernel: Kernel, request: PublishRequest): Promise<Response> {
   const { contract, flowId } = request;
-  const scan = scanBody(kernel, request);
+  const scan = scanEvents(kernel, contract, request.body, request.maxEvents);
+  checkBody(scan, request.maxEvents);
+  if (!request.isDryRun) request.meter?.events(scan.count);
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
@@ -71,13 +76,11 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
 }
 
 /** A body of few bytes per event is scanned twice; all others once, with columns for no more events than fit. */
-function scanBody(kernel: Kernel, { contract, body, maxEvents }: PublishRequest): Scan {
+export function scanEvents(kernel: Kernel, contract: Contract, body: Uint8Array, maxEvents: number): Scan {
   const likely = Math.min(maxEvents, Math.ceil(body.length / TYPICAL_EVENT_BYTES) + 1);
-  let scan = scanItems(kernel, contract, body, likely);
-  if (scan.failure?.code === "batch.too_many" && likely < maxEvents)
-    scan = scanItems(kernel, contract, body, maxEvents);
-  checkBody(scan, maxEvents);
-  return scan;
+  const scan = scanItems(kernel, contract, body, likely);
+  if (scan.failure?.code !== "batch.too_many" || likely === maxEvents) return scan;
+  return scanItems(kernel, contract, body, maxEvents);
 }
 
 /** @throws request.malformed, batch.empty, batch.too_many */

@@ -2,7 +2,6 @@
  * The versions of an event type's schema (Nakadi's `/event-types/{name}/schemas`): reading them, looking one up by what
  * it says, adding one, and asking whether one would be taken.
  */
-import { authorize } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { type EventType, invalidEventType } from "../../core/event-type.ts";
 import { jsonResponse } from "../../core/http.ts";
@@ -13,6 +12,7 @@ import { changeEventType, listSchemas, readEventType } from "./event-types.ts";
 import { isObject } from "./json-schema.ts";
 import { pageOf } from "./page.ts";
 import { judgeRedeclaration, type StoredSchema } from "./redeclare.ts";
+import { authorizeType } from "./rights.ts";
 import { isSameValue } from "./same-schema.ts";
 
 export function schemaRoutes(ports: DeclarePorts): RoutePart {
@@ -34,7 +34,7 @@ export function schemaRoutes(ports: DeclarePorts): RoutePart {
   const add = async (call: Call): Promise<Response> => {
     const { principal, name, flowId } = call;
     const isLookUp = call.query("fetch") === "true";
-    authorize(principal, isLookUp ? "read" : "admin", { kind: "event_type", name });
+    await authorizeType(registry, principal, isLookUp ? "read" : "admin", name);
     const given = schemaIn(await call.json());
     if (isLookUp) {
       const all = await listSchemas(registry, principal, name);

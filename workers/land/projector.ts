@@ -11,6 +11,7 @@ import { isAssertion } from "../../core/assert.ts";
 import type { Randomness } from "../../core/clock.ts";
 import type { Column } from "../../core/columns.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Ownership } from "../../core/ports/ownership.ts";
 import type { TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Registry } from "../../core/registry.ts";
 import { recordId } from "../../core/replay.ts";
@@ -47,6 +48,8 @@ export interface ProjectorPorts extends FirstLandingPorts {
   readonly logger: Logger;
   /** Where its commits are noted. */
   readonly budget?: CommitBudget;
+  /** Projections are owned like other tables; absent: all are this process's. */
+  readonly ownership?: Pick<Ownership, "owns">;
 }
 
 export interface ProjectorOptions {
@@ -71,6 +74,8 @@ interface Target {
   readonly counted: ((row: ProjectedRow) => string) | undefined;
   /** By source id: versions looked at, none of which had rows for this projection. A cache of work, not of truth. */
   readonly looked: Map<string, number>;
+  /** Whether it was this process's at the last pass: what others wrote since is not in memory. */
+  isOurs: boolean;
 }
 
 export interface Projector {
@@ -148,7 +153,7 @@ class LedgerProjector implements Projector {
     this.#hasMore = false;
     let wrote = false;
     for (const target of this.#targets) {
-      if (await target.projection.isPaused()) continue;
+      if (!(await this.#isOurs(target)) || (await target.projection.isPaused())) continue;
       const steps = await this.#stepsOf(target);
       if (steps.length === 0) continue;
       wrote = true;
@@ -159,6 +164,16 @@ class LedgerProjector implements Projector {
       target.looked.clear();
     }
     return wrote;
+  }
+
+  /** Whether this process has it; where that is news, what others wrote is read first. */
+  async #isOurs(target: Target): Promise<boolean> {
+    const wasOurs = target.isOurs;
+    target.isOurs = this.#ports.ownership?.owns(target.projection.name) ?? true;
+    if (!target.isOurs || wasOurs) return target.isOurs;
+    await target.projection.refresh();
+    target.looked.clear();
+    return true;
   }
 
   async #adopt(): Promise<void> {
@@ -265,7 +280,7 @@ class LedgerProjector implements Projector {
     const log = this.#ports.openTable(name);
     const snapshot = await ensureTable(log, name, columns, {}, this.#ports);
     const projection = new Projection(name, columns, log, snapshot, this.#ports);
-    return { projection, countOf, rowsOf, counted, looked: new Map() };
+    return { projection, countOf, rowsOf, counted, looked: new Map(), isOurs: true };
   }
 
   async #duplicateRows(source: Source, commits: readonly TableCommit[]): Promise<ProjectedRow[]> {

@@ -30,7 +30,7 @@ const COMMIT_MS_MAX_DEFAULT = 10_000;
 
 export interface LandWorkerPorts extends LandPorts {
   readonly registry: Registry;
-  readonly ownership: Ownership;
+  readonly ownership: Pick<Ownership, "owns">;
   /** Shared with the others of this process that commit; absent: the worker's own. */
   readonly budget?: CommitBudget;
 }
@@ -61,6 +61,15 @@ interface Entry {
   /** Somebody says that the table is another one than is in memory. */
   isOutdated: boolean;
 }
+
+/** Of an entry of which nothing is known that speaks against it. */
+const FRESH = {
+  state: "landing",
+  problem: undefined,
+  code: undefined,
+  failures: 0,
+  retryAtMs: -Infinity,
+} as const;
 
 export interface LandWorker {
   /** Lands in rounds until the signal is aborted. */
@@ -204,7 +213,9 @@ class RoundWorker implements LandWorker {
   #isReady(entry: Entry): boolean {
     const { clock, ownership } = this.#ports;
     if (!ownership.owns(entry.type.name)) {
-      discard(entry); // whoever has it now knows better what is in the table
+      // Whoever has it now knows better what is in the table, and how it goes.
+      discard(entry);
+      Object.assign(entry, FRESH);
       return false;
     }
     return entry.state !== "stopped" && entry.retryAtMs <= clock.monotonicMs();
@@ -232,11 +243,7 @@ class RoundWorker implements LandWorker {
         type: value,
         landing: undefined,
         turn: new Turn(),
-        state: "landing",
-        problem: undefined,
-        code: undefined,
-        failures: 0,
-        retryAtMs: -Infinity,
+        ...FRESH,
         isOutdated: false,
       });
     }
@@ -247,8 +254,7 @@ class RoundWorker implements LandWorker {
     if (JSON.stringify(entry.type) === JSON.stringify(type)) return;
     discard(entry);
     entry.type = type;
-    entry.retryAtMs = -Infinity;
-    Object.assign(entry, { state: "landing", problem: undefined, code: undefined, failures: 0 });
+    Object.assign(entry, FRESH);
   }
 
   async #land(entry: Entry, roundMs: number, signal: AbortSignal): Promise<boolean> {

@@ -7,6 +7,7 @@ import { createKernel, type Kernel } from "../../../core/kernel.ts";
 import { createLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import { headerOf, keyOf, payloadOf } from "../../../core/record.ts";
+import { type QuotaConfig, Quotas } from "../../../core/quota.ts";
 import { Registry } from "../../../core/registry.ts";
 import { Authenticator, createToken } from "../../../core/token.ts";
 import { createIngestApp, Door as IngestDoor, type IngestOptions } from "../../../workers/ingest/app.ts";
@@ -16,7 +17,11 @@ import {
   createSubscriptions,
   type Subscriptions,
 } from "../../../workers/ingest/subscriptions/subscriptions.ts";
-import { StreamHost, type StreamLimits } from "../../../workers/ingest/streams/stream-host.ts";
+import {
+  StreamHost,
+  type StreamLimits,
+  type StreamPorts,
+} from "../../../workers/ingest/streams/stream-host.ts";
 
 export const NOW_MS: number = Date.parse("2026-03-01T12:00:00Z");
 export const LIMITS: IngestOptions["limits"] = {
@@ -59,6 +64,8 @@ export interface Door {
   /** Everything logged so far. */
   readonly lines: string[];
   readonly admin: string;
+  /** Every method and path that is answered; ALL: what is left of the methods. */
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
   fetch(request: Request): Promise<Response>;
   /** A token with these grants. */
   token(grants: readonly Grant[], expiresMs?: number | null): Promise<string>;
@@ -68,13 +75,16 @@ export interface Door {
   stored(name: string): Promise<StoredEvent[]>;
 }
 
-export interface DoorOptions extends Partial<IngestOptions> {
+export interface DoorOptions extends Partial<Omit<IngestOptions, "quotas">> {
+  readonly quotas?: QuotaConfig;
   readonly isOpen?: boolean;
   readonly log?: Log;
   /** Of the log, where it is given. */
   readonly clock?: ManualClock;
   readonly streams?: Partial<StreamLimits>;
   readonly isAlone?: boolean;
+  /** Of streams; absent: they are not compressed. */
+  readonly compress?: StreamPorts["compress"];
 }
 
 export async function createDoor(options: DoorOptions = {}): Promise<Door> {
@@ -92,8 +102,12 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
   );
   const authenticator = options.isOpen ? null : new Authenticator(registry, clock);
   const ports = { log, registry, kernel, authenticator, clock, randomness, logger };
-  const ingestOptions = { limits: LIMITS, ...options };
-  const streams = new StreamHost(ports, { ...STREAMS, ...options.streams });
+  const quotas = options.quotas && new Quotas(options.quotas, clock);
+  const ingestOptions = { limits: LIMITS, ...options, quotas };
+  const streams = new StreamHost(
+    { ...ports, quotas, compress: options.compress },
+    { ...STREAMS, ...options.streams },
+  );
   const subscriptions = createSubscriptions(streams, options.isAlone ?? false);
   const parts = [lowLevelRoutes(streams), subscriptionRoutes(subscriptions)];
   const app = createIngestApp(ports, ingestOptions, new IngestDoor(ports, ingestOptions), parts);
@@ -126,6 +140,7 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
     faults,
     lines,
     admin,
+    routes: app.routes.map(({ method, path }) => ({ method, path })),
     token,
     fetch: async (request) => app.fetch(request),
     declare: (declared) => post("/event-types", JSON.stringify(declared)),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { DEAD_LETTERS_COLUMNS, DUPLICATES_COLUMNS } from "../../../lake/ledger-tables.ts";
 import { readRows } from "../../../lake/parquet/rows.ts";
-import { createProjector } from "../../../workers/land/projector.ts";
+import { createProjector, type Projector } from "../../../workers/land/projector.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
 import {
   DAY_MS,
@@ -121,4 +121,32 @@ test("a storm of side rows is taken in passes of bounded size", async () => {
   let rows = 0;
   for (const { stats } of files.values()) rows += (JSON.parse(stats!) as { numRecords: number }).numRecords;
   expect(rows).toBe(52_000);
+});
+
+test("a projection that somebody else owned is taken over where they left it", async () => {
+  const at = await install();
+  await declare(at, type);
+  const landing = await TableLanding.open(at.ports, OPTIONS, type);
+  let owner = "other";
+  const projectors = ["other", "own"].map((name) =>
+    createProjector({ ...at.ports, ownership: { owns: () => owner === name } }),
+  );
+  const [other, own] = projectors as [Projector, Projector];
+  const land = async (...payloads: string[]): Promise<void> => {
+    await send(at, payloads);
+    await landing.step(never);
+  };
+  await land("[1]");
+  expect(await own.pass(never)).toBe(false);
+  while (await other.pass(never));
+  // What every projection has read is removed from the table's log some day.
+  const { version } = landing.state.snapshot;
+  for (let v = 0; v < version; v++)
+    await at.store.delete(`${type.name}/_delta_log/${String(v).padStart(20, "0")}.json`);
+  owner = "own";
+  await land("[2]");
+  expect(await other.pass(never)).toBe(false);
+  while (await own.pass(never));
+  const dead = await rowsOf(at, "dead_letters", DEAD_LETTERS_COLUMNS);
+  expect(dead.map((row) => row["log_offset"])).toEqual([0n, 1n]);
 });

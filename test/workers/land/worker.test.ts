@@ -3,6 +3,7 @@ import { systemClock } from "../../../core/clock.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
 import { createLandWorker, type LandWorker } from "../../../workers/land/worker.ts";
 import type { MemoryFault } from "../../../adapters/memory/object-store.ts";
+import { eventually } from "../../services/muara.ts";
 import { counter, declare, event, eventType, install, type Installation, OPTIONS, send } from "./setup.ts";
 
 const TYPES = ["order.created", "order.paid"].map((name) => eventType({ name }));
@@ -131,6 +132,29 @@ test("a table that somebody else owns is left to them, until it is this worker's
     return (await counter(at, "landed")) === 2;
   });
   expect(landedByOthers).toBe(0);
+});
+
+test("a table that stopped here and comes back from another owner is tried again", async () => {
+  const { at, ports, options } = await started();
+  await declare(at, TYPES[0]!);
+  await send(at, [event(1)]);
+  await runUntil(at, createLandWorker(ports, options), async () => (await counter(at, "landed")) === 1);
+  // Another log behind the same lake.
+  const other = await install();
+  await declare(other, TYPES[0]!);
+  let isOurs = true;
+  const moved = { ...ports, log: other.log, registry: other.registry, ownership: { owns: () => isOurs } };
+  const worker = createLandWorker(moved, options);
+  const state = (): string | undefined => worker.status()[0]?.state;
+  const abort = new AbortController();
+  const running = worker.run(abort.signal);
+  for (const wanted of ["stopped", "landing", "stopped"]) {
+    isOurs = wanted === "stopped";
+    await eventually(`it is ${wanted}`, 30_000, async () => state() === wanted);
+  }
+  abort.abort();
+  await running;
+  await worker.drain();
 });
 
 test("two owners that open a new table at once get one and the same", async () => {

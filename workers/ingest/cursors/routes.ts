@@ -3,7 +3,6 @@
  * `…/cursors-lag`, `…/shifted-cursors`). All of it counts offsets: where records were erased, that is more than can be
  * read.
  */
-import { authorize } from "../../../core/authorize.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import { answerHeaders, jsonResponse } from "../../../core/http.ts";
@@ -12,6 +11,7 @@ import type { Call, RoutePart } from "../call.ts";
 import type { DeclarePorts } from "../declaration.ts";
 import { readEventType } from "../event-types.ts";
 import { isObject } from "../json-schema.ts";
+import { authorizeType } from "../rights.ts";
 import { cursorsBody, distancesBody, parseCursors, shiftsBody } from "./cursor-body.ts";
 import { offsetText } from "./offset-text.ts";
 import { invalidCursor, Partitions, unconsumed, viewOf, type PartitionView } from "./partitions.ts";
@@ -111,7 +111,7 @@ class CursorTools {
 
   /** Partitions are fixed when an event type is declared: landing, and the hash of keys, depend on their number. */
   async grow(call: Call): Promise<Response> {
-    authorize(call.principal, "admin", { kind: "event_type", name: call.name });
+    await authorizeType(this.#ports.registry, call.principal, "admin", call.name);
     const { count } = await Partitions.of(this.#ports.log, await this.#type(call));
     const body = await call.json();
     const wanted = isObject(body) ? body["partition_count"] : undefined;
@@ -135,7 +135,7 @@ class CursorTools {
   }
 
   async #readable(call: Call): Promise<Partitions> {
-    authorize(call.principal, "read", { kind: "event_type", name: call.name });
+    await authorizeType(this.#ports.registry, call.principal, "read", call.name);
     return Partitions.of(this.#ports.log, await this.#type(call));
   }
 

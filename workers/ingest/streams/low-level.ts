@@ -2,7 +2,6 @@
  * Reading an event type without a subscription (Nakadi's `GET /event-types/{name}/events`): the client keeps its own
  * cursors and says where to begin in `X-Nakadi-Cursors`; without it, at the newest.
  */
-import { authorize } from "../../../core/authorize.ts";
 import { hasCode, MuaraError } from "../../../core/errors.ts";
 import { answerHeaders } from "../../../core/http.ts";
 import { parseJson } from "../../../core/parse-json.ts";
@@ -10,6 +9,7 @@ import type { Call, RoutePart } from "../call.ts";
 import { cursorsBody, parseCursors } from "../cursors/cursor-body.ts";
 import { Partitions } from "../cursors/partitions.ts";
 import { readEventType } from "../event-types.ts";
+import { authorizeKnownType, authorizeType } from "../rights.ts";
 import { EventStream } from "./event-stream.ts";
 import { streamAnswer } from "./stream-answer.ts";
 import type { StreamHost } from "./stream-host.ts";
@@ -28,7 +28,7 @@ export function lowLevelRoutes(host: StreamHost): RoutePart {
 async function open(host: StreamHost, call: Call): Promise<Response> {
   const { ports, limits, places } = host;
   const { name, principal, request, flowId } = call;
-  authorize(principal, "read", { kind: "event_type", name });
+  await authorizeType(ports.registry, principal, "read", name);
   const { type } = await readEventType(ports.registry, principal, name);
   const rules = lowLevelRules(call.query, ports.randomness);
   const starts = await startsOf(await Partitions.of(ports.log, type), request.headers.get(CURSORS_HEADER));
@@ -36,7 +36,7 @@ async function open(host: StreamHost, call: Call): Promise<Response> {
   if (request.method === "HEAD")
     return new Response(null, { headers: { ...answerHeaders(flowId), ...headers } });
   const giveBack = places.take([
-    { key: principal.id, most: limits.perPrincipal, limit: "streams.perPrincipal" },
+    host.placeOf(principal),
     ...[...starts.keys()].map((partition) => ({
       key: `${principal.id} ${name}/${partition}`,
       most: limits.perPartition,
@@ -45,7 +45,7 @@ async function open(host: StreamHost, call: Call): Promise<Response> {
   ]);
   const stream = new EventStream({ ...ports, ...limits, rules, ends: host.ends, tellsEveryEnd: false });
   const leave = host.enter(stream, call, () =>
-    authorize(host.principalNow(call), "read", { kind: "event_type", name }),
+    authorizeKnownType(ports.registry, host.principalNow(call), "read", name),
   );
   const end = (): void => {
     leave();

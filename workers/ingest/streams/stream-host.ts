@@ -8,6 +8,7 @@ import type { Config } from "../../../core/config.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
+import type { Quotas } from "../../../core/quota.ts";
 import type { Registry } from "../../../core/registry.ts";
 import type { Authenticator } from "../../../core/token.ts";
 import type { Call } from "../call.ts";
@@ -25,6 +26,8 @@ export interface StreamPorts {
   readonly logger: Logger;
   /** Absent: streams are not compressed. */
   readonly compress?: Compress | undefined;
+  /** Absent: everybody may have as many streams. */
+  readonly quotas?: Quotas | undefined;
 }
 
 export type StreamLimits = Config["streams"];
@@ -79,7 +82,15 @@ export class StreamHost {
 
   /** Who asked, with the rights of now. @throws auth.invalid */
   principalNow({ principal }: Call): Principal {
-    return this.ports.authenticator ? this.ports.authenticator.recall(principal.id) : principal;
+    return this.ports.authenticator ? this.ports.authenticator.renew(principal) : principal;
+  }
+
+  /** A place of all that one principal may have, for `places`. */
+  placeOf(principal: Principal): { readonly key: string; readonly most: number; readonly limit: string } {
+    const own = this.ports.quotas?.streamsOf(principal);
+    return own === undefined
+      ? { key: principal.id, most: this.limits.perPrincipal, limit: "streams.perPrincipal" }
+      : { key: principal.id, most: own, limit: "quotas" };
   }
 
   /** Ends all streams and takes no more. */

@@ -2,44 +2,65 @@
  * Who may do what with a subscription. Reading it takes the right to read every one of its event types, always: a
  * subscription gives nobody what they do not have. Its own lists of readers and administrators narrow that down.
  */
-import { authorize, isAuthorized, type Principal } from "../../../core/authorize.ts";
+import { authorize, isAuthorized, isListed, type Principal, type Resource } from "../../../core/authorize.ts";
 import { MuaraError } from "../../../core/errors.ts";
-import type { Subscription, SubscriptionInput } from "./subscription.ts";
-
-type Attributes = NonNullable<SubscriptionInput["authorization"]>["readers"];
+import type { EventType } from "../../../core/event-type.ts";
+import type { Registry } from "../../../core/registry.ts";
+import { KIND } from "../declaration.ts";
+import { typeResource } from "../rights.ts";
+import { ALL_TYPES, type Subscription } from "./subscription.ts";
 
 /** Streams, commits, cursors, stats. @throws auth.forbidden */
-export function authorizeReading(principal: Principal, subscription: Subscription): void {
-  for (const name of subscription.event_types) authorize(principal, "read", { kind: "event_type", name });
+export function authorizeReading(registry: Registry, principal: Principal, subscription: Subscription): void {
+  authorizeTypes(registry, principal, subscription);
   const { authorization } = subscription;
-  if (!authorization || isListed(principal, authorization.readers) || mayAdminister(principal, subscription))
-    return;
+  const isReader = !authorization || isListed(principal, authorization.readers);
+  if (isReader || mayAdminister(registry, principal, subscription)) return;
   throw forbidden(principal, "read", subscription);
 }
 
+/** Declaring it. @throws auth.forbidden */
+export function authorizeTypes(
+  registry: Registry,
+  principal: Principal,
+  subscription: Pick<Subscription, "event_types">,
+): void {
+  for (const resource of resourcesOf(registry, subscription)) authorize(principal, "read", resource);
+}
+
 /** Changing, deleting, resetting. @throws auth.forbidden */
-export function authorizeAdministering(principal: Principal, subscription: Subscription): void {
-  for (const name of subscription.event_types) authorize(principal, "read", { kind: "event_type", name });
-  if (!mayAdminister(principal, subscription)) throw forbidden(principal, "administer", subscription);
+export function authorizeAdministering(
+  registry: Registry,
+  principal: Principal,
+  subscription: Subscription,
+): void {
+  authorizeTypes(registry, principal, subscription);
+  if (!mayAdminister(registry, principal, subscription))
+    throw forbidden(principal, "administer", subscription);
 }
 
 /** In lists: by what it reads. */
-export function maySee(principal: Principal, { event_types }: Subscription): boolean {
-  return event_types.every((name) => isAuthorized(principal, "read", { kind: "event_type", name }));
+export function maySee(registry: Registry, principal: Principal, subscription: Subscription): boolean {
+  return resourcesOf(registry, subscription).every((one) => isAuthorized(principal, "read", one));
 }
 
 /** Whoever declared it, whom it names, and whoever administers all of its event types. */
-function mayAdminister(principal: Principal, subscription: Subscription): boolean {
-  const { authorization, created_by: creator, event_types: types } = subscription;
+function mayAdminister(registry: Registry, principal: Principal, subscription: Subscription): boolean {
+  const { authorization, created_by: creator } = subscription;
   if (principal.id === creator) return true;
   if (authorization && isListed(principal, authorization.admins)) return true;
-  return types.every((name) => isAuthorized(principal, "admin", { kind: "event_type", name }));
+  return resourcesOf(registry, subscription).every((one) => isAuthorized(principal, "admin", one));
 }
 
-function isListed(principal: Principal, attributes: Attributes): boolean {
-  return attributes.some(
-    ({ data_type: type, value }) => (type === "*" && value === "*") || value === principal.id,
-  );
+/** All types are those with lists of their own, each by these, and the rest, by a grant on all. */
+function resourcesOf(
+  registry: Registry,
+  { event_types: names }: Pick<Subscription, "event_types">,
+): readonly Resource[] {
+  const resources = names.map((name) => typeResource(registry, name));
+  if (names[0] !== ALL_TYPES) return resources;
+  const listed = registry.list<EventType>(KIND).filter(({ value }) => value?.authorization !== undefined);
+  return [...resources, ...listed.map(({ value }) => typeResource(registry, value!.name))];
 }
 
 function forbidden(principal: Principal, what: string, { id }: Subscription): MuaraError {

@@ -5,7 +5,7 @@ import type { Call, RoutePart } from "../call.ts";
 import { offsetText } from "../cursors/offset-text.ts";
 import { pageOf } from "../page.ts";
 import { parseCommits, parseReset } from "./cursor-items.ts";
-import { authorizeAdministering, authorizeReading, maySee } from "./rights.ts";
+import { authorizeAdministering, authorizeReading, authorizeTypes, maySee } from "./rights.ts";
 import { statesOf, statsOf } from "./stats.ts";
 import { openStream } from "./stream.ts";
 import {
@@ -57,7 +57,7 @@ class SubscriptionDoor {
       .flatMap((one) => one.split(","));
     const shown = (await store.list()).filter(
       (one) =>
-        maySee(call.principal, one) &&
+        maySee(store.registry, call.principal, one) &&
         (owner === null || one.owning_application === owner) &&
         types.every((type) => one.event_types.includes(type)) &&
         (reader === null || isReader(one, reader)),
@@ -78,7 +78,8 @@ class SubscriptionDoor {
     const input = parseSubscription(await call.json());
     const { principal, flowId } = call;
     // Whoever may not read an event type learns nothing about it.
-    authorizeReading(principal, { ...input, authorization: null } as unknown as Subscription);
+    await store.registry.refresh();
+    authorizeTypes(store.registry, principal, input);
     const { subscription, isNew } = await store.create(input, principal.id);
     const response = jsonResponse(shownSubscription(subscription), isNew ? 201 : 200, flowId);
     const location = `/subscriptions/${subscription.id}`;
@@ -201,13 +202,13 @@ class SubscriptionDoor {
 
   async #readable({ principal, param }: Call): Promise<Subscription> {
     const subscription = await this.#all.store.get(param("id"));
-    authorizeReading(principal, subscription);
+    authorizeReading(this.#all.store.registry, principal, subscription);
     return subscription;
   }
 
   async #administered({ principal, param }: Call): Promise<Subscription> {
     const subscription = await this.#all.store.get(param("id"));
-    authorizeAdministering(principal, subscription);
+    authorizeAdministering(this.#all.store.registry, principal, subscription);
     return subscription;
   }
 }

@@ -48,11 +48,9 @@ export async function openStream(
     onBatch: ({ key }, events, lastOffset) => session.sent(key, events, lastOffset),
   });
   session.stream = stream;
-  const giveBack = places.take([
-    { key: principal.id, most: limits.perPrincipal, limit: "streams.perPrincipal" },
-  ]);
+  const giveBack = places.take([host.placeOf(principal)]);
   const check = (): void =>
-    authorizeReading(host.principalNow(call), store.known(subscription.id) ?? subscription);
+    authorizeReading(store.registry, host.principalNow(call), store.known(subscription.id) ?? subscription);
   let leave = giveBack;
   try {
     const exit = host.enter(stream, call, check, (reason) => session.end(reason));

@@ -1,0 +1,40 @@
+/**
+ * The command line of a proof that runs Muara's processes for long: `--seconds N` (or another length), `--seed N`, by
+ * chance without it and printed first, and `--s3` for a lake on an S3 server.
+ */
+import { parseArgs } from "node:util";
+import { type S3Server, startS3 } from "../services/versitygw.ts";
+
+export interface ProofOptions {
+  readonly seed: number;
+  /** Where the lake lies, instead of in a directory. */
+  readonly server?: S3Server;
+  readonly tell?: (line: string) => void;
+}
+
+/**
+ * Runs the proof and prints what it returns, and how long it took.
+ * @param length what tells how long it is, with the long form's value
+ */
+export async function proofCommand<Unit extends string>(
+  length: Readonly<Record<Unit, number>>,
+  run: (options: ProofOptions & Readonly<Record<Unit, number>>) => Promise<unknown>,
+): Promise<void> {
+  const [unit, longest] = Object.entries(length)[0] as [Unit, number];
+  const { values } = parseArgs({
+    options: { [unit]: { type: "string" }, seed: { type: "string" }, s3: { type: "boolean" } },
+  });
+  const seed = Number(values["seed"] ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`seed ${seed}`);
+  const server = values["s3"] ? await startS3() : undefined;
+  const startedMs = performance.now();
+  try {
+    const size = { [unit]: Number(values[unit] ?? longest) } as Record<Unit, number>;
+    console.log(
+      JSON.stringify(await run({ ...size, seed, tell: console.log, ...(server ? { server } : {}) }), null, 2),
+    );
+  } finally {
+    await server?.stop();
+  }
+  console.log(`${Math.round((performance.now() - startedMs) / 1_000)} s`);
+}
