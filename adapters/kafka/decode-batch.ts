@@ -69,8 +69,8 @@ class Decoder {
   #end: number;
   #note: Buffer | undefined;
   /**
-   * The headers of a record as they were read last, and ours among them. Records of one request have the same ones, which
-   * are read once; ours has one place then.
+   * The headers of a record as they were read last, and ours among them. Records of one request have the same ones,
+   * which are read once; ours has one place then.
    */
   #sectionAt = 0;
   #sectionEnd = -1;
