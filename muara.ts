@@ -408,8 +408,8 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
 async function start(flags: StartFlags): Promise<number> {
   const stopped = stopOf(flags.signal);
-  const { data, host, port } = flags;
-  const config = await loadConfig(flags.config, definedOnly({ data, host, port }));
+  const { data, host, port, log, lake } = flags;
+  const config = await loadConfig(flags.config, definedOnly({ data, host, port, log, lake }));
   const unknown = flags.workers.find((name) => !WORKERS.includes(name as WorkerName));
   if (unknown)
     throw new MuaraError("config.invalid", `no worker "${unknown}"; there are ${WORKERS.join(", ")}`);
@@ -458,7 +458,7 @@ async function demo(flags: DemoFlags): Promise<number> {
 
 /** Leaves out what was not given, so that it does not hide an earlier source. */
 function definedOnly(flags: {
-  [key in "data" | "host" | "port"]?: string | number | undefined;
+  [key in "data" | "host" | "port" | "log" | "lake"]?: string | number | undefined;
 }): ConfigInput {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }

@@ -102,7 +102,11 @@ test(
         ["failed", "validating", 36],
       ],
       why: expect.stringContaining("number"),
-      unknown: { status: 404, title: "Event type not found", detail: expect.stringContaining("fahrschein.unknown") },
+      unknown: {
+        status: 404,
+        title: "Event type not found",
+        detail: expect.stringContaining("fahrschein.unknown"),
+      },
       stranger: 401,
       partitions: ["0", "1"],
       same: true,
@@ -116,6 +120,10 @@ test(
   },
   TIMEOUT_MS,
 );
+
+function said(...clients: readonly JavaProcess[]): string {
+  return clients.map(({ log }) => log()).join("\n");
+}
 
 interface PartitionStats {
   readonly state: string;
@@ -166,7 +174,6 @@ test(
       expect(response.status, await response.text()).toBe(200);
     };
     const consume = (): JavaProcess => fahrschein.start("consume", relay.url, muara.token, name);
-    const said = (...clients: readonly JavaProcess[]): string => clients.map(({ log }) => log()).join("\n");
 
     const [a, b] = [consume(), consume()];
     await eventually("both have said their subscription", WAIT_MS, async () => {
@@ -204,7 +211,10 @@ test(
     await publish(60, 80);
     await eventually("it is back after the restart", WAIT_MS, async () => reconnections() > before);
     await eventually("all is committed", WAIT_MS, async () => (await unconsumed(id)) === 0);
-    expect([...new Set(numbersOf(a))].filter((one) => one >= 20), said(a)).toEqual(range(20, 80));
+    expect(
+      [...new Set(numbersOf(a))].filter((one) => one >= 20),
+      said(a),
+    ).toEqual(range(20, 80));
   },
   TIMEOUT_MS,
 );
