@@ -263,6 +263,27 @@ test("of two processes one delivers; when it has gone the other does", async () 
   await second.stop();
 });
 
+test("while one delivers, the other asks for nothing", async () => {
+  const it = await stand();
+  it.start({ standbyMs: 60_000 });
+  it.start({ standbyMs: 60_000 });
+  let n = 0;
+  const isSettled = (): boolean => it.at.lines.some(({ message }) => message === "another process delivers");
+  while (!isSettled()) {
+    await it.land(n, n + 4);
+    n += 4;
+    await until("more", () => it.position().delivered >= n || isSettled());
+  }
+  const before = n;
+  for (; n < before + 20; n += 4) {
+    await it.land(n, n + 4);
+    await until("more", () => it.position().delivered === n + 4);
+  }
+  const later = it.receiver.received.filter(({ sequence }) => sequence >= before).map(({ id }) => id);
+  expect(later.length).toBe(5);
+  expect(new Set(later).size).toBe(5);
+});
+
 test("one that is overtaken begins again with the whole table", async () => {
   const it = await stand();
   await it.land(0, 6);
