@@ -27,6 +27,7 @@ import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { createLogger, type Logger } from "./core/logger.ts";
+import type { Audit } from "./core/ports/audit.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
@@ -109,19 +110,23 @@ export async function startWorkers(
     );
   }
   const base = await openBase(config, logger);
+  const services = { clock: systemClock, randomness: systemRandomness, compress: gzipStream };
   const abort = new AbortController();
   const background: Promise<unknown>[] = [];
   const closers: (() => Promise<unknown>)[] = [];
   try {
+    const audit =
+      config.audit === "on"
+        ? await (await import("./workers/audit/open-audit.ts")).openAudit({ ...base, ...services })
+        : undefined;
     const token = await ensureToken(base);
     const entry = workers.includes("ingest") ? await import("./workers/ingest/open-door.ts") : undefined;
-    const services = { clock: systemClock, randomness: systemRandomness, compress: gzipStream };
     const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
-    const ports = { ...base, ...services, isAlone };
+    const ports = { ...base, ...services, isAlone, audit };
     const door = entry?.openDoor(ports, config);
     if (door) closers.push(door.close);
     const reads = workers.includes("api")
-      ? await openReads(base, door?.replay, workers.includes("land"), closers)
+      ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
       : undefined;
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
@@ -134,6 +139,7 @@ export async function startWorkers(
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
     const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+    if (audit) closers.push(() => audit.close());
     return {
       url: `http://${host}:${port}`,
       token: token?.text,
@@ -242,7 +248,7 @@ async function ensureToken({
 }
 
 async function openReads(
-  base: Base,
+  base: Base & { readonly audit: Audit | undefined },
   replay: ReplayPort | undefined,
   isWriter: boolean,
   closers: (() => Promise<unknown>)[],

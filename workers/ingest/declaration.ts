@@ -54,7 +54,7 @@ export function checkEventType(input: unknown): EventType {
  * Declares a new event type and creates its stream.
  * @throws event_type.invalid, event_type.exists (ignoring case, and for a name that SQL could not tell from another)
  */
-export async function declareEventType(ports: DeclarePorts, input: unknown): Promise<EventType> {
+export async function declareEventType(ports: DeclarePorts, input: unknown, by?: string): Promise<EventType> {
   const checked = checkEventType(input);
   const name = declaredName(checked.name);
   const nowIso = new Date(ports.clock.nowMs()).toISOString();
@@ -67,7 +67,7 @@ export async function declareEventType(ports: DeclarePorts, input: unknown): Pro
   if (ports.registry.get(KIND, name)) throw exists(type.name);
   refuseSharedAlias(ports.registry, type.name);
   try {
-    await ports.registry.put<EventType>(KIND, name, 0, type);
+    await ports.registry.put<EventType>(KIND, name, 0, type, by);
   } catch (error) {
     if (error instanceof MuaraError && error.code === "declaration.conflict") throw exists(type.name);
     throw error;

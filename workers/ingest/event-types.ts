@@ -19,7 +19,7 @@ export async function createEventType(
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
   authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
-  return declareEventType(ports, input);
+  return declareEventType(ports, input, principal.id);
 }
 
 /**
@@ -38,7 +38,7 @@ export async function changeEventType(
   await authorizeType(ports.registry, principal, "admin", name);
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
-  const options = { isDryRun, ...(seen ? { revision: Number(seen[1]) } : {}) };
+  const options = { isDryRun, by: principal.id, ...(seen ? { revision: Number(seen[1]) } : {}) };
   return redeclareEventType(ports, name, input, options);
 }
 

@@ -107,7 +107,7 @@ export async function redeclareEventType(
   { registry, clock }: DeclarePorts,
   name: string,
   input: unknown,
-  options: { readonly revision?: number | undefined; readonly isDryRun?: boolean } = {},
+  options: { readonly revision?: number | undefined; readonly isDryRun?: boolean; readonly by?: string } = {},
 ): Promise<Redeclaration & { readonly revision: number }> {
   for (let attempt = 1; ; attempt++) {
     await registry.refresh();
@@ -131,7 +131,7 @@ export async function redeclareEventType(
     };
     try {
       if (isNew) await archive(registry, before);
-      const stored = await registry.put<EventType>(KIND, declaredName(name), revision, type);
+      const stored = await registry.put<EventType>(KIND, declaredName(name), revision, type, options.by);
       return { ...judged, type, revision: stored.revision };
     } catch (error) {
       const isLost = hasCode(error, "declaration.conflict") && options.revision === undefined;
