@@ -7,7 +7,12 @@ import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { Outgoing } from "../core/ports/outgoing.ts";
 import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
+import type { Sink } from "../core/ports/sink.ts";
+import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
+
+const MIB = 1_048_576;
 
 export interface AdapterServices {
   readonly clock: Clock;
@@ -78,17 +83,28 @@ export async function openObjectStore(
   }
 }
 
+/** Where deliveries go. */
+export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly clock: Clock }): {
+  readonly webhook: (options: WebhookOptions) => Sink;
+  readonly log: (address: string) => Promise<Log>;
+} {
+  return {
+    webhook: (options) => createWebhookSink(services, options),
+    log: async (address) => {
+      const { openKafkaLogAt } = await import("./kafka/open.ts");
+      return openKafkaLogAt(address, process.env, { pendingBytes: MIB * 64, cacheBytes: MIB }, services);
+    },
+  };
+}
+
 /** What takes tokens of the configured issuers; undefined where there are none. */
 export async function openVerifier(
-  { issuers, outgoing: { allow } }: Pick<Config, "issuers" | "outgoing">,
-  services: AdapterServices,
+  { issuers }: Pick<Config, "issuers">,
+  services: AdapterServices & { readonly outgoing: Outgoing },
 ): Promise<BearerVerifier | undefined> {
   if (Object.keys(issuers).length === 0) return undefined;
-  const [{ createOutgoing }, { createOidcVerifier }] = await Promise.all([
-    import("./http/outgoing.ts"),
-    import("./oidc/verifier.ts"),
-  ]);
-  return createOidcVerifier(issuers, { ...services, outgoing: createOutgoing({ allow }) });
+  const { createOidcVerifier } = await import("./oidc/verifier.ts");
+  return createOidcVerifier(issuers, services);
 }
 
 /**

@@ -132,7 +132,10 @@ export const EXTRACT_PATHS: Json = {
       summary: "The feed as a data contract (ODCS 3.1.0)",
       parameters: [path("feed")],
       responses: {
-        "200": { description: "JSON, which is YAML.", content: { "application/yaml": { schema: text } } },
+        "200": {
+          description: "JSON, which is YAML.",
+          content: { "application/yaml": { schema: object({}) } },
+        },
         default: problem(),
       },
     },

@@ -27,6 +27,11 @@ export function object(properties: Json): Json {
   return { type: "object", properties };
 }
 
+/** An object that always has all of these. */
+export function full(properties: Json): Json {
+  return { type: "object", properties, required: Object.keys(properties) };
+}
+
 export function list(items: Json): Json {
   return { type: "array", items };
 }
@@ -54,3 +59,35 @@ export function path(name: string): Json {
 export function query(name: string, schema: Json): Json {
   return { name, in: "query", required: false, schema };
 }
+
+/** A body of JSON that must be there. */
+export function body(schema: Json): Json {
+  return { required: true, content: { "application/json": { schema } } };
+}
+
+/** One answer in JSON. */
+export function answer(status: string, schema: Json, description = "Done."): Json {
+  return { [status]: { description, content: { "application/json": { schema } } } };
+}
+
+/**
+ * An operation whose rights are declared in it, where a test holds the door to them.
+ * @param rights any of them is enough, on what the request names; none: any token
+ */
+export function operation(
+  operationId: string,
+  summary: string,
+  rights: readonly Right[],
+  { responses, ...more }: { readonly responses: Json; readonly [key: string]: unknown },
+): Json {
+  return {
+    operationId,
+    summary,
+    "x-muara-rights": rights,
+    ...more,
+    responses: { ...responses, default: problem() },
+  };
+}
+
+/** `subscription`: all of its event types, and where it has lists of its own, to be in one of them. */
+export type Right = `${"read" | "write" | "admin"} event_type` | `${"read" | "admin"} subscription`;

@@ -5,6 +5,7 @@ import { recipientRequestSchema, shareRequestSchema } from "./routes/shares.ts";
 
 const time = { type: "string", format: "date-time" };
 const NDJSON = { "application/x-ndjson": { schema: text } };
+const IN_TABLE = ["share", "schema", "table"];
 const TABLE = "/delta-sharing/shares/{share}/schemas/{schema}/tables/{table}";
 
 const share = object({
@@ -19,6 +20,11 @@ const share = object({
       part: { type: ["string", "null"], description: "What of it is shared; null: all of it." },
     }),
   ),
+  recipients: {
+    ...list(reference("Recipient")),
+    type: ["array", "null"],
+    description: "Of one share, for administrators.",
+  },
 });
 
 export const SHARE_SCHEMAS: Json = {
@@ -75,11 +81,13 @@ export const SHARE_PATHS: Json = {
   "/delta-sharing/shares/{share}/all-tables": {
     get: paged("sharingListAllTables", "Delta Sharing: tables of a share", ["share"]),
   },
-  [TABLE]: { get: ofTable("sharingVersion", "Delta Sharing: newest version, the older way (HEAD)") },
+  [TABLE]: { get: versionOf("sharingVersion", "Delta Sharing: newest version, the older way (HEAD)") },
   [`${TABLE}/version`]: {
-    get: ofTable("sharingTableVersion", "Delta Sharing: newest version, in the header delta-table-version", [
-      query("startingTimestamp", time),
-    ]),
+    get: versionOf(
+      "sharingTableVersion",
+      "Delta Sharing: newest version, in the header delta-table-version",
+      [query("startingTimestamp", time)],
+    ),
   },
   [`${TABLE}/metadata`]: { get: ofTable("sharingMetadata", "Delta Sharing: schema and properties") },
   [`${TABLE}/query`]: {
@@ -142,8 +150,21 @@ function paged(operationId: string, summary: string, inPath: readonly string[]):
 }
 
 function ofTable(operationId: string, summary: string, queries: readonly Json[] = []): Json {
-  const inPath = ["share", "schema", "table"];
-  return { ...shared(operationId, summary, inPath, NDJSON), parameters: [...inPath.map(path), ...queries] };
+  return {
+    ...shared(operationId, summary, IN_TABLE, NDJSON),
+    parameters: [...IN_TABLE.map(path), ...queries],
+  };
+}
+
+/** The version is a header; there is no body. */
+function versionOf(operationId: string, summary: string, queries: readonly Json[] = []): Json {
+  const { responses, ...found } = shared(operationId, summary, IN_TABLE);
+  const headers = { "delta-table-version": { required: true, schema: whole } };
+  return {
+    ...found,
+    parameters: [...IN_TABLE.map(path), ...queries],
+    responses: { ...(responses as Json), "200": { description: "Found.", headers } },
+  };
 }
 
 function json(schema: Json): Json {

@@ -1,8 +1,10 @@
 /**
- * The OpenAPI 3.1 document of the read side. Request bodies come from the schemas that the routes check with; the
- * rest is written here, and a test holds the router to it: every route is documented, every documented one exists.
+ * The OpenAPI 3.1 document of the whole origin, the door included. Request bodies come from the schemas that the routes
+ * check with; the rest is written here, and a test holds the router to it: every route is documented, every documented
+ * one exists.
  */
 import { z } from "zod";
+import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
 import {
@@ -24,7 +26,9 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
+import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { roleSchema } from "../core/role.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
@@ -39,8 +43,8 @@ export function openapiDocument(version: string): Json {
       title: "Muara",
       version,
       description:
-        "The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens. " +
-        "Publishing follows Nakadi's API and the CloudEvents HTTP binding.",
+        "The door: event types, publishing, streams and subscriptions as in Nakadi's API, and the CloudEvents HTTP " +
+        "binding. The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens.",
     },
     security: [{ bearer: [] }],
     paths: PATHS,
@@ -58,6 +62,8 @@ export function openapiDocument(version: string): Json {
 }
 
 const SCHEMAS: Json = {
+  ...EVENT_TYPE_SCHEMAS,
+  ...SUBSCRIPTION_SCHEMAS,
   Problem: object({ type: text, title: text, status: whole, detail: text, code: text, hint: text }),
   SqlRequest: z.toJSONSchema(sqlRequestSchema, { io: "input" }),
   SqlAnswer: object({
@@ -256,6 +262,7 @@ const SCHEMAS: Json = {
     configured: { ...flag, description: "Declared in the configuration, and changed only there." },
   }),
   ...SHARE_SCHEMAS,
+  ...DELIVERY_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
@@ -269,6 +276,8 @@ const SCHEMAS: Json = {
 };
 
 const PATHS: Json = {
+  ...EVENT_TYPE_PATHS,
+  ...SUBSCRIPTION_PATHS,
   "/v1/sql": {
     post: {
       operationId: "sql",
@@ -420,6 +429,7 @@ const PATHS: Json = {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
   ...SHARE_PATHS,
+  ...DELIVERY_PATHS,
   ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),

@@ -129,10 +129,16 @@ export async function sealed(open: Omit<AuditRecord, "hash">): Promise<AuditReco
 /** A declared value as text, without what nobody may see; undefined for none. */
 export async function auditText(value: unknown): Promise<string | undefined> {
   if (value === null || value === undefined) return undefined;
-  // The hash of a token's secret helps nobody but who wants to guess it.
-  const text = JSON.stringify(value, (key, member: unknown) => (key === "hash" ? undefined : member));
+  const text = JSON.stringify(value, shown);
   if (text.length <= TEXT_LENGTH_MAX) return text.toWellFormed();
   return JSON.stringify({ sha256: await sha256Hex(text), characters: text.length });
+}
+
+/** The hash of a token's secret helps nobody but who wants to guess it; paths of webhooks are secrets often enough. */
+function shown(member: string, value: unknown): unknown {
+  if (member === "hash" || member === "secret") return undefined;
+  if (member !== "url" || typeof value !== "string") return value;
+  return URL.canParse(value) ? new URL(value).origin : undefined;
 }
 
 export async function sha256Hex(text: string): Promise<string> {

@@ -1,6 +1,6 @@
 /**
- * How much a principal may publish: events and bytes per second, as allowances that refill and hold a burst's worth.
- * A request is charged as a whole, never event by event, and may overdraw: what it costs is known only once it is read,
+ * How much a principal may publish: events and bytes per second, as allowances that refill and hold a burst's worth. A
+ * request is charged as a whole, never event by event, and may overdraw: what it costs is known only once it is read,
  * so it is admitted while there is anything left, and whoever comes next waits until the debt is paid. In the long run
  * the rate holds exactly. Each process counts for itself.
  *

@@ -24,6 +24,8 @@ export interface RecordBatch {
   readonly bytes: Uint8Array;
   /** [count × RECORD_WORDS] positions in and lengths of parts of `bytes`. */
   readonly index: Uint32Array;
+  /** What the payloads are, told to others who read the log, where it has a place for that (Kafka: a header). */
+  readonly contentType?: string;
 }
 
 /** Records of one partition as read back from a log, in offset order. */

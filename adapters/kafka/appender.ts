@@ -26,6 +26,8 @@ import {
 
 /** Of appends that are put together, before compression; a larger one goes alone. */
 const BATCH_BYTES_MAX = 1_048_576;
+/** Brokers that know topics by name alone would write into one made anew: who it is, is asked this often, ms. */
+const NAMED_MS = 1_000;
 /** Sequences count records and begin again after 2³¹ − 1. */
 const SEQUENCES = 2 ** 31;
 
@@ -189,7 +191,7 @@ export class Appender {
       try {
         const producer = named ?? (this.#own ??= await this.#introduce());
         const bytes = sealBatch(records, producer, cluster.clock.nowMs());
-        await checkIdentity(cluster, this.#place);
+        await checkIdentity(cluster, this.#place, cluster.writesById ? Infinity : NAMED_MS);
         const produced = await sender.send(this.#place, bytes);
         if (!named) this.#own = { ...producer, sequence: (producer.sequence + records.count) % SEQUENCES };
         if (produced.ingestMs >= 0) return produced;

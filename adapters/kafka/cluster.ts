@@ -6,7 +6,7 @@
 import { apiVersionsV3, type Connection, ConnectionPool, metadataV12 } from "@platformatic/kafka";
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import { CODE, logError, mayPass, NotSent, Refusal } from "./failure.ts";
+import { CODE, isTlsAlert, logError, mayPass, NotSent, Refusal } from "./failure.ts";
 
 export type ConnectionOptions = NonNullable<ConstructorParameters<typeof ConnectionPool>[1]>;
 
@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly requestMs: number;
   /** What does not come about within this is given up, ms. */
   readonly patienceMs: number;
+  /** As if the brokers were as old as they may be. */
+  readonly isOld?: boolean | undefined;
 }
 
 const CLIENT = "muara";
@@ -54,6 +56,9 @@ const NEEDED: readonly (readonly [api: string, key: number, version: number])[] 
   ["Metadata", 3, 12],
   ["ListOffsets", 2, 7],
 ];
+const PRODUCE = 0;
+/** From here on a topic is written to by its identity (KIP-516, Kafka 4.1), as it is read. */
+const PRODUCE_BY_ID = 13;
 /** There is no such topic, or there can be none. */
 const NONE: ReadonlySet<number> = new Set([CODE.unknownTopicOrPartition, CODE.invalidTopic]);
 
@@ -64,6 +69,10 @@ export class Cluster {
   readonly #topics = new Map<string, { readonly topic: Topic | undefined; readonly seenMs: number }>();
   #brokers = new Map<number, Broker>();
   #id = "";
+  #writesById = false;
+  readonly #watched = new WeakSet<Connection>();
+  /** Why a connection was ended from the other side after TLS stood: what it carried is told only that it closed. */
+  #denial: unknown;
   #isClosed = false;
   #refresh: { readonly names: ReadonlySet<string>; readonly done: Promise<void> } | undefined;
 
@@ -82,6 +91,11 @@ export class Cluster {
 
   get id(): string {
     return this.#id;
+  }
+
+  /** Whether a request to append names the topic's identity, and not its name alone. */
+  get writesById(): boolean {
+    return this.#writesById;
   }
 
   get clock(): Clock {
@@ -109,6 +123,8 @@ export class Cluster {
             `kafka: the brokers do not offer ${api} ${version} (Kafka 3.1 does)`,
           );
       }
+      const produce = apiKeys.find(({ apiKey }) => apiKey === PRODUCE);
+      this.#writesById = !this.#options.isOld && (produce?.maxVersion ?? 0) >= PRODUCE_BY_ID;
       await this.#load(new Set());
     });
   }
@@ -123,8 +139,10 @@ export class Cluster {
     for (let failures = 1; ; failures++) {
       try {
         return await work();
-      } catch (error) {
+      } catch (caught) {
         if (this.#isClosed) throw new MuaraError("log.closed", "the log is closed");
+        const error = this.#denial ?? caught;
+        this.#denial = undefined;
         if (!mayPass(error) || clock.monotonicMs() >= deadlineMs) throw logError(error, what);
       }
       this.forget();
@@ -180,19 +198,28 @@ export class Cluster {
     const broker = this.#brokers.get(node);
     if (!broker) throw new Refusal(CODE.leaderNotAvailable, `broker ${node}`);
     try {
-      return await this.#pools[use].get(broker);
+      return this.#watch(await this.#pools[use].get(broker));
     } catch (error) {
       throw new NotSent(`${broker.host}:${broker.port}`, { cause: error });
     }
   }
 
   /** Those that were named first; one of them answers for the cluster. */
-  anyConnection(): Promise<Connection> {
+  async anyConnection(): Promise<Connection> {
     const named = this.#options.brokers.map(({ host, port }) => ({ host, port }));
     const others = [...this.#brokers.values()].filter(
       ({ host, port }) => !named.some((one) => one.host === host && one.port === port),
     );
-    return this.#pools.read.getFirstAvailable([...named, ...others]);
+    return this.#watch(await this.#pools.read.getFirstAvailable([...named, ...others]));
+  }
+
+  #watch(connection: Connection): Connection {
+    if (this.#watched.has(connection)) return connection;
+    this.#watched.add(connection);
+    connection.on("error", (error) => {
+      if (isTlsAlert(error)) this.#denial = error;
+    });
+    return connection;
   }
 
   async close(): Promise<void> {
@@ -234,9 +261,16 @@ export class Cluster {
   }
 }
 
-/** @throws log.identity where the topic is another one now, as far as is known here */
-export async function checkIdentity(cluster: Cluster, { topic, topicId }: Place): Promise<void> {
-  const found = await cluster.topic(topic);
+/**
+ * @param maxAgeMs what is known here is good enough unless it is older
+ * @throws log.identity where the topic is another one now, as far as is known
+ */
+export async function checkIdentity(
+  cluster: Cluster,
+  { topic, topicId }: Place,
+  maxAgeMs = Infinity,
+): Promise<void> {
+  const found = await cluster.topic(topic, maxAgeMs);
   if (!found || found.id === topicId) return;
   throw new MuaraError("log.identity", `topic ${topic} was deleted and created anew`, {
     details: { topic, recorded: topicId, present: found.id },

@@ -7,7 +7,7 @@
  * notes; where days do not join, counting goes on from the end of the first.
  */
 import type { AcceptedCount } from "../../core/ports/log.ts";
-import { batchHead, Transactions } from "./batch-head.ts";
+import { batchHead, checkBatch, Transactions } from "./batch-head.ts";
 import type { Cluster, Place } from "./cluster.ts";
 import { CODE, Refusal } from "./failure.ts";
 import { fetchBatches } from "./fetch.ts";
@@ -101,6 +101,7 @@ export class Counter {
       head && at < bytes.length;
       head = batchHead(bytes, at, topic)
     ) {
+      checkBatch(bytes, head, `${topic}/${partition}`);
       const isVisible = transactions.isVisible(head, bytes);
       // The first may begin before the offset, where compaction has put batches together.
       const count = isVisible && head.baseOffset >= offset ? head.count : 0;

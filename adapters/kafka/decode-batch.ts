@@ -1,6 +1,7 @@
 /**
  * The records of one batch, as an index into its own bytes: they are scanned where they lie, and nothing is made of
- * each. Headers that are not ours are kept, too, as JSON: `{"headers": [[name, text or null or {"base64"}], …]}`.
+ * each. Headers that are not ours are kept, too, as JSON: `{"headers": [[name, text or null or {"base64"}], …]}`; but
+ * those that make a CloudEvent of the record become its payload, in the one form that all readers know (cloudevent.ts).
  */
 import {
   ABSENT,
@@ -13,7 +14,8 @@ import {
   RECORD_WORDS,
 } from "../../core/record.ts";
 import { BATCH } from "./batch-format.ts";
-import { type BatchHead, checkBatch, corrupt } from "./batch-head.ts";
+import { type BatchHead, corrupt } from "./batch-head.ts";
+import { cloudEventOf, type Header } from "./cloudevent.ts";
 import { decompress } from "./compression.ts";
 import { HEADER_NAME, PRODUCER_NAME } from "./encode-batch.ts";
 
@@ -22,7 +24,10 @@ const PRODUCER = Buffer.from(PRODUCER_NAME);
 
 export interface DecodedBatch {
   readonly count: number;
-  /** What the index points into; a record's own bytes lie from its start to the next one's. */
+  /**
+   * What the index points into; a record's own bytes lie from its start to the next one's, but for its header, which
+   * may be that of a record before it.
+   */
   readonly bytes: Uint8Array;
   readonly index: Uint32Array;
   /** [count] */
@@ -35,9 +40,11 @@ export interface DecodedBatch {
   readonly note: Buffer | undefined;
 }
 
-/** @throws log.corrupt */
+/**
+ * Of a batch whose checksum was checked.
+ * @throws log.corrupt
+ */
 export function decodeBatch(source: Buffer, head: BatchHead, place: string): DecodedBatch {
-  checkBatch(source, head, place);
   const packed = source.subarray(head.at + BATCH.head, head.end);
   return new Decoder(unpack(packed, head, place), head, place).decode();
 }
@@ -57,10 +64,18 @@ class Decoder {
   readonly #head: BatchHead;
   readonly #place: string;
   #at = 0;
-  /** Headers made here, behind the records. */
-  readonly #made: Buffer[] = [];
+  /** Headers and payloads made here, behind the records. */
+  readonly #made: Uint8Array[] = [];
   #end: number;
   #note: Buffer | undefined;
+  /**
+   * The headers of a record as they were read last, and ours among them. Records of one request have the same ones,
+   * which are read once; ours has one place then.
+   */
+  #sectionAt = 0;
+  #sectionEnd = -1;
+  #headerAt = 0;
+  #headerLength = 0;
 
   constructor(bytes: Buffer, head: BatchHead, place: string) {
     this.#bytes = bytes;
@@ -86,7 +101,7 @@ class Decoder {
       offsets[i] = baseOffset + this.#varint();
       this.#part(index, i * RECORD_WORDS + KEY_AT, i * RECORD_WORDS + KEY_LENGTH);
       this.#part(index, i * RECORD_WORDS + PAYLOAD_AT, i * RECORD_WORDS + PAYLOAD_LENGTH);
-      this.#headers(index, i * RECORD_WORDS);
+      this.#headers(index, i * RECORD_WORDS, end);
       if (this.#at !== end) throw this.#damaged();
     }
     starts[count] = this.#at;
@@ -102,9 +117,17 @@ class Decoder {
     if (this.#at > this.#bytes.length) throw this.#damaged();
   }
 
-  #headers(index: Uint32Array, words: number): void {
+  /** @param end of the record */
+  #headers(index: Uint32Array, words: number, end: number): void {
+    const start = this.#at;
+    if (this.#isLikeLast(start, end)) {
+      this.#at = end;
+      index[words + HEADER_AT] = this.#headerAt;
+      index[words + HEADER_LENGTH] = this.#headerLength;
+      return;
+    }
     const count = this.#varint();
-    let others: [string, unknown][] | undefined;
+    let others: Header[] | undefined;
     let isOurs = false;
     for (let i = 0; i < count; i++) {
       const nameLength = this.#varint();
@@ -124,19 +147,44 @@ class Decoder {
         isOurs = true;
         index[words + HEADER_AT] = value;
         index[words + HEADER_LENGTH] = length;
+        [this.#sectionAt, this.#sectionEnd, this.#headerAt, this.#headerLength] = [start, end, value, length];
       } else if (!isOurs) {
         const text = this.#bytes.toString("utf8", name, name + nameLength);
         const bytes = length < 0 ? null : this.#bytes.subarray(value, value + length);
-        (others ??= []).push([text, bytes && shown(bytes)]);
+        (others ??= []).push([text, bytes]);
       }
     }
-    if (!isOurs && others) {
-      const made = Buffer.from(JSON.stringify({ headers: others }));
-      index[words + HEADER_AT] = this.#end;
-      index[words + HEADER_LENGTH] = made.length;
-      this.#made.push(made);
-      this.#end += made.length;
-    }
+    if (!isOurs && others) this.#foreign(others, index, words);
+  }
+
+  #isLikeLast(start: number, end: number): boolean {
+    const last = this.#sectionAt;
+    const length = end - start;
+    if (length !== this.#sectionEnd - last) return false;
+    const bytes = this.#bytes;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== bytes[last + i]) return false;
+    return true;
+  }
+
+  /** Of a record that none of us wrote. */
+  #foreign(headers: readonly Header[], index: Uint32Array, words: number): void {
+    const at = index[words + PAYLOAD_AT]!;
+    const length = index[words + PAYLOAD_LENGTH]!;
+    const value = length === ABSENT ? this.#bytes.subarray(0, 0) : this.#bytes.subarray(at, at + length);
+    const event = cloudEventOf(headers, value);
+    if (event) this.#make(event.payload, index, words + PAYLOAD_AT);
+    const others = event?.others ?? headers;
+    if (others.length === 0) return;
+    const pairs = others.map(([name, bytes]) => [name, bytes && shown(bytes)]);
+    this.#make(Buffer.from(JSON.stringify({ headers: pairs })), index, words + HEADER_AT);
+  }
+
+  /** @param word of the index, for where it begins; its length's follows */
+  #make(bytes: Uint8Array, index: Uint32Array, word: number): void {
+    index[word] = this.#end;
+    index[word + 1] = bytes.length;
+    this.#made.push(bytes);
+    this.#end += bytes.length;
   }
 
   #varint(): number {

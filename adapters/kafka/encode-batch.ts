@@ -1,8 +1,8 @@
 /**
  * Records as a broker stores them: one record batch of version 2 (KIP-98), written in one pass into one array. Kafka
- * knows no header as ours: it becomes the value of one Kafka header, `muara`; a record without one has none.
+ * knows no header as ours: it becomes the value of one Kafka header, `muara`; a record without one has none. What the
+ * payloads are, if somebody says, becomes another.
  */
-import { crc32c } from "@platformatic/kafka";
 import { assert } from "../../core/assert.ts";
 import {
   ABSENT,
@@ -15,7 +15,7 @@ import {
   RECORD_WORDS,
   type RecordBatch,
 } from "../../core/record.ts";
-import { BATCH, ZSTD } from "./batch-format.ts";
+import { BATCH, checksum, ZSTD } from "./batch-format.ts";
 import { compress } from "./compression.ts";
 
 /** The Kafka header that holds a record's header. */
@@ -25,6 +25,8 @@ export const PRODUCER_NAME = "muara.producer";
 const NAME = Buffer.from(HEADER_NAME);
 const PRODUCER = Buffer.from(PRODUCER_NAME);
 const NAMED_BYTES = 1 + NAME.length;
+/** What the payload is, as the CloudEvents binding and others have it. */
+const CONTENT_TYPE = Buffer.from("content-type");
 /** Fewer are copied one by one, which is faster than a call. */
 const COPY_BYTES = 24;
 /** Lengths, attributes and the header's name around the bytes of one record, at most. */
@@ -49,8 +51,8 @@ export interface EncodedRecords {
 }
 
 /** The bytes that records will take, about. */
-export function recordBytes({ count, index }: RecordBatch): number {
-  let bytes = 0;
+export function recordBytes({ count, index, contentType }: RecordBatch): number {
+  let bytes = contentType === undefined ? 0 : count * (contentTypeHeader(contentType).length + 1);
   for (let at = 0; at < count * RECORD_WORDS; at += RECORD_WORDS) {
     bytes += FRAME_BYTES;
     for (const word of [PAYLOAD_LENGTH, KEY_LENGTH, HEADER_LENGTH]) {
@@ -97,7 +99,7 @@ export function sealBatch(
   bytes.writeInt16BE(producer.epoch, BATCH.producerEpoch);
   bytes.writeInt32BE(producer.sequence, BATCH.sequence);
   bytes.writeInt32BE(count, BATCH.count);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(BATCH.attributes)), BATCH.crc);
+  bytes.writeUInt32BE(checksum(bytes.subarray(BATCH.attributes)), BATCH.crc);
   return bytes;
 }
 
@@ -115,7 +117,9 @@ class RecordWriter {
     this.#note = note;
   }
 
-  write({ count, bytes, index }: RecordBatch): void {
+  write({ count, bytes, index, contentType }: RecordBatch): void {
+    const typed = contentType === undefined ? undefined : contentTypeHeader(contentType);
+    const typedBytes = typed ? typed.length : 0;
     const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { target } = this;
     let { at } = this;
@@ -132,6 +136,7 @@ class RecordWriter {
         partBytes(keyLength) +
         partBytes(payloadLength) +
         (headerLength > 0 ? NAMED_BYTES + partBytes(headerLength) : 0) +
+        typedBytes +
         (note ? partBytes(PRODUCER.length) + partBytes(note.length) : 0);
       at = writeVarint(target, at, body);
       target[at++] = 0;
@@ -139,17 +144,26 @@ class RecordWriter {
       at = writeVarint(target, at, this.count++);
       at = writePart(target, at, source, index[words + KEY_AT]!, keyLength);
       at = writePart(target, at, source, index[words + PAYLOAD_AT]!, payloadLength);
-      at = writeVarint(target, at, (headerLength > 0 ? 1 : 0) + (note ? 1 : 0));
+      at = writeVarint(target, at, (headerLength > 0 ? 1 : 0) + (typed ? 1 : 0) + (note ? 1 : 0));
       if (headerLength > 0) {
         at = writePart(target, at, NAME, 0, NAME.length);
         at = writePart(target, at, source, index[words + HEADER_AT]!, headerLength);
       }
+      if (typed) at += typed.copy(target, at);
       if (!note) continue;
       at = writePart(target, at, PRODUCER, 0, PRODUCER.length);
       at = writePart(target, at, note, 0, note.length);
     }
     this.at = at;
   }
+}
+
+/** The whole header, which is the same for all records. */
+function contentTypeHeader(contentType: string): Buffer {
+  const value = Buffer.from(contentType);
+  const header = Buffer.alloc(partBytes(CONTENT_TYPE.length) + partBytes(value.length));
+  writePart(header, writePart(header, 0, CONTENT_TYPE, 0, CONTENT_TYPE.length), value, 0, value.length);
+  return header;
 }
 
 function writePart(target: Buffer, start: number, source: Buffer, from: number, length: number): number {

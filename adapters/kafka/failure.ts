@@ -111,6 +111,12 @@ function isDenied(error: unknown): boolean {
   return inner.some(isDenied);
 }
 
+/** The other side ended TLS with a reason: mostly it wants a certificate, or another one. */
+export function isTlsAlert(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return /^ERR_SSL_.*ALERT/.test(String((error as { code?: unknown }).code)) || isTlsAlert(error.cause);
+}
+
 /** The client's own errors and those of sockets: anything else is a mistake of ours. */
 function isOfClient(error: unknown): boolean {
   if (error instanceof NotSent) return true;

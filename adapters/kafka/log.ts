@@ -55,12 +55,14 @@ export interface KafkaLogOptions extends TopicOptions {
   readonly metadataMs?: number;
   /** How far the brokers' clocks may be behind ours, ms. */
   readonly skewMs?: number;
+  /** Makes no use of what Kafka has had since 3.1. */
+  readonly isOld?: boolean;
 }
 
 /** @throws log.unavailable, log.refused, config.invalid */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
-  const { brokers, security, clock, requestMs = 10_000, patienceMs = 30_000 } = options;
-  const cluster = new Cluster({ brokers, security, clock, requestMs, patienceMs });
+  const { brokers, security, clock, isOld, requestMs = 10_000, patienceMs = 30_000 } = options;
+  const cluster = new Cluster({ brokers, security, clock, isOld, requestMs, patienceMs });
   try {
     await cluster.open();
   } catch (error) {
@@ -174,6 +176,7 @@ class KafkaLog implements Log {
     this.#checkOpen();
     const handle = await this.#place(stream, partition);
     const read = await handle.reader(partition).read(offset, maxBytes);
+    this.#ends.wasRead(handle.topic, partition, read.endOffset);
     this.#dropRests(handle.reader(partition).restBytes);
     return read;
   }

@@ -111,6 +111,8 @@ export class EndsCache {
   readonly #freshMs: number;
   readonly #known = new Map<string, { readonly ends: readonly Ends[]; readonly askedMs: number }>();
   readonly #notBeforeMs = new Map<string, number>();
+  /** [topic][partition] how far it was read, and when. */
+  readonly #read = new Map<string, { readonly endOffset: number; readonly atMs: number }[]>();
   /** Topics that wait for the next request. */
   #waiting: { readonly topics: Set<string>; readonly done: Promise<void> } | undefined;
 
@@ -131,21 +133,40 @@ export class EndsCache {
     this.#reach(topic, partition, endOffset);
   }
 
+  /** Whoever read so far is never told of an end before that, by an answer that is older. */
+  wasRead(topic: string, partition: number, endOffset: number): void {
+    let places = this.#read.get(topic);
+    if (!places) this.#read.set(topic, (places = []));
+    places[partition] = { endOffset, atMs: this.#cluster.clock.monotonicMs() };
+    const known = this.#known.get(topic);
+    const ends = known?.ends[partition];
+    if (!known || !ends || ends.endOffset >= endOffset) return;
+    this.#known.set(topic, { ...known, ends: known.ends.with(partition, { ...ends, endOffset }) });
+  }
+
   /** [partition] @throws Refusal, and what connections throw */
   async of(topic: string): Promise<readonly Ends[]> {
     const known = this.#fresh(topic, this.#cluster.clock.monotonicMs() - this.#freshMs);
     if (known) return known;
-    const askedMs = this.#cluster.clock.monotonicMs();
+    const calledMs = this.#cluster.clock.monotonicMs();
     await this.#ask(topic);
-    const found = this.#fresh(topic, askedMs);
+    // What is appended from now on needs not be in it: somebody who appends all the time must not keep others waiting.
+    const found = this.#asked(topic, calledMs)?.ends;
     if (!found) throw new Refusal(CODE.unknownTopicOrPartition, topic);
     return found;
   }
 
   #fresh(topic: string, sinceMs: number): readonly Ends[] | undefined {
+    const known = this.#asked(topic, sinceMs);
+    return known && known.askedMs >= (this.#notBeforeMs.get(topic) ?? -Infinity) ? known.ends : undefined;
+  }
+
+  #asked(
+    topic: string,
+    sinceMs: number,
+  ): { readonly ends: readonly Ends[]; readonly askedMs: number } | undefined {
     const known = this.#known.get(topic);
-    if (!known || known.askedMs < sinceMs) return undefined;
-    return known.askedMs < (this.#notBeforeMs.get(topic) ?? -Infinity) ? undefined : known.ends;
+    return known && known.askedMs >= sinceMs ? known : undefined;
   }
 
   #ask(topic: string): Promise<void> {
@@ -178,7 +199,10 @@ export class EndsCache {
     for (const [name, partitions] of topics) {
       const list = partitions.map((partition) => {
         const startOffset = starts.get(`${name}/${partition}`) ?? 0;
-        return { startOffset, endOffset: Math.max(startOffset, ends.get(`${name}/${partition}`) ?? 0) };
+        const read = this.#read.get(name)?.[partition];
+        const readOffset = read && read.atMs >= askedMs ? read.endOffset : 0;
+        const endOffset = Math.max(startOffset, readOffset, ends.get(`${name}/${partition}`) ?? 0);
+        return { startOffset, endOffset };
       });
       this.#known.set(name, { ends: list, askedMs });
       for (const [partition, { endOffset }] of list.entries())

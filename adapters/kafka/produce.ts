@@ -1,13 +1,16 @@
 /**
  * Sends batches to the leaders of their partitions: what is waiting for one leader at the same time goes in one
  * request. A partition has at most one batch under way (appender.ts sees to that), so order needs nothing else.
+ *
+ * A topic is named by its identity wherever the brokers take that: one that was made anew is never written to.
  */
 import { type Connection, Writer } from "@platformatic/kafka";
 import type { Cluster, Place } from "./cluster.ts";
 import { CODE, Refusal } from "./failure.ts";
 
 const PRODUCE = 0;
-const VERSION = 9;
+const VERSION_BY_NAME = 9;
+const VERSION_BY_ID = 13;
 const ALL_REPLICAS = -1;
 /** Of one request, but for a single batch that is larger. */
 const REQUEST_BYTES_MAX = 16 * 1_048_576;
@@ -19,8 +22,7 @@ export interface Produced {
 }
 
 interface Parcel {
-  readonly topic: string;
-  readonly partition: number;
+  readonly place: Place;
   readonly bytes: Buffer;
   readonly done: (result: Produced) => void;
   readonly failed: (error: unknown) => void;
@@ -40,10 +42,10 @@ export class Sender {
    * @throws Refusal where the broker says that it is not stored, NotSent where no request left; after any other error
    *   it may be stored
    */
-  async send({ topic, partition }: Place, bytes: Buffer): Promise<Produced> {
-    const { node } = await this.#cluster.leader(topic, partition, "write");
+  async send(place: Place, bytes: Buffer): Promise<Produced> {
+    const { node } = await this.#cluster.leader(place.topic, place.partition, "write");
     return new Promise((done, failed) => {
-      const parcel = { topic, partition, bytes, done, failed };
+      const parcel = { place, bytes, done, failed };
       const waiting = this.#waiting.get(node);
       if (waiting) waiting.push(parcel);
       else {
@@ -73,15 +75,16 @@ export class Sender {
     let answers: ReadonlyMap<string, Answer>;
     try {
       const connection = await this.#cluster.connectionTo(node, "write");
-      answers = await produce(connection, parcels, this.#cluster.requestMs);
+      answers = await produce(connection, parcels, this.#cluster);
     } catch (error) {
       for (const { failed } of parcels) failed(error);
       return;
     }
-    for (const { topic, partition, done, failed } of parcels) {
-      const answer = answers.get(`${topic}/${partition}`);
+    for (const { place, done, failed } of parcels) {
+      const answer = answers.get(`${nameOf(place, this.#cluster)}/${place.partition}`);
+      const what = `${place.topic}/${place.partition}`;
       if (answer?.code === CODE.none) done(answer);
-      else failed(new Refusal(answer?.code ?? CODE.requestTimedOut, `${topic}/${partition}`, answer?.words));
+      else failed(new Refusal(answer?.code ?? CODE.requestTimedOut, what, answer?.words));
     }
   }
 }
@@ -89,29 +92,38 @@ export class Sender {
 function produce(
   connection: Connection,
   parcels: readonly Parcel[],
-  timeoutMs: number,
+  cluster: Cluster,
 ): Promise<ReadonlyMap<string, Answer>> {
-  const byTopic = Map.groupBy(parcels, ({ topic }) => topic);
+  const { requestMs, writesById } = cluster;
+  const byTopic = Map.groupBy(parcels, ({ place }) => nameOf(place, cluster));
   const request = (): Writer =>
     Writer.create()
       .appendString(null) // no transaction
       .appendInt16(ALL_REPLICAS)
-      .appendInt32(Math.floor(timeoutMs / 2)) // the broker's own patience ends before ours
+      .appendInt32(Math.floor(requestMs / 2)) // the broker's own patience ends before ours
       .appendArray([...byTopic], (writer, [topic, some]) => {
-        writer.appendString(topic).appendArray([...some], (inner, { partition, bytes }) => {
+        if (writesById) writer.appendUUID(topic);
+        else writer.appendString(topic);
+        writer.appendArray([...some], (inner, { place, bytes }) => {
           inner
-            .appendInt32(partition)
+            .appendInt32(place.partition)
             .appendUnsignedVarInt(bytes.length + 1)
             .append(bytes);
         });
       })
       .appendTaggedFields();
   return new Promise((resolve, reject) => {
-    connection.send(PRODUCE, VERSION, request, parseAnswers, true, true, (error, answers) => {
+    const version = writesById ? VERSION_BY_ID : VERSION_BY_NAME;
+    connection.send(PRODUCE, version, request, parseAnswers, true, true, (error, answers) => {
       if (error) reject(error);
       else resolve(answers as ReadonlyMap<string, Answer>);
     });
   });
+}
+
+/** What a request and its answer call a topic. */
+function nameOf({ topic, topicId }: Place, { writesById }: Cluster): string {
+  return writesById ? topicId : topic;
 }
 
 type Reader = Parameters<Parameters<Connection["send"]>[3]>[3];
@@ -119,12 +131,12 @@ type Reader = Parameters<Parameters<Connection["send"]>[3]>[3];
 function parseAnswers(
   _id: number,
   _key: number,
-  _version: number,
+  version: number,
   reader: Reader,
 ): ReadonlyMap<string, Answer> {
   const answers = new Map<string, Answer>();
   reader.readArray((topicReader) => {
-    const topic = topicReader.readString();
+    const topic = version === VERSION_BY_ID ? topicReader.readUUID() : topicReader.readString();
     topicReader.readArray((inner) => {
       const partition = inner.readInt32();
       const code = inner.readInt16();

@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { describeProducersV0 } from "@platformatic/kafka";
 import { MuaraError } from "../../core/errors.ts";
 import type { ProducerSequence } from "../../core/ports/log.ts";
-import { batchHead, type BatchHead } from "./batch-head.ts";
+import { batchHead, type BatchHead, checkBatch } from "./batch-head.ts";
 import type { Cluster, Place } from "./cluster.ts";
 import { decodeBatch } from "./decode-batch.ts";
 import { fetchBatches } from "./fetch.ts";
@@ -129,7 +129,9 @@ async function lastNote(
     for (let head = batchHead(bytes, at, place.topic); head; head = batchHead(bytes, at, place.topic)) {
       at = head.end;
       offset = head.lastOffset + 1;
-      const { note } = head.producerId === id ? decodeBatch(bytes, head, place.topic) : { note: undefined };
+      if (head.producerId !== id) continue;
+      checkBatch(bytes, head, place.topic);
+      const { note } = decodeBatch(bytes, head, place.topic);
       if (note) found = { head, note: JSON.parse(note.toString()) as ProducerNote };
     }
     if (at === 0) return found;

@@ -3,11 +3,17 @@
  * brings whole batches, mostly more than was asked for; what is left over serves the next read, which nearly always
  * goes on where the last one ended.
  *
- * Offsets without records are passed: markers, aborted transactions, what compaction took. `next` is behind them.
+ * Offsets without records are passed: markers, aborted transactions, what compaction took. `next` is behind them. No
+ * batch is passed whose checksum does not match: one changed bit would make a marker of it.
+ *
+ * Surprising rule: a leader that was elected though it had not everything may put other records where some were read
+ * (unclean election). Which leader wrote what was read last is named with the next fetch, and the broker says where
+ * its own records begin to differ.
  */
 import { MuaraError } from "../../core/errors.ts";
 import {
   HEADER_AT,
+  HEADER_LENGTH,
   KEY_AT,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
@@ -15,7 +21,7 @@ import {
   RECORD_WORDS,
   type ReadBatch,
 } from "../../core/record.ts";
-import { type BatchHead, batchHead, corrupt, Transactions } from "./batch-head.ts";
+import { type BatchHead, batchHead, checkBatch, corrupt, Transactions } from "./batch-head.ts";
 import { checkIdentity, type Cluster, type Place } from "./cluster.ts";
 import { type DecodedBatch, decodeBatch } from "./decode-batch.ts";
 import { CODE, Refusal } from "./failure.ts";
@@ -29,6 +35,10 @@ const FETCH_BYTES_MAX = 4 * 1_048_576;
 const REST_MS = 5_000;
 /** How long a broker may look for what it did not have at once, ms. */
 const WAIT_MS = 250;
+/** A batch is not put together with others when it is at least this part of what was asked for: one of so many. */
+const ALONE = 4;
+/** Places where somebody may read on; each reader of a partition has one. */
+const PLACES_MAX = 16;
 
 /** Fetched batches that were not read yet. */
 interface Rest {
@@ -39,6 +49,9 @@ interface Rest {
   offset: number;
   /** The batch to go on with begins here in the bytes. */
   at: number;
+  /** Of the batches before it: where the last one ended, and its leader's epoch; -1 where there was none. */
+  last: number;
+  epoch: number;
   /** The batch at `at`, where some of its records were read. */
   begun: { readonly head: BatchHead; readonly records: DecodedBatch } | undefined;
 }
@@ -56,6 +69,8 @@ export class Reader {
   readonly #stream: string;
   readonly #place: Place;
   #rest: Rest | undefined;
+  /** By offset the epoch of the leader that wrote what was read before it; oldest first. */
+  readonly #epochs = new Map<number, number>();
 
   constructor(cluster: Cluster, stream: string, place: Place) {
     this.#cluster = cluster;
@@ -83,13 +98,15 @@ export class Reader {
     for (let waitMs = 0; ;) {
       const rest = this.#restFor(offset) ?? (await this.#fetch(offset, maxBytes, waitMs));
       const slices = take(rest, maxBytes, this.#name);
-      this.#rest = hasWhole(rest, this.#name) ? rest : undefined;
       const { endOffset, bytes, throttledMs } = rest.fetched;
-      // A marker behind the last stable offset is no reason to go beyond it.
-      const next = Math.min(rest.offset, Math.max(endOffset, offset));
-      if (slices.length > 0 || next > offset || offset === endOffset)
+      this.#rest = rest.offset < endOffset && hasWhole(rest, this.#name) ? rest : undefined;
+      const next = rest.offset;
+      if (slices.length > 0 || next > offset || offset === endOffset) {
+        this.#remember(next, rest.epoch);
         return this.#batchOf(slices, next, endOffset);
-      if (bytes.length > 0) throw corrupt(this.#name, offset, "a batch that was not sent whole");
+      }
+      if (bytes.length > 0 && offset < endOffset)
+        throw corrupt(this.#name, offset, "a batch that was not sent whole, or is not where it should be,");
       if (offset > endOffset) {
         // A leader that has just begun may not know yet how far readers may go.
         const ends = await endsNow(this.#cluster, this.#place.topic, this.#place.partition);
@@ -116,27 +133,41 @@ export class Reader {
   async #fetch(offset: number, maxBytes: number, waitMs: number): Promise<Rest> {
     await checkIdentity(this.#cluster, this.#place);
     const bytes = Math.min(FETCH_BYTES_MAX, Math.max(FETCH_BYTES_MIN, maxBytes));
+    const epoch = this.#epochs.get(offset) ?? -1;
     try {
-      const fetched = await fetchBatches(this.#cluster, this.#place, offset, bytes, waitMs);
+      const fetched = await fetchBatches(this.#cluster, this.#place, offset, bytes, waitMs, epoch);
+      if (fetched.cutOffAt !== undefined) throw this.#cutOff(offset, fetched.cutOffAt);
       const transactions = new Transactions(fetched.aborted);
-      return {
-        fetched,
-        transactions,
-        sinceMs: this.#cluster.clock.monotonicMs(),
-        offset,
-        at: 0,
-        begun: undefined,
-      };
+      const sinceMs = this.#cluster.clock.monotonicMs();
+      return { fetched, transactions, sinceMs, offset, at: 0, last: -1, epoch, begun: undefined };
     } catch (error) {
       if (error instanceof Refusal && error.code === CODE.offsetOutOfRange)
-        throw await this.#outOfRange(offset);
+        throw await this.#outOfRange(offset, epoch);
       throw error;
     }
   }
 
-  async #outOfRange(offset: number): Promise<MuaraError> {
+  #remember(offset: number, epoch: number): void {
+    this.#epochs.delete(offset);
+    if (epoch >= 0) this.#epochs.set(offset, epoch);
+    if (this.#epochs.size > PLACES_MAX) this.#epochs.delete(this.#epochs.keys().next().value!);
+  }
+
+  /** @param epoch of what was read before; one that no leader knows any more is out of range, too */
+  async #outOfRange(offset: number, epoch = -1): Promise<MuaraError> {
     const { topic, partition } = this.#place;
-    return outOfRange(this.#stream, partition, offset, await endsNow(this.#cluster, topic, partition));
+    const ends = await endsNow(this.#cluster, topic, partition);
+    if (epoch >= 0 && offset > ends.startOffset) return this.#cutOff(offset, ends.endOffset);
+    return outOfRange(this.#stream, partition, offset, ends);
+  }
+
+  #cutOff(offset: number, at: number): MuaraError {
+    return new MuaraError(
+      "log.identity",
+      `${this.#name} was cut off at or before offset ${Math.min(at, offset)}, though it was read up to ${offset}: ` +
+        "a broker leads it that did not have everything (unclean leader election)",
+      { details: { place: this.#name, offset, cutOffAt: at } },
+    );
   }
 
   #batchOf(slices: readonly Slice[], next: number, endOffset: number): ReadBatch {
@@ -151,14 +182,29 @@ export class Reader {
   }
 }
 
-/** Takes records until about `maxBytes` of payload, at least one; moves `rest` on. */
+/**
+ * Takes records until about `maxBytes` of payload, at least one; moves `rest` on. A large batch is taken by itself and a
+ * later one is not cut, so that nothing of them is copied.
+ */
 function take(rest: Rest, maxBytes: number, name: string): Slice[] {
   const { bytes } = rest.fetched;
   const slices: Slice[] = [];
   let taken = 0;
   while (rest.at < bytes.length && (slices.length === 0 || taken < maxBytes)) {
     const head = rest.begun?.head ?? batchHead(bytes, rest.at, name);
-    if (!head) break;
+    // What became stable after the broker looked how far readers may go is for the next fetch.
+    if (!head || head.baseOffset >= rest.fetched.endOffset) break;
+    if (!rest.begun) {
+      checkBatch(bytes, head, name);
+      if (head.baseOffset <= rest.last)
+        throw corrupt(
+          name,
+          head.baseOffset,
+          `a batch that begins before offset ${rest.last}, where one ends,`,
+        );
+      rest.last = head.lastOffset;
+      rest.epoch = head.leaderEpoch;
+    }
     const isRead = head.lastOffset < rest.offset;
     if (!rest.begun && (!rest.transactions.isVisible(head, bytes) || isRead || head.count === 0)) {
       rest.at = head.end;
@@ -168,6 +214,10 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
     const records = rest.begun?.records ?? decodeBatch(bytes, head, name);
     let from = 0;
     while (from < records.count && records.offsets[from]! < rest.offset) from++;
+    if (slices.length > 0 && taken + records.starts[records.count]! > maxBytes) {
+      rest.begun = { head, records };
+      break;
+    }
     let to = from;
     for (; to < records.count; to++) {
       const length = records.index[to * RECORD_WORDS + PAYLOAD_LENGTH]!;
@@ -184,6 +234,7 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
     rest.begun = undefined;
     rest.at = head.end;
     rest.offset = head.lastOffset + 1;
+    if (from === 0 && taken >= maxBytes / ALONE) break;
   }
   return slices;
 }
@@ -218,30 +269,45 @@ function merge(slices: readonly Slice[], nowMs: number): Merged {
 }
 
 function copy(slices: readonly Slice[], count: number): Pick<ReadBatch, "bytes" | "index" | "offsets"> {
-  const ranges = slices.map(({ records, from, to }): readonly [number, number] => {
-    // Headers that were made while decoding lie behind the records.
-    const isPlain = records.bytes.length === records.starts[records.count];
-    return isPlain ? [records.starts[from]!, records.starts[to]!] : [0, records.bytes.length];
-  });
-  const bytes = new Uint8Array(ranges.reduce((sum, [start, end]) => sum + end - start, 0));
+  const ranges = slices.map(rangeOf);
+  const bytes = new Uint8Array(ranges.reduce((sum, { start, end, header }) => sum + end - start + header, 0));
   const index = new Uint32Array(count * RECORD_WORDS);
   const offsets = new Float64Array(count);
   let record = 0;
   let base = 0;
   slices.forEach(({ records, from, to }, i) => {
-    const [start, end] = ranges[i]!;
+    const { start, end, headerAt, header } = ranges[i]!;
+    bytes.set(records.bytes.subarray(headerAt, headerAt + header), base);
+    base += header;
     bytes.set(records.bytes.subarray(start, end), base);
     offsets.set(records.offsets.subarray(from, to), record);
     index.set(records.index.subarray(from * RECORD_WORDS, to * RECORD_WORDS), record * RECORD_WORDS);
     for (let at = record * RECORD_WORDS; at < (record + to - from) * RECORD_WORDS; at += RECORD_WORDS)
       for (const word of [KEY_AT, PAYLOAD_AT, HEADER_AT])
         if (index[at + word + 1]! !== ABSENT && index[at + word + 1]! !== 0)
-          index[at + word]! += base - start;
+          index[at + word]! += index[at + word]! < start ? base - header - headerAt : base - start;
         else index[at + word] = 0;
     record += to - from;
     base += end - start;
   });
   return { bytes, index, offsets };
+}
+
+/** Bytes of a slice: a range, and the header of its first records where that is a record's before it. */
+function rangeOf({ records, from, to }: Slice): {
+  readonly start: number;
+  readonly end: number;
+  readonly headerAt: number;
+  readonly header: number;
+} {
+  const { bytes, starts, count, index } = records;
+  // What was made while decoding lies behind the records.
+  if (bytes.length !== starts[count]) return { start: 0, end: bytes.length, headerAt: 0, header: 0 };
+  const [start, end] = [starts[from]!, starts[to]!];
+  const headerAt = index[from * RECORD_WORDS + HEADER_AT]!;
+  const length = index[from * RECORD_WORDS + HEADER_LENGTH]!;
+  const isBefore = headerAt < start && length !== ABSENT;
+  return { start, end, headerAt, header: isBefore ? length : 0 };
 }
 
 function outOfRange(

@@ -2,9 +2,6 @@
 import assert from "node:assert/strict";
 import { tableFromIPC } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApiApp, type ApiPorts } from "../../api/app.ts";
-import { resolveConfig } from "../../core/config.ts";
-import { openapiDocument } from "../../api/openapi.ts";
 import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
 
 const TYPE = "shop.ORDER-PLACED";
@@ -291,23 +288,7 @@ describe("rights", () => {
   });
 });
 
-describe("the document", () => {
-  test("has every route of the router, and the router every route of it", () => {
-    const app = createApiApp({ store: {} } as ApiPorts, {
-      sqlBytes: 1,
-      version: "0",
-      sharing: resolveConfig({ environment: {} }).config,
-    });
-    const routed = app.routes
-      .filter((route) => route.method !== "ALL")
-      .map((route) => `${route.method} ${route.path.replace(/:(\w+)/g, "{$1}")}`);
-    const document = openapiDocument("0") as { paths: Record<string, Record<string, unknown>> };
-    const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-    );
-    expect([...new Set(routed)].sort()).toEqual(documented.sort());
-  });
-
+describe("the document of the API", () => {
   test("and health are open, everything else answers with a problem", async () => {
     const open = { authorization: "" };
     for (const route of ["/openapi.json", "/health/live", "/health/ready"])

@@ -110,6 +110,28 @@ add("the caller's bytes may be reused, and bytes read stay as they are", async (
 
 // offsets and reading
 
+add("the end is told while others append without a pause, and never goes back", async ({ open }) => {
+  const log = await open();
+  await log.createStream("s", DELETE);
+  let acknowledged = 0;
+  const end = new AbortController();
+  const appending = (async () => {
+    for (let i = 0; !end.signal.aborted && i < 100_000; i++)
+      acknowledged = (await log.append("s", 0, textBatch(`${i}`))).baseOffset + 1;
+  })();
+  for (let i = 0; i < 20; i++) {
+    const before = acknowledged;
+    const { endOffset } = await log.bounds("s", 0);
+    assert.ok(endOffset >= before, `the end ${endOffset} is before ${before}, which was acknowledged`);
+    const read = await log.read("s", 0, endOffset, 1_000);
+    const after = await log.bounds("s", 0);
+    assert.ok(after.endOffset >= read.endOffset, `${after.endOffset} after ${read.endOffset} was read`);
+  }
+  end.abort();
+  await appending;
+  await log.close();
+});
+
 add("a batch gets consecutive offsets; partitions count apart", async ({ open }) => {
   const log = await open();
   await log.createStream("s", DELETE);

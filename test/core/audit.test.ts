@@ -155,6 +155,9 @@ test("secrets' hashes are not in a record, nor are texts of any length", async (
   expect(await auditText({ id: "x", hash: "ab", deep: [{ hash: 1, a: "\ud800" }] })).toBe(
     '{"id":"x","deep":[{"a":"\\ud800"}]}',
   );
+  expect(await auditText({ url: "https://hooks.test/T0/B1/secret?x=1", secret: "s", name: "n" })).toBe(
+    '{"url":"https://hooks.test","name":"n"}',
+  );
   expect([await auditText(null), await auditText(undefined)]).toEqual([undefined, undefined]);
   expect(JSON.parse((await auditText("x".repeat(200_000)))!)).toEqual({
     sha256: await sha256Hex(JSON.stringify("x".repeat(200_000))),

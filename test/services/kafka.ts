@@ -1,9 +1,10 @@
 /**
  * A Kafka broker for tests: one real broker in KRaft mode, a process per test file, under the git-ignored
  * `.services/`. It can be killed and started again on what it has on disk, can stand behind a network that fails, and
- * can have a second listener with TLS and SASL. `npm run setup` fetches its jars with Maven.
+ * can have listeners with TLS and SASL, and with TLS that wants certificates of both sides. `npm run setup` fetches its
+ * jars with Maven. Several of them are a cluster: kafka-cluster.ts.
  */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFile, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import {
   closeSync,
   existsSync,
@@ -17,6 +18,7 @@ import {
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { Admin } from "@platformatic/kafka";
 import { freePort } from "./free-port.ts";
 import { type FailingNetwork, startFailingNetwork } from "./toxiproxy.ts";
@@ -34,13 +36,14 @@ const LOGGING = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
 const READY_MS_MAX = 120_000;
 const LOOK_MS = 100;
 const PASSWORD = "only for tests on this machine";
+const MUTUAL = "listener.name.mutual";
 
 /** After which a member of a group that says nothing is taken for dead, ms; Kafka's own value is 45 seconds. */
-export const SESSION_MS = 3_000;
+export const SESSION = "group.consumer.session.timeout.ms";
 /** Properties for groups that are quick to miss a member. */
 export const GROUP_TIMES = {
   "group.consumer.min.session.timeout.ms": 1_000,
-  "group.consumer.session.timeout.ms": SESSION_MS,
+  [SESSION]: 3_000,
   "group.consumer.min.heartbeat.interval.ms": 100,
   "group.consumer.heartbeat.interval.ms": 500,
 } as const;
@@ -48,8 +51,12 @@ export const GROUP_TIMES = {
 export interface KafkaOptions {
   /** With a listener behind a network that fails on demand. */
   readonly isProxied?: boolean;
-  /** With a listener that wants TLS and SASL. */
+  /** With a listener that wants TLS and SASL, and one that wants a client's certificate. */
   readonly isSecure?: boolean;
+  /** Of a cluster of several, what all must have in common; its own if it is alone. */
+  readonly clusterId?: string;
+  /** Where it listens; any that are free. */
+  readonly port?: number;
   /** Lines of `server.properties` that replace or follow ours. */
   readonly properties?: Readonly<Record<string, string | number>>;
 }
@@ -63,7 +70,14 @@ export interface KafkaServer {
   /** Behind the network that fails; @throws where there is none */
   readonly proxied: { readonly broker: string; readonly network: FailingNetwork };
   /** @throws where there is none */
-  readonly secure: { readonly broker: string; readonly caPath: string };
+  readonly secure: {
+    readonly broker: string;
+    readonly caPath: string;
+    /** The listener that knows clients by their certificates, and the files of one that it knows. */
+    readonly mutual: { readonly broker: string; readonly certPath: string; readonly keyPath: string };
+  };
+  /** The file that holds the first records of a partition. */
+  segmentPath(topic: string, partition: number): string;
   /** An address that nobody used before, as a configuration has it. */
   freshAddress(broker?: string): string;
   /** SIGKILL: what the broker did not finish, it did not finish. */
@@ -108,7 +122,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   if (!hasKafka()) throw new Error(`${FOLDER} is missing: run "npm run setup"`);
   await mkdir(join(SERVICES, "run"), { recursive: true });
   const folder = await mkdtemp(join(SERVICES, "run", "kafka-"));
-  const ports = { plain: await freePort(), controller: await freePort(), inner: 0, secure: 0 };
+  const plain = options.port ?? (await freePort());
+  const ports = { plain, controller: await freePort(), inner: 0, secure: 0, mutual: 0 };
   let network: FailingNetwork | undefined;
   if (options.isProxied) {
     ports.inner = await freePort();
@@ -116,13 +131,14 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   }
   if (options.isSecure) {
     ports.secure = await freePort();
-    makeCertificate(folder);
+    ports.mutual = await freePort();
+    makeCertificates(folder);
   }
   const advertised = network && new URL(network.url).host;
   const properties = { ...propertiesOf(folder, ports, advertised), ...options.properties };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
   await writeFile(join(folder, "server.properties"), `${lines.join("\n")}\n`);
-  format(folder, options.isSecure === true);
+  await format(folder, options.clusterId ?? newClusterId(), options.isSecure === true);
   const broker = `127.0.0.1:${ports.plain}`;
   let child = await launch(folder, broker);
   const end = async (): Promise<void> => {
@@ -139,8 +155,14 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     },
     get secure() {
       if (ports.secure === 0) throw new Error("this broker was started without TLS");
-      return { broker: `127.0.0.1:${ports.secure}`, caPath: join(folder, "ca.pem") };
+      const certPath = join(folder, "client.pem");
+      return {
+        broker: `127.0.0.1:${ports.secure}`,
+        caPath: join(folder, "ca.pem"),
+        mutual: { broker: `127.0.0.1:${ports.mutual}`, certPath, keyPath: join(folder, "client.key") },
+      };
     },
+    segmentPath: (topic, partition) => join(folder, "data", `${topic}-${partition}`, `${"0".repeat(20)}.log`),
     freshAddress: (at = broker) => `kafka://${at}/t${crypto.randomUUID().slice(0, 8)}.`,
     kill: end,
     restart: async () => {
@@ -164,6 +186,7 @@ function propertiesOf(
     readonly controller: number;
     readonly inner: number;
     readonly secure: number;
+    readonly mutual: number;
   },
   proxied: string | undefined,
 ): Record<string, string | number> {
@@ -179,6 +202,9 @@ function propertiesOf(
     listeners.push(`SECURE://127.0.0.1:${ports.secure}`);
     advertised.push(`SECURE://127.0.0.1:${ports.secure}`);
     protocols.push("SECURE:SASL_SSL");
+    listeners.push(`MUTUAL://127.0.0.1:${ports.mutual}`);
+    advertised.push(`MUTUAL://127.0.0.1:${ports.mutual}`);
+    protocols.push("MUTUAL:SSL");
   }
   listeners.push(`CONTROLLER://127.0.0.1:${ports.controller}`);
   return {
@@ -214,10 +240,17 @@ function propertiesOf(
 function secureProperties(folder: string): Record<string, string> {
   const { username, password } = KAFKA_USER;
   const own = "listener.name.secure";
+  const keystores = [own, MUTUAL].map((listener) => ({
+    [`${listener}.ssl.keystore.location`]: join(folder, "broker.p12"),
+    [`${listener}.ssl.keystore.type`]: "PKCS12",
+    [`${listener}.ssl.keystore.password`]: PASSWORD,
+  }));
   return {
-    [`${own}.ssl.keystore.location`]: join(folder, "broker.p12"),
-    [`${own}.ssl.keystore.type`]: "PKCS12",
-    [`${own}.ssl.keystore.password`]: PASSWORD,
+    ...keystores[0],
+    ...keystores[1],
+    [`${MUTUAL}.ssl.client.auth`]: "required",
+    [`${MUTUAL}.ssl.truststore.location`]: join(folder, "client.pem"),
+    [`${MUTUAL}.ssl.truststore.type`]: "PEM",
     [`${own}.sasl.enabled.mechanisms`]: "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
     [`${own}.plain.sasl.jaas.config`]: login("plain.PlainLoginModule", `user_${username}="${password}"`),
     [`${own}.scram-sha-256.sasl.jaas.config`]: login("scram.ScramLoginModule", ""),
@@ -233,8 +266,11 @@ function login(module: string, options: string): string {
   return `org.apache.kafka.common.security.${module} required ${options};`;
 }
 
-/** A certificate of this machine's address, signed by itself. */
-function makeCertificate(folder: string): void {
+/** A certificate of this machine's address, and one of a client, each signed by itself. */
+function makeCertificates(folder: string): void {
+  const client = ["-keyout", join(folder, "client.key"), "-out", join(folder, "client.pem")];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "30"];
+  run("openssl", "req", "-x509", "-nodes", ...kind, "-subj", "/CN=muara-client", ...client);
   const store = ["-keystore", join(folder, "broker.p12"), "-storetype", "PKCS12", "-storepass", PASSWORD];
   const alias = ["-alias", "broker"];
   run(
@@ -254,25 +290,23 @@ function makeCertificate(folder: string): void {
   run("keytool", "-exportcert", "-rfc", ...alias, ...store, "-file", join(folder, "ca.pem"));
 }
 
-function format(folder: string, isSecure: boolean): void {
+export function newClusterId(): string {
   const id = Buffer.from(crypto.randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+  return id.replace(/^-/, "A"); // no option of the tool that takes it
+}
+
+async function format(folder: string, id: string, isSecure: boolean): Promise<void> {
   const { username, password } = KAFKA_USER;
   const scram = ["SCRAM-SHA-256", "SCRAM-SHA-512"].flatMap((mechanism) => [
     "--add-scram",
     `${mechanism}=[name=${username},password=${password}]`,
   ]);
   const config = ["-c", join(folder, "server.properties")];
-  run(
-    "java",
-    ...JVM,
-    LOGGING,
-    "kafka.tools.StorageTool",
-    "format",
-    "-t",
-    id,
-    ...config,
-    ...(isSecure ? scram : []),
-  );
+  const tool = [...JVM, LOGGING, "kafka.tools.StorageTool", "format", `--cluster-id=${id}`]; // may begin with a dash
+  // Brokers of a cluster do this side by side.
+  await promisify(execFile)("java", [...tool, ...config, ...(isSecure ? scram : [])], {
+    timeout: READY_MS_MAX,
+  });
 }
 
 function run(command: string, ...args: readonly string[]): void {

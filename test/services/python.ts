@@ -28,6 +28,7 @@ const REQUIREMENTS = {
     "pyspark==4.2.1",
   ],
   bus: ["pyNakadi==0.2.14.8"],
+  schemathesis: ["schemathesis==4.32.5"],
   clickhouse: ["chdb==4.4.0"],
   cloudevents: ["cloudevents==2.2.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],

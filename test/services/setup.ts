@@ -5,6 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
 import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
@@ -70,6 +71,20 @@ const NEEDS: readonly Need[] = [
     isThere: hasKafka,
     packages: ["maven"],
     build: installKafka,
+    builder: ["mvn", "--version"],
+  },
+  {
+    what: "a Java compiler",
+    for: "Zalando's client Fahrschein as a program (test/e2e/fahrschein)",
+    isThere: hasJavac,
+    packages: ["default-jdk-headless"],
+  },
+  {
+    what: "Fahrschein, fetched by Maven",
+    for: "a real client of Nakadi's API (test/e2e/fahrschein)",
+    isThere: hasFahrschein,
+    packages: ["maven"],
+    build: installFahrschein,
     builder: ["mvn", "--version"],
   },
   {

@@ -29,7 +29,7 @@ const WORDS: readonly Word[] = [
     word: "topic",
     say: "stream (topic is Kafka's)",
     unless: /kafka|topic.?id|<topic>/i,
-    in: /^((test\/)?adapters|test\/services|bench)\/kafka/,
+    in: /^((test\/)?adapters|test\/services|test\/fire|bench)\/kafka/,
   },
   {
     word: "bucket",

@@ -9,15 +9,22 @@ import type { Log } from "../../core/ports/log.ts";
 import type { Declaration, DeclarationKind, Registry } from "../../core/registry.ts";
 import { ensureStream, KIND } from "../ingest/declaration.ts";
 
-/** What people declare. The others are how processes keep what they do in common. */
-const AUDITED: ReadonlySet<DeclarationKind> = new Set([
-  "erasure",
-  "event-type",
-  "role",
-  "share",
-  "subscription",
-  "token",
-]);
+/** What people declare. The others are how processes keep what they do in common, or come with one of these. */
+const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
+  delivery: true,
+  "delivery-position": false,
+  erasure: true,
+  "event-schema": false,
+  "event-type": true,
+  key: false,
+  role: true,
+  share: true,
+  subscription: true,
+  "subscription-cursors": false,
+  "subscription-node": false,
+  "subscription-topology": false,
+  token: true,
+};
 
 export interface AuditPorts {
   readonly log: Log;
@@ -48,7 +55,7 @@ async function recordChange(
   after: Declaration,
   by: string,
 ): Promise<void> {
-  if (!AUDITED.has(after.kind)) return;
+  if (!IS_AUDITED[after.kind]) return;
   const [previous, next] = await Promise.all([auditText(before?.value), auditText(after.value)]);
   await audit.record({
     action: next === undefined ? "removed" : previous === undefined ? "declared" : "changed",

@@ -38,6 +38,5 @@ export const otherRoutes: RoutePart = ({ on, refuseOthers }) => {
   });
   refuseOthers("/version", "GET, HEAD");
   for (const [path, instead] of Object.entries(NOT_SUPPORTED))
-    for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH"])
-      on(method, path, () => Promise.reject(new MuaraError("request.not_supported", instead)));
+    on("ALL", path, () => Promise.reject(new MuaraError("request.not_supported", instead)));
 };

@@ -1,6 +1,5 @@
 /** An independent client: what kafkajs writes we read, what we write it reads. */
 import assert from "node:assert/strict";
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import kafkajs, { type Admin, type IHeaders, type Producer } from "kafkajs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Log } from "../../../core/ports/log.ts";
@@ -14,21 +13,20 @@ import {
   COMPACT,
   rejects,
 } from "../../conformance/log-harness.ts";
+import { openLogSink } from "../../../workers/deliver/log-sink.ts";
+import { batchOf } from "../../conformance/sink.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { openAt } from "./kafka-harness.ts";
+import { giveZstd } from "./kafkajs-zstd.ts";
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
-// kafkajs has no zstd of its own, but a place for one.
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async ({ buffer }: { buffer: Buffer }) => zstdCompressSync(buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
-});
+const { CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
 
 let server: KafkaServer;
 let kafka: InstanceType<typeof Kafka>;
 let admin: Admin;
 let producer: Producer;
 beforeAll(async () => {
+  giveZstd();
   server = await startKafka();
   kafka = new Kafka({ clientId: "independent", brokers: [server.broker], logLevel: logLevel.NOTHING });
   admin = kafka.admin();
@@ -242,5 +240,24 @@ test("a compacted stream is a compacted topic, and a record without a key is ref
     resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name, configNames: ["cleanup.policy"] }],
   });
   assert.equal(resources[0]!.configEntries[0]!.configValue, "compact");
+  await log.close();
+});
+
+function plain(all: readonly { readonly key: string | null; readonly json: string }[]): string[] {
+  return all.map(({ key, json }) => `${key} ${json}`).toSorted();
+}
+
+test("rows of deliveries are records with their keys, once each, also where they were sent again", async () => {
+  const { log, topic } = await fresh();
+  const never = new AbortController().signal;
+  const sink = await openLogSink(log, "s", "d");
+  await sink.write(batchOf(0, 4), never);
+  const again = await openLogSink(await openAt(`kafka://${server.broker}/${topic.slice(0, -1)}`), "s", "d");
+  await again.write(batchOf(0, 6), never);
+  await sink.write(batchOf(0, 6), never);
+  const seen = await consumed(topic, 6);
+  const rows = [...batchOf(0, 4).rows, ...batchOf(0, 6).rows.slice(4)];
+  expect(plain(seen.map(({ key, value }) => ({ key, json: value! })))).toEqual(plain(rows));
+  await again.close();
   await log.close();
 });

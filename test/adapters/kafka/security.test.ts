@@ -1,5 +1,6 @@
 /** TLS and SASL as an operator has them: by address and environment, against a broker that wants both. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -76,6 +77,26 @@ test.each([
   expect(error).toMatchObject({ code: "log.refused" });
   const { inspect } = await import("node:util");
   expect(inspect(error, { depth: 10 })).not.toContain("planted");
+});
+
+test("with a certificate of its own a client is known, and without one it is refused", async () => {
+  const { caPath, mutual } = server.secure;
+  const files = { ca: caPath, cert: mutual.certPath, key: mutual.keyPath };
+  const options = (names: readonly (keyof typeof files)[]): string =>
+    names.map((name) => `&${name}=${encodeURIComponent(files[name])}`).join("");
+  const address = server.freshAddress(mutual.broker);
+  const log = await openAt(`${address}?tls=on${options(["ca", "cert", "key"])}`);
+  await log.createStream("s", DELETE);
+  await log.append("s", 0, textBatch("a"));
+  assert.deepEqual(await payloadsOf(log, "s", 0), ["a"]);
+  await log.close();
+  await rejects(openAt(`${address}?tls=on${options(["ca"])}`), "log.refused");
+  const stranger = ["-keyout", join(folder, "other.key"), "-out", join(folder, "other.pem")];
+  execFileSync("openssl", ["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=x", ...stranger], {
+    stdio: "ignore",
+  });
+  [files.cert, files.key] = [join(folder, "other.pem"), join(folder, "other.key")];
+  await rejects(openAt(`${address}?tls=on${options(["ca", "cert", "key"])}`), "log.refused");
 });
 
 test("a certificate that nobody vouches for is refused, and so is a listener without TLS", async () => {

@@ -17,7 +17,11 @@ import {
   createSubscriptions,
   type Subscriptions,
 } from "../../../workers/ingest/subscriptions/subscriptions.ts";
-import { StreamHost, type StreamLimits } from "../../../workers/ingest/streams/stream-host.ts";
+import {
+  StreamHost,
+  type StreamLimits,
+  type StreamPorts,
+} from "../../../workers/ingest/streams/stream-host.ts";
 
 export const NOW_MS: number = Date.parse("2026-03-01T12:00:00Z");
 export const LIMITS: IngestOptions["limits"] = {
@@ -79,6 +83,8 @@ export interface DoorOptions extends Partial<Omit<IngestOptions, "quotas">> {
   readonly clock?: ManualClock;
   readonly streams?: Partial<StreamLimits>;
   readonly isAlone?: boolean;
+  /** Of streams; absent: they are not compressed. */
+  readonly compress?: StreamPorts["compress"];
 }
 
 export async function createDoor(options: DoorOptions = {}): Promise<Door> {
@@ -98,7 +104,10 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
   const ports = { log, registry, kernel, authenticator, clock, randomness, logger };
   const quotas = options.quotas && new Quotas(options.quotas, clock);
   const ingestOptions = { limits: LIMITS, ...options, quotas };
-  const streams = new StreamHost({ ...ports, quotas }, { ...STREAMS, ...options.streams });
+  const streams = new StreamHost(
+    { ...ports, quotas, compress: options.compress },
+    { ...STREAMS, ...options.streams },
+  );
   const subscriptions = createSubscriptions(streams, options.isAlone ?? false);
   const parts = [lowLevelRoutes(streams), subscriptionRoutes(subscriptions)];
   const app = createIngestApp(ports, ingestOptions, new IngestDoor(ports, ingestOptions), parts);

@@ -1,7 +1,7 @@
 /** Streams without a subscription, as Nakadi's `EventStreamReadingAT` asks for them, over every kind of log. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { declaration, type Door, event } from "./door.ts";
-import { call, Client, doorOver, LOG_KINDS, pass, passed, until } from "./nakadi.ts";
+import { apart, call, Client, doorOver, LOG_KINDS, pass, passed, until } from "./nakadi.ts";
 
 const BEGIN = JSON.stringify([{ partition: "0", offset: "BEGIN" }]);
 
@@ -95,7 +95,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
       event_type: name,
       partition: "0",
       version: "1.0.0",
-      received_at: expect.stringMatching(/^2026-03-01T\d\d:\d\d:\d\d\.\d{3}Z$/),
+      received_at: expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       published_by: expect.stringMatching(/^token:/),
     };
     expect(client.events).toEqual([
@@ -145,11 +145,11 @@ describe.each(LOG_KINDS)("$name", (kind) => {
   test("batch_timespan cuts batches by the time of acceptance", async () => {
     const name = await typeOf();
     await publish(name, ...numbered(2));
-    door.clock.advance(5_000);
+    await apart(kind, door.clock, 2_500);
     await publish(name, ...numbered(2, 2));
     const client = await open(
       name,
-      "batch_limit=100&batch_timespan=3&batch_flush_timeout=10&stream_limit=100",
+      "batch_limit=100&batch_timespan=1&batch_flush_timeout=10&stream_limit=100",
       {
         "x-nakadi-cursors": BEGIN,
       },

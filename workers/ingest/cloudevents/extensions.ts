@@ -1,13 +1,9 @@
 /** What CloudEvents 1.0.2 says of extension attributes: §3.1 (names) and §2.2 of the JSON format (values). */
+import { isAttributeName } from "../../../core/cloudevent.ts";
 import { type KnownMembers, type MemberFault, otherMembers } from "../members.ts";
 
-const NAME = /^[a-z0-9]+$/;
 const OPEN_BRACE = 123;
 const OPEN_BRACKET = 91;
-
-export function isAttributeName(name: string): boolean {
-  return NAME.test(name);
-}
 
 /** @returns the first attribute that is none */
 export function extensionFault(
