@@ -1,7 +1,7 @@
 /**
  * From Kafka into a committed table against from the embedded log: `npm run bench:kafka-land` (`--json` for one
- * object). The same events in the same requests (land-log.ts), the same landing, on a real broker of one's own; CPU time
- * of the landing process alone, runs interleaved, medians. `ROUNDS`, `SETS` (comma between).
+ * object). The same events in the same requests (land-log.ts), the same landing, on a real broker of one's own; CPU
+ * time of the landing process alone, runs interleaved, medians. `ROUNDS`, `SETS` (comma between).
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,8 +1,8 @@
 /**
  * A process with many event types of several partitions, as an installation has it: `npm run bench:many-streams`
- * (`--json` for one object). Declared and landed once, stopped, started again; then every type gets ten events every ten
- * seconds. How long the second start takes, its memory, and how long an accepted event waits for the commit that shows
- * it, by the times of the commit files. `LOG=kafka` puts the streams on a real broker of one's own; `TYPES`,
+ * (`--json` for one object). Declared and landed once, stopped, started again; then every type gets ten events every
+ * ten seconds. How long the second start takes, its memory, and how long an accepted event waits for the commit that
+ * shows it, by the times of the commit files. `LOG=kafka` puts the streams on a real broker of one's own; `TYPES`,
  * `PARTITIONS`, `SECONDS`.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -70,11 +70,13 @@ function shown(name: string): Accepted {
   });
 }
 
+function isShown(name: string): boolean {
+  return (shown(name).at(-1)?.count ?? 0) >= accepted.get(name)!.at(-1)!.count;
+}
+
 /** Until every table shows all that was accepted of its type. */
 async function whenShown(): Promise<void> {
   const rest = [...names];
-  const isShown = (name: string): boolean =>
-    (shown(name).at(-1)?.count ?? 0) >= accepted.get(name)!.at(-1)!.count;
   await eventually("all landed", PATIENCE_MS, async () => {
     while (rest.length > 0 && isShown(rest.at(-1)!)) rest.pop();
     return rest.length === 0;

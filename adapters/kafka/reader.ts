@@ -183,8 +183,8 @@ export class Reader {
 }
 
 /**
- * Takes records until about `maxBytes` of payload, at least one; moves `rest` on. A large batch is taken by itself and a
- * later one is not cut, so that nothing of them is copied.
+ * Takes records until about `maxBytes` of payload, at least one; moves `rest` on. A large batch is taken by itself and
+ * a later one is not cut, so that nothing of them is copied.
  */
 function take(rest: Rest, maxBytes: number, name: string): Slice[] {
   const { bytes } = rest.fetched;
