@@ -30,6 +30,7 @@ import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
+import type { Audit } from "./core/ports/audit.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import type { Sample } from "./core/open-metrics.ts";
@@ -121,19 +122,23 @@ export async function startWorkers(
     );
   }
   const base = await openBase(config, logger);
+  const services = { clock: systemClock, randomness: systemRandomness, compress: gzipStream };
   const abort = new AbortController();
   const background: Promise<unknown>[] = [];
   const closers: (() => Promise<unknown>)[] = [];
   try {
+    const audit =
+      config.audit === "on"
+        ? await (await import("./workers/audit/open-audit.ts")).openAudit({ ...base, ...services })
+        : undefined;
     const token = await ensureToken(base);
     const entry = workers.includes("ingest") ? await import("./workers/ingest/open-door.ts") : undefined;
-    const services = { clock: systemClock, randomness: systemRandomness, compress: gzipStream };
     const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
-    const ports = { ...base, ...services, isAlone };
+    const ports = { ...base, ...services, isAlone, audit };
     const door = entry?.openDoor(ports, config);
     if (door) closers.push(door.close);
     const reads = workers.includes("api")
-      ? await openReads(base, door?.replay, workers.includes("land"), closers)
+      ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
       : undefined;
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
@@ -148,6 +153,7 @@ export async function startWorkers(
     const address = server.address();
     const port = typeof address === "object" && address ? address.port : config.port;
     const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+    if (audit) closers.push(() => audit.close());
     return {
       url: `http://${host}:${port}`,
       token: token?.text,
@@ -183,6 +189,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
       process.exit(exit);
     },
   };
+  const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
   const [log, opened, state, module, verifier] = await Promise.all([
@@ -190,7 +197,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
-    openVerifier(config, services),
+    openVerifier(config, { ...services, outgoing }),
   ]);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
@@ -233,7 +240,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
-    outgoing: createOutgoing(config.outgoing),
+    outgoing,
     gauges: [],
   };
 }
@@ -259,7 +266,7 @@ async function ensureToken({
 }
 
 async function openReads(
-  base: Base,
+  base: Base & { readonly audit: Audit | undefined },
   replay: ReplayPort | undefined,
   isWriter: boolean,
   closers: (() => Promise<unknown>)[],

@@ -7,8 +7,8 @@ import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
-import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 import type { Outgoing } from "../core/ports/outgoing.ts";
+import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 import type { Sink } from "../core/ports/sink.ts";
 import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
 
@@ -99,15 +99,12 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
 
 /** What takes tokens of the configured issuers; undefined where there are none. */
 export async function openVerifier(
-  { issuers, outgoing: { allow } }: Pick<Config, "issuers" | "outgoing">,
-  services: AdapterServices,
+  { issuers }: Pick<Config, "issuers">,
+  services: AdapterServices & { readonly outgoing: Outgoing },
 ): Promise<BearerVerifier | undefined> {
   if (Object.keys(issuers).length === 0) return undefined;
-  const [{ createOutgoing }, { createOidcVerifier }] = await Promise.all([
-    import("./http/outgoing.ts"),
-    import("./oidc/verifier.ts"),
-  ]);
-  return createOidcVerifier(issuers, { ...services, outgoing: createOutgoing({ allow }) });
+  const { createOidcVerifier } = await import("./oidc/verifier.ts");
+  return createOidcVerifier(issuers, services);
 }
 
 /**

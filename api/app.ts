@@ -3,6 +3,8 @@
  * address below /v1, and /metrics, needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
  */
 import { Hono } from "hono";
+import { auditRefusal } from "../core/audit-refusal.ts";
+import type { Principal } from "../core/authorize.ts";
 import { systemRandomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
@@ -58,8 +60,24 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
       context.header("cache-control", "no-store");
     });
 
+  // What changes a table leaves no declaration.
+  app.use("/v1/tables/:name/*", async (context, next) => {
+    await next();
+    if (context.req.method === "GET" || context.error || context.res.status >= 400) return;
+    await ports.audit?.record({
+      action: "changed",
+      resource_type: "table",
+      resource_id: context.req.param("name"),
+      user: context.get("principal").id,
+      new_object: JSON.stringify({ request: `${context.req.method} ${context.req.path.slice(0, 300)}` }),
+      request_id: context.get("flowId"),
+    });
+  });
+
   app.onError((error, context) => {
     const flowId = context.get("flowId");
+    const principal = context.get("principal") as Principal | undefined;
+    auditRefusal(ports.audit, error, context.req.raw, { user: principal?.id, flowId });
     if (error instanceof MuaraError) return failed(error, context);
     ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
     const details = { request_id: flowId };

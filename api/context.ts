@@ -5,6 +5,7 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Audit } from "../core/ports/audit.ts";
 import type { Sample } from "../core/open-metrics.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
@@ -26,6 +27,8 @@ export interface ApiPorts {
   readonly query: QueryService;
   /** null: everybody may do everything (configuration `auth: none`, loopback only). */
   readonly authenticator: Authenticator | null;
+  /** Absent: nothing is recorded. */
+  readonly audit?: Audit | undefined;
   /** The configuration's among them; absent: those of the registry. */
   readonly roles?: Roles;
   /** Of the tables that this process lands; absent where it lands none. */

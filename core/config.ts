@@ -49,6 +49,10 @@ export const configSchema = z.strictObject({
     ),
   host: z.string().default("127.0.0.1").describe("address to listen on; a public one needs auth"),
   port: z.int().min(0).max(65_535).default(8080).describe("TCP port; 0 takes a free one"),
+  audit: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe("whether changes of declarations and refused requests are events of muara.audit"),
   outgoing: z
     .strictObject({
       allow: z

@@ -60,6 +60,8 @@ export class Registry {
   readonly #changing = new Map<string, Promise<unknown>>();
   /** Writers of own changes that are not known to have won. */
   readonly #attempted = new Set<string>();
+  /** Called after each own change, before whoever asked for it is told; `by` is a principal. */
+  onChange: ((before: Declaration | undefined, after: Declaration, by: string) => Promise<void>) | undefined;
   #changeCount = 0;
   #attempts = 0;
 
@@ -97,6 +99,7 @@ export class Registry {
   /**
    * Declares a new revision (`value` null removes).
    * @param revision the revision that the caller saw; 0 for none
+   * @param by the principal that wants it
    * @throws declaration.conflict when another writer came first
    */
   put<Value>(
@@ -104,11 +107,12 @@ export class Registry {
     name: string,
     revision: number,
     value: Value | null,
+    by = "system",
   ): Promise<Declaration<Value>> {
     // One after the other: of two at the same time the second would only lose against the first.
     const id = `${kind}/${name}`;
     const change = (this.#changing.get(id) ?? Promise.resolve()).then(() =>
-      this.#put(kind, name, revision, value),
+      this.#put(kind, name, revision, value, by),
     );
     const settled = change
       .catch(() => undefined)
@@ -124,6 +128,7 @@ export class Registry {
     name: string,
     revision: number,
     value: Value | null,
+    by: string,
   ): Promise<Declaration<Value>> {
     const before = this.#newest.get(kind)?.get(name);
     const seen = before ? (before.value === null && revision === 0 ? before.revision : revision) : revision;
@@ -149,7 +154,10 @@ export class Registry {
       );
       await this.refresh();
       // Taken off the list when it was applied, even where somebody has replaced it since.
-      if (!this.#attempted.has(declaration.writer)) return declaration;
+      if (!this.#attempted.has(declaration.writer)) {
+        await this.onChange?.(before, declaration, by);
+        return declaration;
+      }
     } finally {
       this.#attempted.delete(declaration.writer);
     }

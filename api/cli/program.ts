@@ -1,5 +1,6 @@
 /** The command tree. Each command is one file and loads what it needs only when it runs. */
 import { Command, Option } from "commander";
+import { addAudit } from "./audit.ts";
 import { addBooks } from "./books.ts";
 import { FORMATS, openSession, type AddCommand, type RunAction } from "./command.ts";
 import { addConfig } from "./config.ts";
@@ -41,6 +42,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDeliver,
   addToken,
   addRole,
+  addAudit,
   addConfig,
   addDoctor,
 ];

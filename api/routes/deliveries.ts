@@ -41,8 +41,8 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   const change = async (context: ApiContext, isPaused: boolean): Promise<Response> => {
     const { value, revision } = await one(context);
     const changed = { ...value!, isPaused };
-    if (value!.isPaused !== isPaused) await registry.put("delivery", value!.name, revision, changed);
     const by = context.get("principal").id;
+    if (value!.isPaused !== isPaused) await registry.put("delivery", value!.name, revision, changed, by);
     logger.info(isPaused ? "paused a delivery" : "resumed a delivery", { by, delivery: value!.name });
     return context.json(await shown(ports, changed));
   };
@@ -70,7 +70,7 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.post("/v1/deliveries/:name/resume", (context) => change(context, false));
   app.delete("/v1/deliveries/:name", async (context) => {
     const { value, revision } = await one(context);
-    await registry.put("delivery", value!.name, revision, null);
+    await registry.put("delivery", value!.name, revision, null, context.get("principal").id);
     await forget(ports, value!.name);
     logger.info("deleted a delivery", { by: context.get("principal").id, delivery: value!.name });
     return context.body(null, 204);
@@ -130,7 +130,7 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
   // First how far it is: nobody delivers what has no place.
   await forget(ports, request.name);
   await registry.put("delivery-position", request.name, 0, await firstPosition(ports, delivery));
-  await registry.put("delivery", request.name, 0, delivery);
+  await registry.put("delivery", request.name, 0, delivery, principal.id);
   return delivery;
 }
 

@@ -70,12 +70,12 @@ export function addErasureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       logUntilMs: ports.clock.nowMs() + Math.max(...tables.map(logMs)) + SEGMENT_MS,
       tables: [],
     };
-    if (!isDryRun) await ports.registry.put("erasure", id, 0, begun);
+    if (!isDryRun) await ports.registry.put("erasure", id, 0, begun, begun.by);
     const erased: Erased[] = [];
     for (const table of tables) erased.push(await removals.erase(table, subject, id, { isDryRun, signal }));
     const done = { ...begun, finishedMs: ports.clock.nowMs(), tables: erased };
     if (isDryRun) return context.json({ ...shown(id, done), id: null, dry_run: true });
-    await ports.registry.put("erasure", id, 1, done);
+    await ports.registry.put("erasure", id, 1, done, begun.by);
     ports.logger.info("a subject was erased", { id, by: begun.by, eventTypes: begun.eventTypes });
     return context.json({ ...shown(id, done), dry_run: false });
   });

@@ -29,7 +29,8 @@ export function addRoleRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     await demandGrants(ports, context.get("principal"), request.data.grants);
     await ports.registry.refresh();
     const before = ports.registry.get<Role>("role", name);
-    await ports.registry.put<Role>("role", name, before?.revision ?? 0, request.data);
+    const by = context.get("principal").id;
+    await ports.registry.put<Role>("role", name, before?.revision ?? 0, request.data, by);
     ports.logger.info("declared a role", { by: context.get("principal").id, name });
     return context.json({ name, ...request.data, configured: false }, before ? 200 : 201);
   });
@@ -41,7 +42,7 @@ export function addRoleRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     await ports.registry.refresh();
     const declared = ports.registry.get<Role>("role", name);
     if (!declared) throw new MuaraError("declaration.not_found", `There is no role "${name.slice(0, 100)}".`);
-    await ports.registry.put("role", name, declared.revision, null);
+    await ports.registry.put("role", name, declared.revision, null, context.get("principal").id);
     ports.logger.info("removed a role", { by: context.get("principal").id, name });
     return context.body(null, 204);
   });

@@ -68,9 +68,10 @@ export function addShareRoutes(app: Hono<ApiEnv>, ports: ApiPorts, sharing: Shar
     demandStored(share);
     const stored = ports.registry.get<StoredShare>("share", share.name.toLowerCase())!;
     // The grants first: a share declared later under this name must not open for those of this one.
-    for (const token of recipientsOf(ports, share)) await withdraw(ports, token, share);
-    await ports.registry.put("share", stored.name, stored.revision, null);
-    ports.logger.info("revoked a share", { by: context.get("principal").id, share: share.name });
+    const by = context.get("principal").id;
+    for (const token of recipientsOf(ports, share)) await withdraw(ports, token, share, by);
+    await ports.registry.put("share", stored.name, stored.revision, null, by);
+    ports.logger.info("revoked a share", { by, share: share.name });
     return context.body(null, 204);
   });
   addRecipientRoutes(app, ports, sharing, administered);
@@ -92,8 +93,8 @@ function addRecipientRoutes(
       });
     const grants: readonly Grant[] = [{ action: "read", kind: "share", name: share.name }];
     const { text, declared } = await createToken(recipient, grants, nowMs, expiresMs);
-    await ports.registry.put("token", declared.id, 0, declared);
     const by = context.get("principal").id;
+    await ports.registry.put("token", declared.id, 0, declared, by);
     ports.logger.info("created an access to a share", { by, share: share.name, id: declared.id });
     const origin = (sharing.options.endpoint ?? new URL(context.req.url).origin).replace(/\/+$/, "");
     const profile = {
@@ -109,8 +110,8 @@ function addRecipientRoutes(
     const id = context.req.param("id");
     const token = recipientsOf(ports, share).find((one) => one.id === id);
     if (!token) throw new MuaraError("declaration.not_found", `The share has no recipient "${id}".`);
-    await withdraw(ports, token, share);
     const by = context.get("principal").id;
+    await withdraw(ports, token, share, by);
     ports.logger.info("revoked an access to a share", { by, share: share.name, id });
     return context.body(null, 204);
   });
@@ -143,7 +144,7 @@ async function declare(
   }
   await demandScopes(ports, share);
   const stored: StoredShare = { name, share: declared, by: principal.id, createdMs: ports.clock.nowMs() };
-  await ports.registry.put("share", name.toLowerCase(), 0, stored);
+  await ports.registry.put("share", name.toLowerCase(), 0, stored, principal.id);
   return share;
 }
 
@@ -173,10 +174,11 @@ function isOf(grant: Grant, share: Share): boolean {
 }
 
 /** Takes the share from a token; one that has nothing else ends. */
-async function withdraw(ports: ApiPorts, token: DeclaredToken, share: Share): Promise<void> {
+async function withdraw(ports: ApiPorts, token: DeclaredToken, share: Share, by: string): Promise<void> {
   const grants = token.grants.filter((grant) => !isOf(grant, share));
   const { revision } = ports.registry.get("token", token.id)!;
-  await ports.registry.put("token", token.id, revision, grants.length === 0 ? null : { ...token, grants });
+  const left = grants.length === 0 ? null : { ...token, grants };
+  await ports.registry.put("token", token.id, revision, left, by);
 }
 
 function demandStored({ name, origin }: Share): void {

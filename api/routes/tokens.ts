@@ -42,7 +42,7 @@ export function addTokenRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     demandRoles(ports, context.get("principal"), roles);
     const expiresMs = expiresAt == null ? null : Date.parse(expiresAt);
     const { text, declared } = await createToken(description, grants, ports.clock.nowMs(), expiresMs, roles);
-    await ports.registry.put("token", declared.id, 0, declared);
+    await ports.registry.put("token", declared.id, 0, declared, context.get("principal").id);
     ports.logger.info("created an access", { by: context.get("principal").id, id: declared.id });
     return context.json({ ...shown(declared), token: text }, 201);
   });
@@ -53,7 +53,7 @@ export function addTokenRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     await ports.registry.refresh();
     const declared = ports.registry.get<DeclaredToken>("token", id);
     if (!declared) throw new MuaraError("declaration.not_found", `There is no token "${id}".`);
-    await ports.registry.put("token", id, declared.revision, null);
+    await ports.registry.put("token", id, declared.revision, null, context.get("principal").id);
     ports.logger.info("revoked an access", { by: context.get("principal").id, id });
     return context.body(null, 204);
   });

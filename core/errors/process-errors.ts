@@ -18,6 +18,11 @@ export const PROCESS_ERRORS = {
     retryable: false,
     help: "Correct the configuration; `muara config check` explains every key.",
   },
+  "audit.unavailable": {
+    status: 503,
+    retryable: true,
+    help: "The change was made; its record is written as soon as the log takes it. Look before you repeat the change.",
+  },
   "runtime.unsupported": {
     status: 500,
     retryable: false,

@@ -42,7 +42,7 @@ const REQUIREMENTS = {
     "pyarrow==23.0.1",
     "pyiceberg[pyarrow]==0.12.0",
   ],
-  tokens: ["PyJWT==2.15.1", "cryptography==50.0.2"],
+  tokens: ["PyJWT==2.15.1", "cryptography==50.0.2", "rfc8785==0.1.4"],
 } as const;
 export type PythonSet = keyof typeof REQUIREMENTS;
 /** What `npm run setup` makes. */

@@ -21,6 +21,7 @@ import {
 import { readBody } from "../../core/http-body.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Audit } from "../../core/ports/audit.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter, Quotas } from "../../core/quota.ts";
 import type { Registry } from "../../core/registry.ts";
@@ -40,6 +41,7 @@ import { publish } from "./publish.ts";
 import { publishDeletions } from "./publish-deletions.ts";
 import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
+import { auditRefusal } from "../../core/audit-refusal.ts";
 import type { Principal } from "../../core/authorize.ts";
 import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
@@ -52,6 +54,8 @@ export interface IngestPorts {
   readonly kernel: Kernel;
   /** null: authentication is switched off. */
   readonly authenticator: Authenticator | null;
+  /** Absent: nothing is recorded. */
+  readonly audit?: Audit | undefined;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
@@ -145,13 +149,15 @@ export class Door {
 
   async handle(request: Request, param: Param, answer: Answer): Promise<Response> {
     const flowId = flowIdOf(request, this.#ports.randomness);
+    let principal: Principal | undefined;
     try {
-      const principal = await authenticateRequest(request, this.#ports.authenticator);
+      principal = await authenticateRequest(request, this.#ports.authenticator);
       checkFeatures(this.#ports.registry, request);
       const query = (key: string): string | null => new URL(request.url).searchParams.get(key);
       const json = (): Promise<unknown> => this.#json(request);
       return await answer({ request, flowId, principal, name: param("name"), param, query, json });
     } catch (error) {
+      auditRefusal(this.#ports.audit, error, request, { user: principal?.id, flowId });
       return this.failed(error, flowId);
     }
   }

@@ -55,16 +55,22 @@ export function checkEventType(input: unknown): EventType {
   return type;
 }
 
+export interface Declarer {
+  /** Of the system: what the configuration allows others is no bound. Muara itself is one. */
+  readonly isAdmin?: boolean;
+  /** Principal's id, for the registry; absent: Muara itself. */
+  readonly by?: string | undefined;
+}
+
 /**
  * Declares a new event type and creates its stream.
- * @param isAdmin of the system: what the configuration allows others is no bound
  * @throws event_type.invalid, event_type.exists (ignoring case, and for a name that SQL could not tell from another),
  *   event_type.removing, event_type.incompatible where a type of this name left a table that cannot take its rows
  */
 export async function declareEventType(
   ports: DeclarePorts,
   input: unknown,
-  isAdmin = true,
+  { isAdmin = true, by }: Declarer = {},
 ): Promise<EventType> {
   const checked = checkEventType(input);
   checkRules(ports, checked, isAdmin);
@@ -79,7 +85,7 @@ export async function declareEventType(
   };
   refuseSharedAlias(ports.registry, type.name);
   try {
-    await ports.registry.put<EventType>(KIND, name, 0, type);
+    await ports.registry.put<EventType>(KIND, name, 0, type, by);
   } catch (error) {
     if (error instanceof MuaraError && error.code === "declaration.conflict") throw exists(type.name);
     throw error;

@@ -4,7 +4,14 @@ import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
 import { isOn } from "../../core/settings.ts";
-import { type DeclarePorts, declareEventType, findEventType, KIND, notFound } from "./declaration.ts";
+import {
+  type Declarer,
+  type DeclarePorts,
+  declareEventType,
+  findEventType,
+  KIND,
+  notFound,
+} from "./declaration.ts";
 import { authorizeType, maySeeType } from "./rights.ts";
 import { redeclareEventType } from "./redeclare.ts";
 import { removeEventType } from "./remove-event-type.ts";
@@ -23,7 +30,7 @@ export async function createEventType(
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
   authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
-  return declareEventType(ports, input, isSystemAdmin(principal));
+  return declareEventType(ports, input, declarerOf(principal));
 }
 
 /** @throws auth.forbidden, event_type.not_found, .in_use */
@@ -33,7 +40,7 @@ export async function deleteEventType(
   name: string,
 ): Promise<EventType> {
   await authorizeType(ports.registry, principal, "admin", name);
-  return removeEventType(ports, name);
+  return removeEventType(ports, name, principal.id);
 }
 
 /** @throws auth.forbidden, event_type.not_found, .invalid, declaration.conflict, feature.disabled */
@@ -46,7 +53,11 @@ export async function growEventType(
   await authorizeType(ports.registry, principal, "admin", name);
   if (!isOn(ports.registry, "repartitioning"))
     throw new MuaraError("feature.disabled", "An administrator has switched repartitioning off.");
-  return repartition(ports, name, count, isSystemAdmin(principal));
+  return repartition(ports, name, count, declarerOf(principal));
+}
+
+function declarerOf(principal: Principal): Declarer {
+  return { isAdmin: isSystemAdmin(principal), by: principal.id };
 }
 
 /** Nakadi's administrators: bounds of the configuration, and some rules of declarations, are not theirs. */
@@ -70,8 +81,8 @@ export async function changeEventType(
   await authorizeType(ports.registry, principal, "admin", name);
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
-  const isAdmin = isSystemAdmin(principal);
-  const options = { isDryRun, isAdmin, ...(seen ? { revision: Number(seen[1]) } : {}) };
+  const revision = seen ? { revision: Number(seen[1]) } : {};
+  const options = { isDryRun, ...declarerOf(principal), ...revision };
   return redeclareEventType(ports, name, input, options);
 }
 

@@ -13,6 +13,7 @@ import { hasOptions } from "../../core/stream-change.ts";
 import { compareColumns } from "./column-changes.ts";
 import {
   checkEventType,
+  type Declarer,
   type DeclarePorts,
   ensureStream,
   findEventType,
@@ -103,7 +104,7 @@ export async function redeclareEventType(
   ports: DeclarePorts,
   name: string,
   input: unknown,
-  options: { readonly revision?: number; readonly isDryRun?: boolean; readonly isAdmin?: boolean } = {},
+  options: Declarer & { readonly revision?: number; readonly isDryRun?: boolean } = {},
 ): Promise<Redeclaration & { readonly revision: number }> {
   const { registry, clock } = ports;
   const { isAdmin = true } = options;
@@ -137,7 +138,7 @@ export async function redeclareEventType(
     };
     try {
       if (isNew) await archiveSchema(registry, before);
-      const stored = await registry.put<EventType>(KIND, declaredName(name), revision, type);
+      const stored = await registry.put<EventType>(KIND, declaredName(name), revision, type, options.by);
       await alignStream(ports.log, type);
       return { ...judged, type, revision: stored.revision };
     } catch (error) {

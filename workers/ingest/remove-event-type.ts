@@ -31,10 +31,11 @@ interface Subscriber {
   readonly event_types: readonly string[];
 }
 
-/** @throws event_type.not_found, event_type.in_use */
+/** @param by principal's id; absent: Muara itself @throws event_type.not_found, event_type.in_use */
 export async function removeEventType(
   { log, registry, clock }: DeclarePorts,
   name: string,
+  by?: string,
 ): Promise<EventType> {
   const key = declaredName(name);
   for (let attempt = 1; ; attempt++) {
@@ -48,10 +49,10 @@ export async function removeEventType(
     const before = registry.get<Removal>(REMOVAL, key);
     const removal = { type, topicId: stream?.topicId ?? null, sinceMs: clock.nowMs(), isDone: false };
     try {
-      await registry.put<Removal>(REMOVAL, key, before?.revision ?? 0, removal);
+      await registry.put<Removal>(REMOVAL, key, before?.revision ?? 0, removal, by);
       await archiveSchema(registry, type);
-      await registry.put<EventType>(KIND, key, declared.revision, null);
-      for (const { id } of subscribers) await removeSubscription(registry, id);
+      await registry.put<EventType>(KIND, key, declared.revision, null, by);
+      for (const { id } of subscribers) await removeSubscription(registry, id, by);
       return type;
     } catch (error) {
       if (!hasCode(error, "declaration.conflict") || attempt === ATTEMPTS_MAX) throw error;
@@ -83,13 +84,13 @@ function checkUnused(registry: Registry, name: string, subscribers: readonly Sub
   );
 }
 
-async function removeSubscription(registry: Registry, id: string): Promise<void> {
+async function removeSubscription(registry: Registry, id: string, by: string | undefined): Promise<void> {
   for (const kind of SUBSCRIPTION_KINDS)
     for (let attempt = 1; ; attempt++) {
       const declared = registry.get(kind, id);
       if (!declared) break;
       try {
-        await registry.put(kind, id, declared.revision, null);
+        await registry.put(kind, id, declared.revision, null, by);
       } catch (error) {
         if (!hasCode(error, "declaration.conflict") || attempt === ATTEMPTS_MAX) throw error;
         await registry.refresh();

@@ -7,14 +7,20 @@
  */
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type EventType, invalidEventType, PARTITIONS_MAX, partitionCount } from "../../core/event-type.ts";
-import { type DeclarePorts, ensureStream, findEventType, KIND, notFound } from "./declaration.ts";
+import {
+  type Declarer,
+  type DeclarePorts,
+  ensureStream,
+  findEventType,
+  KIND,
+  notFound,
+} from "./declaration.ts";
 import { declaredName } from "./declared-name.ts";
 import { checkPartitions } from "./event-type-rules.ts";
 
 const ATTEMPTS_MAX = 32;
 
 /**
- * @param isAdmin of the system: the configured number is no bound
  * @returns the type, and whether it changed
  * @throws event_type.not_found, event_type.invalid, declaration.conflict
  */
@@ -22,7 +28,7 @@ export async function repartition(
   ports: DeclarePorts,
   name: string,
   count: number,
-  isAdmin: boolean,
+  { isAdmin = true, by }: Declarer,
 ): Promise<{ readonly type: EventType; readonly isChanged: boolean }> {
   const { log, registry, clock } = ports;
   if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_MAX)
@@ -42,7 +48,7 @@ export async function repartition(
     const updated_at = new Date(clock.nowMs()).toISOString();
     const type: EventType = { ...before, default_statistic: statistic, updated_at };
     try {
-      await registry.put<EventType>(KIND, declaredName(name), declared.revision, type);
+      await registry.put<EventType>(KIND, declaredName(name), declared.revision, type, by);
       return { type, isChanged: true };
     } catch (error) {
       if (!hasCode(error, "declaration.conflict") || attempt === ATTEMPTS_MAX) throw error;

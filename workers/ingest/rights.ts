@@ -4,7 +4,8 @@
  * process may have declared it.
  */
 import { authorize, isAuthorized, type Action, type Principal, type Resource } from "../../core/authorize.ts";
-import type { EventType } from "../../core/event-type.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { type EventType, RESERVED_PREFIX } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
 import { findEventType, KIND } from "./declaration.ts";
 import { declaredName } from "./declared-name.ts";
@@ -33,6 +34,8 @@ export async function authorizeType(
   name: string,
 ): Promise<void> {
   await findEventType(registry, name);
+  if (action !== "read" && name.toLowerCase().startsWith(RESERVED_PREFIX))
+    throw new MuaraError("auth.forbidden", `"${name.slice(0, 255)}" is Muara's own.`);
   authorizeKnownType(registry, principal, action, name);
 }
 

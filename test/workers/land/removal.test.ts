@@ -164,7 +164,7 @@ test("partitions that are added land, too; the table's watermark and books hold"
   await declareEventType(at, DECLARED);
   await send(at, [event(1)]);
   const worker = await land(at);
-  await repartition(at, NAME, 3, false);
+  await repartition(at, NAME, 3, { isAdmin: false });
   await send(at, [event(2)], 2);
   await send(at, [event(3)], 0);
   await worker.drain();

@@ -19,8 +19,13 @@ const ATTEMPTS_MAX = 64;
 /** Of one kind on the deny-list. */
 const BLOCKED_MAX = 10_000;
 
-/** @throws settings.invalid */
-export async function setFeature(registry: Registry, feature: string, isEnabled: boolean): Promise<void> {
+/** @param by principal's id @throws settings.invalid */
+export async function setFeature(
+  registry: Registry,
+  feature: string,
+  isEnabled: boolean,
+  by: string,
+): Promise<void> {
   const fixed = Object.hasOwn(FIXED_FEATURES, feature) ? FIXED_FEATURES[feature] : undefined;
   if (fixed) {
     if (fixed[0] !== isEnabled)
@@ -28,7 +33,7 @@ export async function setFeature(registry: Registry, feature: string, isEnabled:
     return;
   }
   if (!Object.hasOwn(FEATURES, feature)) throw invalidSetting("feature", "is none that there is");
-  await change<Partial<Record<Feature, boolean>>>(registry, "features", (before = {}) =>
+  await change<Partial<Record<Feature, boolean>>>(registry, "features", by, (before = {}) =>
     before[feature as Feature] === isEnabled ? before : { ...before, [feature]: isEnabled },
   );
 }
@@ -45,8 +50,8 @@ export function features(
   return [...own, ...fixed].sort((a, b) => (a.feature < b.feature ? -1 : 1));
 }
 
-export async function setAdmins(registry: Registry, admins: Grants): Promise<Grants> {
-  return change<Grants>(registry, "admins", (before = adminsOf(registry)) =>
+export async function setAdmins(registry: Registry, admins: Grants, by: string): Promise<Grants> {
+  return change<Grants>(registry, "admins", by, (before = adminsOf(registry)) =>
     JSON.stringify(before) === JSON.stringify(admins) ? before : admins,
   );
 }
@@ -64,10 +69,11 @@ export async function setBlocked(
   kind: DenyKind,
   name: string,
   isBlocked: boolean,
+  by: string,
 ): Promise<boolean> {
   if (name === "" || name.length > 255) throw invalidSetting("name", "must have 1 to 255 characters");
   let isChanged = false;
-  await change<DenyList>(registry, "blacklist", (before = denyListOf(registry)) => {
+  await change<DenyList>(registry, "blacklist", by, (before = denyListOf(registry)) => {
     isChanged = before[kind].includes(name) !== isBlocked;
     if (!isChanged) return before;
     const names = isBlocked ? [...before[kind], name].sort() : before[kind].filter((one) => one !== name);
@@ -86,6 +92,7 @@ export function invalidSetting(field: string, reason: string): MuaraError {
 async function change<Value extends object>(
   registry: Registry,
   name: string,
+  by: string,
   changed: (before: Value | undefined) => Value,
 ): Promise<Value> {
   for (let attempt = 1; ; attempt++) {
@@ -94,7 +101,7 @@ async function change<Value extends object>(
     const after = changed(before?.value ?? undefined);
     if (before && after === before.value) return after;
     try {
-      await registry.put<Value>(SETTING, name, before?.revision ?? 0, after);
+      await registry.put<Value>(SETTING, name, before?.revision ?? 0, after, by);
       return after;
     } catch (error) {
       if (!hasCode(error, "declaration.conflict") || attempt === ATTEMPTS_MAX) throw error;

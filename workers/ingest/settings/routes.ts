@@ -22,7 +22,8 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     await administered(call);
     const kind = denyKind(call.param("kind"));
     const name = call.param("name");
-    if (await setBlocked(registry, kind, name, isBlocked)) note(call, { denyList: kind, name, isBlocked });
+    if (await setBlocked(registry, kind, name, isBlocked, call.principal.id))
+      note(call, { denyList: kind, name, isBlocked });
     return changed(call);
   };
   return ({ on, refuseOthers }) => {
@@ -33,7 +34,7 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     on("POST", "/settings/features", async (call) => {
       await administered(call);
       const { feature, enabled } = parse(featureSchema, await call.json());
-      await setFeature(registry, feature, enabled);
+      await setFeature(registry, feature, enabled, call.principal.id);
       note(call, { feature, enabled });
       return changed(call);
     });
@@ -44,7 +45,7 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
     });
     on("POST", "/settings/admins", async (call) => {
       await administered(call);
-      const admins = await setAdmins(registry, parse(grantsSchema, await call.json()));
+      const admins = await setAdmins(registry, parse(grantsSchema, await call.json()), call.principal.id);
       note(call, { admins });
       return jsonResponse(admins, 200, call.flowId);
     });

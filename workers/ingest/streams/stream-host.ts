@@ -7,6 +7,7 @@ import type { Clock, Randomness } from "../../../core/clock.ts";
 import type { Config } from "../../../core/config.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/logger.ts";
+import type { Audit } from "../../../core/ports/audit.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import type { Quotas } from "../../../core/quota.ts";
 import type { Registry } from "../../../core/registry.ts";
@@ -26,6 +27,7 @@ export interface StreamPorts {
   readonly logger: Logger;
   /** Absent: streams are not compressed. */
   readonly compress?: Compress | undefined;
+  readonly audit?: Audit | undefined;
   /** Absent: everybody may have as many streams. */
   readonly quotas?: Quotas | undefined;
 }

@@ -102,27 +102,31 @@ class SubscriptionDoor {
     const { id } = await this.#administered(call);
     const input = parseSubscription(await call.json());
     const now = new Date(this.#all.host.ports.clock.nowMs()).toISOString();
-    await this.#all.store.change(id, (before) => {
-      for (const field of ["owning_application", "consumer_group"] as const)
-        if (input[field] !== before[field]) throw invalidSubscription(field, "cannot change");
-      if (input.event_types.join() !== before.event_types.join())
-        throw invalidSubscription("event_types", "cannot change");
-      if (before.authorization && !input.authorization)
-        throw invalidSubscription("authorization", "cannot be taken away");
-      return {
-        ...before,
-        authorization: input.authorization ?? null,
-        annotations: input.annotations ?? before.annotations,
-        labels: input.labels ?? before.labels,
-        updated_at: now,
-      };
-    });
+    await this.#all.store.change(
+      id,
+      (before) => {
+        for (const field of ["owning_application", "consumer_group"] as const)
+          if (input[field] !== before[field]) throw invalidSubscription(field, "cannot change");
+        if (input.event_types.join() !== before.event_types.join())
+          throw invalidSubscription("event_types", "cannot change");
+        if (before.authorization && !input.authorization)
+          throw invalidSubscription("authorization", "cannot be taken away");
+        return {
+          ...before,
+          authorization: input.authorization ?? null,
+          annotations: input.annotations ?? before.annotations,
+          labels: input.labels ?? before.labels,
+          updated_at: now,
+        };
+      },
+      call.principal.id,
+    );
     return new Response(null, { status: 204, headers: answerHeaders(call.flowId) });
   }
 
   async remove(call: Call): Promise<Response> {
     const { id } = await this.#administered(call);
-    await this.#all.store.remove(id);
+    await this.#all.store.remove(id, call.principal.id);
     this.#all.node.notice(id);
     this.#all.host.ports.logger.info("subscription deleted", { subscription: id, by: call.principal.id });
     return new Response(null, { status: 204, headers: answerHeaders(call.flowId) });
@@ -180,6 +184,13 @@ class SubscriptionDoor {
         trials: {},
       }));
       node.notice(subscription.id);
+      await host.ports.audit?.record({
+        action: "reset",
+        resource_type: "subscription",
+        resource_id: subscription.id,
+        user: call.principal.id,
+        request_id: call.flowId,
+      });
       host.ports.logger.info("cursors reset", { subscription: subscription.id, by: call.principal.id });
     } else await store.cursors(subscription);
     return new Response(null, { status: 204, headers: answerHeaders(call.flowId) });

@@ -90,7 +90,7 @@ export class SubscriptionStore {
       };
       const positions = await this.#firstPositions(subscription);
       try {
-        await registry.put<Subscription>(SUBSCRIPTION, id, 0, subscription);
+        await registry.put<Subscription>(SUBSCRIPTION, id, 0, subscription, createdBy);
         await this.#putCursors(id, { incarnation: subscription.incarnation, epoch: 0, positions });
         return { subscription, isNew: true };
       } catch (error) {
@@ -123,23 +123,27 @@ export class SubscriptionStore {
     return all.sort((a, b) => (a.created_at === b.created_at ? 0 : a.created_at < b.created_at ? 1 : -1));
   }
 
-  async change(id: string, changed: (before: Subscription) => Subscription): Promise<Subscription> {
+  async change(
+    id: string,
+    changed: (before: Subscription) => Subscription,
+    by: string,
+  ): Promise<Subscription> {
     return this.#retry(async () => {
       const declared = this.#ports.registry.get<Subscription>(SUBSCRIPTION, id);
       if (!declared?.value)
         throw new MuaraError("subscription.not_found", "No such subscription is declared.");
       const after = changed(declared.value);
-      await this.#ports.registry.put(SUBSCRIPTION, id, declared.revision, after);
+      await this.#ports.registry.put(SUBSCRIPTION, id, declared.revision, after, by);
       return after;
     });
   }
 
-  async remove(id: string): Promise<void> {
+  async remove(id: string, by: string): Promise<void> {
     const { registry } = this.#ports;
     for (const kind of [SUBSCRIPTION, TOPOLOGY, CURSORS] as const)
       await this.#retry(async () => {
         const declared = registry.get(kind, id);
-        if (declared) await registry.put(kind, id, declared.revision, null);
+        if (declared) await registry.put(kind, id, declared.revision, null, by);
       });
   }
 
