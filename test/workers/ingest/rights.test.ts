@@ -31,6 +31,8 @@ const NEEDS: Readonly<Record<string, Need>> = {
   [`GET ${TYPE}/partitions`]: "see",
   [`GET ${TYPE}/partitions/:partition`]: "see",
   [`PUT ${TYPE}/partition-count`]: "admin",
+  [`DELETE ${TYPE}`]: "admin", // each has subscriptions, and stays
+  [`POST ${TYPE}/deleted-events`]: "write",
   [`POST ${TYPE}/cursor-distances`]: "read",
   [`POST ${TYPE}/cursors-lag`]: "read",
   [`POST ${TYPE}/shifted-cursors`]: "read",
@@ -47,8 +49,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   [`GET ${ONE}/stats`]: "use",
 };
 /** Answered with 501 to whoever has a token. */
-const NOT_SUPPORTED =
-  /^\w+ (\/settings\/|\/storages|\/avro-schemas\/|\/event-types\/:name\/(timelines|deleted-events)$)/;
+const NOT_SUPPORTED = /^\w+ (\/settings\/|\/storages|\/avro-schemas\/|\/event-types\/:name\/timelines$)/;
 
 interface Who {
   readonly token: string;
@@ -188,6 +189,7 @@ const bodies: Readonly<Record<string, (type: string) => unknown>> = {
   [`POST ${TYPE}/schemas`]: () => ({ schema }),
   [`POST ${TYPE}/schemas/:version/compatibility-check`]: () => ({ schema }),
   [`PUT ${TYPE}/partition-count`]: () => ({ partition_count: 1 }),
+  [`POST ${TYPE}/deleted-events`]: () => [{ metadata: { partition_compaction_key: "a" } }],
 };
 
 async function statusOf(
