@@ -6,31 +6,39 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
+import { readSecret } from "./adapters/file/secret.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
+import { createOutgoing } from "./adapters/http/outgoing.ts";
 import {
   openLog,
   openObjectStore,
   openOwnership,
   openVerifier,
   type AdapterServices,
+  sinkOpeners,
 } from "./adapters/open.ts";
-import { loadConfigFile } from "./api/cli/config-file.ts";
+import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { EVERYTHING } from "./core/authorize.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import { resolveConfig, type Config, type ConfigInput } from "./core/config.ts";
+import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import { Drain } from "./core/http-drain.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
-import { createLogger, type Logger } from "./core/logger.ts";
+import type { Logger } from "./core/logger.ts";
+import { once } from "./core/once.ts";
+import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
+import type { Outgoing } from "./core/ports/outgoing.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
+import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
@@ -44,7 +52,7 @@ import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "land", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "land", "deliver", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -85,6 +93,10 @@ interface Base {
   readonly extracts: DeclaredExtracts;
   /** What reads the lake, for all that read it in this process. */
   readonly sight: { opened?: Promise<Sight> };
+  /** To addresses that somebody else may choose. */
+  readonly outgoing: Outgoing;
+  /** Of workers in this process, for /metrics. */
+  readonly gauges: (() => readonly Sample[])[];
 }
 
 interface Sight {
@@ -126,9 +138,11 @@ export async function startWorkers(
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
+    if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
+    if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
-      runRetention(base, abort.signal),
+      retainLog({ ...base, clock: systemClock }, config.journal.retainEveryMs, abort.signal),
       followRegistry({ ...base, clock: systemClock }, abort.signal),
     );
     const address = server.address();
@@ -144,6 +158,7 @@ export async function startWorkers(
         abort.abort();
         await Promise.all(background);
         await (await base.upkeep()).close();
+        base.outgoing.close();
         await base.log.close();
         await closeServer(server);
       },
@@ -218,6 +233,8 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     landing: {},
     extracts: await declaredExtracts(config),
     sight: {},
+    outgoing: createOutgoing(config.outgoing),
+    gauges: [],
   };
 }
 
@@ -279,6 +296,7 @@ async function openReads(
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
+    deliver: config.deliver,
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
@@ -322,9 +340,23 @@ async function runExtracts(
   if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => (made ??= make());
+/** Brings events of other Nakadis into the log. */
+async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
+  if (Object.keys(base.config.pulls).length === 0) return;
+  const { openPulls, pullSamples } = await import("./workers/pull/open-pulls.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
+  const worker = openPulls(ports, base.config);
+  base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
+}
+
+/** Sends rows of tables to where they are declared to go. */
+async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
+  const { openDeliveries } = await import("./workers/deliver/open-deliveries.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
+  base.gauges.push(() => worker.samples());
+  await worker.run(signal);
 }
 
 /** Whether the lake's files are elsewhere. */
@@ -373,54 +405,11 @@ async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
   await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
 }
 
-async function runRetention({ config, log, logger }: Base, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    await systemClock.sleep(config.journal.retainEveryMs, signal);
-    if (signal.aborted) return;
-    try {
-      const bytes = await log.retain();
-      if (bytes > 0) logger.info("log retention", { bytes });
-    } catch (error) {
-      logger.error("log retention failed", { problem: String(error) });
-    }
-  }
-}
-
-/** Defaults, then the file, then the environment, then the command line. @throws config.invalid */
-async function loadConfig(file: string | undefined, flags: ConfigInput): Promise<Config> {
-  const { config } = await loadConfigFile(file, process.cwd());
-  return resolveConfig({ file: config, environment: process.env, flags }).config;
-}
-
-/** Log lines go to stderr: stdout is for data. */
-function stderrLogger(level: Config["logLevel"]): Logger {
-  return createLogger(
-    (line) => process.stderr.write(`${line}\n`),
-    level,
-    () => systemClock.nowMs(),
-  );
-}
-
-/** Resolves at Ctrl-C (the command line's signal) or SIGTERM. */
-function stopOf(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    process.once("SIGTERM", () => done());
-    signal.addEventListener("abort", () => done(), { once: true });
-  });
-}
-
-function cutOff(): never {
-  process.stderr.write(
-    "muara: the stop took too long and was cut off; the rest lands after the next start\n",
-  );
-  process.exit(0);
-}
-
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
 async function start(flags: StartFlags): Promise<number> {
   const stopped = stopOf(flags.signal);
-  const { data, host, port } = flags;
-  const config = await loadConfig(flags.config, definedOnly({ data, host, port }));
+  const { data, host, port, log, lake } = flags;
+  const config = await loadConfig(flags.config, definedOnly({ data, host, port, log, lake }));
   const unknown = flags.workers.find((name) => !WORKERS.includes(name as WorkerName));
   if (unknown)
     throw new MuaraError("config.invalid", `no worker "${unknown}"; there are ${WORKERS.join(", ")}`);
@@ -469,7 +458,7 @@ async function demo(flags: DemoFlags): Promise<number> {
 
 /** Leaves out what was not given, so that it does not hide an earlier source. */
 function definedOnly(flags: {
-  [key in "data" | "host" | "port"]?: string | number | undefined;
+  [key in "data" | "host" | "port" | "log" | "lake"]?: string | number | undefined;
 }): ConfigInput {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }

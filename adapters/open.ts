@@ -8,6 +8,11 @@ import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
+import type { Outgoing } from "../core/ports/outgoing.ts";
+import type { Sink } from "../core/ports/sink.ts";
+import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
+
+const MIB = 1_048_576;
 
 export interface AdapterServices {
   readonly clock: Clock;
@@ -76,6 +81,20 @@ export async function openObjectStore(
     default:
       throw unknownScheme("lake", scheme);
   }
+}
+
+/** Where deliveries go. */
+export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly clock: Clock }): {
+  readonly webhook: (options: WebhookOptions) => Sink;
+  readonly log: (address: string) => Promise<Log>;
+} {
+  return {
+    webhook: (options) => createWebhookSink(services, options),
+    log: async (address) => {
+      const { openKafkaLogAt } = await import("./kafka/open.ts");
+      return openKafkaLogAt(address, process.env, { pendingBytes: MIB * 64, cacheBytes: MIB }, services);
+    },
+  };
 }
 
 /** What takes tokens of the configured issuers; undefined where there are none. */

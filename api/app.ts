@@ -10,6 +10,7 @@ import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
+import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
 import { addErasureRoutes } from "./routes/erasures.ts";
 import { addEventRoutes } from "./routes/events.ts";
@@ -84,6 +85,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addExtractFileRoutes(app, ports);
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
+  addDeliveryRoutes(app, ports);
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);

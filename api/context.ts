@@ -2,8 +2,10 @@
 import type { Context } from "hono";
 import { authorize, type Action, type Principal, type Resource } from "../core/authorize.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
+import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Sample } from "../core/open-metrics.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Registry } from "../core/registry.ts";
@@ -38,6 +40,10 @@ export interface ApiPorts {
   readonly reload?: (table: string) => void;
   /** Puts small files of a table together; absent in a process that does not write the lake. */
   readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
+  /** Of other workers in this process, for /metrics. */
+  readonly gauges?: readonly (() => readonly Sample[])[];
+  /** Bounds and targets of deliveries; absent: none can be declared. */
+  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka">;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;

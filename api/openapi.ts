@@ -26,6 +26,7 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
@@ -261,6 +262,7 @@ const SCHEMAS: Json = {
     configured: { ...flag, description: "Declared in the configuration, and changed only there." },
   }),
   ...SHARE_SCHEMAS,
+  ...DELIVERY_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
   Token: object({
@@ -427,6 +429,7 @@ const PATHS: Json = {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
   ...SHARE_PATHS,
+  ...DELIVERY_PATHS,
   ...EXTRACT_PATHS,
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),

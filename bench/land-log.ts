@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { openFileLog } from "../adapters/file/log.ts";
+import type { Log } from "../core/ports/log.ts";
 import { type EventType, eventTypeSchema, type JsonSchema } from "../core/event-type.ts";
 import {
   ABSENT,
@@ -38,9 +39,13 @@ export function onFatal(error: unknown): void {
   throw error;
 }
 
-/** Appends all lines, in batches that alternate between the partitions. */
-export async function fillLog(set: SetName, folder: string): Promise<void> {
-  const log = await openFileLog({ directory: logPath(set, folder), ...services, onFatal });
+export function openLog(set: SetName, folder: string): Promise<Log> {
+  return openFileLog({ directory: logPath(set, folder), ...services, onFatal });
+}
+
+/** Appends all lines, in batches that alternate between the partitions, and closes the log. */
+export async function fillLog(set: SetName, folder: string, opened?: Log): Promise<void> {
+  const log = opened ?? (await openLog(set, folder));
   const { name } = eventTypeOf(set);
   await log.createStream(name, { partitions: PARTITIONS, cleanup: "delete", retentionMs: RETENTION_MS });
   let batch: string[] = [];

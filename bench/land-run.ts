@@ -1,26 +1,26 @@
 /**
- * One side of `land.ts`, in a process of its own: `node land-run.ts land|parquetjs SET FOLDER`. Every round lands the
- * whole log into a new table, whose making and first commit count.
+ * One side of `land.ts` or `kafka-land.ts`, in a process of its own: `node land-run.ts land|parquetjs SET FOLDER
+ * [kafka:ADDRESS]`. Every round lands the whole log into a new table, whose making and first commit count.
  */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { openFileLog } from "../adapters/file/log.ts";
 import { createFileObjectStore } from "../adapters/file/object-store.ts";
 import { createKernel } from "../core/kernel.ts";
 import { linesPath, ROWS, type SetName } from "./encoder-lines.ts";
-import { eventTypeOf, logPath, onFatal } from "./land-log.ts";
-import { kernelModule, openLanding, services } from "./landing.ts";
+import { openKafkaLog } from "./kafka-log.ts";
+import { eventTypeOf, openLog } from "./land-log.ts";
+import { kernelModule, openLanding } from "./landing.ts";
 import { PARQUETJS_ROWS, writeWithParquetjs } from "./parquetjs.ts";
 import { reportRun } from "./run.ts";
 
-const [, , side, given, folder] = process.argv;
+const [, , side, given, folder, address] = process.argv;
 const set = given as SetName;
 const ROUNDS = side === "land" ? 6 : 3;
 const lakes = join(folder!, `${set}-lake`);
 
 async function landRounds(): Promise<never> {
-  const log = await openFileLog({ directory: logPath(set, folder!), ...services, onFatal });
+  const log = address === undefined ? await openLog(set, folder!) : await openKafkaLog(address);
   const kernel = createKernel(kernelModule(), crypto.getRandomValues(new Uint8Array(16)));
   const type = eventTypeOf(set);
   const { signal } = new AbortController();

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
+import { declaredPullsSchema } from "./pull.ts";
 import { ROLE_NAME, roleSchema } from "./role.ts";
 import { declaredSharesSchema } from "./share.ts";
 
@@ -251,6 +252,11 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  pulls: declaredPullsSchema
+    .default({})
+    .describe(
+      "subscriptions of other Nakadis, by name: `{shop: {url, token: {file: PATH}, owningApplication, eventTypes}}`",
+    ),
   roles: z
     .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
     .default({})
@@ -263,6 +269,26 @@ export const configSchema = z.strictObject({
     .describe(
       "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
     ),
+  deliver: z
+    .strictObject({
+      everyMs: ms(500).describe("interval at which a delivery looks at its table, ms"),
+      saveMs: ms(500).describe("how far a delivery is is written at most this often, ms"),
+      pauseMsMax: ms(300_000).describe(
+        "longest pause between two attempts at a receiver that takes nothing, ms",
+      ),
+      standbyMs: ms(10_000).describe(
+        "a process that delivers and has not written how far for so long is replaced by another, ms",
+      ),
+      refusedMax: count(100).describe(
+        "rows refused in a row; beyond it nothing becomes a dead letter until one is taken",
+      ),
+      deliveries: count(100).describe("deliveries that may be declared"),
+      kafka: z
+        .record(z.string(), z.string().startsWith("kafka://"))
+        .default({})
+        .describe("clusters that deliveries may go to, by name: { name: kafka://HOST:PORT,… }"),
+    })
+    .prefault({}),
   extract: z
     .strictObject({
       everyMs: ms(60_000).describe("interval at which feeds are looked at, ms"),

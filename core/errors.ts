@@ -10,6 +10,7 @@ import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
 import { REQUEST_ERRORS } from "./errors/request-errors.ts";
 import { STREAM_ERRORS } from "./errors/stream-errors.ts";
+import { TRANSFER_ERRORS } from "./errors/transfer-errors.ts";
 
 const TABLE = {
   ...REQUEST_ERRORS,
@@ -18,6 +19,7 @@ const TABLE = {
   ...PROCESS_ERRORS,
   ...STREAM_ERRORS,
   ...OUTGOING_ERRORS,
+  ...TRANSFER_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;

@@ -7,11 +7,13 @@
 export const OPEN_METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 interface Metric {
+  /** Default: gauge. A counter's samples are called NAME_total, as the specification has it. */
+  readonly type?: "counter";
   readonly unit?: "seconds" | "bytes";
   readonly help: string;
 }
 
-/** Gauges by name; a unit is the name's last word. */
+/** By name; a unit is the name's last word. */
 export const METRICS = {
   muara_iceberg_behind_seconds: {
     unit: "seconds",
@@ -21,6 +23,21 @@ export const METRICS = {
     help: "Commits of a table that its Iceberg export does not show yet.",
   },
   muara_iceberg_version: { help: "The table's version that its Iceberg export shows." },
+  muara_delivery_dead_rows: { help: "Rows of a delivery that its receiver has refused, ever." },
+  muara_delivery_failing: { help: "1 while a delivery's receiver takes nothing." },
+  muara_delivery_rows: { help: "Rows that a delivery has brought to its receiver, ever, each counted once." },
+  muara_delivery_version: { help: "The version of its table that a delivery has come to." },
+  muara_pull_events: {
+    type: "counter",
+    help: "Events of another Nakadi that were appended since this process started, resends among them.",
+  },
+  muara_pull_refused_events: {
+    type: "counter",
+    help: "Of these, those that our door would refuse: they become dead letters.",
+  },
+  muara_pull_commits: { type: "counter", help: "Times that cursors were committed to the other Nakadi." },
+  muara_pull_streams: { type: "counter", help: "Streams that a pull has opened since this process started." },
+  muara_pull_streaming: { help: "1 while a pull has a stream, 0 while it waits or tries again." },
 } as const satisfies Readonly<Record<string, Metric>>;
 
 export type MetricName = keyof typeof METRICS;
@@ -37,11 +54,12 @@ export function renderMetrics(samples: readonly Sample[]): string {
   for (const name of Object.keys(METRICS) as MetricName[]) {
     const own = samples.filter((sample) => sample.name === name);
     if (own.length === 0) continue;
-    const { unit, help }: Metric = METRICS[name];
-    lines.push(`# TYPE ${name} gauge`);
+    const { type, unit, help }: Metric = METRICS[name];
+    lines.push(`# TYPE ${name} ${type ?? "gauge"}`);
     if (unit) lines.push(`# UNIT ${name} ${unit}`);
     lines.push(`# HELP ${name} ${escaped(help)}`);
-    for (const { labels, value } of own) lines.push(`${name}${labelText(labels)} ${value}`);
+    const shown = type === "counter" ? `${name}_total` : name;
+    for (const { labels, value } of own) lines.push(`${shown}${labelText(labels)} ${value}`);
   }
   return `${[...lines, "# EOF"].join("\n")}\n`;
 }

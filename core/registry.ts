@@ -15,6 +15,8 @@ export const META_STREAM = "muara.meta";
 const READ_BYTES = 1_048_576;
 
 export type DeclarationKind =
+  | "delivery"
+  | "delivery-position"
   | "erasure"
   | "event-schema"
   | "event-type"

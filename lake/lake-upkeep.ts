@@ -15,10 +15,12 @@ import type { TableLog } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
 import { foreignTables } from "./catalog.ts";
+import { deliveryConsumers } from "./delivery-consumers.ts";
 import { icebergTask } from "./iceberg/iceberg-task.ts";
 import { createRemovals, type Removals } from "./removals.ts";
 import { FileRewriter } from "./rewrite.ts";
 import { partsKeptMs } from "./share/part-store.ts";
+import type { LogConsumer } from "./table/log-cleanup.ts";
 import { createUpkeep } from "./upkeep.ts";
 
 /** Longer than files of a group take to be put together; it is renewed for each. */
@@ -60,7 +62,7 @@ export function createLakeUpkeep(
   const owner = ownerOf(folder);
   const options = compactOptions(config);
   const removals = createRemovals(
-    { ...services, rewriting },
+    { ...services, rewriting, consumersOf: (table) => consumersOf(services, table) },
     {
       horizonMs: land.horizonHours * HOUR_MS,
       sweepAfterMs: config.sweepAfterHours * HOUR_MS,
@@ -89,6 +91,16 @@ export function createLakeUpkeep(
       await Promise.all([removals.close(), rewriter.close()]);
     },
   };
+}
+
+/** What a delivery has still to send stays. */
+async function consumersOf(
+  { registry, openTable }: LakeUpkeepPorts,
+  table: string,
+): Promise<readonly LogConsumer[]> {
+  await registry.refresh();
+  const { metadata } = await openTable(table).snapshot();
+  return deliveryConsumers(registry, table, metadata?.id ?? "");
 }
 
 /** The same after a restart: a process that was killed takes its own leases again. */

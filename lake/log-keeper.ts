@@ -10,6 +10,7 @@ import type { Logger } from "../core/logger.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
+import { deliveryConsumers } from "./delivery-consumers.ts";
 import { consumedTxn } from "./projection.ts";
 import { cleanUpLog, type LogConsumer } from "./table/log-cleanup.ts";
 import { pausedUntilMs } from "./table/table-pause.ts";
@@ -72,7 +73,7 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
     const isRead = await attempt(name, async () => {
       const snapshot = await openTable(name).snapshot();
       projections.set(name, snapshot);
-      await cleanUp(name, snapshot, []);
+      await cleanUp(name, snapshot, deliveryConsumers(registry, name, snapshot.metadata?.id ?? ""));
     });
     // What it has consumed is not known for sure: the event tables wait.
     if (!isRead) return;
@@ -81,7 +82,8 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
     if (!value) continue;
     await attempt(value.name, async () => {
       const snapshot = await openTable(value.name).snapshot();
-      await cleanUp(value.name, snapshot, consumersOf(snapshot, projections));
+      const delivered = deliveryConsumers(registry, value.name, snapshot.metadata?.id ?? "");
+      await cleanUp(value.name, snapshot, [...consumersOf(snapshot, projections), ...delivered]);
     });
   }
 }

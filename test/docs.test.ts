@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { parseKafkaAddress } from "../adapters/kafka/address.ts";
+import { parseS3Address } from "../adapters/s3/address.ts";
 import { resolveConfig } from "../core/config.ts";
 import { configPage } from "../docs/generate-config.ts";
 import { errorsPage } from "../docs/generate-errors.ts";
@@ -89,6 +91,20 @@ describe("documentation", () => {
     for (const figure of figures) expect(table).toContain(` ${figure.toLocaleString("en-US")} `);
     expect(table).toContain(` ${limits.bodyBytes / 1_048_576} MiB `);
     expect(table).toContain(` ${query.sqlBytes / 1_024} kB `);
+  });
+
+  test("what compose.yaml says to Muara is understood", () => {
+    const settings = Object.fromEntries(
+      [...read("compose.yaml").matchAll(/^ +((?:MUARA|AWS)_[A-Z_]+): (.+)$/gm)].map(([, key, value]) => [
+        key!,
+        value!,
+      ]),
+    );
+    const { config } = resolveConfig({ environment: settings });
+    expect(parseKafkaAddress(config.log!)).toMatchObject({ brokers: [{ host: "kafka", port: 9_092 }] });
+    expect(parseS3Address(config.lake!)).toMatchObject({ base: "http://s3:7070/lake", prefix: "shop" });
+    expect(config.host).toBe("0.0.0.0");
+    expect(Object.keys(settings)).toContain("AWS_SECRET_ACCESS_KEY");
   });
 
   test("CONTRIBUTING.md stays short", () => {

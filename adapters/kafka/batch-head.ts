@@ -1,7 +1,13 @@
 /** The heads of record batches as a broker sends them: enough to count records and to pass what is not for readers. */
-import { crc32c } from "@platformatic/kafka";
 import { MuaraError } from "../../core/errors.ts";
-import { BATCH, COMPRESSION, IS_APPEND_TIME, IS_CONTROL, IS_TRANSACTIONAL } from "./batch-format.ts";
+import {
+  BATCH,
+  checksum,
+  COMPRESSION,
+  IS_APPEND_TIME,
+  IS_CONTROL,
+  IS_TRANSACTIONAL,
+} from "./batch-format.ts";
 
 const VERSION = 2;
 /** A control record of this type ends a transaction that never was. */
@@ -59,7 +65,7 @@ export function batchHead(bytes: Buffer, at: number, place: string): BatchHead |
 
 /** @throws log.corrupt where the bytes are not those that were written */
 export function checkBatch(bytes: Buffer, { at, end, baseOffset }: BatchHead, place: string): void {
-  if (crc32c(bytes.subarray(at + BATCH.attributes, end)) !== bytes.readUInt32BE(at + BATCH.crc))
+  if (checksum(bytes.subarray(at + BATCH.attributes, end)) !== bytes.readUInt32BE(at + BATCH.crc))
     throw corrupt(place, baseOffset, "a checksum that does not match");
 }
 

@@ -24,7 +24,10 @@ const PRODUCER = Buffer.from(PRODUCER_NAME);
 
 export interface DecodedBatch {
   readonly count: number;
-  /** What the index points into; a record's own bytes lie from its start to the next one's. */
+  /**
+   * What the index points into; a record's own bytes lie from its start to the next one's, but for its header, which
+   * may be that of a record before it.
+   */
   readonly bytes: Uint8Array;
   readonly index: Uint32Array;
   /** [count] */
@@ -65,6 +68,14 @@ class Decoder {
   readonly #made: Uint8Array[] = [];
   #end: number;
   #note: Buffer | undefined;
+  /**
+   * The headers of a record as they were read last, and ours among them. Records of one request have the same ones,
+   * which are read once; ours has one place then.
+   */
+  #sectionAt = 0;
+  #sectionEnd = -1;
+  #headerAt = 0;
+  #headerLength = 0;
 
   constructor(bytes: Buffer, head: BatchHead, place: string) {
     this.#bytes = bytes;
@@ -90,7 +101,7 @@ class Decoder {
       offsets[i] = baseOffset + this.#varint();
       this.#part(index, i * RECORD_WORDS + KEY_AT, i * RECORD_WORDS + KEY_LENGTH);
       this.#part(index, i * RECORD_WORDS + PAYLOAD_AT, i * RECORD_WORDS + PAYLOAD_LENGTH);
-      this.#headers(index, i * RECORD_WORDS);
+      this.#headers(index, i * RECORD_WORDS, end);
       if (this.#at !== end) throw this.#damaged();
     }
     starts[count] = this.#at;
@@ -106,7 +117,15 @@ class Decoder {
     if (this.#at > this.#bytes.length) throw this.#damaged();
   }
 
-  #headers(index: Uint32Array, words: number): void {
+  /** @param end of the record */
+  #headers(index: Uint32Array, words: number, end: number): void {
+    const start = this.#at;
+    if (this.#isLikeLast(start, end)) {
+      this.#at = end;
+      index[words + HEADER_AT] = this.#headerAt;
+      index[words + HEADER_LENGTH] = this.#headerLength;
+      return;
+    }
     const count = this.#varint();
     let others: Header[] | undefined;
     let isOurs = false;
@@ -128,6 +147,7 @@ class Decoder {
         isOurs = true;
         index[words + HEADER_AT] = value;
         index[words + HEADER_LENGTH] = length;
+        [this.#sectionAt, this.#sectionEnd, this.#headerAt, this.#headerLength] = [start, end, value, length];
       } else if (!isOurs) {
         const text = this.#bytes.toString("utf8", name, name + nameLength);
         const bytes = length < 0 ? null : this.#bytes.subarray(value, value + length);
@@ -135,6 +155,15 @@ class Decoder {
       }
     }
     if (!isOurs && others) this.#foreign(others, index, words);
+  }
+
+  #isLikeLast(start: number, end: number): boolean {
+    const last = this.#sectionAt;
+    const length = end - start;
+    if (length !== this.#sectionEnd - last) return false;
+    const bytes = this.#bytes;
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== bytes[last + i]) return false;
+    return true;
   }
 
   /** Of a record that none of us wrote. */

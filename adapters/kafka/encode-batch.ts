@@ -3,7 +3,6 @@
  * knows no header as ours: it becomes the value of one Kafka header, `muara`; a record without one has none. What the
  * payloads are, if somebody says, becomes another.
  */
-import { crc32c } from "@platformatic/kafka";
 import { assert } from "../../core/assert.ts";
 import {
   ABSENT,
@@ -16,7 +15,7 @@ import {
   RECORD_WORDS,
   type RecordBatch,
 } from "../../core/record.ts";
-import { BATCH, ZSTD } from "./batch-format.ts";
+import { BATCH, checksum, ZSTD } from "./batch-format.ts";
 import { compress } from "./compression.ts";
 
 /** The Kafka header that holds a record's header. */
@@ -100,7 +99,7 @@ export function sealBatch(
   bytes.writeInt16BE(producer.epoch, BATCH.producerEpoch);
   bytes.writeInt32BE(producer.sequence, BATCH.sequence);
   bytes.writeInt32BE(count, BATCH.count);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(BATCH.attributes)), BATCH.crc);
+  bytes.writeUInt32BE(checksum(bytes.subarray(BATCH.attributes)), BATCH.crc);
   return bytes;
 }
 

@@ -40,6 +40,8 @@ const REFUSED_MS = 30_000;
 const TOPIC_MS = 10_000;
 const CODES = { unknownMember: 25, groupRefused: 30, unsupported: 35, full: 81, fencedEpoch: 110 } as const;
 
+const NO_GROUPS = "the brokers do not offer groups as of Kafka 4.0 (group.coordinator.rebalance.protocols)";
+
 export interface OwnershipServices {
   readonly clock: Clock;
   readonly randomness: Randomness;
@@ -169,7 +171,8 @@ class GroupOwnership implements Ownership {
     const isFull = codes.includes(CODES.full);
     const isRefused = !isFull && !mayPass(error);
     const isAlone = isRefused || (!isFull && !this.#wasMember && nowMs - startedMs >= aloneAfterMs);
-    const fields = { group: this.#name, problem: wordsOf(error) };
+    const problem = codes.includes(CODES.unsupported) ? NO_GROUPS : wordsOf(error);
+    const fields = { group: this.#name, problem };
     if (isAlone && !this.#ownsAll) {
       logger.warn(
         "ownership: the group cannot be had; this process takes every name, as all others do",
@@ -210,8 +213,7 @@ class GroupOwnership implements Ownership {
     const connection = await this.#cluster.anyConnection();
     const { apiKeys } = await apiVersionsV3.api.async(connection, "muara", "1");
     const offered = apiKeys.find(({ apiKey }) => apiKey === key);
-    if (!offered || offered.maxVersion < version)
-      throw new Refusal(CODES.unsupported, this.#name, "the brokers have no groups as of Kafka 4.0");
+    if (!offered || offered.maxVersion < version) throw new Refusal(CODES.unsupported, this.#name, NO_GROUPS);
   }
 
   async #find(): Promise<number> {

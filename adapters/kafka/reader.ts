@@ -13,6 +13,7 @@
 import { MuaraError } from "../../core/errors.ts";
 import {
   HEADER_AT,
+  HEADER_LENGTH,
   KEY_AT,
   PAYLOAD_AT,
   PAYLOAD_LENGTH,
@@ -34,6 +35,8 @@ const FETCH_BYTES_MAX = 4 * 1_048_576;
 const REST_MS = 5_000;
 /** How long a broker may look for what it did not have at once, ms. */
 const WAIT_MS = 250;
+/** A batch is not put together with others when it is at least this part of what was asked for: one of so many. */
+const ALONE = 4;
 /** Places where somebody may read on; each reader of a partition has one. */
 const PLACES_MAX = 16;
 
@@ -179,7 +182,10 @@ export class Reader {
   }
 }
 
-/** Takes records until about `maxBytes` of payload, at least one; moves `rest` on. */
+/**
+ * Takes records until about `maxBytes` of payload, at least one; moves `rest` on. A large batch is taken by itself and
+ * a later one is not cut, so that nothing of them is copied.
+ */
 function take(rest: Rest, maxBytes: number, name: string): Slice[] {
   const { bytes } = rest.fetched;
   const slices: Slice[] = [];
@@ -208,6 +214,10 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
     const records = rest.begun?.records ?? decodeBatch(bytes, head, name);
     let from = 0;
     while (from < records.count && records.offsets[from]! < rest.offset) from++;
+    if (slices.length > 0 && taken + records.starts[records.count]! > maxBytes) {
+      rest.begun = { head, records };
+      break;
+    }
     let to = from;
     for (; to < records.count; to++) {
       const length = records.index[to * RECORD_WORDS + PAYLOAD_LENGTH]!;
@@ -224,6 +234,7 @@ function take(rest: Rest, maxBytes: number, name: string): Slice[] {
     rest.begun = undefined;
     rest.at = head.end;
     rest.offset = head.lastOffset + 1;
+    if (from === 0 && taken >= maxBytes / ALONE) break;
   }
   return slices;
 }
@@ -258,30 +269,45 @@ function merge(slices: readonly Slice[], nowMs: number): Merged {
 }
 
 function copy(slices: readonly Slice[], count: number): Pick<ReadBatch, "bytes" | "index" | "offsets"> {
-  const ranges = slices.map(({ records, from, to }): readonly [number, number] => {
-    // Headers that were made while decoding lie behind the records.
-    const isPlain = records.bytes.length === records.starts[records.count];
-    return isPlain ? [records.starts[from]!, records.starts[to]!] : [0, records.bytes.length];
-  });
-  const bytes = new Uint8Array(ranges.reduce((sum, [start, end]) => sum + end - start, 0));
+  const ranges = slices.map(rangeOf);
+  const bytes = new Uint8Array(ranges.reduce((sum, { start, end, header }) => sum + end - start + header, 0));
   const index = new Uint32Array(count * RECORD_WORDS);
   const offsets = new Float64Array(count);
   let record = 0;
   let base = 0;
   slices.forEach(({ records, from, to }, i) => {
-    const [start, end] = ranges[i]!;
+    const { start, end, headerAt, header } = ranges[i]!;
+    bytes.set(records.bytes.subarray(headerAt, headerAt + header), base);
+    base += header;
     bytes.set(records.bytes.subarray(start, end), base);
     offsets.set(records.offsets.subarray(from, to), record);
     index.set(records.index.subarray(from * RECORD_WORDS, to * RECORD_WORDS), record * RECORD_WORDS);
     for (let at = record * RECORD_WORDS; at < (record + to - from) * RECORD_WORDS; at += RECORD_WORDS)
       for (const word of [KEY_AT, PAYLOAD_AT, HEADER_AT])
         if (index[at + word + 1]! !== ABSENT && index[at + word + 1]! !== 0)
-          index[at + word]! += base - start;
+          index[at + word]! += index[at + word]! < start ? base - header - headerAt : base - start;
         else index[at + word] = 0;
     record += to - from;
     base += end - start;
   });
   return { bytes, index, offsets };
+}
+
+/** Bytes of a slice: a range, and the header of its first records where that is a record's before it. */
+function rangeOf({ records, from, to }: Slice): {
+  readonly start: number;
+  readonly end: number;
+  readonly headerAt: number;
+  readonly header: number;
+} {
+  const { bytes, starts, count, index } = records;
+  // What was made while decoding lies behind the records.
+  if (bytes.length !== starts[count]) return { start: 0, end: bytes.length, headerAt: 0, header: 0 };
+  const [start, end] = [starts[from]!, starts[to]!];
+  const headerAt = index[from * RECORD_WORDS + HEADER_AT]!;
+  const length = index[from * RECORD_WORDS + HEADER_LENGTH]!;
+  const isBefore = headerAt < start && length !== ABSENT;
+  return { start, end, headerAt, header: isBefore ? length : 0 };
 }
 
 function outOfRange(

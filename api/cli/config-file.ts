@@ -1,8 +1,9 @@
 /** Finds and loads the configuration file: the one named, else muara.config.ts (or .js) in the working folder. */
 import { existsSync } from "node:fs";
 import path from "node:path";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
-import type { ConfigInput } from "../../core/config.ts";
+import { type Config, type ConfigInput, resolveConfig } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
 
 const NAMES = ["muara.config.ts", "muara.config.js", "muara.config.mjs"];
@@ -34,4 +35,10 @@ export async function loadConfigFile(named: string | undefined, folder: string):
       `${file} has no default export; use: export default defineConfig({ … })`,
     );
   return { file, config: loaded.default };
+}
+
+/** Defaults, then the file, then the environment, then the command line. @throws config.invalid */
+export async function loadConfig(file: string | undefined, flags: ConfigInput): Promise<Config> {
+  const { config } = await loadConfigFile(file, process.cwd());
+  return resolveConfig({ file: config, environment: process.env, flags }).config;
 }

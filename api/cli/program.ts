@@ -4,6 +4,7 @@ import { addBooks } from "./books.ts";
 import { FORMATS, openSession, type AddCommand, type RunAction } from "./command.ts";
 import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
+import { addDeliver } from "./deliver.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
@@ -37,6 +38,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDuplicates,
   addExtract,
   addShare,
+  addDeliver,
   addToken,
   addRole,
   addConfig,

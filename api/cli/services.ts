@@ -6,6 +6,9 @@ export interface StartFlags {
   readonly workers: readonly string[];
   readonly data: string | undefined;
   readonly host: string | undefined;
+  /** Addresses. */
+  readonly log: string | undefined;
+  readonly lake: string | undefined;
   readonly port: number | undefined;
   /** Path of a configuration file. */
   readonly config: string | undefined;

@@ -11,9 +11,11 @@ function add(program: Command, run: RunAction, mode: "dev" | "start", descriptio
   program
     .command(mode)
     .description(description)
-    .argument("[workers...]", "ingest, land, extract, api")
+    .argument("[workers...]", "ingest, pull, land, deliver, extract, api")
     .option("--port <number>", "TCP port (MUARA_PORT; default 8080)")
     .option("--host <address>", "address to listen on (MUARA_HOST; default 127.0.0.1)")
+    .option("--log <address>", "the log: file:FOLDER, s3://… or kafka://… (MUARA_LOG; default file:DATA/log)")
+    .option("--lake <address>", "the lake: file:FOLDER or s3://… (MUARA_LAKE; default file:DATA/lake)")
     .option("--config <file>", "configuration file (MUARA_CONFIG; default muara.config.ts)")
     .action(
       run(async ({ services, flags }, command) => {
@@ -23,6 +25,8 @@ function add(program: Command, run: RunAction, mode: "dev" | "start", descriptio
           mode,
           data: options["data"],
           host: options["host"],
+          log: options["log"],
+          lake: options["lake"],
           port: options["port"] === undefined ? undefined : wholeNumber("--port", options["port"], 0, 65_535),
           config: options["config"] ?? services.io.environment["MUARA_CONFIG"],
           isVerbose: flags.isVerbose,

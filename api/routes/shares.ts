@@ -20,6 +20,7 @@ import { createToken, type DeclaredToken } from "../../core/token.ts";
 import { grantProblem } from "../../lake/query/check-grants.ts";
 import type { StoredShare } from "../../lake/share/directory.ts";
 import { demand, isoOrNull, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import { readBody } from "../read-body.ts";
 import type { Sharing } from "../sharing.ts";
 import { SHARING_PREFIX } from "./sharing.ts";
 
@@ -210,16 +211,4 @@ function partText({ scope, isGranted }: SharedTable): string | null {
 /** Never the hash. */
 function shownRecipient({ id, description, createdMs, expiresMs }: DeclaredToken): Record<string, unknown> {
   return { id, recipient: description, created_at: isoOrNull(createdMs), expires_at: isoOrNull(expiresMs) };
-}
-
-/** @throws request.malformed */
-async function readBody<Schema extends z.ZodType>(
-  context: ApiContext,
-  schema: Schema,
-): Promise<z.infer<Schema>> {
-  const checked = schema.safeParse(await context.req.json().catch(() => null));
-  if (checked.success) return checked.data;
-  const issue = checked.error.issues[0]!;
-  const pointer = `/${issue.path.map(String).join("/")}`;
-  throw new MuaraError("request.malformed", `${pointer}: ${issue.message}`, { details: { pointer } });
 }

@@ -159,7 +159,7 @@ export const EVENT_ERRORS = {
   "log.corrupt": {
     status: 500,
     retryable: false,
-    help: "A stored group is damaged in the middle of the log. Restore the file named; do not delete it.",
+    help: "What the log stored is damaged. Restore the file named, or let Kafka take another replica; delete nothing.",
   },
   "log.locked": {
     status: 500,

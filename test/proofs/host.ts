@@ -8,8 +8,9 @@ import { join } from "node:path";
 import { type MuaraProcess, spawnMuara } from "../services/muara.ts";
 
 const RETRY_MS = 10;
-/** Refusals that promise that nothing was stored; the same may be sent again. */
+/** Refusals that promise that nothing was stored, but for one code; the same may be sent again. */
 const NOT_STORED = new Set([429, 503, 507]);
+const MAYBE_STORED = '"log.append_unknown"';
 
 /** The answer to a request, after as many tries as it took. */
 export interface Settled {
@@ -36,6 +37,7 @@ export class Host {
   /** Called for each process that became ready. */
   onReady: (muara: MuaraProcess) => void = () => undefined;
   readonly #environment: Record<string, string>;
+  readonly #workers: readonly string[];
   #child: ChildProcess | undefined;
   #running: MuaraProcess | undefined;
   #waiting: ((muara: MuaraProcess) => void)[] = [];
@@ -43,10 +45,16 @@ export class Host {
   readonly #told = new Set<ChildProcess>();
   #surprise: string | undefined;
 
-  constructor(folder: string, environment: Record<string, string> = {}, lake = join(folder, "lake")) {
+  constructor(
+    folder: string,
+    environment: Record<string, string> = {},
+    lake = join(folder, "lake"),
+    workers: readonly string[] = [],
+  ) {
     this.folder = folder;
     this.lake = lake;
     this.#environment = environment;
+    this.#workers = workers;
   }
 
   get running(): MuaraProcess | undefined {
@@ -129,7 +137,7 @@ export class Host {
         if (NOT_STORED.has(status)) this.counts.refused++;
         else if (status >= 500) this.counts.failures.push(`${status} ${text.slice(0, 500)}`);
         else return { status, text, unanswered };
-        if (!NOT_STORED.has(status)) unanswered++;
+        if (!NOT_STORED.has(status) || text.includes(MAYBE_STORED)) unanswered++;
       } catch (error) {
         if (!wasNeverSent(error)) {
           unanswered++;
@@ -147,7 +155,7 @@ export class Host {
   }
 
   #spawn(): { readonly child: ChildProcess; readonly ready: Promise<MuaraProcess> } {
-    const started = spawnMuara(this.folder, this.#environment);
+    const started = spawnMuara(this.folder, this.#environment, [], this.#workers);
     this.#child = started.child;
     this.counts.starts++;
     return started;

@@ -177,8 +177,8 @@ export class KillLoad {
 }
 
 /** Declares the type unless it is. */
-export async function declareType(host: Host): Promise<void> {
-  const { status, text } = await host.post("/event-types", JSON.stringify(killType()));
+export async function declareType(host: Host, name = TYPE): Promise<void> {
+  const { status, text } = await host.post("/event-types", JSON.stringify(killType(name)));
   // A declaration whose answer was lost is there already when it is repeated.
   if (status !== 201 && status !== 409) throw new Error(`declaring answered ${status}: ${text}`);
 }
@@ -190,7 +190,7 @@ export async function balanceOf(muara: MuaraProcess, type = TYPE): Promise<Balan
   return (JSON.parse(text) as { items: Balance[] }).items[0]!;
 }
 
-function eventOf(n: number): string {
+export function eventOf(n: number): string {
   const eid = `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`;
   const second = String(n % 60).padStart(2, "0");
   const cents = String((n * FACTOR) % MODULUS).padStart(3, "0");
@@ -201,14 +201,14 @@ function eventOf(n: number): string {
   );
 }
 
-function killType(): Record<string, unknown> {
+function killType(name: string): Record<string, unknown> {
   const properties = {
     n: { type: "integer" },
     amount: { type: "number", format: "decimal(12,2)" },
     note: { type: "string" },
   };
   return {
-    name: TYPE,
+    name,
     owning_application: "proof",
     category: "business",
     enrichment_strategies: ["metadata_enrichment"],

@@ -39,11 +39,11 @@ const PASSWORD = "only for tests on this machine";
 const MUTUAL = "listener.name.mutual";
 
 /** After which a member of a group that says nothing is taken for dead, ms; Kafka's own value is 45 seconds. */
-export const SESSION_MS = 3_000;
+export const SESSION = "group.consumer.session.timeout.ms";
 /** Properties for groups that are quick to miss a member. */
 export const GROUP_TIMES = {
   "group.consumer.min.session.timeout.ms": 1_000,
-  "group.consumer.session.timeout.ms": SESSION_MS,
+  [SESSION]: 3_000,
   "group.consumer.min.heartbeat.interval.ms": 100,
   "group.consumer.heartbeat.interval.ms": 500,
 } as const;
@@ -302,7 +302,7 @@ async function format(folder: string, id: string, isSecure: boolean): Promise<vo
     `${mechanism}=[name=${username},password=${password}]`,
   ]);
   const config = ["-c", join(folder, "server.properties")];
-  const tool = [...JVM, LOGGING, "kafka.tools.StorageTool", "format", "-t", id];
+  const tool = [...JVM, LOGGING, "kafka.tools.StorageTool", "format", `--cluster-id=${id}`]; // may begin with a dash
   // Brokers of a cluster do this side by side.
   await promisify(execFile)("java", [...tool, ...config, ...(isSecure ? scram : [])], {
     timeout: READY_MS_MAX,

@@ -34,13 +34,15 @@ export async function temporaryFolder(name: string): Promise<{ path: string; rem
 /**
  * Starts `muara start` on a free port over `data`, and waits until it is ready.
  * @param prefix a command that becomes the one after it, under the same process id (`nsenter …`, `strace -D …`)
+ * @param workers what it does; all unless named
  */
 export function startMuara(
   data: string,
   environment: Record<string, string> = {},
   prefix: readonly string[] = [],
+  workers: readonly string[] = [],
 ): Promise<MuaraProcess> {
-  return spawnMuara(data, environment, prefix).ready;
+  return spawnMuara(data, environment, prefix, workers).ready;
 }
 
 /** Without what speaks to the tests: to the program it would be a configuration key that does not exist. */
@@ -55,9 +57,19 @@ export function spawnMuara(
   data: string,
   environment: Record<string, string> = {},
   prefix: readonly string[] = [],
+  workers: readonly string[] = [],
 ): { readonly child: ChildProcess; readonly ready: Promise<MuaraProcess> } {
   const startedMs = performance.now();
-  const command = [process.execPath, join(ROOT, "muara.js"), "start", "--data", data, "--port", "0"];
+  const command = [
+    process.execPath,
+    join(ROOT, "muara.js"),
+    "start",
+    ...workers,
+    "--data",
+    data,
+    "--port",
+    "0",
+  ];
   const [program, ...args] = [...prefix, ...command];
   const child = spawn(program!, args, {
     cwd: ROOT,

@@ -30,6 +30,8 @@ export interface FailingNetwork {
   readonly url: string;
   /** From now on, for new connections as for those that are open. */
   add(toxic: Toxic): Promise<void>;
+  /** The server behind it has moved to another address. */
+  redirect(upstream: string): Promise<void>;
   /** Everything works again. */
   heal(): Promise<void>;
   stop(): Promise<void>;
@@ -70,6 +72,7 @@ export async function startFailingNetwork(upstream: string): Promise<FailingNetw
   return {
     url: `http://127.0.0.1:${port}`,
     add: (toxic) => call("POST", "/proxies/s3/toxics", { toxicity: 1, ...toxic }),
+    redirect: (moved) => call("POST", "/proxies/s3", { upstream: new URL(moved).host, enabled: true }),
     heal: () => call("POST", "/reset"),
     stop: async () => {
       const ended = new Promise((resolve) => child.once("exit", resolve));

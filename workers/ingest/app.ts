@@ -40,6 +40,7 @@ import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } fr
 import type { Principal } from "../../core/authorize.ts";
 import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
+import { type PulledBatch, type Taken, takePulled } from "./pulled/take-pulled.ts";
 
 export interface IngestPorts {
   readonly log: Log;
@@ -292,6 +293,14 @@ export class Door {
     } finally {
       reservation.release();
     }
+  }
+
+  /** Appends events that another Nakadi has accepted, good or bad. @throws event_type.not_found, log.closed */
+  async pull(batch: PulledBatch, signal: AbortSignal): Promise<Taken> {
+    const { eventBytes } = this.#options.limits;
+    return this.#contracts.use(batch.eventType, (contract) =>
+      takePulled(this.#ports, contract, batch, eventBytes, signal),
+    );
   }
 
   async #json(request: Request): Promise<unknown> {

@@ -26,6 +26,16 @@ const GAP_BYTES_MAX = 16;
 export interface RecordHeaders {
   readonly withFlowId: Uint8Array;
   readonly withoutFlowId: Uint8Array;
+  /** Where each event has a header of its own, in place of those two. */
+  readonly own?: OwnHeaders;
+}
+
+/** Neighbours may share one. */
+export interface OwnHeaders {
+  readonly bytes: Uint8Array;
+  /** [event] places in `bytes` */
+  readonly starts: Uint32Array;
+  readonly lengths: Uint32Array;
 }
 
 export interface PartitionBatch {
@@ -103,7 +113,8 @@ function packGroup(
     at += to - from;
     first = runEnd;
   }
-  if (keys) placeKeys(keys, group, bytes, index, at);
+  if (keys) at = placeKeys(keys, group, bytes, index, at);
+  if (headers.own) placeHeaders(headers.own, group, bytes, index, at);
   const batch = { count: group.length, bytes, index };
   return contract.type.category === "cloudevent" ? { ...batch, contentType: CLOUDEVENT_MEDIA_TYPE } : batch;
 }
@@ -124,6 +135,7 @@ function groupBytes(
     first = runEnd;
   }
   if (keys) for (const item of group) total += keys.ends[item]! - (item === 0 ? 0 : keys.ends[item - 1]!);
+  if (headers.own) for (const [i, item] of group.entries()) total += ownLength(headers.own, group, i, item);
   return total;
 }
 
@@ -180,7 +192,7 @@ function placeKeys(
   bytes: Uint8Array,
   index: Uint32Array,
   from: number,
-): void {
+): number {
   let at = from;
   group.forEach((item, i) => {
     const start = item === 0 ? 0 : keys.ends[item - 1]!;
@@ -189,5 +201,30 @@ function placeKeys(
     index[i * RECORD_WORDS + KEY_AT] = at;
     index[i * RECORD_WORDS + KEY_LENGTH] = length;
     at += length;
+  });
+  return at;
+}
+
+/** Bytes that the own header of a group's `i`th event adds: none where it is that of the one before. */
+function ownLength({ starts, lengths }: OwnHeaders, group: Uint32Array, i: number, item: number): number {
+  return i > 0 && starts[group[i - 1]!] === starts[item] ? 0 : lengths[item]!;
+}
+
+function placeHeaders(
+  own: OwnHeaders,
+  group: Uint32Array,
+  bytes: Uint8Array,
+  index: Uint32Array,
+  from: number,
+): void {
+  let at = from;
+  group.forEach((item, i) => {
+    const start = own.starts[item]!;
+    const length = own.lengths[item]!;
+    const added = ownLength(own, group, i, item);
+    if (added > 0) bytes.set(own.bytes.subarray(start, start + length), at);
+    index[i * RECORD_WORDS + HEADER_AT] = added > 0 ? at : index[(i - 1) * RECORD_WORDS + HEADER_AT]!;
+    index[i * RECORD_WORDS + HEADER_LENGTH] = length;
+    at += added;
   });
 }

@@ -62,7 +62,8 @@ export interface PublishRequest {
  */
 export async function publish(log: Log, kernel: Kernel, request: PublishRequest): Promise<Response> {
   const { contract, flowId } = request;
-  const scan = scanBody(kernel, request);
+  const scan = scanEvents(kernel, contract, request.body, request.maxEvents);
+  checkBody(scan, request.maxEvents);
   if (!request.isDryRun) request.meter?.events(scan.count);
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
@@ -75,13 +76,11 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
 }
 
 /** A body of few bytes per event is scanned twice; all others once, with columns for no more events than fit. */
-function scanBody(kernel: Kernel, { contract, body, maxEvents }: PublishRequest): Scan {
+export function scanEvents(kernel: Kernel, contract: Contract, body: Uint8Array, maxEvents: number): Scan {
   const likely = Math.min(maxEvents, Math.ceil(body.length / TYPICAL_EVENT_BYTES) + 1);
-  let scan = scanItems(kernel, contract, body, likely);
-  if (scan.failure?.code === "batch.too_many" && likely < maxEvents)
-    scan = scanItems(kernel, contract, body, maxEvents);
-  checkBody(scan, maxEvents);
-  return scan;
+  const scan = scanItems(kernel, contract, body, likely);
+  if (scan.failure?.code !== "batch.too_many" || likely === maxEvents) return scan;
+  return scanItems(kernel, contract, body, maxEvents);
 }
 
 /** @throws request.malformed, batch.empty, batch.too_many */

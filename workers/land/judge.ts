@@ -21,7 +21,16 @@ import type { Scan, ScanField } from "../../core/kernel-scan.ts";
 import { ADMIT_DUPLICATE, ADMIT_UNSETTLED, type IdentitySet, SETTLED_NEW } from "../../core/kernel-set.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { LandedPartition } from "../../core/landed.ts";
-import { payloadOf, type ReadBatch } from "../../core/record.ts";
+import {
+  ABSENT,
+  HEADER_AT,
+  HEADER_LENGTH,
+  headerOf,
+  payloadOf,
+  type ReadBatch,
+  RECORD_WORDS,
+} from "../../core/record.ts";
+import { hasRefusalNote, refusalNoteOf } from "../../core/refusal-note.ts";
 import type { EventEncoder } from "../../lake/parquet/event-encoder.ts";
 import type { Unsettled } from "./settle.ts";
 import { TextReader } from "./text-reader.ts";
@@ -175,6 +184,7 @@ export class Judge {
   #scanBatch(batch: ReadBatch, partition: LandedPartition, rows: Rows, first: number): void {
     const place = `${partition.logId}/${partition.topicId}/${batch.partition}/`;
     const { scan, rejections } = this.#encoder.scan(batch, this.#secret, place);
+    condemnRefused(batch, rows, first);
     const { verdicts, errorAt } = scan;
     const { id, time } = this.#encoder.places;
     for (let i = 0; i < batch.count; i++) {
@@ -301,6 +311,22 @@ async function admitSettled(
 /** Of an optional attribute, null is the same as none (CloudEvents, JSON format, §2.2). */
 function isUnset({ flags, types }: ScanField, i: number): boolean {
   return (flags[i]! & FLAG_MISSING) !== 0 || types[i] === VALUE_NULL;
+}
+
+/** What was appended although the door found fault with it. */
+function condemnRefused(batch: ReadBatch, rows: Rows, first: number): void {
+  const { index, bytes } = batch;
+  let place = -1;
+  let isRefused = false;
+  for (let i = 0; i < batch.count; i++) {
+    const at = index[i * RECORD_WORDS + HEADER_AT]!;
+    const length = index[i * RECORD_WORDS + HEADER_LENGTH]!;
+    if (at !== place) isRefused = length !== ABSENT && hasRefusalNote(bytes, at, length);
+    place = at;
+    if (!isRefused) continue;
+    const { code, pointer, detail } = refusalNoteOf(headerOf(batch, i));
+    condemn(rows, first + i, code, pointer, detail);
+  }
 }
 
 function condemn(rows: Rows, row: number, code: ErrorCode, pointer: string | null, detail: string): void {

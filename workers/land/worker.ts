@@ -197,7 +197,9 @@ class RoundWorker implements LandWorker {
       this.#budget.options,
     );
     const { intervalMs } = this.#pace;
-    entries.sort((a, b) => a.turn.dueMs(intervalMs, nowMs) - b.turn.dueMs(intervalMs, nowMs));
+    // What was taken over has been waiting longest: nobody landed it for a while.
+    const dueOf = ({ landing, turn }: Entry): number => (landing ? turn.dueMs(intervalMs, nowMs) : -Infinity);
+    entries.sort((a, b) => (dueOf(a) === dueOf(b) ? 0 : dueOf(a) - dueOf(b)));
     let dueMs: number | undefined;
     const hasBacklog = await eachOf(entries, CONCURRENCY, async (entry) => {
       if (!this.#isReady(entry)) return false;

@@ -253,6 +253,10 @@ test("a batch that the topic cannot take is refused alone; those beside it are s
   const { log, topic } = await fresh();
   await log.createStream("s", DELETE);
   await configure(topic, { "max.message.bytes": "20000" });
+  // A configuration takes its time until it holds.
+  const tooLarge = (): Promise<unknown> =>
+    log.append("s", 1, textBatch(noise(30_000))).catch((error: { code?: unknown }) => error.code);
+  await expect.poll(tooLarge, PATIENCE).toBe("log.batch_too_large");
   const [small, large, last] = [noise(3_000), noise(30_000), noise(4_000)];
   const appends = [small, large, last, "end"].map((text) => log.append("s", 0, textBatch(text)));
   const refused = appends[1]!;

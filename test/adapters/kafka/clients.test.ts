@@ -13,6 +13,8 @@ import {
   COMPACT,
   rejects,
 } from "../../conformance/log-harness.ts";
+import { openLogSink } from "../../../workers/deliver/log-sink.ts";
+import { batchOf } from "../../conformance/sink.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
 import { openAt } from "./kafka-harness.ts";
 import { giveZstd } from "./kafkajs-zstd.ts";
@@ -238,5 +240,24 @@ test("a compacted stream is a compacted topic, and a record without a key is ref
     resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name, configNames: ["cleanup.policy"] }],
   });
   assert.equal(resources[0]!.configEntries[0]!.configValue, "compact");
+  await log.close();
+});
+
+function plain(all: readonly { readonly key: string | null; readonly json: string }[]): string[] {
+  return all.map(({ key, json }) => `${key} ${json}`).toSorted();
+}
+
+test("rows of deliveries are records with their keys, once each, also where they were sent again", async () => {
+  const { log, topic } = await fresh();
+  const never = new AbortController().signal;
+  const sink = await openLogSink(log, "s", "d");
+  await sink.write(batchOf(0, 4), never);
+  const again = await openLogSink(await openAt(`kafka://${server.broker}/${topic.slice(0, -1)}`), "s", "d");
+  await again.write(batchOf(0, 6), never);
+  await sink.write(batchOf(0, 6), never);
+  const seen = await consumed(topic, 6);
+  const rows = [...batchOf(0, 4).rows, ...batchOf(0, 6).rows.slice(4)];
+  expect(plain(seen.map(({ key, value }) => ({ key, json: value! })))).toEqual(plain(rows));
+  await again.close();
   await log.close();
 });

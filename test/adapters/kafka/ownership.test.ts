@@ -1,109 +1,60 @@
-/**
- * Ownership by a group on a real broker: at rest every name has one owner; names move when a process joins, ends or
- * is lost, and no more of them than must. Whoever cannot have a group owns everything.
- */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+/** Ownership by a group on a real broker, which may also be away, or have no groups. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { parseKafkaAddress } from "../../../adapters/kafka/address.ts";
 import { openKafkaOwnershipAt } from "../../../adapters/kafka/open.ts";
 import { openKafkaOwnership } from "../../../adapters/kafka/ownership.ts";
-import { parseKafkaAddress } from "../../../adapters/kafka/address.ts";
 import { systemClock, systemRandomness } from "../../../core/clock.ts";
 import { createLogger, silentLogger } from "../../../core/logger.ts";
 import type { Ownership } from "../../../core/ports/ownership.ts";
-import { GROUP_TIMES, type KafkaServer, SESSION_MS, startKafka } from "../../services/kafka.ts";
-import { eventually } from "../../services/muara.ts";
+import {
+  NAMES,
+  namesOf,
+  type OwnershipHarness,
+  ownershipCasesFor,
+  shared,
+} from "../../conformance/ownership.ts";
 import { freePort } from "../../services/free-port.ts";
+import { GROUP_TIMES, type KafkaServer, SESSION, startKafka } from "../../services/kafka.ts";
+import { eventually } from "../../services/muara.ts";
 
 const SETTLE_MS = 60_000; // no promise, only an end
-const NAMES = Array.from({ length: 300 }, (_, i) => `team-${i % 7}.something-happened.${i}`);
-const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
-
 /** Nothing gets through any more, and nobody is told. */
 const SILENCE = { type: "timeout", stream: "upstream", attributes: { timeout: 0 } } as const;
+const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
 
 let server: KafkaServer;
-const open = new Set<Ownership>();
+const open: Ownership[] = [];
 beforeAll(async () => {
   server = await startKafka({ isProxied: true, properties: GROUP_TIMES });
 });
 afterEach(async () => {
   await server.proxied.network.heal();
-  await Promise.all([...open].map(close));
+  await Promise.all(open.splice(0).map((one) => one.close()));
 });
 afterAll(() => server.stop());
 
 function join(address: string): Ownership {
   const ownership = openKafkaOwnershipAt(address, {}, services);
-  open.add(ownership);
+  open.push(ownership);
   return ownership;
 }
 
-async function close(ownership: Ownership): Promise<void> {
-  open.delete(ownership);
-  await ownership.close();
-}
-
-/** [member] its names */
-function namesOf(members: readonly Ownership[], names = NAMES): readonly (readonly string[])[] {
-  return members.map((member) => names.filter((name) => member.owns(name)));
-}
-
-function isShared(members: readonly Ownership[], names = NAMES): boolean {
-  return names.every((name) => members.filter((member) => member.owns(name)).length === 1);
-}
-
-/** Each name has one owner among these, and each of them has about as many as the others. */
-async function shared(members: readonly Ownership[]): Promise<readonly (readonly string[])[]> {
-  await eventually("every name has one owner", SETTLE_MS, async () => {
-    const counts = namesOf(members).map(({ length }) => length);
-    return isShared(members) && Math.min(...counts) > NAMES.length / members.length / 2;
-  });
-  return namesOf(members);
-}
-
-test("one process owns everything, names that come up later as well", async () => {
-  const one = join(server.freshAddress());
-  await shared([one]);
-  expect(one.owns("never.heard.of")).toBe(true);
-});
-
-test("who joins gets a share, and the others keep what is not given away", async () => {
+function groupHarness(): OwnershipHarness {
   const address = server.freshAddress();
-  const [first, second] = [join(address), join(address)];
-  const before = await shared([first, second]);
-  const third = join(address);
-  const after = await shared([first, second, third]);
-  for (const [i, names] of after.slice(0, 2).entries())
-    expect(names.every((name) => before[i]!.includes(name))).toBe(true);
-  expect(isShared([first, second, third], ["job:a", "job:b", "new.type"])).toBe(true);
-});
+  const { broker, network } = server.proxied;
+  return {
+    sessionMs: GROUP_TIMES[SESSION],
+    join: () => join(address),
+    joinLosable: () => join(address.replace(server.broker, broker)),
+    lose: () => network.add(SILENCE),
+    find: () => network.heal(),
+  };
+}
 
-test("who ends in order is not waited for, and owns nothing any more", async () => {
-  const address = server.freshAddress();
-  const [first, second] = [join(address), join(address)];
-  await shared([first, second]);
-  const startedMs = performance.now();
-  await close(second);
-  await shared([first]);
-  expect(performance.now() - startedMs).toBeLessThan(SESSION_MS);
-  expect(NAMES.some((name) => second.owns(name))).toBe(false);
-});
-
-test("what a lost process had is taken by the others within the session's timeout, and it comes back", async () => {
-  const address = server.freshAddress();
-  const prefix = address.slice(address.lastIndexOf("/"));
-  const [first, lost] = [join(address), join(`kafka://${server.proxied.broker}${prefix}`)];
-  const [had] = [(await shared([first, lost]))[1]!];
-  // To the group it is as good as dead.
-  await server.proxied.network.add(SILENCE);
-  const startedMs = performance.now();
-  await eventually("the other one has all", SETTLE_MS, async () => NAMES.every((name) => first.owns(name)));
-  const tookMs = performance.now() - startedMs;
-  expect(tookMs).toBeGreaterThan(SESSION_MS / 2);
-  expect(tookMs).toBeLessThan(SESSION_MS + 5_000);
-  // A hint: it works on, and need not know.
-  expect(had.every((name) => lost.owns(name))).toBe(true);
-  await server.proxied.network.heal();
-  await shared([first, lost]);
+describe("conformance over Kafka", () => {
+  for (const [name, run] of ownershipCasesFor(["several"]))
+    // oxlint-disable-next-line vitest/valid-title -- they are strings
+    test(name, () => run(groupHarness()));
 });
 
 test("a broker that is killed takes nobody's share", { timeout: 120_000 }, async () => {
@@ -113,22 +64,37 @@ test("a broker that is killed takes nobody's share", { timeout: 120_000 }, async
   await server.kill();
   expect(namesOf(members)).toEqual(before);
   await server.restart();
-  const third = join(address);
-  await shared([...members, third]);
+  await shared([...members, join(address)]);
 });
 
-test("without a group every process owns everything, and says so once", async () => {
+/** What is warned of is collected in `lines`. */
+function joinAlone(broker: string, lines: string[], aloneAfterMs: number): Ownership {
+  const write = (line: string): void => void lines.push(line);
+  const logger = createLogger(write, "warn", () => 0);
+  const parsed = { ...parseKafkaAddress(`kafka://${broker}/x.`), security: {} };
+  const alone = openKafkaOwnership({ ...parsed, ...services, logger, aloneAfterMs });
+  open.push(alone);
+  return alone;
+}
+
+test("where no broker answers a process owns everything after a while, and says so once", async () => {
   const lines: string[] = [];
-  const logger = createLogger(
-    (line) => lines.push(line),
-    "warn",
-    () => 0,
-  );
-  const [host, port] = ["127.0.0.1", await freePort()];
-  const parsed = { ...parseKafkaAddress(`kafka://${host}:${port}`), security: {} };
-  const alone = openKafkaOwnership({ ...parsed, ...services, logger, aloneAfterMs: 500 });
-  open.add(alone);
+  const alone = joinAlone(`127.0.0.1:${await freePort()}`, lines, 500);
   expect(alone.owns("a")).toBe(false);
   await eventually("it takes everything", SETTLE_MS, async () => NAMES.every((name) => alone.owns(name)));
   expect(lines.filter((line) => line.includes("every name"))).toHaveLength(1);
+});
+
+test("brokers without such groups leave everything to every process", { timeout: 120_000 }, async () => {
+  const old = await startKafka({ properties: { "group.coordinator.rebalance.protocols": "classic" } });
+  try {
+    const lines: string[] = [];
+    const members = [1, 2].map(() => joinAlone(old.broker, lines, SETTLE_MS));
+    await eventually("both own everything", SETTLE_MS, async () =>
+      members.every((member) => NAMES.every((name) => member.owns(name))),
+    );
+    expect(lines.filter((line) => /every name.*groups as of Kafka 4.0/.test(line))).toHaveLength(2);
+  } finally {
+    await old.stop();
+  }
 });

@@ -297,24 +297,15 @@ describe("the command line", () => {
   });
 
   test("hands start and demo their flags", async () => {
-    const argv = [
-      "start",
-      "ingest",
-      "land",
-      "--data",
-      "d",
-      "--port",
-      "0",
-      "--host",
-      "::1",
-      "--config",
-      "c.ts",
-    ];
+    const places = ["--data", "d", "--log", "kafka://h:1", "--lake", "s3://b"];
+    const argv = ["start", "ingest", "land", ...places, "--port", "0", "--host", "::1", "--config", "c.ts"];
     expect((await muara(argv)).code).toBe(0);
     expect(started).toMatchObject({
       mode: "start",
       workers: ["ingest", "land"],
       data: "d",
+      log: "kafka://h:1",
+      lake: "s3://b",
       port: 0,
       host: "::1",
       config: "c.ts",

@@ -4,7 +4,8 @@
  * record's header. Events of category `undefined` have no metadata and stay as they are.
  *
  * Surprising rule: a record without a header was written by somebody else's Kafka client. Nobody has judged it, so
- * it is parsed, and left out where it is no JSON: a broken line would break the stream. Nothing is added to it.
+ * it is parsed, and left out where it is no JSON: a broken line would break the stream. Nothing is added to it. What
+ * was refused and is kept for the dead letters alone is left out, too.
  */
 import { concatenate, isEqual } from "../../../core/bytes.ts";
 import type { EventType } from "../../../core/event-type.ts";
@@ -17,6 +18,7 @@ import {
   type ReadBatch,
   RECORD_WORDS,
 } from "../../../core/record.ts";
+import { hasRefusalNote } from "../../../core/refusal-note.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { MemberWalk } from "./json-members.ts";
 
@@ -35,7 +37,7 @@ const HEADER_MEMBERS: readonly (readonly [Uint8Array, Uint8Array])[] = [
 ];
 
 /** What became of a record. */
-export type Written = "event" | "tombstone" | "unreadable";
+export type Written = "event" | "tombstone" | "unreadable" | "refused";
 
 /** Writes the events of one partition. */
 export class EventWriter {
@@ -67,13 +69,14 @@ export class EventWriter {
     const to = from + length;
     const headerLength = index[word + HEADER_LENGTH]!;
     const hasHeader = headerLength !== ABSENT && headerLength > 0;
+    const headerAt = index[word + HEADER_AT]!;
+    if (hasHeader && hasRefusalNote(bytes, headerAt, headerLength)) return "refused";
     if (!hasHeader && !isJson(bytes.subarray(from, to))) return "unreadable";
     out.write(before);
     if (this.#isPlain || !hasHeader || !this.#findMetadata(bytes, from)) {
       out.copy(bytes, from, to);
       return "event";
     }
-    const headerAt = index[word + HEADER_AT]!;
     this.#readHeader(bytes, headerAt, headerAt + headerLength);
     this.#readTime(batch.ingestMs[i]!);
     this.#splice(out, bytes, from, to);

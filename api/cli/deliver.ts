@@ -1,0 +1,136 @@
+/** `muara deliver create|list|show|pause|resume|dead-letters|delete`: rows of tables, sent to somewhere outside. */
+import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
+import { CliFailure, EXIT } from "./exit.ts";
+import { printObject, printObjects, type Field } from "./output.ts";
+
+type Item = Readonly<Record<string, unknown>>;
+
+const LIST: readonly Field[] = [
+  { name: "name" },
+  { name: "table" },
+  { name: "to" },
+  { name: "state" },
+  { name: "delivered", isNumber: true },
+  { name: "dead", isNumber: true },
+  { name: "behind_versions", isNumber: true },
+  { name: "problem" },
+];
+const LETTERS: readonly Field[] = [
+  { name: "sequence", isNumber: true },
+  { name: "at" },
+  { name: "reason" },
+  { name: "row" },
+];
+const KAFKA = /^([^/]+)\/(.+)$/;
+
+interface CreateOptions {
+  readonly url?: string;
+  readonly kafka?: string;
+  readonly from: string;
+  readonly description: string;
+  readonly batchRows?: string;
+}
+
+export const addDeliver: AddCommand = (program, run) => {
+  const deliver = program.command("deliver").description("rows of tables, sent to webhooks and to Kafka");
+  deliver
+    .command("create")
+    .description("send the rows of a table; takes admin there")
+    .argument("<name>")
+    .argument("<table>")
+    .option("--url <address>", "where signed POST requests go")
+    .option("--kafka <target/topic>", "a cluster that deliver.kafka names, and a topic there")
+    .option("--from <begin|now>", "rows that are there as well, or only those to come", "now")
+    .option("--batch-rows <number>", "rows in one request, at most")
+    .option("--description <text>", "what it is for", "")
+    .action(
+      run(async ({ client, io, flags, say }, command) => {
+        const [name, table] = [command.args[0]!, command.args[1]!];
+        const options = command.opts<CreateOptions>();
+        const created = await client.send<Item>("POST", "/v1/deliveries", {
+          name,
+          table,
+          from: options.from,
+          description: options.description,
+          ...targetOf(options),
+          ...(options.batchRows === undefined
+            ? {}
+            : { batch_rows: wholeNumber("--batch-rows", options.batchRows, 1, 10_000) }),
+        });
+        printObject(io.stdout, flags.output, created);
+        if (created["secret"] !== undefined)
+          say("the secret proves to the receiver that requests are Muara's; it is not shown again");
+      }),
+    );
+  deliver
+    .command("list")
+    .description("what is delivered")
+    .action(
+      run(async ({ client, io, flags }) => {
+        const { items } = await client.get<{ items: readonly Item[] }>("/v1/deliveries");
+        const rows = flags.output === "table" ? items.map((one) => ({ ...one, to: toOf(one) })) : items;
+        printObjects(io.stdout, flags.output, LIST, rows);
+      }),
+    );
+  addOne(deliver.command("show").description("how far one is"), run, "GET", "");
+  addOne(deliver.command("pause").description("rest until it is resumed"), run, "POST", "/pause");
+  addOne(deliver.command("resume").description("go on where it was"), run, "POST", "/resume");
+  deliver
+    .command("dead-letters")
+    .description("the newest rows that the receiver has refused")
+    .argument("<name>")
+    .option("--limit <number>", "how many, at most", "100")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const limit = wholeNumber("--limit", command.opts<{ limit: string }>().limit, 1, 1_000);
+        const path = `/v1/deliveries/${encodeURIComponent(command.args[0]!)}/dead-letters?limit=${limit}`;
+        const { items } = await client.get<{ items: readonly Item[] }>(path);
+        const isTable = flags.output === "table";
+        const rows = isTable ? items.map((one) => ({ ...one, row: JSON.stringify(one["row"]) })) : items;
+        printObjects(io.stdout, flags.output, LETTERS, rows);
+      }),
+    );
+  deliver
+    .command("delete")
+    .description("end it; what was refused stays in the lake's folder _deliveries")
+    .argument("<name>")
+    .action(
+      run(async ({ client, say }, command) => {
+        const name = command.args[0]!;
+        await client.send("DELETE", `/v1/deliveries/${encodeURIComponent(name)}`);
+        say(`${name} is deleted`);
+      }),
+    );
+};
+
+function addOne(
+  command: ReturnType<Parameters<AddCommand>[0]["command"]>,
+  run: RunAction,
+  method: "GET" | "POST",
+  tail: string,
+): void {
+  command.argument("<name>").action(
+    run(async ({ client, io, flags }, { args }) => {
+      const path = `/v1/deliveries/${encodeURIComponent(args[0]!)}${tail}`;
+      const one = method === "GET" ? await client.get<Item>(path) : await client.send<Item>("POST", path);
+      printObject(io.stdout, flags.output, one);
+    }),
+  );
+}
+
+function targetOf({ url, kafka }: CreateOptions): Item {
+  const match = KAFKA.exec(kafka ?? "");
+  if (url !== undefined && kafka === undefined) return { url };
+  if (url === undefined && match) return { kafka: { target: match[1], topic: match[2] } };
+  throw new CliFailure(
+    EXIT.usage,
+    "Give either --url ADDRESS or --kafka TARGET/TOPIC.",
+    "`muara deliver create --help`",
+  );
+}
+
+function toOf({ url, kafka }: Item): string {
+  if (typeof url === "string") return url;
+  const { target, topic } = (kafka ?? {}) as { target?: string; topic?: string };
+  return `${target}/${topic}`;
+}

@@ -1,0 +1,78 @@
+/** What the OpenAPI document says of deliveries. */
+import { z } from "zod";
+import { deliveryRequestSchema } from "../core/delivery.ts";
+import {
+  json,
+  type Json,
+  list,
+  listOf,
+  object,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+} from "./openapi-parts.ts";
+
+const delivery = object({
+  name: text,
+  table: text,
+  from: { enum: ["begin", "now"] },
+  state: { enum: ["delivering", "failing", "paused"] },
+  problem: textOrNull,
+  delivered: whole,
+  dead: whole,
+  version: { type: ["integer", "null"], description: "Of the table: everything up to it is delivered." },
+  behind_versions: wholeOrNull,
+  description: text,
+  by: text,
+  created_at: time,
+  updated_at: time,
+});
+
+export const DELIVERY_SCHEMAS: Json = {
+  DeliveryRequest: z.toJSONSchema(deliveryRequestSchema, { io: "input" }),
+  Delivery: delivery,
+};
+
+const one = [path("name")];
+
+export const DELIVERY_PATHS: Json = {
+  "/v1/deliveries": {
+    get: read("listDeliveries", "Deliveries of tables that the token administers", listOf("Delivery")),
+    post: {
+      operationId: "createDelivery",
+      summary: "Send the rows of a table to a webhook or to Kafka; the secret is shown only in this answer",
+      requestBody: { required: true, content: json("DeliveryRequest") },
+      responses: { "201": { description: "Declared.", content: json("Delivery") }, default: problem() },
+    },
+  },
+  "/v1/deliveries/{name}": {
+    get: read("showDelivery", "How far a delivery is", reference("Delivery"), one),
+    delete: {
+      operationId: "deleteDelivery",
+      summary: "End a delivery",
+      parameters: one,
+      responses: { "204": { description: "Done." }, default: problem() },
+    },
+  },
+  "/v1/deliveries/{name}/pause": {
+    post: read("pauseDelivery", "Rest until it is resumed", reference("Delivery"), one),
+  },
+  "/v1/deliveries/{name}/resume": {
+    post: read("resumeDelivery", "Go on where it was", reference("Delivery"), one),
+  },
+  "/v1/deliveries/{name}/dead-letters": {
+    get: read(
+      "listDeliveryDeadLetters",
+      "The newest rows that the receiver has refused",
+      object({ count: whole, items: list({ type: "object" }) }),
+      [...one, query("limit", whole)],
+    ),
+  },
+};

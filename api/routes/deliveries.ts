@@ -1,0 +1,209 @@
+/**
+ * GET, POST /v1/deliveries and what is below: rows of tables, sent to somewhere outside. Whoever has them sent must be
+ * the table's administrator, as for a share: they leave Muara, and go on after his token has ended.
+ */
+import type { Hono } from "hono";
+import { isAuthorized, type Principal } from "../../core/authorize.ts";
+import {
+  DELIVERY_FOLDER,
+  type Delivery,
+  type DeliveryPosition,
+  deliveryRequestSchema,
+} from "../../core/delivery.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { Declaration } from "../../core/registry.ts";
+import {
+  wholeNumber,
+  wholeTable,
+  isoOrNull,
+  type ApiContext,
+  type ApiEnv,
+  type ApiPorts,
+} from "../context.ts";
+import { readBody } from "../read-body.ts";
+
+const SECRET_BYTES = 32;
+const ID_BYTES = 6;
+const LETTERS_DEFAULT = 100;
+const LETTERS_MAX = 1_000;
+
+export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
+  const { registry, logger } = ports;
+  const one = async (context: ApiContext): Promise<Declaration<Delivery>> => {
+    await registry.refresh();
+    const name = context.req.param("name")!;
+    const found = registry.get<Delivery>("delivery", name);
+    if (found?.value && mayDeliver(context.get("principal"), found.value)) return found;
+    throw new MuaraError("delivery.not_found", `There is no delivery "${name}".`, {
+      details: { delivery: name },
+    });
+  };
+  const change = async (context: ApiContext, isPaused: boolean): Promise<Response> => {
+    const { value, revision } = await one(context);
+    const changed = { ...value!, isPaused };
+    if (value!.isPaused !== isPaused) await registry.put("delivery", value!.name, revision, changed);
+    const by = context.get("principal").id;
+    logger.info(isPaused ? "paused a delivery" : "resumed a delivery", { by, delivery: value!.name });
+    return context.json(await shown(ports, changed));
+  };
+
+  app.get("/v1/deliveries", async (context) => {
+    await registry.refresh();
+    const mine = registry
+      .list<Delivery>("delivery")
+      .map(({ value }) => value!)
+      .filter((delivery) => mayDeliver(context.get("principal"), delivery));
+    return context.json({ items: await Promise.all(mine.map((delivery) => shown(ports, delivery))) });
+  });
+  app.post("/v1/deliveries", async (context) => {
+    const delivery = await declare(ports, context);
+    const by = context.get("principal").id;
+    logger.info("declared a delivery", { by, delivery: delivery.name, table: delivery.table });
+    // Only here, as for a token.
+    const secret = delivery.url === undefined ? {} : { secret: `whsec_${delivery.secret}` };
+    return context.json({ ...(await shown(ports, delivery)), ...secret }, 201);
+  });
+  app.get("/v1/deliveries/:name", async (context) =>
+    context.json(await shown(ports, (await one(context)).value!)),
+  );
+  app.post("/v1/deliveries/:name/pause", (context) => change(context, true));
+  app.post("/v1/deliveries/:name/resume", (context) => change(context, false));
+  app.delete("/v1/deliveries/:name", async (context) => {
+    const { value, revision } = await one(context);
+    await registry.put("delivery", value!.name, revision, null);
+    await forget(ports, value!.name);
+    logger.info("deleted a delivery", { by: context.get("principal").id, delivery: value!.name });
+    return context.body(null, 204);
+  });
+  app.get("/v1/deliveries/:name/dead-letters", async (context) => {
+    const { id } = (await one(context)).value!;
+    const limit = wholeNumber(context, "limit", LETTERS_DEFAULT, LETTERS_MAX);
+    const listed = (await ports.store?.list(`${DELIVERY_FOLDER}/${id}`)) ?? [];
+    const texts = await Promise.all(
+      listed.slice(-limit).map(async ({ path }) => {
+        const bytes = await ports.store!.get(path);
+        return bytes ? [new TextDecoder().decode(bytes)] : [];
+      }),
+    );
+    // Rows keep their digits: they are not parsed.
+    const body = `{"count":${listed.length},"items":[${texts.flat().join(",")}]}`;
+    return context.body(body, 200, { "content-type": "application/json" });
+  });
+}
+
+/** @throws request.malformed, table.not_found, auth.forbidden, delivery.too_many, declaration.conflict */
+async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> {
+  const { registry, clock, deliver } = ports;
+  const request = await readBody(context, deliveryRequestSchema);
+  const principal = context.get("principal");
+  const { name: table } = await wholeTable(ports, principal, request.table);
+  const delivery: Delivery = {
+    ...request,
+    table,
+    id: hex(crypto.getRandomValues(new Uint8Array(ID_BYTES))),
+    isPaused: false,
+    secret: base64(crypto.getRandomValues(new Uint8Array(SECRET_BYTES))),
+    by: principal.id,
+    createdMs: clock.nowMs(),
+  };
+  if (!mayDeliver(principal, delivery))
+    throw new MuaraError(
+      "auth.forbidden",
+      `${principal.id} may not deliver "${table}": it takes admin there.`,
+    );
+  if (request.kafka && !Object.hasOwn(deliver?.kafka ?? {}, request.kafka.target))
+    throw new MuaraError(
+      "request.malformed",
+      `/kafka/target: deliver.kafka has no "${request.kafka.target}"`,
+      {
+        details: { pointer: "/kafka/target" },
+      },
+    );
+  await registry.refresh();
+  const most = deliver?.deliveries ?? 0;
+  if (registry.list("delivery").length >= most)
+    throw new MuaraError("delivery.too_many", `There are ${most} deliveries already.`, {
+      details: { limit: most },
+    });
+  if (registry.get("delivery", request.name))
+    throw new MuaraError("declaration.conflict", `There is a delivery "${request.name}" already.`);
+  // First how far it is: nobody delivers what has no place.
+  await forget(ports, request.name);
+  await registry.put("delivery-position", request.name, 0, await firstPosition(ports, delivery));
+  await registry.put("delivery", request.name, 0, delivery);
+  return delivery;
+}
+
+async function firstPosition(
+  { catalog, clock }: ApiPorts,
+  { id, table, from }: Delivery,
+): Promise<DeliveryPosition> {
+  const { version, metadata } = await catalog.snapshot(table);
+  return {
+    id,
+    tableId: metadata?.id ?? "",
+    generation: 0,
+    version,
+    rows: 0,
+    snapshot: from === "begin" && version >= 0 ? version : null,
+    delivered: 0,
+    dead: 0,
+    state: "delivering",
+    problem: null,
+    atMs: clock.nowMs(),
+  };
+}
+
+/** Whoever delivers may be writing it at the same moment, once. */
+async function forget({ registry }: ApiPorts, name: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const stored = registry.get("delivery-position", name);
+    if (!stored) return;
+    try {
+      await registry.put("delivery-position", name, stored.revision, null);
+      return;
+    } catch (error) {
+      if (tries >= 3 || !hasCode(error, "declaration.conflict")) throw error;
+    }
+  }
+}
+
+function mayDeliver(principal: Principal, { table }: Delivery): boolean {
+  return isAuthorized(principal, "admin", { kind: "table", name: table });
+}
+
+/** Never the secret. */
+async function shown({ registry, catalog }: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
+  const { name, table, url, kafka, from, isPaused, description, by, createdMs } = delivery;
+  const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
+  const position = stored?.id === delivery.id ? stored : undefined;
+  const newest = await catalog.snapshot(table).catch(() => undefined);
+  return {
+    name,
+    table,
+    ...(url === undefined ? {} : { url: new URL(url).origin }),
+    ...(kafka === undefined ? {} : { kafka }),
+    from,
+    batch_rows: delivery.batch_rows,
+    batch_bytes: delivery.batch_bytes,
+    timeout_ms: delivery.timeout_ms,
+    description,
+    by,
+    created_at: isoOrNull(createdMs),
+    state: isPaused ? "paused" : (position?.state ?? "delivering"),
+    problem: position?.problem ?? null,
+    delivered: position?.delivered ?? 0,
+    dead: position?.dead ?? 0,
+    version: position?.version ?? null,
+    behind_versions: newest && position ? Math.max(0, newest.version - position.version) : null,
+    updated_at: isoOrNull(position?.atMs),
+  };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}

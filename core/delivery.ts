@@ -1,0 +1,75 @@
+/**
+ * A delivery: the rows that come into a table, sent to somewhere outside, each at least once and under a stable id.
+ * Declared at run time (`/v1/deliveries`); how far it is stands beside it in the registry, moved by compare-and-set, so
+ * that of two processes that deliver the same only one gets on.
+ */
+import { z } from "zod";
+
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const MIB = 1_048_576;
+
+export const deliveryName = z.string().regex(NAME, "1 to 63 of a-z, 0-9, - and _");
+
+export const deliveryRequestSchema = z
+  .strictObject({
+    name: deliveryName,
+    table: z.string().min(1).max(255),
+    /** Webhook: where its POST requests go. */
+    url: z
+      .url({ protocol: /^https?$/ })
+      .max(2_048)
+      .optional(),
+    /** Kafka: one of the addresses that the configuration names, and the topic there. */
+    kafka: z.strictObject({ target: deliveryName, topic: z.string().regex(/^[\w.-]{1,200}$/) }).optional(),
+    /** Rows that are there, or only those to come. */
+    from: z.enum(["begin", "now"]).default("now"),
+    batch_rows: z.int().min(1).max(10_000).default(500),
+    batch_bytes: z
+      .int()
+      .min(1_024)
+      .max(16 * MIB)
+      .default(MIB),
+    timeout_ms: z.int().min(100).max(120_000).default(10_000),
+    description: z.string().max(200).default(""),
+  })
+  .refine(({ url, kafka }) => (url === undefined) !== (kafka === undefined), "either url or kafka");
+
+/** What the registry keeps under its name. */
+export interface Delivery extends z.infer<typeof deliveryRequestSchema> {
+  /** Of this declaration: one declared again under its name begins anew. */
+  readonly id: string;
+  readonly isPaused: boolean;
+  /** Signs webhooks: 32 bytes, base64. Whoever can read the log has it, and the rows as well. */
+  readonly secret: string;
+  readonly by: string;
+  readonly createdMs: number;
+}
+
+/** How far a delivery is: the changes of the versions up to `version`, and some rows of the next step. */
+export interface DeliveryPosition {
+  /** Of the declaration. */
+  readonly id: string;
+  /** Of the table's incarnation; "" before its first commit. */
+  readonly tableId: string;
+  /** How often the delivery has begun again. */
+  readonly generation: number;
+  /** Everything of it, and of those before it, is delivered or dead; -1 for nothing. */
+  readonly version: number;
+  /** Rows of the step after it that are delivered or dead. */
+  readonly rows: number;
+  /** That step is not the version's changes but the whole table at this version. */
+  readonly snapshot: number | null;
+  readonly delivered: number;
+  readonly dead: number;
+  /** Written now and then by who delivers it. */
+  readonly state: "delivering" | "failing";
+  readonly problem: string | null;
+  readonly atMs: number;
+}
+
+export const DELIVERY_FOLDER = "_deliveries";
+
+/** Who reads a table commit by commit: versions up to this one are not needed any more. */
+export function neededAfter(position: DeliveryPosition): number {
+  return position.snapshot === null ? position.version : Math.min(position.version, position.snapshot - 1);
+}
