@@ -1,8 +1,8 @@
 /**
  * Events out of a subscription's stream: `node bench/streams.ts` (`--json` for one object). A door on a log on disk
- * streams orders of about 500 bytes to curl, in batches of a hundred, from the oldest on; against the same bytes from a
- * file by the same kind of server, which reads, and sends, and does nothing else. CPU time is this process's alone;
- * they take turns; medians.
+ * streams orders of about 640 bytes to curl, in batches of several sizes, from the oldest on; against the same bytes
+ * from a file by a server that reads, and sends, and does nothing else. CPU time is this process's alone; they take
+ * turns; medians.
  */
 import { spawn } from "node:child_process";
 import { createReadStream } from "node:fs";
@@ -51,7 +51,7 @@ interface Spent {
   readonly bytes: number;
 }
 
-/** What it costs this process to have curl take an answer. @param into a file; else nowhere */
+/** What it costs this process to have curl take an answer. @param into a file */
 async function taken(url: string, into = "/dev/null"): Promise<Spent> {
   const [cpu, startedMs] = [process.cpuUsage(), performance.now()];
   const args = ["-sS", "-H", `authorization: ${headers.authorization}`, "-w", "%{size_download}", "-o", into];
