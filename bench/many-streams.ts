@@ -70,11 +70,13 @@ function shown(name: string): Accepted {
   });
 }
 
+function isShown(name: string): boolean {
+  return (shown(name).at(-1)?.count ?? 0) >= accepted.get(name)!.at(-1)!.count;
+}
+
 /** Until every table shows all that was accepted of its type. */
 async function whenShown(): Promise<void> {
   const rest = [...names];
-  const isShown = (name: string): boolean =>
-    (shown(name).at(-1)?.count ?? 0) >= accepted.get(name)!.at(-1)!.count;
   await eventually("all landed", PATIENCE_MS, async () => {
     while (rest.length > 0 && isShown(rest.at(-1)!)) rest.pop();
     return rest.length === 0;

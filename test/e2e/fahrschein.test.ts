@@ -121,7 +121,7 @@ test(
   TIMEOUT_MS,
 );
 
-function said(...clients: readonly JavaProcess[]): string {
+function logsOf(...clients: readonly JavaProcess[]): string {
   return clients.map(({ log }) => log()).join("\n");
 }
 
@@ -180,13 +180,13 @@ test(
       return a.said.length > 0 && b.said.length > 0;
     });
     const id = String(a.said[0]!["id"]);
-    expect(b.said[0], said(a, b)).toEqual({ id });
+    expect(b.said[0], logsOf(a, b)).toEqual({ id });
     await eventually("two streams", WAIT_MS, async () => (await streamsOf(id)) === 2);
     await publish(0, 20);
     await eventually("all is committed", WAIT_MS, async () => (await unconsumed(id)) === 0);
     const isEven = numbersOf(a)[0] === 0;
     const ofParity = (parity: number): number[] => range(0, 20).filter((one) => one % 2 === parity);
-    expect([numbersOf(a), numbersOf(b)], said(a, b)).toEqual([
+    expect([numbersOf(a), numbersOf(b)], logsOf(a, b)).toEqual([
       ofParity(isEven ? 0 : 1),
       ofParity(isEven ? 1 : 0),
     ]);
@@ -213,7 +213,7 @@ test(
     await eventually("all is committed", WAIT_MS, async () => (await unconsumed(id)) === 0);
     expect(
       [...new Set(numbersOf(a))].filter((one) => one >= 20),
-      said(a),
+      logsOf(a),
     ).toEqual(range(20, 80));
   },
   TIMEOUT_MS,

@@ -190,8 +190,9 @@ function addedBy({ add, remove, info }: TableCommit): readonly AddFile[] {
   return takesAway ? [] : add.filter(({ dataChange }) => dataChange);
 }
 
+/** The same whenever it is asked for; of a whole table about that in which its rows came. */
 function inOrder(files: readonly AddFile[]): readonly AddFile[] {
-  return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return files.toSorted((a, b) => a.modificationTime - b.modificationTime || (a.path < b.path ? -1 : 1));
 }
 
 function statedRows({ stats }: AddFile): number | undefined {

@@ -263,6 +263,27 @@ test("of two processes one delivers; when it has gone the other does", async () 
   await second.stop();
 });
 
+test("while one delivers, the other asks for nothing", async () => {
+  const it = await stand();
+  it.start({ standbyMs: 60_000 });
+  it.start({ standbyMs: 60_000 });
+  let n = 0;
+  const isSettled = (): boolean => it.at.lines.some(({ message }) => message === "another process delivers");
+  while (!isSettled()) {
+    await it.land(n, n + 4);
+    n += 4;
+    await until("more", () => it.position().delivered >= n || isSettled());
+  }
+  const before = n;
+  for (; n < before + 20; n += 4) {
+    await it.land(n, n + 4);
+    await until("more", () => it.position().delivered === n + 4);
+  }
+  const later = it.receiver.received.filter(({ sequence }) => sequence >= before).map(({ id }) => id);
+  expect(later.length).toBe(5);
+  expect(new Set(later).size).toBe(5);
+});
+
 test("one that is overtaken begins again with the whole table", async () => {
   const it = await stand();
   await it.land(0, 6);
@@ -283,7 +304,10 @@ test("one that is overtaken begins again with the whole table", async () => {
   (it.at as { openTable: unknown }).openTable = () => log;
   it.start();
   await until("again", () => it.position().delivered === 15);
-  expect(it.receiver.received.flatMap(({ rows }) => rows.map(({ n }) => n)).slice(6)).toEqual(numbers(0, 9));
+  const rows = it.receiver.received.flatMap((one) => one.rows.map(({ n }) => Number(n)));
+  expect(rows.slice(6).toSorted((a, b) => a - b)).toEqual(numbers(0, 9));
+  const ids = it.receiver.received.map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
 });
 
 test("paused it rests, deleted it ends", async () => {

@@ -104,6 +104,18 @@ test("two that write the same at the same time write it once", async () => {
   expect(rows.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 43 }, (_, n) => n));
 });
 
+test("who comes second with a number writes what the first one did not", async () => {
+  const log = memoryLog();
+  await log.createStream("out", { partitions: 1, cleanup: "delete", retentionMs: 1_000_000 });
+  const [first, second] = await Promise.all([1, 2].map(() => openLogSink(shared(log), "out", "d")));
+  await first!.write(batchOf(0, 1), never);
+  await second!.write(batchOf(0, 1), never);
+  await first!.write(batchOf(1, 2), never);
+  await second!.write(batchOf(1, 5), never);
+  await first!.write(batchOf(2, 6), never);
+  expect(await streamRows(log, "out")).toEqual(batchOf(0, 6).rows.map(({ json }) => json));
+});
+
 test("what others write between does not matter; a record that is too long is refused", async () => {
   const log = memoryLog();
   await log.createStream("out", { partitions: 1, cleanup: "delete", retentionMs: 1_000_000 });

@@ -22,6 +22,8 @@ const NOTHING = new Uint8Array(0);
 const OFFSET_ROOM = encoder.encode(offsetText(0));
 /** First guess of an event's size, bytes. */
 const EVENT_BYTES = 600;
+/** Read at once, least: a log loads whole batches of producers, however little of them it gives. */
+const READ_BYTES_LEAST = 65_536;
 /** What enrichment adds to an event, about, bytes. */
 const ADDED_BYTES = 260;
 
@@ -175,7 +177,7 @@ export class PartitionFeed {
       if (!batch || batch.next <= draft.next) {
         if (draft.next >= this.endOffset) break;
         const wanted = Math.ceil((limit - draft.events) * this.#eventBytes);
-        batch = await this.#read(draft, Math.min(maxBytes, Math.max(wanted, EVENT_BYTES)));
+        batch = await this.#read(draft, Math.min(maxBytes, Math.max(wanted, READ_BYTES_LEAST)));
         draft.first ??= batch;
         this.endOffset = Math.max(this.endOffset, batch.endOffset);
       }
