@@ -7,7 +7,8 @@ test(
   { timeout: 400_000 },
   async () => {
     const result = await runScaleOut({
-      seconds: 12,
+      seconds: 6,
+      pauseMs: [500, 1_500],
       seed: 20_261_122,
       types: 4,
       eventsPerSecond: 1_000,

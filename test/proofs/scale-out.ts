@@ -44,6 +44,8 @@ export interface ScaleOutOptions {
   readonly sessionMs?: number;
   /** How much longer than that tables may wait for their next commit, ms. */
   readonly takeoverMs?: number;
+  /** Least and most time between two kills, ms. */
+  readonly pauseMs?: readonly [number, number];
   readonly tell?: (line: string) => void;
 }
 
@@ -163,7 +165,7 @@ class Town {
     await this.#waits(performance.now());
     for (let round = 0; performance.now() < endMs || this.#hasMore(round); round++) {
       await this.#killOne(round);
-      const [least, most] = PAUSE_MS;
+      const [least, most] = this.#options.pauseMs ?? PAUSE_MS;
       await sleep(
         Math.max(0, Math.min(least + this.#random.fraction() * (most - least), endMs - performance.now())),
       );
