@@ -71,6 +71,7 @@ export async function partitionAccounts(
       landed.get(partition),
       ends[partition]!,
       endsAfter[partition]!,
+      stream.cleanup !== "delete",
     ),
   );
 }
@@ -81,9 +82,13 @@ function partitionAccount(
   counted: LandedPartition | undefined,
   endBefore: number,
   endAfter: number,
+  isCompacted: boolean,
 ): PartitionAccount {
   const { landed, duplicates, dead, gap, cursor } = counted ?? NOTHING;
-  const inFlight = accepted - landed - duplicates - dead;
+  const open = accepted - landed - duplicates - dead;
+  // Tombstones, and what compaction took before it landed, were accepted and are gaps: no more of them than gaps.
+  const inFlight = isCompacted ? Math.max(0, Math.min(open, endAfter - cursor)) : open;
+  const isExplained = !isCompacted || open - inFlight <= gap;
   const isTiled = cursor === landed + duplicates + dead + gap;
   // Offsets ahead of the cursor may hold no record, so there are at most as many records as offsets.
   const hasGaps = gap > 0;
@@ -98,7 +103,7 @@ function partitionAccount(
     inFlight,
     cursor,
     endOffset: endAfter,
-    isBalanced: inFlight >= 0 && isTiled && agrees,
+    isBalanced: inFlight >= 0 && isTiled && agrees && isExplained,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Event types, their schemas, partitions, cursors and events in the description of the API: Nakadi's own addresses. */
 import { z } from "zod";
-import { eventTypeSchema } from "../core/event-type.ts";
+import { eventTypeSchema, grantsSchema } from "../core/event-type.ts";
+import { DENY_KINDS, FEATURES, FIXED_FEATURES } from "../core/settings.ts";
 import {
   answer,
   body,
@@ -61,6 +62,14 @@ const partitions = list(reference("Partition"));
 const items = list(reference("BatchItemResponse"));
 const cursors = body(list(reference("Cursor")));
 const strategies = list(text);
+const feature = full({
+  feature: { enum: [...Object.keys(FEATURES), ...Object.keys(FIXED_FEATURES)].sort() },
+  enabled: flag,
+});
+const attributes = list(full({ data_type: text, value: text }));
+const admins = full({ admins: attributes, readers: attributes, writers: attributes });
+const denied = full({ apps: list(text), event_types: list(text) });
+const DENIED = [{ ...path("kind"), schema: { enum: DENY_KINDS } }, path("name")];
 /** The same status may also be a problem, of the request as a whole. */
 const problemToo: Json = { "application/problem+json": { schema: reference("Problem") } };
 
@@ -99,6 +108,12 @@ export const EVENT_TYPE_PATHS: Json = {
         requestBody: body(reference("EventTypeRequest")),
         responses: answer("200", { type: "object" }),
       },
+    ),
+    delete: operation(
+      "deleteEventType",
+      "Delete it: what was accepted lands, its table stays",
+      ["admin event_type"],
+      { parameters: NAME, responses: { "200": { description: "Nothing is accepted any more." } } },
     ),
   },
   "/event-types/{name}/schemas": {
@@ -184,14 +199,30 @@ export const EVENT_TYPE_PATHS: Json = {
     }),
   },
   "/event-types/{name}/partition-count": {
-    put: operation("growPartitions", "The number stays as declared", ["admin event_type"], {
+    put: operation("growPartitions", "Give it more partitions", ["admin event_type"], {
       parameters: NAME,
-      requestBody: body(full({ partition_count: whole })),
-      responses: {
-        "501": { description: "More than there are: not offered.", content: problemToo },
-        "204": { description: "So many there are." },
-      },
+      requestBody: body(full({ partition_count: { ...whole, minimum: 1, maximum: 64 } })),
+      responses: { "204": { description: "So many there are." } },
     }),
+  },
+  "/event-types/{name}/deleted-events": {
+    post: operation(
+      "deleteEvents",
+      "Delete the events of some keys from the log of a compacted event type",
+      ["write event_type"],
+      {
+        parameters: NAME,
+        requestBody: body(list(full({ metadata: full({ partition_compaction_key: text }) }))),
+        responses: {
+          ...answer("207", items, "Some go."),
+          "200": { description: "All keys go." },
+          "422": {
+            description: "None goes: what became of each.",
+            content: { "application/json": { schema: items }, ...problemToo },
+          },
+        },
+      },
+    ),
   },
   "/event-types/{name}/cursor-distances": {
     post: operation("cursorDistances", "Offsets between cursors", ["read event_type"], {
@@ -237,6 +268,39 @@ export const EVENT_TYPE_PATHS: Json = {
         },
       },
     ),
+  },
+  "/settings/features": {
+    get: operation("listFeatures", "Features, and whether they are on", ["admin system"], {
+      responses: answer("200", full({ items: list(feature) })),
+    }),
+    post: operation("setFeature", "Switch a feature on or off", ["admin system"], {
+      requestBody: body(feature),
+      responses: { "204": { description: "Set." } },
+    }),
+  },
+  "/settings/admins": {
+    get: operation("showAdmins", "Who administers everything", ["admin system"], {
+      responses: answer("200", admins),
+    }),
+    post: operation("setAdmins", "Set who administers everything", ["admin system"], {
+      requestBody: body(z.toJSONSchema(grantsSchema, { io: "input" })),
+      responses: answer("200", admins),
+    }),
+  },
+  "/settings/blacklist": {
+    get: operation("showDenyList", "Applications and event types that are blocked", ["admin system"], {
+      responses: answer("200", full({ consumers: denied, producers: denied })),
+    }),
+  },
+  "/settings/blacklist/{kind}/{name}": {
+    put: operation("block", "Block an application or an event type", ["admin system"], {
+      parameters: DENIED,
+      responses: { "204": { description: "Blocked." } },
+    }),
+    delete: operation("unblock", "Unblock it", ["admin system"], {
+      parameters: DENIED,
+      responses: { "204": { description: "Not blocked." } },
+    }),
   },
   "/registry/enrichment-strategies": {
     get: operation("enrichmentStrategies", "What can be declared", [], {

@@ -90,4 +90,7 @@ export function operation(
 }
 
 /** `subscription`: all of its event types, and where it has lists of its own, to be in one of them. */
-export type Right = `${"read" | "write" | "admin"} event_type` | `${"read" | "admin"} subscription`;
+export type Right =
+  | `${"read" | "write" | "admin"} event_type`
+  | `${"read" | "admin"} subscription`
+  | "admin system";

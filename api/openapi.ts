@@ -4,8 +4,8 @@
  * one exists.
  */
 import { z } from "zod";
-import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
+import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
 import {
   flag,
@@ -62,7 +62,6 @@ export function openapiDocument(version: string): Json {
 }
 
 const SCHEMAS: Json = {
-  ...EVENT_TYPE_SCHEMAS,
   ...SUBSCRIPTION_SCHEMAS,
   Problem: object({ type: text, title: text, status: whole, detail: text, code: text, hint: text }),
   SqlRequest: z.toJSONSchema(sqlRequestSchema, { io: "input" }),
@@ -119,6 +118,7 @@ const SCHEMAS: Json = {
     bytes: whole,
   }),
   ...ERASURE_SCHEMAS,
+  ...EVENT_TYPE_SCHEMAS,
   SweepRequest: z.toJSONSchema(sweepRequestSchema, { io: "input" }),
   Swept: object({
     table: text,
@@ -276,7 +276,6 @@ const SCHEMAS: Json = {
 };
 
 const PATHS: Json = {
-  ...EVENT_TYPE_PATHS,
   ...SUBSCRIPTION_PATHS,
   "/v1/sql": {
     post: {
@@ -356,6 +355,7 @@ const PATHS: Json = {
     post: act("sweepTable", "Delete files that no version needs any more", "Swept", "SweepRequest"),
   },
   ...ERASURE_PATHS,
+  ...EVENT_TYPE_PATHS,
   "/v1/tables/{table}/compact": {
     post: act("compactTable", "Put small files together; needs admin", "Compaction"),
   },

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { PARTITIONS_MAX } from "./event-type.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
 import { declaredPullsSchema } from "./pull.ts";
@@ -79,6 +80,20 @@ export const configSchema = z.strictObject({
         "bodies in memory over all requests; beyond it producers get 429, bytes",
       ),
       queueMs: ms(2_000).describe("expected wait for the log beyond which producers get 429, ms"),
+    })
+    .prefault({}),
+  eventTypes: z
+    .strictObject({
+      partitions: z
+        .int()
+        .min(1)
+        .max(PARTITIONS_MAX)
+        .default(PARTITIONS_MAX)
+        .describe("partitions of one event type; administrators of the system may ask for 64"),
+      retentionMinMs: ms(3 * HOUR_MS).describe(
+        "least time that an event type may keep its events in the log, administrators of the system aside, ms",
+      ),
+      retentionMaxMs: ms(96 * HOUR_MS).describe("longest such time, administrators of the system aside, ms"),
     })
     .prefault({}),
   streams: z

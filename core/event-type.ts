@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { checkAnnotations, ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION } from "./event-type-annotations.ts";
 import { parseJson } from "./parse-json.ts";
 
 /** Nakadi's grammar; it also makes every name a safe folder name. */
@@ -13,26 +14,23 @@ export const EVENT_TYPE_NAME_LENGTH_MAX = 255;
 export const RESERVED_TABLES: readonly string[] = ["books", "dead_letters", "duplicates", "replays"];
 export const RESERVED_PREFIX = "muara.";
 
-/** Where an `undefined` event keeps its id and time: JSON pointers in these annotations. */
-export const ID_PATH_ANNOTATION = "muara/event-id-path";
-export const TIME_PATH_ANNOTATION = "muara/event-time-path";
-/** How long rows stay in the lake: `unlimited`, or a number of days, weeks, months or years (`90 days`, `2y`). */
-export const LAKE_RETENTION_ANNOTATION = "muara/retention";
-/** Whether the lake keeps an export as Iceberg beside the table: `on` or `off`. */
-export const ICEBERG_ANNOTATION = "muara/iceberg";
-/** Retention in declarations written for Nakadi's data lake; what it cannot be read as keeps everything. */
-const NAKADI_RETENTION_ANNOTATION = "datalake.zalando.org/retention-period";
+/** Of one event type. */
+export const PARTITIONS_MAX = 64;
+/** In one list of an authorization. */
+const ATTRIBUTES_MAX = 1_000;
 
 const name = z
   .string()
   .min(1)
   .max(EVENT_TYPE_NAME_LENGTH_MAX)
   .regex(EVENT_TYPE_NAME, "letters, digits, - and _ in parts joined by dots, starting with a letter");
-const attribute = z.object({ data_type: z.string().min(1), value: z.string().min(1) });
-const grants = z.object({
-  admins: z.array(attribute),
-  readers: z.array(attribute),
-  writers: z.array(attribute),
+const attribute = z.object({ data_type: z.string().min(1).max(255), value: z.string().min(1).max(255) });
+const attributes = z.array(attribute).max(ATTRIBUTES_MAX);
+/** Nakadi wants at least one of each, so that nobody locks a type for ever. */
+export const grantsSchema = z.object({
+  admins: attributes.min(1),
+  readers: attributes,
+  writers: attributes,
 });
 
 /** The declaration as clients send it and get it back. Unknown fields are dropped, as Nakadi does. */
@@ -50,16 +48,19 @@ export const eventTypeSchema = z.object({
   partition_strategy: z.enum(["random", "hash", "user_defined"]).default("random"),
   partition_key_fields: z.array(z.string().min(1)).max(16).default([]),
   compatibility_mode: z.enum(["compatible", "forward", "none"]).default("forward"),
-  cleanup_policy: z.literal("delete").default("delete"),
+  cleanup_policy: z.enum(["delete", "compact", "compact_and_delete"]).default("delete"),
   default_statistic: z
     .object({
       messages_per_minute: z.int().positive().optional(),
       message_size: z.int().positive().optional(),
-      read_parallelism: z.int().min(1).max(64),
-      write_parallelism: z.int().min(1).max(64),
+      read_parallelism: z.int().min(1).max(PARTITIONS_MAX),
+      write_parallelism: z.int().min(1).max(PARTITIONS_MAX),
     })
     .optional(),
-  options: z.object({ retention_time: z.int().positive().optional() }).default({}),
+  options: z
+    .object({ retention_time: z.int().positive().nullish() })
+    .transform(({ retention_time: retention }) => (retention ? { retention_time: retention } : {}))
+    .default({}),
   ordering_key_fields: z.array(z.string()).optional(),
   ordering_instance_ids: z.array(z.string()).optional(),
   audience: z
@@ -71,9 +72,17 @@ export const eventTypeSchema = z.object({
       "external-public",
     ])
     .optional(),
+  /** Who owns an event: the value of a field, or always the same. */
+  event_owner_selector: z
+    .object({
+      type: z.enum(["path", "static"]),
+      name: z.string().min(1).max(255),
+      value: z.string().min(1).max(255),
+    })
+    .optional(),
   annotations: z.record(z.string(), z.string()).default({}),
   labels: z.record(z.string(), z.string()).default({}),
-  authorization: grants.optional(),
+  authorization: grantsSchema.optional(),
   created_at: z.string().optional(),
   updated_at: z.string().optional(),
 });
@@ -94,7 +103,7 @@ const ENRICHMENT: Readonly<Record<EventType["category"], readonly "metadata_enri
  * @throws event_type.invalid naming the field
  */
 export function parseEventType(input: unknown): EventType {
-  const parsed = eventTypeSchema.safeParse(input);
+  const parsed = eventTypeSchema.safeParse(withoutNulls(input));
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     throw invalidEventType(issue.path.map(String).join(".") || "(body)", issue.message);
@@ -121,20 +130,23 @@ export function parseEventType(input: unknown): EventType {
     if (type.annotations[annotation] !== undefined && type.category !== "undefined")
       throw invalidEventType(`annotations.${annotation}`, `is only for category undefined`);
   envelopePaths(type);
-  const retention = type.annotations[LAKE_RETENTION_ANNOTATION];
-  if (retention !== undefined && periodMs(retention) === undefined)
+  checkAnnotations(type.annotations, type.labels);
+  if (type.cleanup_policy !== "delete" && !hasMetadata(type))
     throw invalidEventType(
-      `annotations.${LAKE_RETENTION_ANNOTATION}`,
-      `"${retention}" is neither unlimited nor a number of days, weeks, months or years`,
+      "cleanup_policy",
+      `${type.cleanup_policy} needs metadata.partition_compaction_key, and ${type.category} events have no metadata`,
     );
-  const iceberg = type.annotations[ICEBERG_ANNOTATION];
-  if (iceberg !== undefined && iceberg !== "on" && iceberg !== "off")
-    throw invalidEventType(`annotations.${ICEBERG_ANNOTATION}`, `"${iceberg}" is neither on nor off`);
   return {
     ...type,
     enrichment_strategies: [...enrichment],
     options: { ...type.options, retention_time: type.options.retention_time ?? RETENTION_MS_DEFAULT },
   };
+}
+
+/** Many clients write what they do not set as null. */
+function withoutNulls(input: unknown): unknown {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return input;
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null));
 }
 
 /** Names of Muara's own tables and streams, also by their alias and ignoring case. */
@@ -163,29 +175,9 @@ export interface JsonSchema {
 /** Default retention in the log: two days, as Nakadi's. */
 export const RETENTION_MS_DEFAULT = 172_800_000;
 
-/** How long rows of the type stay in the lake after they were accepted, ms; Infinity: for ever, the default. */
-export function lakeRetentionMs(type: EventType): number {
-  const text = lakeRetention(type);
-  return (text === undefined ? undefined : periodMs(text)) ?? Infinity;
-}
-
-/** The same as it is declared; undefined where nothing is, or nothing that can be read. */
-export function lakeRetention({ annotations }: EventType): string | undefined {
-  const text = annotations[LAKE_RETENTION_ANNOTATION] ?? annotations[NAKADI_RETENTION_ANNOTATION];
-  return text !== undefined && periodMs(text) !== undefined ? text.trim() : undefined;
-}
-
-/** Months and years are the longest that there are: nothing goes before its time. */
-const PERIOD_DAYS: Readonly<Record<string, number>> = { d: 1, w: 7, m: 31, y: 366 };
-
-/**
- * `unlimited` (Infinity), or a number of days, weeks, months or years, in ms.
- * @returns undefined for what is no period
- */
-export function periodMs(text: string): number | undefined {
-  if (text.trim().toLowerCase() === "unlimited") return Infinity;
-  const match = /^\s*([1-9]\d{0,4})\s*(d|days?|w|weeks?|m|months?|y|years?)\s*$/i.exec(text);
-  return match ? Number(match[1]) * PERIOD_DAYS[match[2]![0]!.toLowerCase()]! * 86_400_000 : undefined;
+/** Whether the log keeps the newest event of each `metadata.partition_compaction_key`. */
+export function isCompacted({ cleanup_policy: policy }: Pick<EventType, "cleanup_policy">): boolean {
+  return policy !== "delete";
 }
 
 export function partitionCount(type: EventType): number {
@@ -226,6 +218,8 @@ export interface EnvelopePaths {
   readonly eventType: readonly string[] | undefined;
   readonly flowId: readonly string[] | undefined;
   readonly partition: readonly string[] | undefined;
+  /** Of types that are compacted: the text that becomes the event's key. */
+  readonly compactionKey: readonly string[] | undefined;
   /** The object whose fields become columns: the event itself, or its `data`. */
   readonly body: readonly string[];
   /** Each field that decides the partition and becomes the event's key. */
@@ -235,7 +229,8 @@ export interface EnvelopePaths {
 export function envelopePaths(type: EventType): EnvelopePaths {
   const body = type.category === "data" || type.category === "cloudevent" ? ["data"] : [];
   const key = type.partition_key_fields.map((field) => [...body, ...field.split(".")]);
-  return { ...pathsOf(type), body, key };
+  const compactionKey = isCompacted(type) ? ["metadata", "partition_compaction_key"] : undefined;
+  return { ...pathsOf(type), body, key, compactionKey };
 }
 
 /** Nakadi's envelope. */
@@ -243,7 +238,7 @@ export function hasMetadata({ category }: Pick<EventType, "category">): boolean 
   return category === "business" || category === "data";
 }
 
-function pathsOf(type: EventType): Omit<EnvelopePaths, "body" | "key"> {
+function pathsOf(type: EventType): Omit<EnvelopePaths, "body" | "key" | "compactionKey"> {
   const none = { idScope: undefined, flowId: undefined, partition: undefined };
   switch (type.category) {
     case "undefined":

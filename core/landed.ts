@@ -6,6 +6,7 @@
  * `muara:land`                               step, grows by one per landing commit
  * `muara:watermark`                          the table's watermark, ms since 1970 UTC
  * `muara:land:<log>:<topic>:<partition>`     cursor: the next offset to land; suffixes of it are below
+ * `muara:retired:<log>:<topic>`              1: the stream has landed to its end, and was deleted
  * `muara:removed`                            number of the file with the ids of removed rows
  * `muara:removed:<reason>`                   rows removed for that reason, ever
  */
@@ -41,6 +42,11 @@ export function removedRows(
 /** The name under which landing of a table holds the log's records that have not landed. */
 export function landConsumer(table: string): string {
   return `land:${table}`;
+}
+
+/** Says that a stream landed to its end and goes: another one of its name is no surprise. */
+export function retiredTxn(logId: string, topicId: string): string {
+  return `muara:retired:${logId}:${topicId}`;
 }
 
 export interface LandedPartition {

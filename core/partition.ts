@@ -4,10 +4,11 @@
  * summed with int32 overflow, and the remainder selects a partition from the names **sorted as strings**, where
  * "10" stands before "2".
  *
- * Surprising rule: `random` is a hash of the event's id, so that an event sent again meets its twin.
+ * Surprising rule: `random` is a hash of the event's id, so that an event sent again meets its twin; of a compacted
+ * type of its compaction key, since only what is in one partition is compacted.
  */
 import { assert } from "./assert.ts";
-import type { EventType } from "./event-type.ts";
+import { type EventType, isCompacted } from "./event-type.ts";
 
 export const PARTITION_KEY_SEPARATOR = ",";
 
@@ -42,8 +43,11 @@ export function partitionOfIdentity(low: number, high: number, count: number): n
 }
 
 /** Whether partitions depend on identities: nobody else at the door needs them. */
-export function needsIdentities(type: Pick<EventType, "partition_strategy">, partitions: number): boolean {
-  return type.partition_strategy === "random" && partitions > 1;
+export function needsIdentities(
+  type: Pick<EventType, "partition_strategy" | "cleanup_policy">,
+  partitions: number,
+): boolean {
+  return type.partition_strategy === "random" && !isCompacted(type) && partitions > 1;
 }
 
 /** The partition that a producer names in `metadata.partition`. @returns undefined where there is none such */

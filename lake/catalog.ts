@@ -9,6 +9,7 @@
 import type { Clock } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { RESERVED_TABLES, sqlAlias, type EventType } from "../core/event-type.ts";
+import { REMOVAL, type Removal } from "../core/event-type-removal.ts";
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
@@ -104,7 +105,12 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     const ledgers = await existing(RESERVED_TABLES, snapshot);
     const known = new Set([...types.map((type) => type.name.toLowerCase()), ...RESERVED_TABLES]);
     await lookForForeign(known);
-    const others = foreign.filter((name) => !known.has(name.toLowerCase()));
+    // Types that were deleted leave their tables, which must not wait for the next look.
+    const removed = ports.registry
+      .list<Removal>(REMOVAL)
+      .flatMap(({ value }) => (value && !known.has(value.type.name.toLowerCase()) ? value.type.name : []));
+    const left = (await existing(removed, snapshot)).filter((name) => !foreign.includes(name));
+    const others = [...foreign.filter((name) => !known.has(name.toLowerCase())), ...left];
     return withAliases([
       ...types.map((type) => ({
         // The registry knows it in lower case; the table bears the name as declared.

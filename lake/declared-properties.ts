@@ -8,7 +8,8 @@
  * take turns.
  */
 import type { Clock } from "../core/clock.ts";
-import { type EventType, lakeRetention } from "../core/event-type.ts";
+import { type EventType } from "../core/event-type.ts";
+import { lakeRetention } from "../core/event-type-annotations.ts";
 import type { Logger } from "../core/logger.ts";
 import type { TableLog, TableMetadata, TableSnapshot } from "../core/ports/table-log.ts";
 import { setProperties } from "./table/set-properties.ts";

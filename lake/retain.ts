@@ -8,7 +8,8 @@
  * when its rows were accepted; then its rows are as old as the file, as its writer stated: a rewrite makes them young.
  */
 import { MuaraError } from "../core/errors.ts";
-import { type EventType, lakeRetentionMs } from "../core/event-type.ts";
+import { type EventType } from "../core/event-type.ts";
+import { lakeRetentionMs } from "../core/event-type-annotations.ts";
 import type { AddFile, TableMetadata } from "../core/ports/table-log.ts";
 import {
   type RemovedFile,

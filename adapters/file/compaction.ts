@@ -60,7 +60,7 @@ export async function compactSegments(options: CompactionOptions): Promise<Segme
     const keys = new Set(inputs.flatMap((segment) => [...segment.tally.partitions.keys()]));
     for (const key of [...keys].sort((a, b) => a - b)) {
       const partition = state.byKey(key)!;
-      if (partition.stream.cleanup !== "compact") continue;
+      if (partition.isDeleted || partition.stream.cleanup !== "compact") continue;
       const live = await liveRecords(options, partition);
       for (const chunk of chunksOf(live)) await writer.write(partition, chunk);
     }

@@ -154,7 +154,8 @@ export class Journal {
     });
   }
 
-  createStream(record: StreamRecord): Promise<void> {
+  /** A stream that is created, altered or deleted. */
+  noteStream(record: StreamRecord): Promise<void> {
     const bytes = encodeControl(record);
     const size = ENTRY_BYTES + dataLengthOf(KIND_CONTROL, 0, bytes.length, 0);
     this.#admit(size);
@@ -239,7 +240,7 @@ export class Journal {
       taken++;
       group.size += item.size;
       if (item.kind === "append") this.#formAppend(group, forming, item);
-      else this.#formStream(group, item);
+      else this.#formStream(group, forming, item);
     }
     this.#queue = this.#queue.slice(taken);
     return group;
@@ -250,6 +251,12 @@ export class Journal {
     const { partition, batch, producer, layout, producerBytes } = item;
     const baseOffset = forming.endOf(partition);
     group.items.push(item);
+    if (partition.isDeleted || forming.deleted.has(partition.streamNumber)) {
+      const { name } = partition.stream;
+      const gone = new MuaraError("log.stream_not_found", `no stream ${name}`, { details: { stream: name } });
+      group.settle.push(() => item.reject(gone));
+      return;
+    }
     let known;
     try {
       known = producer && forming.judge(partition, producer, batch.count, ingestMs);
@@ -309,8 +316,9 @@ export class Journal {
     this.#options.state.appendCount++;
   }
 
-  #formStream(group: Group, item: StreamItem): void {
+  #formStream(group: Group, forming: Forming, item: StreamItem): void {
     const { state } = this.#options;
+    if (item.record.isDeleted) forming.deleted.add(item.record.number);
     const entry = {
       kind: KIND_CONTROL,
       stream: 0,
@@ -436,6 +444,8 @@ export class Journal {
 
 /** Offsets and producers as they will be when the group is durable; forgotten when it fails. */
 class Forming {
+  /** Streams that are gone from here on. */
+  readonly deleted = new Set<number>();
   readonly #producerIdleMs: number;
   readonly #ends = new Map<PartitionState, number>();
   readonly #places = new Map<PartitionState, Map<string, ProducerPlace>>();

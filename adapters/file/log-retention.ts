@@ -71,15 +71,17 @@ function countRemovable(options: RetentionOptions, nowMs: number): number {
 }
 
 function isReleased({ holds, state }: RetentionOptions, segment: Segment): boolean {
-  for (const [key, { endOffset, partition }] of segment.tally.partitions)
-    if (holds.lowest(state.byKey(key)!.stream.name, partition) < endOffset) return false;
+  for (const [key, { endOffset, partition }] of segment.tally.partitions) {
+    const { stream, isDeleted } = state.byKey(key)!;
+    if (!isDeleted && holds.lowest(stream.name, partition) < endOffset) return false;
+  }
   return true;
 }
 
 function isExpired({ state }: RetentionOptions, segment: Segment, nowMs: number): boolean {
   for (const [key, { lastIngestMs }] of segment.tally.partitions) {
-    const { stream } = state.byKey(key)!;
-    if (stream.cleanup === "delete" && lastIngestMs + stream.retentionMs > nowMs) return false;
+    const { stream, isDeleted } = state.byKey(key)!;
+    if (!isDeleted && stream.cleanup !== "compact" && lastIngestMs + stream.retentionMs > nowMs) return false;
   }
   return true;
 }
@@ -89,6 +91,7 @@ async function removeOldest(options: RetentionOptions, count: number, nowMs: num
   const removed = segments.all.slice(0, count);
   const tally = SegmentTally.fromJson(segments.base.toJson());
   for (const segment of removed) tally.absorb(segment.tally);
+  tally.dropDeleted();
   const former = segments.compacted;
   const isRewritten = removed.some((segment) => hasCompacted(state, segment));
   const compacted = isRewritten
@@ -119,7 +122,7 @@ function forget(state: LogState, gone: ReadonlySet<Segment>): void {
     const last = partition.runs.findLast((run) => gone.has(run.segment));
     if (!last) continue;
     partition.runs = partition.runs.filter((run) => !gone.has(run.segment));
-    if (partition.stream.cleanup === "delete") partition.startOffset = last.endOffset;
+    if (partition.stream.cleanup !== "compact") partition.startOffset = last.endOffset;
   }
 }
 

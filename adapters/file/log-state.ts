@@ -20,7 +20,9 @@ export interface Run {
 
 export interface PartitionState {
   readonly key: number;
-  readonly stream: StreamInfo;
+  stream: StreamInfo;
+  /** Its stream is gone: its records go with their segments. */
+  isDeleted: boolean;
   readonly streamNumber: number;
   readonly partition: number;
   startOffset: number;
@@ -34,7 +36,7 @@ export interface PartitionState {
 interface StreamState {
   readonly info: StreamInfo;
   readonly number: number;
-  readonly partitions: readonly PartitionState[];
+  readonly partitions: PartitionState[];
 }
 
 export class LogState {
@@ -44,27 +46,30 @@ export class LogState {
   readonly #partitions = new Map<number, PartitionState>();
   #lastStreamNumber = 0;
 
-  addStream(record: StreamRecord): StreamInfo {
+  /** A stream that is new, has other options, or is gone. */
+  addStream(record: StreamRecord): void {
     const { number, name, topicId, partitions, cleanup, retentionMs } = record;
-    const info: StreamInfo = { name, topicId, partitions, cleanup, retentionMs };
-    const states = Array.from({ length: partitions }, (_, partition): PartitionState => {
-      const key = partitionKey(number, partition);
-      return {
-        key,
-        stream: info,
-        streamNumber: number,
-        partition,
-        startOffset: 0,
-        endOffset: 0,
-        runs: [],
-        accepted: new Map(),
-        producers: new Map(),
-      };
-    });
-    for (const state of states) this.#partitions.set(state.key, state);
-    this.#streams.set(name, { info, number, partitions: states });
     this.#lastStreamNumber = Math.max(this.#lastStreamNumber, number);
-    return info;
+    const info: StreamInfo = { name, topicId, partitions, cleanup, retentionMs };
+    const states = Array.from({ length: partitions }, (_, partition) =>
+      this.#stateOf(info, number, partition),
+    );
+    for (const state of states) {
+      state.stream = info;
+      state.isDeleted = record.isDeleted === true;
+    }
+    if (!record.isDeleted) this.#streams.set(name, { info, number, partitions: states });
+    else if (this.#streams.get(name)?.number === number) this.#streams.delete(name);
+  }
+
+  #stateOf(stream: StreamInfo, streamNumber: number, partition: number): PartitionState {
+    const key = partitionKey(streamNumber, partition);
+    const known = this.#partitions.get(key);
+    if (known) return known;
+    const bounds = { startOffset: 0, endOffset: 0, runs: [], accepted: new Map(), producers: new Map() };
+    const state = { key, stream, isDeleted: false, streamNumber, partition, ...bounds };
+    this.#partitions.set(key, state);
+    return state;
   }
 
   nextStreamNumber(): number {
@@ -105,7 +110,7 @@ export class LogState {
     this.#fold(tally);
     for (const key of tally.partitions.keys()) {
       const state = this.#partitions.get(key)!;
-      if (state.stream.cleanup === "delete") state.startOffset = state.endOffset;
+      if (state.stream.cleanup !== "compact") state.startOffset = state.endOffset;
     }
   }
 

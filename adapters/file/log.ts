@@ -27,6 +27,7 @@ import type {
   StreamOptions,
 } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
+import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { type Disk, isDiskFull, isSyncFailure, replaceFile, systemDisk, watchDirectories } from "./disk.ts";
 import { eraseRecords } from "./erasure.ts";
 import { Holds } from "./holds.ts";
@@ -220,7 +221,7 @@ class FileLog implements Log {
 
   async createStream(name: string, options: StreamOptions): Promise<StreamInfo> {
     this.#checkOpen();
-    const { partitions, cleanup, retentionMs } = options;
+    const { partitions } = options;
     assert(
       Number.isInteger(partitions) && partitions > 0 && partitions <= PARTITIONS_MAX,
       "1 to 65,536 partitions",
@@ -232,13 +233,38 @@ class FileLog implements Log {
       this.#creating.set(name, created);
       return created.finally(() => this.#creating.delete(name));
     }
-    const isSame =
-      existing.partitions === partitions &&
-      existing.cleanup === cleanup &&
-      existing.retentionMs === retentionMs;
-    if (isSame) return existing;
-    throw new MuaraError("declaration.conflict", `stream ${name} exists with other options`, {
-      details: { stream: name },
+    return hasOptions(existing, options) ? existing : otherOptions(name);
+  }
+
+  alterStream(name: string, options: StreamOptions): Promise<StreamInfo> {
+    return this.#changed(name, async ({ info, number }) => {
+      checkStreamChange(info, options);
+      if (hasOptions(info, options)) return info;
+      assert(options.partitions <= PARTITIONS_MAX, "at most 65,536 partitions");
+      const { partitions, cleanup, retentionMs } = options;
+      await this.#journal.noteStream({ ...info, number, partitions, cleanup, retentionMs });
+      return this.#parts.state.stream(name)!.info;
+    });
+  }
+
+  async deleteStream(name: string, topicId: string): Promise<void> {
+    if (this.#parts.state.stream(name)?.info.topicId !== topicId) return;
+    await this.#changed(name, async ({ info, number }) => {
+      if (info.topicId === topicId) await this.#journal.noteStream({ ...info, number, isDeleted: true });
+    }).catch((error: unknown) => {
+      if (!hasCode(error, "log.stream_not_found")) throw error;
+    });
+  }
+
+  /** Changes of streams happen one after the other, and not beside retention, which forgets streams. */
+  #changed<T>(
+    name: string,
+    change: (stream: { info: StreamInfo; number: number }) => Promise<T>,
+  ): Promise<T> {
+    return this.#inTurn(async () => {
+      this.#checkWritable();
+      this.#parts.state.partition(name, 0);
+      return change(this.#parts.state.stream(name)!);
     });
   }
 
@@ -246,7 +272,7 @@ class FileLog implements Log {
     const { state, randomness } = this.#parts;
     const topicId = randomness.uuid();
     const number = state.nextStreamNumber();
-    await this.#journal.createStream({ number, name, topicId, partitions, cleanup, retentionMs });
+    await this.#journal.noteStream({ number, name, topicId, partitions, cleanup, retentionMs });
     return state.stream(name)!.info;
   }
 
@@ -344,7 +370,7 @@ class FileLog implements Log {
   ): Promise<number> {
     this.#checkWritable();
     const { cleanup } = this.#parts.state.partition(stream, 0).stream;
-    assert(cleanup === "delete", "a tombstone in a compacted stream would delete its key");
+    assert(cleanup !== "compact", "a tombstone in a compacted stream would delete its key");
     const { state, segments, randomness } = this.#parts;
     const options = { source: this.#source, state, segments, randomness, roll: () => this.#journal.roll() };
     return this.#inTurn(async () => {

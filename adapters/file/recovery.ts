@@ -79,8 +79,10 @@ async function openCompacted(
 export function attachCompacted(state: LogState, { compacted, base }: SegmentSet): void {
   if (!compacted) return;
   for (const key of compacted.tally.partitions.keys()) {
-    const partition = state.byKey(key)!;
-    const { endOffset, lastIngestMs } = base.partitions.get(key)!;
+    const partition = state.byKey(key);
+    const covered = base.partitions.get(key);
+    if (!partition || !covered) continue; // its stream is gone, and the file is older than that
+    const { endOffset, lastIngestMs } = covered;
     partition.runs = [{ segment: compacted, firstOffset: 0, endOffset, lastIngestMs }, ...partition.runs];
   }
 }

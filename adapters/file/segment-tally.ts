@@ -3,6 +3,7 @@
  * The state after a start is the fold of the tallies in order, so counts survive the segments: when some are removed
  * their tallies are absorbed by the base (`log-base.ts`).
  */
+import type { StreamCleanup } from "../../core/ports/log.ts";
 import { type BatchEntry, KIND_COMPACTED } from "./journal-format.ts";
 import { partitionKey } from "./log-index.ts";
 import { noteProducer, type ProducerPlace } from "./producers.ts";
@@ -14,8 +15,10 @@ export interface StreamRecord {
   readonly name: string;
   readonly topicId: string;
   readonly partitions: number;
-  readonly cleanup: "delete" | "compact";
+  readonly cleanup: StreamCleanup;
   readonly retentionMs: number;
+  /** The stream of this number is gone; its records go with their segments. */
+  readonly isDeleted?: true;
 }
 
 export interface PartitionTally {
@@ -105,6 +108,18 @@ export class SegmentTally {
       this.partitions.set(key, tally);
     }
     return tally;
+  }
+
+  /** What nobody will ask for any more: partitions of streams that are gone, and all but the last of their records. */
+  dropDeleted(): void {
+    const last = new Map(this.streams.map((record) => [record.number, record]));
+    const gone = new Set([...last.values()].flatMap(({ number, isDeleted }) => (isDeleted ? number : [])));
+    if (gone.size === 0) return;
+    const kept = this.streams.filter(
+      (record) => !gone.has(record.number) || record === last.get(record.number),
+    );
+    this.streams.splice(0, this.streams.length, ...kept);
+    for (const [key, { stream }] of this.partitions) if (gone.has(stream)) this.partitions.delete(key);
   }
 
   /** Adds the next segment's tally to this one. */

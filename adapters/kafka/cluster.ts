@@ -69,6 +69,8 @@ export class Cluster {
   readonly #topics = new Map<string, { readonly topic: Topic | undefined; readonly seenMs: number }>();
   #brokers = new Map<number, Broker>();
   #id = "";
+  /** -1: not known */
+  #controller = -1;
   #writesById = false;
   readonly #watched = new WeakSet<Connection>();
   /** Why a connection was ended from the other side after TLS stood: what it carried is told only that it closed. */
@@ -204,6 +206,14 @@ export class Cluster {
     }
   }
 
+  /** Who carries out what changes topics: a broker that is not it may refuse. */
+  async controller(): Promise<Connection> {
+    if (this.#controller < 0) await this.#load(new Set(this.#topics.keys()));
+    const controller = this.#controller;
+    this.#controller = -1; // looked up again for the next request, which is rare
+    return this.#brokers.has(controller) ? this.connectionTo(controller, "read") : this.anyConnection();
+  }
+
   /** Those that were named first; one of them answers for the cluster. */
   async anyConnection(): Promise<Connection> {
     const named = this.#options.brokers.map(({ host, port }) => ({ host, port }));
@@ -238,7 +248,7 @@ export class Cluster {
   /** @param names undefined: all */
   async #load(names: ReadonlySet<string> | undefined): Promise<void> {
     const connection = await this.anyConnection();
-    const { brokers, clusterId, topics } = await askMetadata(connection, names && [...names]);
+    const { brokers, clusterId, controllerId, topics } = await askMetadata(connection, names && [...names]);
     this.#brokers = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     if (typeof clusterId !== "string" || brokers.length === 0)
       throw new Refusal(CODE.leaderNotAvailable, "the cluster");
@@ -248,6 +258,7 @@ export class Cluster {
         `kafka: another cluster (${clusterId}) answers in place of ${this.#id}`,
       );
     this.#id = clusterId;
+    this.#controller = controllerId;
     const seenMs = this.#options.clock.monotonicMs();
     for (const name of names ?? []) this.#topics.set(name, { topic: undefined, seenMs });
     for (const { name, topicId, errorCode, isInternal, partitions } of topics) {

@@ -19,6 +19,7 @@ import type {
   StreamOptions,
 } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
+import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { UnderWay } from "../../core/under-way.ts";
 import type { AppenderPorts } from "./appender.ts";
 import { type Broker, Cluster, type ClusterOptions, type Topic } from "./cluster.ts";
@@ -29,7 +30,14 @@ import { endsNow, EndsCache, offsetAtTime } from "./offsets.ts";
 import { Poll } from "./poll.ts";
 import { Sender } from "./produce.ts";
 import { StreamHandle } from "./stream-handle.ts";
-import { createTopic, describeTopic, type TopicOptions } from "./topics.ts";
+import {
+  configureTopic,
+  createTopic,
+  deleteTopic,
+  describeTopic,
+  growTopic,
+  type TopicOptions,
+} from "./topics.ts";
 
 const MIB = 1_048_576;
 /** The topic of the log's own notes, behind the prefix. */
@@ -110,19 +118,37 @@ class KafkaLog implements Log {
 
   async createStream(name: string, options: StreamOptions): Promise<StreamInfo> {
     this.#checkOpen();
-    const { partitions, cleanup, retentionMs } = options;
+    const { partitions } = options;
     assert(Number.isInteger(partitions) && partitions > 0, "a stream has at least one partition");
     const topic = this.#topicOf(name);
     if (!(await this.#topic(name, 0))) await createTopic(this.#cluster, topic, options, this.#options);
     const found = await this.#topic(name, 0);
     if (!found) throw new MuaraError("log.unavailable", `topic ${topic} was created and is gone`);
     const { info } = await this.#adopt(found, name, true);
-    const isSame =
-      info.partitions === partitions && info.cleanup === cleanup && info.retentionMs === retentionMs;
-    if (isSame) return info;
-    throw new MuaraError("declaration.conflict", `stream ${name} exists with other options`, {
-      details: { stream: name },
-    });
+    return hasOptions(info, options) ? info : otherOptions(name);
+  }
+
+  async alterStream(name: string, options: StreamOptions): Promise<StreamInfo> {
+    this.#checkOpen();
+    const topic = await this.#topic(name, 0);
+    if (!topic)
+      throw new MuaraError("log.stream_not_found", `no stream ${name}`, { details: { stream: name } });
+    const present = await describeTopic(this.#cluster, topic, name);
+    checkStreamChange(present, options);
+    const { cleanup, retentionMs, partitions } = options;
+    if (present.cleanup !== cleanup || present.retentionMs !== retentionMs)
+      await configureTopic(this.#cluster, topic.name, options);
+    if (present.partitions < partitions) await growTopic(this.#cluster, topic.name, partitions);
+    const info = { ...present, partitions, cleanup, retentionMs };
+    (await this.#adopt(topic, name, false)).grow(info);
+    return info;
+  }
+
+  async deleteStream(name: string, topicId: string): Promise<void> {
+    this.#checkOpen();
+    await deleteTopic(this.#cluster, this.#topicOf(name), topicId);
+    if (this.#handles.get(name)?.info.topicId === topicId) this.#handles.delete(name);
+    await this.#notes.forget(`count/${topicId}/`);
   }
 
   async stream(name: string): Promise<StreamInfo | undefined> {

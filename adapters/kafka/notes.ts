@@ -52,6 +52,13 @@ export class Notes {
     await this.refresh();
   }
 
+  /** Everything whose key begins so. */
+  async forget(prefix: string): Promise<void> {
+    await this.refresh();
+    const notes = this.entries(prefix).map(([key]) => [key, undefined] as const);
+    if (notes.length > 0) await this.put(notes);
+  }
+
   async #readOn(): Promise<void> {
     const opened = this.#opened ?? (await this.#open(false));
     if (!opened) return;

@@ -2,9 +2,17 @@
  * Topics as streams: created from declarations, never by asking for one. What a stream's options are is the topic's
  * own configuration, which is where others look for it, too.
  */
-import { ConfigResourceTypes, createTopicsV7, describeConfigsV4 } from "@platformatic/kafka";
+import {
+  ConfigResourceTypes,
+  createPartitionsV3,
+  createTopicsV7,
+  deleteTopicsV6,
+  describeConfigsV4,
+  IncrementalAlterConfigOperationTypes,
+  incrementalAlterConfigsV1,
+} from "@platformatic/kafka";
 import { MuaraError } from "../../core/errors.ts";
-import type { StreamInfo, StreamOptions } from "../../core/ports/log.ts";
+import type { StreamCleanup, StreamInfo, StreamOptions } from "../../core/ports/log.ts";
 import type { Cluster, Topic } from "./cluster.ts";
 import { CODE, codesOf, Refusal } from "./failure.ts";
 
@@ -15,6 +23,11 @@ const CLEANUP = "cleanup.policy";
 const RETENTION = "retention.ms";
 const TIME = "message.timestamp.type";
 const KEYS = [CLEANUP, RETENTION, TIME];
+const POLICIES: Readonly<Record<StreamCleanup, string>> = {
+  delete: "delete",
+  compact: "compact",
+  compact_and_delete: "compact,delete",
+};
 
 export interface TopicOptions {
   /** Copies of each partition; -1: as the cluster has it by default. */
@@ -31,7 +44,7 @@ export async function createTopic(
   { replicas, minReplicas }: TopicOptions,
 ): Promise<void> {
   const configs = [
-    { name: CLEANUP, value: cleanup },
+    { name: CLEANUP, value: POLICIES[cleanup] },
     { name: RETENTION, value: String(retentionMs) },
     { name: TIME, value: "LogAppendTime" },
     { name: "max.message.bytes", value: String(BATCH_BYTES_MAX) },
@@ -69,8 +82,60 @@ export async function describeTopic(
       `topic ${name} keeps its producers' times: set ${TIME}=LogAppendTime, since the log says when it accepted`,
       { details: { topic: name } },
     );
-  const cleanup = configs.get(CLEANUP)?.includes("compact") ? "compact" : "delete";
+  const policies = (configs.get(CLEANUP) ?? "").split(",");
+  const isCompacted = policies.includes("compact");
+  const isDeleted = policies.includes("delete");
+  const cleanup = !isCompacted ? "delete" : isDeleted ? "compact_and_delete" : "compact";
   const retention = Number(configs.get(RETENTION));
   const retentionMs = retention < 0 ? Number.MAX_SAFE_INTEGER : retention; // for ever
   return { name: stream, topicId: id, partitions: leaders.length, cleanup, retentionMs };
+}
+
+/** Partitions are added by their new number, so doing it again adds none. @throws what Kafka says */
+export async function growTopic(cluster: Cluster, name: string, partitions: number): Promise<void> {
+  await cluster.persist(`topic ${name} cannot get partitions`, async () => {
+    const found = await cluster.topic(name, 0);
+    if ((found?.leaders.length ?? 0) < partitions) {
+      const asked = [{ name, count: partitions, assignments: null }];
+      const connection = await cluster.controller();
+      await createPartitionsV3.api.async(connection, asked, CREATE_MS, false);
+    }
+    const grown = await cluster.topic(name, 0);
+    const hasAll = grown !== undefined && grown.leaders.length >= partitions && !grown.leaders.includes(-1);
+    if (!hasAll) throw new Refusal(CODE.leaderNotAvailable, name);
+  });
+}
+
+/** @throws what Kafka says */
+export async function configureTopic(
+  cluster: Cluster,
+  name: string,
+  { cleanup, retentionMs }: Pick<StreamOptions, "cleanup" | "retentionMs">,
+): Promise<void> {
+  const configOperation = IncrementalAlterConfigOperationTypes.SET;
+  const configs = [
+    { name: CLEANUP, configOperation, value: POLICIES[cleanup] },
+    { name: RETENTION, configOperation, value: String(retentionMs) },
+  ];
+  const resources = [{ resourceType: ConfigResourceTypes.TOPIC, resourceName: name, configs }];
+  await cluster.persist(`topic ${name} cannot be configured`, async () => {
+    await incrementalAlterConfigsV1.api.async(await cluster.controller(), resources, false);
+  });
+}
+
+/** Removes the topic of this id, whatever bears its name now. @throws what Kafka says */
+export async function deleteTopic(cluster: Cluster, name: string, topicId: string): Promise<void> {
+  await cluster.persist(`topic ${name} cannot be deleted`, async () => {
+    const found = await cluster.topic(name, 0);
+    if (found?.id !== topicId) return;
+    try {
+      const connection = await cluster.controller();
+      await deleteTopicsV6.api.async(connection, [{ name: null, topicId }], CREATE_MS);
+    } catch (error) {
+      const codes = codesOf(error);
+      if (!codes.includes(CODE.unknownTopicId) && !codes.includes(CODE.unknownTopicOrPartition)) throw error;
+    }
+    // The brokers hear of it one after the other.
+    if ((await cluster.topic(name, 0))?.id === topicId) throw new Refusal(CODE.leaderNotAvailable, name);
+  });
 }

@@ -33,6 +33,7 @@ import {
   type ReadBatch,
   type RecordBatch,
 } from "../../core/record.ts";
+import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { Waiters } from "../../core/waiters.ts";
 
 const HOUR_MS = 3_600_000;
@@ -120,15 +121,23 @@ class MemoryLog implements Log {
       this.#streams.set(name, { info, partitions: Array.from({ length: partitions }, emptyPartition) });
       return info;
     }
-    const isSame =
-      existing.partitions === partitions &&
-      existing.cleanup === cleanup &&
-      existing.retentionMs === retentionMs;
-    if (!isSame)
-      throw new MuaraError("declaration.conflict", `stream ${name} exists with other options`, {
-        details: { stream: name },
-      });
-    return existing;
+    return hasOptions(existing, options) ? existing : otherOptions(name);
+  }
+
+  async alterStream(name: string, options: StreamOptions): Promise<StreamInfo> {
+    this.#checkOpen();
+    const { info, partitions } = this.#stream(name);
+    checkStreamChange(info, options);
+    const added = Array.from({ length: options.partitions - partitions.length }, emptyPartition);
+    const { cleanup, retentionMs } = options;
+    const altered = { ...info, partitions: options.partitions, cleanup, retentionMs };
+    this.#streams.set(name, { info: altered, partitions: [...partitions, ...added] });
+    return altered;
+  }
+
+  async deleteStream(name: string, topicId: string): Promise<void> {
+    this.#checkOpen();
+    if (this.#streams.get(name)?.info.topicId === topicId) this.#streams.delete(name);
   }
 
   async stream(name: string): Promise<StreamInfo | undefined> {
@@ -298,7 +307,7 @@ class MemoryLog implements Log {
   ): Promise<number> {
     this.#checkOpen();
     signal.throwIfAborted();
-    assert(this.#stream(stream).info.cleanup === "delete", "a tombstone would delete its key");
+    assert(this.#stream(stream).info.cleanup !== "compact", "a tombstone would delete its key");
     let erased = 0;
     for (const { partition, from, to } of ranges) {
       const place = this.#partition(stream, partition);

@@ -36,14 +36,26 @@ export interface ChainPorts {
 }
 
 export class Chain {
-  readonly info: StreamInfo;
+  /** As it was when this process found it. */
+  readonly #found: StreamInfo;
   readonly #ports: ChainPorts;
   #state: StreamState | undefined;
   #lookedMs = -Infinity;
 
   constructor(info: StreamInfo, ports: ChainPorts) {
-    this.info = info;
+    this.#found = info;
     this.#ports = ports;
+  }
+
+  /** As far as this process has read. */
+  get info(): StreamInfo {
+    const options = this.#state?.header.options;
+    return options ? { ...this.#found, ...options } : this.#found;
+  }
+
+  /** Whether the stream is known to be deleted. */
+  get isClosed(): boolean {
+    return this.#state?.header.isClosed === true;
   }
 
   /** Where the stream stood when this process last looked; opens the chain where it never did. */

@@ -4,7 +4,8 @@
  * thrown away and made again behind the other's group.
  */
 import { isAssertion } from "../../core/assert.ts";
-import type { Appended, ProducerSequence } from "../../core/ports/log.ts";
+import type { Appended, ProducerSequence, StreamOptions } from "../../core/ports/log.ts";
+import { MuaraError } from "../../core/errors.ts";
 import { encodeFrame } from "./frame.ts";
 import { CHECKPOINT_GROUPS, type GroupBatch, type GroupHeader, type SnapshotReference } from "./group.ts";
 import type { StreamState } from "./stream-state.ts";
@@ -25,6 +26,8 @@ export interface Change {
   readonly first?: number;
   readonly snapshot?: SnapshotReference;
   readonly erasures?: number;
+  readonly options?: StreamOptions;
+  readonly isClosed?: true;
 }
 
 export interface WaitingChange {
@@ -57,6 +60,7 @@ export async function makeDraft(
   nowMs: number,
 ): Promise<Draft> {
   const before = state.header;
+  if (before.isClosed) return refusedDraft(before, entries, attempt);
   const group = before.group + 1;
   const ingestMs = Math.max(nowMs, before.ingestMs);
   const fork = state.fork();
@@ -92,6 +96,8 @@ export async function makeDraft(
   if (batches.length === 0 && !change)
     return { group, attempt, bytes: undefined, isCheckpoint: false, results };
   const erasures = change?.erasures ?? before.erasures;
+  const options = change?.options ?? before.options;
+  const partitions = Math.max(ends.length, options?.partitions ?? 0);
   const isFloor = change !== undefined && Object.keys(change).length === 0;
   const isDue = group === 0 || group - before.checkpoint >= CHECKPOINT_GROUPS;
   const isCheckpoint = isDue || (change !== undefined && !isFloor);
@@ -99,15 +105,31 @@ export async function makeDraft(
     group,
     attempt,
     ingestMs,
-    ends,
-    starts: change?.starts ?? before.starts,
+    ends: padded(ends, partitions),
+    starts: padded(change?.starts ?? before.starts, partitions),
     first: change?.first ?? before.first,
     checkpoint: isCheckpoint ? group : before.checkpoint,
     totalBytes: before.totalBytes + parts.reduce((sum, part) => sum + part.length, 0),
     snapshot: change?.snapshot ?? before.snapshot,
     ...(erasures === undefined ? {} : { erasures }),
+    ...(options ? { options } : {}),
+    ...(change?.isClosed ? { isClosed: true as const } : {}),
     batches,
     ...(isCheckpoint ? { state: fork.checkpoint(ingestMs) } : {}),
   };
   return { group, attempt, bytes: await encodeFrame(header, parts), isCheckpoint, results };
+}
+
+/** Partitions that were added hold nothing yet. */
+function padded(offsets: readonly number[], partitions: number): readonly number[] {
+  return [...offsets, ...Array.from({ length: partitions - offsets.length }, () => 0)];
+}
+
+/** Nothing follows the group that closes a stream. */
+function refusedDraft({ group }: GroupHeader, entries: readonly Entry[], attempt: string): Draft {
+  const error = new MuaraError("log.stream_not_found", "The stream was deleted.");
+  const results = entries.map(({ kind }): Result =>
+    kind === "change" ? { kind: "changed", group: undefined } : { kind: "refused", error },
+  );
+  return { group: group + 1, attempt, bytes: undefined, isCheckpoint: false, results };
 }

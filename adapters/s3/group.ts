@@ -3,7 +3,7 @@
  * header alone answers for offsets and times; every so many groups it is a *checkpoint* and carries the rest of the
  * stream's state, too (accepted counts, producers).
  */
-import type { ProducerSequence, StreamInfo } from "../../core/ports/log.ts";
+import type { ProducerSequence, StreamInfo, StreamOptions } from "../../core/ports/log.ts";
 import { bodyOf, corrupt, decodeHeader, type Frame } from "./frame.ts";
 import { type PlacedBatch, unpackRecords } from "./records.ts";
 
@@ -62,6 +62,10 @@ export interface GroupHeader {
   /** Bytes of all bodies of the stream up to this group. */
   readonly totalBytes: number;
   readonly snapshot: SnapshotReference | null;
+  /** The stream's, where they are others than at its creation. */
+  readonly options?: StreamOptions;
+  /** The stream was deleted: nothing follows. */
+  readonly isClosed?: true;
   /** How often groups before this one were written anew, with tombstones; absent for never. */
   readonly erasures?: number;
   readonly batches: readonly GroupBatch[];

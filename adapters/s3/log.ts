@@ -11,6 +11,7 @@
  * | `hints/<topic id>.json` | about where it ends |
  * | `snapshots/<topic id>/<id>` | what compaction left |
  * | `holds/<consumer>.json` | what a consumer still needs |
+ * | `deleted/<topic id>` | of which stream records are still to be deleted |
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
@@ -29,6 +30,7 @@ import type {
 } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
+import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { UnderWay } from "../../core/under-way.ts";
 import { eraseRecords } from "./erasure.ts";
 import { corrupt } from "./frame.ts";
@@ -37,13 +39,14 @@ import { Holds } from "./holds.ts";
 import { pathName } from "./names.ts";
 import { Poll } from "./poll.ts";
 import { storedRecords } from "./records.ts";
-import { retainStream } from "./retention.ts";
+import { retainStream, sweepDeleted } from "./retention.ts";
 import { createOnce, probeStore } from "./settled-store.ts";
 import { StreamHandle } from "./stream-handle.ts";
 
 const FORMAT = 1;
 const LOG_PATH = "log.json";
 const STREAMS = "streams";
+const DELETED = "deleted";
 const MIB = 1_048_576;
 const SETTLE_MS = 20_000;
 /** A look-up that another caller began is shared for this long, ms; its request may have died meanwhile. */
@@ -119,12 +122,53 @@ class S3Log implements Log {
     const wanted: StreamInfo = { name, topicId, partitions, cleanup, retentionMs };
     const bytes = await createOnce(this.#options, await streamPath(name), encoded(wanted));
     const { info } = this.#adopt(decoded(bytes) as StreamInfo);
-    const isSame =
-      info.partitions === partitions && info.cleanup === cleanup && info.retentionMs === retentionMs;
-    if (isSame) return info;
-    throw new MuaraError("declaration.conflict", `stream ${name} exists with other options`, {
-      details: { stream: name },
-    });
+    return hasOptions(info, options) ? info : otherOptions(name);
+  }
+
+  async alterStream(name: string, options: StreamOptions): Promise<StreamInfo> {
+    this.#checkOpen();
+    const { chain, appender } = await this.#place(name, 0);
+    const { partitions, cleanup, retentionMs } = options;
+    const wanted = { partitions, cleanup, retentionMs };
+    await chain.fresh(true);
+    checkStreamChange(chain.info, wanted);
+    if (!hasOptions(chain.info, wanted))
+      await this.#writes.track(
+        appender.add({
+          kind: "change",
+          decide: (now) => {
+            checkStreamChange({ ...chain.info, ...now.options }, wanted);
+            return { options: wanted };
+          },
+        }),
+      );
+    // For whoever has not read the chain yet; the chain is what counts.
+    await this.#rewrite(name, chain.info.topicId, { ...chain.info, ...wanted });
+    return chain.info;
+  }
+
+  async deleteStream(name: string, topicId: string): Promise<void> {
+    this.#checkOpen();
+    const { store } = this.#options;
+    const handle = await this.#find(name);
+    if (handle?.info.topicId === topicId) {
+      await this.#writes.track(
+        handle.appender.add({ kind: "change", decide: () => ({ isClosed: true as const }) }),
+      );
+      await store.put(`${DELETED}/${topicId}`, encoded({ name }));
+      this.#handles.delete(name);
+    }
+    await this.#rewrite(name, topicId, undefined);
+  }
+
+  /** Replaces or removes what says which options a stream has, as long as it is about this incarnation. */
+  async #rewrite(name: string, topicId: string, info: StreamInfo | undefined): Promise<void> {
+    const { store } = this.#options;
+    const path = await streamPath(name);
+    const bytes = await store.get(path);
+    if (!bytes || (decoded(bytes) as StreamInfo).topicId !== topicId) return;
+    if (info) await store.put(path, encoded(info));
+    else await store.delete(path);
   }
 
   async stream(name: string): Promise<StreamInfo | undefined> {
@@ -180,6 +224,7 @@ class S3Log implements Log {
     if (nowMs - header.ingestMs > floorMs)
       await appender.add({ kind: "change", decide: (now) => (now.ingestMs < nowMs ? {} : undefined) });
     const { starts, ends, ingestMs } = (await chain.state()).header;
+    if (chain.isClosed) throw noStream(stream);
     return { startOffset: starts[partition]!, endOffset: ends[partition]!, ingestFloorMs: ingestMs };
   }
 
@@ -191,7 +236,10 @@ class S3Log implements Log {
 
   async accepted(stream: string): Promise<readonly AcceptedCount[]> {
     this.#checkOpen();
-    return (await (await this.#place(stream, 0)).chain.fresh()).accepted();
+    const { chain } = await this.#place(stream, 0);
+    const state = await chain.fresh();
+    if (chain.isClosed) throw noStream(stream);
+    return state.accepted();
   }
 
   async hold(consumer: string, holds: readonly Hold[]): Promise<void> {
@@ -209,8 +257,10 @@ class S3Log implements Log {
     this.#checkOpen();
     const holds = await this.#holds.all();
     let freed = 0;
-    for (const handle of await this.#all())
-      freed += await retainStream(handle, { graceMs: GRACE_MS, ...this.#options }, holds);
+    const services = { graceMs: GRACE_MS, ...this.#options };
+    for (const handle of await this.#all()) freed += await retainStream(handle, services, holds);
+    for (const { path } of await this.#options.store.list(DELETED))
+      await sweepDeleted(services, path.slice(DELETED.length + 1), path);
     return freed;
   }
 
@@ -224,7 +274,7 @@ class S3Log implements Log {
     this.#checkOpen();
     let handle = await this.#place(stream, 0);
     for (const { partition } of ranges) handle = await this.#place(stream, partition);
-    assert(handle.info.cleanup === "delete", "a tombstone in a compacted stream would delete its key");
+    assert(handle.info.cleanup !== "compact", "a tombstone in a compacted stream would delete its key");
     const services = { settleMs: SETTLE_MS, ...this.#options };
     const mine = this.#lastErasure.then(() => eraseRecords(handle, services, { ranges, isGone, signal }));
     this.#lastErasure = mine.catch(() => undefined);
@@ -250,9 +300,13 @@ class S3Log implements Log {
   /** @throws log.stream_not_found, log.partition_not_found */
   async #place(name: string, partition: number): Promise<StreamHandle> {
     const handle = await this.#find(name);
-    if (!handle)
-      throw new MuaraError("log.stream_not_found", `no stream ${name}`, { details: { stream: name } });
-    if (Number.isInteger(partition) && partition >= 0 && partition < handle.info.partitions) return handle;
+    if (!handle) throw noStream(name);
+    if (Number.isInteger(partition) && partition >= 0) {
+      if (partition < handle.info.partitions) return handle;
+      // Another process may have added partitions.
+      await handle.chain.fresh(true);
+      if (partition < handle.info.partitions) return handle;
+    }
     throw new MuaraError("log.partition_not_found", `stream ${name} has no partition ${partition}`, {
       details: { stream: name, partition },
     });
@@ -261,7 +315,7 @@ class S3Log implements Log {
   /** Callers of one stream are answered in the order in which they came. */
   async #find(name: string): Promise<StreamHandle | undefined> {
     const known = this.#handles.get(name);
-    if (known) return known;
+    if (known && !known.chain.isClosed) return known;
     const nowMs = this.#options.clock.monotonicMs();
     let lookup = this.#lookups.get(name);
     if (!lookup || nowMs - lookup.sinceMs > SHARED_MS) {
@@ -288,7 +342,7 @@ class S3Log implements Log {
 
   #adopt(info: StreamInfo): StreamHandle {
     const known = this.#handles.get(info.name);
-    if (known) return known;
+    if (known && known.info.topicId === info.topicId) return known;
     const { groupBytesMax = 8 * MIB, settleMs = SETTLE_MS, leaderMs = 12_000, freshMs = 50 } = this.#options;
     const onRecords = (): void => {
       this.appendCount++;
@@ -307,6 +361,10 @@ class S3Log implements Log {
     this.#handles.set(info.name, handle);
     return handle;
   }
+}
+
+function noStream(name: string): MuaraError {
+  return new MuaraError("log.stream_not_found", `no stream ${name}`, { details: { stream: name } });
 }
 
 async function streamPath(name: string): Promise<string> {

@@ -134,7 +134,7 @@ export class Reader {
     const number = await this.#chain.firstGroup(lowest(header), (group) => group.ingestMs >= ingestMs);
     const found = number > header.group ? undefined : await this.#chain.header(number);
     if (!found) return header.ends[partition]!;
-    return Math.max(header.starts[partition]!, startsOf(found.header)[partition]!);
+    return Math.max(header.starts[partition]!, startsOf(found.header)[partition] ?? 0);
   }
 }
 

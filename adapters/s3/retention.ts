@@ -39,12 +39,12 @@ export async function retainStream(
   holds: readonly Hold[],
 ): Promise<number> {
   const parts = partsOf(handle, services);
+  const { header } = await parts.chain.fresh(true);
+  if (header.group < 0) return 0;
   const { name, cleanup, partitions } = parts.chain.info;
   const lowest = Array.from({ length: partitions }, () => Infinity);
   for (const { stream, partition, offset } of holds)
     if (stream === name) lowest[partition] = Math.min(lowest[partition]!, offset);
-  const { header } = await parts.chain.fresh(true);
-  if (header.group < 0) return 0;
   const change = cleanup === "compact" ? await compact(parts, lowest) : await expire(parts, lowest);
   if (change) await parts.appender.add({ kind: "change", decide: (now) => stillRight(header, now, change) });
   return sweep(parts);
@@ -58,9 +58,10 @@ function partsOf(handle: StreamHandle, services: Services): RetentionParts {
 /** A change was decided on what another retention may have changed since; then it is the next run's turn. */
 function stillRight(decidedOn: GroupHeader, now: GroupHeader, change: Change): Change | undefined {
   const isSame = decidedOn.snapshot?.path === now.snapshot?.path;
-  return isSame && decidedOn.starts.every((start, partition) => start === now.starts[partition])
-    ? change
-    : undefined;
+  const hasSameStarts =
+    decidedOn.starts.length === now.starts.length &&
+    decidedOn.starts.every((start, partition) => start === now.starts[partition]);
+  return isSame && hasSameStarts ? change : undefined;
 }
 
 async function expire(
@@ -74,7 +75,7 @@ async function expire(
   if (!before) return undefined;
   const starts = await Promise.all(
     header.starts.map(async (start, partition) => {
-      const wanted = Math.min(before.header.ends[partition]!, lowest[partition]!);
+      const wanted = Math.min(before.header.ends[partition] ?? 0, lowest[partition]!);
       return wanted <= start ? start : Math.max(start, await reader.groupStart(partition, wanted));
     }),
   );
@@ -101,7 +102,10 @@ async function compact(parts: RetentionParts, lowest: number[]): Promise<Change 
 async function everything({ chain, snapshots }: RetentionParts, header: GroupHeader): Promise<PlacedBatch[]> {
   const { snapshot, ends } = header;
   const stored = snapshot ? await snapshots.load(snapshot) : undefined;
-  const found: PlacedBatch[][] = ends.map((_, partition) => (stored ? [stored.partitions[partition]!] : []));
+  const found = ends.map((_, partition): PlacedBatch[] => {
+    const compacted = stored?.partitions[partition];
+    return compacted ? [compacted] : [];
+  });
   const from = snapshot ? snapshot.group + 1 : header.first;
   for (let group = from; group <= header.group; group++) {
     const whole = (await chain.whole(group))!;
@@ -166,4 +170,27 @@ async function sweepSnapshots(store: ObjectStore, kept: string, youngestMs: numb
   const folder = kept.slice(0, kept.lastIndexOf("/"));
   for (const { path, modifiedMs } of await store.list(folder))
     if (path !== kept && modifiedMs < youngestMs) await store.delete(path);
+}
+
+/**
+ * Deletes what a deleted stream left behind, once nobody can believe any more that its chain goes on: a group with a
+ * number that is free again would be acknowledged and lost.
+ * @param markerPath of the object that says since when it is deleted
+ */
+export async function sweepDeleted(
+  { store, graceMs }: Pick<Services, "store" | "graceMs">,
+  topicId: string,
+  markerPath: string,
+): Promise<void> {
+  const marker = await store.head(markerPath);
+  const probe = `${markerPath}.now`;
+  await store.put(probe, new Uint8Array(0));
+  const nowMs = (await store.head(probe))?.modifiedMs ?? 0;
+  await store.delete(probe);
+  if (!marker || nowMs - marker.modifiedMs < graceMs) return;
+  const left = [...(await store.list(`groups/${topicId}`)), ...(await store.list(`snapshots/${topicId}`))];
+  for (let from = 0; from < left.length; from += DELETES_AT_ONCE)
+    await Promise.all(left.slice(from, from + DELETES_AT_ONCE).map(({ path }) => store.delete(path)));
+  await store.delete(`hints/${topicId}.json`);
+  await store.delete(markerPath);
 }

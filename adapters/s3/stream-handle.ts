@@ -9,7 +9,6 @@ import { Snapshots } from "./snapshot.ts";
 export type HandlePorts = ChainPorts & Omit<AppenderPorts, "onStored">;
 
 export class StreamHandle implements PolledStream {
-  readonly info: StreamInfo;
   readonly chain: Chain;
   readonly reader: Reader;
   readonly snapshots: Snapshots;
@@ -18,7 +17,6 @@ export class StreamHandle implements PolledStream {
   #hints: Promise<unknown> = Promise.resolve();
 
   constructor(info: StreamInfo, ports: HandlePorts) {
-    this.info = info;
     this.chain = new Chain(info, ports);
     this.snapshots = new Snapshots(ports.store);
     this.reader = new Reader(this.chain, this.snapshots);
@@ -27,6 +25,10 @@ export class StreamHandle implements PolledStream {
       if (isCheckpoint) this.#hints = this.chain.writeHint(group).catch(() => undefined);
     };
     this.appender = new Appender(this.chain, { ...ports, onStored });
+  }
+
+  get info(): StreamInfo {
+    return this.chain.info;
   }
 
   /** Looks the end up. @returns how many groups there are, as far as is known */

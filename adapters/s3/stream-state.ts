@@ -32,16 +32,16 @@ interface Place {
 }
 
 /** [partition] producer id → place */
-type Producers = readonly Map<string, Place>[];
+type Producers = Map<string, Place>[];
 
 export class StreamState {
   /** The newest group; before the first, a group that never was. */
   header: GroupHeader;
   readonly #producers: Producers;
   /** [partition] hour → count */
-  readonly #accepted: readonly Map<number, number>[];
+  readonly #accepted: Map<number, number>[];
 
-  private constructor(header: GroupHeader, producers: Producers, accepted: readonly Map<number, number>[]) {
+  private constructor(header: GroupHeader, producers: Producers, accepted: Map<number, number>[]) {
     this.header = header;
     this.#producers = producers;
     this.#accepted = accepted;
@@ -97,6 +97,10 @@ export class StreamState {
       offsets[partition]! += count;
     }
     this.header = header;
+    while (this.#accepted.length < header.ends.length) {
+      this.#accepted.push(new Map());
+      this.#producers.push(new Map());
+    }
     return true;
   }
 

@@ -69,6 +69,17 @@ export const REQUEST_ERRORS = {
     retryable: false,
     help: "The token is valid but grants no such access. Ask an administrator for a grant.",
   },
+  "auth.blocked": {
+    status: 403,
+    retryable: false,
+    help: "An administrator has blocked the application or the event type (/settings/blacklist). Ask them.",
+  },
+  "settings.invalid": { status: 422, retryable: false, help: "Correct the field that the message names." },
+  "feature.disabled": {
+    status: 503,
+    retryable: true,
+    help: "Switched off for a while by an administrator (/settings/features). Try again later.",
+  },
   "quota.exceeded": {
     status: 429,
     retryable: true,
@@ -89,6 +100,16 @@ export const REQUEST_ERRORS = {
     status: 409,
     retryable: false,
     help: "An event type of this name (ignoring case) exists. Choose another name.",
+  },
+  "event_type.removing": {
+    status: 409,
+    retryable: true,
+    help: "An event type of this name was deleted, and its last events land. Try again in a few seconds.",
+  },
+  "event_type.not_compacted": {
+    status: 422,
+    retryable: false,
+    help: "Only events of compacted types (cleanup_policy) are deleted by key. Use /v1/erasures.",
   },
   "event_type.in_use": {
     status: 409,

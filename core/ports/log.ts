@@ -11,11 +11,16 @@
 import type { MuaraError } from "../errors.ts";
 import type { ReadBatch, RecordBatch } from "../record.ts";
 
+/**
+ * `delete`: retention by age and size. `compact`: the newest record of each key stays for ever. `compact_and_delete`:
+ * retention by age, and what is older than the newest of its key may go before (Kafka does that; the others keep it).
+ */
+export type StreamCleanup = "delete" | "compact" | "compact_and_delete";
+
 export interface StreamOptions {
-  /** ≥ 1, fixed for the life of the stream. */
+  /** ≥ 1; grows only (`alterStream`). */
   readonly partitions: number;
-  /** `delete`: retention by age and size. `compact`: the newest record of each key stays for ever. */
-  readonly cleanup: "delete" | "compact";
+  readonly cleanup: StreamCleanup;
   /** Age from which records may be removed, ms. Ignored for `compact`. */
   readonly retentionMs: number;
 }
@@ -93,6 +98,18 @@ export interface Log {
    * @throws declaration.conflict when the options differ
    */
   createStream(name: string, options: StreamOptions): Promise<StreamInfo>;
+  /**
+   * Gives a stream other options: more partitions, another retention, `compact_and_delete` instead of `delete`. What
+   * it holds stays where it is. Doing it again changes nothing.
+   * @throws log.stream_not_found; declaration.conflict for fewer partitions, and to or from `compact`
+   */
+  alterStream(name: string, options: StreamOptions): Promise<StreamInfo>;
+  /**
+   * Removes this incarnation of a stream with all its records. The name is free then, and gets another identity where
+   * it is created again. Nothing happens where the stream is gone or another one bears its name. Holds on it end to
+   * mean anything, but are their consumers' to release.
+   */
+  deleteStream(name: string, topicId: string): Promise<void>;
   /** @returns undefined where no such stream exists */
   stream(name: string): Promise<StreamInfo | undefined>;
   listStreams(): Promise<readonly StreamInfo[]>;

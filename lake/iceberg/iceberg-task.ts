@@ -5,7 +5,8 @@
  * The surprising rule: an annotation that is taken back ends nothing. Readers may rely on the export that is there;
  * `muara table iceberg --drop` ends it.
  */
-import { type EventType, ICEBERG_ANNOTATION } from "../../core/event-type.ts";
+import { type EventType } from "../../core/event-type.ts";
+import { ICEBERG_ANNOTATION } from "../../core/event-type-annotations.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";

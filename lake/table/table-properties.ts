@@ -1,5 +1,5 @@
 /** Properties of a Delta table that steer its log, with their defaults. */
-import { periodMs } from "../../core/event-type.ts";
+import { periodMs } from "../../core/event-type-annotations.ts";
 import type { TableMetadata } from "../../core/ports/table-log.ts";
 import { SCHEMA_VERSION } from "./table-schema-version.ts";
 

@@ -30,6 +30,8 @@ const REFUSED_ANYWAY = new Set([
   "POST /subscriptions/{id}/cursors",
   "POST /cloudevents",
   "POST /event-types",
+  "DELETE /event-types/{name}", // it has a subscription
+  "POST /event-types/{name}/deleted-events", // it is not compacted
 ]);
 
 const [OWN, FOREIGN, NOWHERE] = ["own.type", "foreign.type", "no.type"] as const;
@@ -76,6 +78,7 @@ function isAllowed(role: Role, rights: readonly Right[], name: string): boolean 
     rights.length === 0 ||
     rights.some((right) => {
       const [action, kind] = right.split(" ") as [Action, string];
+      if (kind === "system") return role.grants === EVERYTHING;
       return has(role, action, name) && (kind === "event_type" || has(role, "read", name));
     })
   );
@@ -90,6 +93,7 @@ beforeAll(async () => {
     expect((await door.declare(declaration(name))).status).toBe(201);
     await door.publish(name, JSON.stringify([event({ number: 1 })]));
   }
+  for (const name of [OWN, FOREIGN]) await subscriptionTo(name);
   for (const { name, grants } of ROLES) tokens.set(name, await door.token(grants));
 });
 afterAll(async () => {
@@ -123,6 +127,9 @@ function bodyOf(operation: string, name: Name): unknown {
     "POST /event-types/{name}/cursor-distances": [{ initial_cursor: cursor, final_cursor: cursor }],
     "POST /event-types/{name}/cursors-lag": [cursor],
     "POST /event-types/{name}/shifted-cursors": [{ ...cursor, shift: 0 }],
+    "POST /event-types/{name}/deleted-events": [{ metadata: { partition_compaction_key: "a" } }],
+    "POST /settings/features": { feature: "repartitioning", enabled: true },
+    "POST /settings/admins": { admins: [{ data_type: "user", value: "a" }], readers: [], writers: [] },
     "POST /cloudevents": { specversion: "1.0", id: "1", source: "/a", type: name },
     "POST /subscriptions": { owning_application: "other", event_types: [name] },
     "PUT /subscriptions/{id}": { owning_application: "shop", event_types: [name] },
@@ -142,7 +149,8 @@ async function ask(
     .replace("{name}", name)
     .replace("{id}", path.includes("{id}") ? await subscriptionTo(name) : "")
     .replace("{version}", "latest")
-    .replace("{partition}", "0");
+    .replace("{partition}", "0")
+    .replace("{kind}", "PRODUCER_APP");
   const type = path === "/cloudevents" ? "application/cloudevents+json" : "application/json";
   const headers: Record<string, string> = {
     "content-type": type,

@@ -21,12 +21,20 @@ import { erasureCases } from "./log-erasure.ts";
 import { producerCases } from "./log-producers.ts";
 import { recordCases } from "./log-records.ts";
 import { retentionCases } from "./log-retention.ts";
+import { streamCases } from "./log-streams.ts";
 
 const { cases, add } = caseList();
 
 /** The cases that an adapter with these abilities must pass. */
 export function logCasesFor(abilities: readonly LogAbility[]): readonly LogCase[] {
-  const all = [...recordCases, ...cases, ...producerCases, ...retentionCases, ...erasureCases];
+  const all = [
+    ...recordCases,
+    ...cases,
+    ...producerCases,
+    ...retentionCases,
+    ...streamCases,
+    ...erasureCases,
+  ];
   return all.filter(([, , needs = []]) => needs.every((need) => abilities.includes(need)));
 }
 

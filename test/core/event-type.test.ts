@@ -4,7 +4,6 @@ import { expect, test } from "vitest";
 import { MuaraError } from "../../core/errors.ts";
 import {
   envelopePaths,
-  lakeRetentionMs,
   type EventType,
   isReservedName,
   parseEventType,
@@ -12,6 +11,7 @@ import {
   payloadSchema,
   sqlAlias,
 } from "../../core/event-type.ts";
+import { lakeRetentionMs } from "../../core/event-type-annotations.ts";
 
 const base = {
   name: "shop.order",
@@ -145,6 +145,42 @@ test.each(["", "[]", "1", "null", "{", '"{}"'])("schema %j is refused", (schema)
 
 const kept = (annotations: Record<string, string>) => lakeRetentionMs(parse({ annotations }));
 
+const REASON = { "datalake.zalando.org/retention-period-reason": "audits" };
+
+const lakePeriod = (text: string) => () => kept({ "datalake.zalando.org/retention-period": text, ...REASON });
+
+test("Nakadi's retention period is one of those that it takes, to the edge", () => {
+  for (const text of [
+    "unlimited",
+    "7d",
+    "7 days",
+    "3650 day",
+    "1w",
+    "521 weeks",
+    "1m",
+    "120 months",
+    "1y",
+    "10 years",
+  ])
+    expect(lakePeriod(text), text).not.toThrow();
+  for (const text of [
+    "soon",
+    "",
+    "6d",
+    "3651d",
+    "0w",
+    "522w",
+    "121m",
+    "11y",
+    "7  days",
+    "7 d",
+    "7days",
+    "Unlimited",
+    "1 D",
+  ])
+    expect(lakePeriod(text), text).toThrow("annotations.datalake.zalando.org/retention-period");
+});
+
 test("how long rows stay in the lake is an annotation", () => {
   const dayMs = 86_400_000;
   const cases: readonly [string, number][] = [
@@ -157,11 +193,10 @@ test("how long rows stay in the lake is an annotation", () => {
   ];
   for (const [text, ms] of cases) expect(kept({ "muara/retention": text }), text).toBe(ms);
   expect(kept({})).toBe(Infinity);
-  expect(kept({ "datalake.zalando.org/retention-period": "30d" })).toBe(30 * dayMs);
-  expect(kept({ "datalake.zalando.org/retention-period": "30d", "muara/retention": "unlimited" })).toBe(
-    Infinity,
-  );
-  expect(kept({ "datalake.zalando.org/retention-period": "soon" })).toBe(Infinity);
+  const nakadi = (period: string, more: Record<string, string> = {}): number =>
+    kept({ ...more, "datalake.zalando.org/retention-period": period, ...REASON });
+  expect(nakadi("30d")).toBe(30 * dayMs);
+  expect(nakadi("30d", { "muara/retention": "unlimited" })).toBe(Infinity);
   for (const text of ["", "0 days", "-1d", "90", "1.5 days", "3 hours", "forever", "999999 days"])
     expect(() => kept({ "muara/retention": text }), text).toThrow("annotations.muara/retention");
 });

@@ -1,6 +1,7 @@
 /** The export as Iceberg that keeps itself near its table: when it is made, how far it is behind, what ends it. */
 import { expect, test } from "vitest";
-import { ICEBERG_ANNOTATION, parseEventType } from "../../core/event-type.ts";
+import { parseEventType } from "../../core/event-type.ts";
+import { ICEBERG_ANNOTATION } from "../../core/event-type-annotations.ts";
 import { dropIceberg } from "../../lake/iceberg/export.ts";
 import { type IcebergLag, icebergLag, icebergTask } from "../../lake/iceberg/iceberg-task.ts";
 import type { UpkeepTable } from "../../lake/upkeep.ts";

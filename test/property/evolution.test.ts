@@ -192,11 +192,12 @@ async function step(at: Installation, history: History): Promise<void> {
   const newest = versions.at(-1)!;
   const some = (): EventType => versions[history.pick(versions.length)]!;
   const judge = (shape: Shape): ReturnType<typeof judgeRedeclaration> =>
-    judgeRedeclaration(
-      newest,
-      versions.slice(0, -1).map(({ schema }) => schema),
-      declared(shape),
-    );
+    judgeRedeclaration({
+      before: newest,
+      earlier: versions.slice(0, -1).map(({ schema }) => schema),
+      input: declared(shape),
+      isAdmin: false,
+    });
   switch (history.pick(5)) {
     case 0: {
       const shape = history.grow(shapes.at(-1)!);

@@ -81,6 +81,8 @@ export function createGappyLog(log: Log, fails: () => boolean): GappyLog {
       return log.appendCount;
     },
     createStream: (name, options) => log.createStream(name, options),
+    alterStream: (name, options) => log.alterStream(name, options),
+    deleteStream: (name, topicId) => log.deleteStream(name, topicId),
     stream: (name) => log.stream(name),
     listStreams: () => log.listStreams(),
     append: (stream, partition, batch, producer) => log.append(stream, partition, batch, producer),

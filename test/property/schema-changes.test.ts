@@ -57,8 +57,14 @@ function placesOf(schema: Field): Field[] {
   return [schema, ...(inner as Field[]).flatMap(placesOf)];
 }
 
+/**
+ * `field`: one more that may be missing. `more`: all that was valid stays so. `stricter`: what Nakadi takes in
+ * `forward` nevertheless. `breaking`: the rest; `column`: the table could not take it either.
+ */
+type Kind = "field" | "more" | "stricter" | "breaking" | "column";
+
 interface Change {
-  readonly isCompatible: boolean;
+  readonly kind: Kind;
   /** @returns whether it can be made here */
   readonly make: (at: Field, isRoot: boolean) => boolean;
 }
@@ -66,11 +72,11 @@ const propertiesOf = (at: Field): Json | undefined => at["properties"] as Json |
 
 const CHANGES: Readonly<Record<string, Change>> = {
   "a new field": {
-    isCompatible: true,
+    kind: "field",
     make: (at) => Boolean(propertiesOf(at) && ((propertiesOf(at)!["fresh"] = { type: "string" }), true)),
   },
   "a new field of many": {
-    isCompatible: true,
+    kind: "field",
     make: (at) => {
       const properties = propertiesOf(at);
       if (properties)
@@ -82,11 +88,11 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "a new value": {
-    isCompatible: true,
+    kind: "more",
     make: (at) => Array.isArray(at["enum"]) && !at["enum"].includes("z") && at["enum"].push("z") > 0,
   },
   "a looser bound": {
-    isCompatible: true,
+    kind: "more",
     make: (at) => {
       const keyword = ["maximum", "maxLength", "maxItems"].find((name) => typeof at[name] === "number");
       if (keyword) at[keyword] = (at[keyword] as number) + 1;
@@ -94,15 +100,15 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "no bound": {
-    isCompatible: true,
+    kind: "more",
     make: (at) => typeof at["minimum"] === "number" && delete at["minimum"],
   },
   "what was required is optional": {
-    isCompatible: true,
+    kind: "more",
     make: (at) => Array.isArray(at["required"]) && at["required"].pop() !== undefined,
   },
   "null beside the type": {
-    isCompatible: true,
+    kind: "more",
     make: (at, isRoot) => {
       if (isRoot || at["enum"] || Array.isArray(at.type)) return false;
       at.type = [at.type, "null"];
@@ -110,23 +116,24 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "more digits": {
-    isCompatible: true,
+    kind: "more",
     make: (at) => at["format"] !== undefined && Boolean((at["format"] = "decimal(30,4)")),
   },
   "an integer that becomes a decimal": {
-    isCompatible: true,
+    kind: "more",
     make: (at) =>
       at.type === "integer" && Object.assign(at, { type: "number", format: "decimal(22,2)" }) === at,
   },
   "a field that goes": {
-    isCompatible: false,
+    kind: "breaking",
     make: (at) => {
-      const name = Object.keys(propertiesOf(at) ?? {})[0];
-      return name !== undefined && delete propertiesOf(at)![name];
+      const [name, ...others] = Object.keys(propertiesOf(at) ?? {});
+      // An object without declared fields is JSON text in the table, which a struct cannot become.
+      return name !== undefined && others.length > 0 && delete propertiesOf(at)![name];
     },
   },
   "a field with another name": {
-    isCompatible: false,
+    kind: "breaking",
     make: (at) => {
       const [name, schema] = Object.entries(propertiesOf(at) ?? {})[0] ?? [];
       if (name === undefined) return false;
@@ -135,11 +142,11 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "a value that goes": {
-    isCompatible: false,
+    kind: "breaking",
     make: (at) => Array.isArray(at["enum"]) && at["enum"].pop() !== undefined,
   },
   "a tighter bound": {
-    isCompatible: false,
+    kind: "breaking",
     make: (at) => {
       const keyword = ["maximum", "maxLength", "maxItems"].find((name) => typeof at[name] === "number");
       if (keyword) at[keyword] = (at[keyword] as number) - 1;
@@ -147,11 +154,11 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "another type": {
-    isCompatible: false,
+    kind: "column",
     make: (at, isRoot) => !isRoot && Boolean((at.type = at.type === "boolean" ? "string" : "boolean")),
   },
   "a field that is required now": {
-    isCompatible: false,
+    kind: "stricter",
     make: (at) => {
       const required = (at["required"] ?? []) as string[];
       const name = Object.keys(propertiesOf(at) ?? {}).find((one) => !required.includes(one));
@@ -159,7 +166,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "a new field that is required": {
-    isCompatible: false,
+    kind: "stricter",
     make: (at) => {
       if (!propertiesOf(at)) return false;
       propertiesOf(at)!["must"] = { type: "string" };
@@ -167,7 +174,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
     },
   },
   "fewer digits": {
-    isCompatible: false,
+    kind: "column",
     make: (at) => at["format"] !== undefined && Boolean((at["format"] = "decimal(4,1)")),
   },
 };
@@ -205,11 +212,28 @@ function documentOf(schema: Field, pick: () => number): unknown {
   }
 }
 
-const typeOf = (schema: Field): EventType =>
+type Mode = EventType["compatibility_mode"];
+type Step = "1.1.0" | "2.0.0" | "refused";
+
+/** The rules of the modes, apart from the code: what a change of each kind comes to. */
+const RULES: Readonly<Record<Mode, Readonly<Record<Kind, Step>>>> = {
+  forward: { field: "1.1.0", more: "1.1.0", stricter: "1.1.0", breaking: "refused", column: "refused" },
+  compatible: {
+    field: "1.1.0",
+    more: "refused",
+    stricter: "refused",
+    breaking: "refused",
+    column: "refused",
+  },
+  none: { field: "1.1.0", more: "1.1.0", stricter: "1.1.0", breaking: "2.0.0", column: "refused" },
+};
+
+const typeOf = (schema: Field, mode: Mode): EventType =>
   parseEventType({
     name: "t",
     owning_application: "test",
     category: "undefined",
+    compatibility_mode: mode,
     schema: { type: "json_schema", schema: JSON.stringify(schema), version: "1.0.0" },
   });
 
@@ -221,34 +245,79 @@ function makeSomewhere({ make }: Change, schema: Field, at: number): boolean {
 }
 
 const chances = fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }));
-const harmless = Object.values(CHANGES).filter(({ isCompatible }) => isCompatible);
-
-test.each(Object.entries(CHANGES))(
-  "%s: the verdict is what the change is",
-  { timeout: 300_000 },
-  (_name, change) => {
-    fc.assert(
-      fc.property(root, fc.nat(99), fc.nat(99), fc.nat(99), chances, (before, at, other, otherAt, chance) => {
-        const pick = (): number => chance.next().value as number;
-        const { isCompatible } = change;
-        const after = structuredClone(before);
-        fc.pre(makeSomewhere(change, after, at));
-        // What is harmless beside it changes nothing; but it may undo what is not.
-        if (isCompatible) makeSomewhere(harmless[other % harmless.length]!, after, otherAt);
-        const judged = judgeRedeclaration(typeOf(before), [], {
-          schema: { type: "json_schema", schema: JSON.stringify(after) },
-        });
-        const shown = JSON.stringify([before, after, judged.changes]);
-        expect(judged.verdict, shown).toBe(isCompatible ? "compatible" : "incompatible");
-        const [isOld, isNew] = [ajv.compile(before), ajv.compile(after)];
-        for (let i = 0; i < 5; i++) {
-          const document = documentOf(before, pick);
-          expect(isOld(document), JSON.stringify([before, document])).toBe(true);
-          expect(!isCompatible || isNew(document), JSON.stringify([after, document])).toBe(true);
-        }
-        ajv.removeSchema();
-      }),
-      { numRuns: RUNS },
-    );
-  },
+const harmless = Object.values(CHANGES).filter(({ kind }) => kind === "field" || kind === "more");
+const cases = (Object.keys(RULES) as Mode[]).flatMap((mode) =>
+  Object.entries(CHANGES).map(([name, change]) => [mode, name, change] as const),
 );
+
+test.each(cases)("%s: %s: the verdict is what the change is", { timeout: 300_000 }, (mode, _name, change) => {
+  fc.assert(
+    fc.property(root, fc.nat(99), fc.nat(99), fc.nat(99), chances, (before, at, other, otherAt, chance) => {
+      const pick = (): number => chance.next().value as number;
+      const isHarmless = change.kind === "field" || change.kind === "more";
+      const after = structuredClone(before);
+      fc.pre(makeSomewhere(change, after, at));
+      // What is harmless beside it changes nothing; but it may undo what is not.
+      if (isHarmless && mode === "forward") makeSomewhere(harmless[other % harmless.length]!, after, otherAt);
+      const input = { schema: { type: "json_schema", schema: JSON.stringify(after) } };
+      const judged = judgeRedeclaration({ before: typeOf(before, mode), earlier: [], input, isAdmin: false });
+      const shown = JSON.stringify([before, after, judged.changes]);
+      expect(judged.verdict === "incompatible" ? "refused" : judged.to, shown).toBe(RULES[mode][change.kind]);
+      expect(judged.refused.length > 0, shown).toBe(judged.verdict === "incompatible");
+      const [isOld, isNew] = [ajv.compile(before), ajv.compile(after)];
+      for (let i = 0; i < 5; i++) {
+        const document = documentOf(before, pick);
+        expect(isOld(document), JSON.stringify([before, document])).toBe(true);
+        expect(!isHarmless || isNew(document), JSON.stringify([after, document])).toBe(true);
+      }
+      ajv.removeSchema();
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+test.each([
+  ["none", "forward", "a field that goes", "2.0.0"],
+  ["none", "compatible", "a field that is required now", "1.1.0"],
+  ["forward", "compatible", "a new field", "1.1.0"],
+  ["forward", "compatible", "a field that is required now", "1.1.0"],
+  ["forward", "compatible", "a new value", "refused"],
+  ["forward", "compatible", "a field that goes", "refused"],
+  ["forward", "none", "a field that goes", "refused"],
+  ["compatible", "none", "a new value", "refused"],
+  ["compatible", "forward", "a new field", "1.1.0"],
+] as const)("from %s to %s with %s: %s", (mode, next, name, expected) => {
+  const before: Field = {
+    type: "object",
+    properties: { e: { type: "string", enum: ["a", "b"] }, i: { type: "integer", minimum: 0, maximum: 3 } },
+    required: [],
+  };
+  const after = structuredClone(before);
+  expect(makeSomewhere(CHANGES[name]!, after, 0)).toBe(true);
+  const schema = { type: "json_schema", schema: JSON.stringify(after) };
+  const input = { schema, compatibility_mode: next };
+  const judged = judgeRedeclaration({ before: typeOf(before, mode), earlier: [], input, isAdmin: false });
+  expect(judged.verdict === "incompatible" ? "refused" : judged.to).toBe(expected);
+});
+
+test("what compatible forbids may go in the step that makes a type compatible, and nothing else", () => {
+  const before = {
+    type: "object",
+    properties: { a: { type: "string" } },
+    additionalProperties: false,
+  } as Field;
+  const judge = (after: unknown) =>
+    judgeRedeclaration({
+      before: typeOf(before, "forward"),
+      earlier: [],
+      input: {
+        schema: { type: "json_schema", schema: JSON.stringify(after) },
+        compatibility_mode: "compatible",
+      },
+      isAdmin: false,
+    });
+  const { additionalProperties: _rule, ...without } = before;
+  expect(judge(without)).toMatchObject({ verdict: "compatible", to: "1.1.0" });
+  expect(() => judge(before)).toThrow(/additionalProperties/);
+  expect(judge({ ...without, maxProperties: 3 }).verdict).toBe("incompatible");
+});

@@ -209,6 +209,8 @@ export class SimProcess extends Life {
         return log.appendCount;
       },
       createStream: (name, options) => alive(() => log.createStream(name, options)),
+      alterStream: (name, options) => alive(() => log.alterStream(name, options)),
+      deleteStream: (name, topicId) => alive(() => log.deleteStream(name, topicId)),
       stream: (name) => alive(() => log.stream(name)),
       listStreams: () => alive(() => log.listStreams()),
       append: async (stream, partition, batch, producer) => {

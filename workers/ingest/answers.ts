@@ -1,5 +1,6 @@
 /** Answers to a publish request: Nakadi's `BatchItemResponse` per event, plus the error's code and place. */
 import type { ErrorCode, MuaraError } from "../../core/errors.ts";
+import { jsonResponse } from "../../core/http.ts";
 import { FLAG_UUID } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
 import { parseJson } from "../../core/parse-json.ts";
@@ -21,7 +22,7 @@ export interface BatchItemResponse {
 }
 
 /** Every bad event as `failed` with its reason, all others as `aborted`: nothing of the request was written. */
-export function rejectedItems(contract: Contract, scan: Scan, failures: Failures): BatchItemResponse[] {
+function rejectedItems(contract: Contract, scan: Scan, failures: Failures): BatchItemResponse[] {
   const items: BatchItemResponse[] = [];
   for (let item = 0; item < scan.count; item++) {
     const failure = failures.get(item);
@@ -37,6 +38,15 @@ export function rejectedItems(contract: Contract, scan: Scan, failures: Failures
   return items;
 }
 
+export function rejectedResponse(
+  contract: Contract,
+  scan: Scan,
+  failures: Failures,
+  flowId: string,
+): Response {
+  return jsonResponse(rejectedItems(contract, scan, failures), 422, flowId);
+}
+
 /** What became of each event where the log took only some batches. @param errors [batch] undefined: stored */
 export function partialItems(
   contract: Contract,
@@ -47,7 +57,8 @@ export function partialItems(
   batches.forEach(({ batch, items: places }, b) => {
     const error = errors[b];
     places.forEach((item, record) => {
-      const eid = contract.paths.idMustBeUuid ? eidOfPayload(payloadOf(batch, record)!) : {};
+      const payload = contract.paths.idMustBeUuid ? payloadOf(batch, record) : null;
+      const eid = payload ? eidOfPayload(payload) : {};
       items[item] = error
         ? {
             ...eid,

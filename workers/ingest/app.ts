@@ -16,7 +16,6 @@ import {
   describeBug,
   errorResponse,
   flowIdOf,
-  jsonResponse,
   requireJson,
 } from "../../core/http.ts";
 import { readBody } from "../../core/http-body.ts";
@@ -25,21 +24,26 @@ import type { Logger } from "../../core/logger.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter, Quotas } from "../../core/quota.ts";
 import type { Registry } from "../../core/registry.ts";
+import { checkNotBlocked } from "../../core/settings.ts";
 import type { Authenticator } from "../../core/token.ts";
 import { type Answer, type Call, parseBody, type RoutePart, type Routes } from "./call.ts";
 import { modeOf } from "./cloudevents/message.ts";
 import { CloudEvents } from "./cloudevents/publish-cloudevents.ts";
-import { Contracts, describeJudge } from "./contract.ts";
-import { changeEventType, createEventType, listEventTypes, readEventType } from "./event-types.ts";
+import { Contracts } from "./contract.ts";
 import { cursorRoutes } from "./cursors/routes.ts";
+import { eventTypeRoutes } from "./event-type-routes.ts";
+import type { EventTypeRules } from "./event-type-rules.ts";
+import { checkFeatures } from "./feature-guard.ts";
 import { InFlight } from "./in-flight.ts";
 import { otherRoutes } from "./other-routes.ts";
 import { publish } from "./publish.ts";
+import { publishDeletions } from "./publish-deletions.ts";
 import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
 import type { Principal } from "../../core/authorize.ts";
 import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
+import { settingsRoutes } from "./settings/routes.ts";
 import { type PulledBatch, type Taken, takePulled } from "./pulled/take-pulled.ts";
 
 export interface IngestPorts {
@@ -55,6 +59,8 @@ export interface IngestPorts {
 
 export interface IngestOptions {
   readonly limits: Pick<Config["limits"], "eventBytes" | "bodyBytes" | "batchEvents" | "depth">;
+  /** Absent: whatever the grammar allows may be declared. */
+  readonly eventTypes?: EventTypeRules;
   /** Bodies in memory at a time, over all requests, bytes; beyond it producers get 429. */
   readonly inFlightBytes?: number;
   /** Expected wait for the log beyond which producers get 429, ms. */
@@ -98,15 +104,17 @@ export function createIngestApp(
     const headers = answerHeaders(flowIdOf(c.req.raw, ports.randomness), "text/plain; charset=UTF-8");
     return new Response("OK", { headers });
   });
-  on("GET", "/event-types", (call) => door.list(call));
-  on("POST", "/event-types", (call) => door.declare(call));
-  refuseOthers("/event-types", "GET, HEAD, POST");
-  on("GET", "/event-types/:name", (call) => door.read(call));
-  on("PUT", "/event-types/:name", (call) => door.redeclare(call));
-  on("POST", "/event-types/:name/events", (call) => door.publish(call));
-  for (const addRoutes of [schemaRoutes(ports), cursorRoutes(ports), ...parts, otherRoutes])
-    addRoutes({ on, refuseOthers });
-  refuseOthers("/event-types/:name", "GET, HEAD, PUT");
+  on("POST", "/event-types/:name/events", (call) => door.publish(call, publish));
+  on("POST", "/event-types/:name/deleted-events", (call) => door.publish(call, publishDeletions));
+  refuseOthers("/event-types/:name/deleted-events", "POST");
+  const declaring = { ...ports, rules: options.eventTypes };
+  const own = [
+    eventTypeRoutes(declaring),
+    schemaRoutes(declaring),
+    cursorRoutes(ports),
+    settingsRoutes(ports),
+  ];
+  for (const addRoutes of [...own, ...parts, otherRoutes]) addRoutes({ on, refuseOthers });
   refuseOthers("/event-types/:name/events", "POST");
   on("POST", "/cloudevents", (call) => door.publishCloudEvents(call));
   refuseOthers("/cloudevents", "POST");
@@ -139,6 +147,7 @@ export class Door {
     const flowId = flowIdOf(request, this.#ports.randomness);
     try {
       const principal = await authenticateRequest(request, this.#ports.authenticator);
+      checkFeatures(this.#ports.registry, request);
       const query = (key: string): string | null => new URL(request.url).searchParams.get(key);
       const json = (): Promise<unknown> => this.#json(request);
       return await answer({ request, flowId, principal, name: param("name"), param, query, json });
@@ -160,55 +169,23 @@ export class Door {
     return response;
   }
 
-  async list({ query, flowId, principal }: Call): Promise<Response> {
-    const owner = query("owning_application");
-    const types = await listEventTypes(this.#ports.registry, principal);
-    const shown = owner === null ? types : types.filter((type) => type.owning_application === owner);
-    return jsonResponse(shown, 200, flowId);
-  }
-
-  async declare({ json, flowId, principal }: Call): Promise<Response> {
-    const type = await createEventType(this.#ports, principal, await json());
-    this.#ports.logger.info("event type declared", {
-      event_type: type.name,
-      by: principal.id,
-      flow_id: flowId,
-      schema: describeJudge(type),
-    });
-    return jsonResponse(type, 201, flowId);
-  }
-
-  /** Answers with the type; with `?dry_run=true` with what would change, and whether it may. */
-  async redeclare({ request, query, json, flowId, principal, name }: Call): Promise<Response> {
-    const isDryRun = query("dry_run") === "true";
-    const ifMatch = request.headers.get("if-match");
-    const changed = await changeEventType(this.#ports, principal, name, await json(), ifMatch, isDryRun);
-    if (isDryRun) return jsonResponse(changed, 200, flowId);
-    if (changed.verdict === "compatible")
-      this.#ports.logger.info("event type declared anew", {
-        event_type: name,
-        by: principal.id,
-        flow_id: flowId,
-        from: changed.from,
-        to: changed.to,
-        schema: describeJudge(changed.type),
-      });
-    return tagged(jsonResponse(changed.type, 200, flowId), changed.revision);
-  }
-
-  async read({ flowId, principal, name }: Call): Promise<Response> {
-    const { type, revision } = await readEventType(this.#ports.registry, principal, name);
-    return tagged(jsonResponse(type, 200, flowId), revision);
-  }
-
-  async publish({ request, flowId, principal, name }: Call): Promise<Response> {
-    await authorizeType(this.#ports.registry, principal, "write", name);
+  async publish({ request, flowId, principal, name }: Call, send: typeof publish): Promise<Response> {
+    await this.#authorizeWriting(principal, name);
     requireJson(request.headers.get("content-type"));
     await this.#contracts.use(name, () => undefined); // unknown types are refused before the body is read
     this.#queue.admit(); // and so is what would wait too long
     return this.#metered(principal, request, (body, meter) =>
-      this.#send({ principal, flowId, name, meter }, body, false),
+      this.#send({ principal, flowId, name, meter }, body, false, undefined, send),
     );
+  }
+
+  /**
+   * The one place where the right to write to an event type is looked at, by whichever address.
+   * @throws auth.forbidden, auth.blocked
+   */
+  async #authorizeWriting(principal: Principal, name: string): Promise<void> {
+    await authorizeType(this.#ports.registry, principal, "write", name);
+    checkNotBlocked(this.#ports.registry, "PRODUCER", principal.id, [name]);
   }
 
   /** Within the principal's quota: refused before the body is read, told what is left after it. */
@@ -240,7 +217,7 @@ export class Door {
         body,
         flowId,
         publish: async (name, events, isDryRun) => {
-          await authorizeType(this.#ports.registry, principal, "write", name);
+          await this.#authorizeWriting(principal, name);
           return this.#send({ principal, flowId, name, meter }, events, isDryRun, checkTakesCloudEvents);
         },
       }),
@@ -252,6 +229,7 @@ export class Door {
     body: Uint8Array,
     isDryRun: boolean,
     check?: (type: EventType) => void,
+    send: typeof publish = publish,
   ): Promise<Response> {
     const { log, kernel, randomness } = this.#ports;
     const maxEvents = this.#options.limits.batchEvents;
@@ -260,7 +238,7 @@ export class Door {
         check?.(contract.type);
         const spare = Math.floor(randomness.fraction() * contract.partitions);
         const request = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter };
-        return publish(log, kernel, request);
+        return send(log, kernel, request);
       }),
     );
   }
@@ -274,7 +252,7 @@ export class Door {
   async replay(again: ReplayRequest): Promise<Refusal | undefined> {
     const { log, kernel, randomness } = this.#ports;
     const { eventType, principal, flowId, isDryRun, note } = again;
-    await authorizeType(this.#ports.registry, principal, "write", eventType);
+    await this.#authorizeWriting(principal, eventType);
     const body = bodyOf(again.payload);
     const reservation = this.#inFlight.enter();
     const send = (): Promise<Response> =>
@@ -328,11 +306,6 @@ function checkTakesCloudEvents({ name, category }: EventType): void {
   if (category === "cloudevent") return;
   const message = `"${name}" is of category ${category}; CloudEvents go to types of category cloudevent.`;
   throw new MuaraError("event_type.category", message, { details: { event_type: name, category } });
-}
-
-function tagged(response: Response, revision: number): Response {
-  response.headers.set("etag", `"${revision}"`);
-  return response;
 }
 
 /** What `Retry-After` says: about when the queue is short again. */

@@ -38,7 +38,8 @@ export function assignPartitions(
       byName(contract, scan, failures, assigned);
       break;
     case "random":
-      byIdentity(contract, scan, assigned, spare);
+      if (contract.places.compactionKey >= 0) byCompactionKey(contract, scan, assigned);
+      else byIdentity(contract, scan, assigned, spare);
   }
   return assigned;
 }
@@ -58,6 +59,12 @@ function byHash(contract: Contract, scan: Scan, failures: Failures, assigned: Ui
     }
   });
   for (let item = 0; item < scan.count; item++) assigned[item] = partitionOfHash(sums[item]!, contract.order);
+}
+
+/** Only what is in one partition is compacted. An event without the key was refused already. */
+function byCompactionKey({ places, order }: Contract, scan: Scan, assigned: Uint32Array): void {
+  const hashes = scan.javaHashes(places.compactionKey);
+  for (let item = 0; item < scan.count; item++) assigned[item] = partitionOfHash(hashes[item]!, order);
 }
 
 function byName(contract: Contract, scan: Scan, failures: Failures, assigned: Uint32Array): void {

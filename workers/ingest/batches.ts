@@ -53,7 +53,7 @@ export function buildBatches(
   headers: RecordHeaders,
 ): PartitionBatch[] {
   const items = groupByPartition(assigned, contract.partitions);
-  const keys = contract.places.keys.length > 0 ? eventKeys(contract, scan) : undefined;
+  const keys = contract.places.recordKeys.length > 0 ? eventKeys(contract, scan) : undefined;
   return items.map(({ partition, group }) => ({
     partition,
     items: group,
@@ -160,7 +160,7 @@ interface EventKeys {
 
 /** Each event's key: the texts of its key fields, joined. */
 function eventKeys(contract: Contract, scan: Scan): EventKeys {
-  const fields = contract.places.keys.map((place) => scan.field(place));
+  const fields = contract.places.recordKeys.map((place) => scan.field(place));
   const source = scan.bytes;
   let room = fields.length * scan.count;
   for (const { lengths } of fields) for (const length of lengths) room += length;
@@ -174,7 +174,7 @@ function eventKeys(contract: Contract, scan: Scan): EventKeys {
       const { types, starts, lengths } = fields[k]!;
       if (k > 0) bytes[at++] = separator;
       if (types[item] === VALUE_ESCAPED_STRING) {
-        const text = scan.text(contract.places.keys[k]!, item)!;
+        const text = scan.text(contract.places.recordKeys[k]!, item)!;
         at += encoder.encodeInto(text, bytes.subarray(at)).written;
         continue;
       }

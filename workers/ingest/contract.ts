@@ -36,7 +36,12 @@ export interface FieldPlaces {
   /** What may stand at the top of a data event, and what a CloudEvent knows of there, by name. */
   readonly top: readonly Member[];
   readonly data: number;
+  /** What decides the partition of strategy `hash`. */
   readonly keys: readonly number[];
+  /** Of a compacted type. */
+  readonly compactionKey: number;
+  /** What becomes the record's key. */
+  readonly recordKeys: readonly number[];
 }
 
 export interface Contract {
@@ -163,8 +168,12 @@ function layOut(
   const eventType = place(paths.eventType);
   const flowId = place(paths.flowId);
   const partition = place(paths.partition);
+  const compactionKey = paths.compactionKey
+    ? scanPaths.push({ keys: paths.compactionKey, kind: "text", javaHash: true }) - 1
+    : -1;
   const members = isNakadi
     ? [
+        ...(paths.compactionKey ? [member("partition_compaction_key", compactionKey)] : []),
         member("eid", id),
         member("occurred_at", time),
         member("event_type", eventType),
@@ -188,10 +197,9 @@ function layOut(
   const keys = isHash
     ? paths.key.map((path) => scanPaths.push({ keys: path, kind: "text", javaHash: true }) - 1)
     : [];
-  return {
-    scanPaths,
-    places: { id, time, metadata, members, eventType, flowId, partition, top, data, keys },
-  };
+  const recordKeys = compactionKey < 0 ? keys : [compactionKey];
+  const envelope = { id, time, metadata, members, eventType, flowId, partition };
+  return { scanPaths, places: { ...envelope, top, data, keys, compactionKey, recordKeys } };
 }
 
 function member(name: string, place: number): Member {

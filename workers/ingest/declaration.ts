@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { planColumns } from "../../core/columns.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
 import {
   type EventType,
   invalidEventType,
@@ -15,12 +15,19 @@ import {
   RETENTION_MS_DEFAULT,
   sqlAlias,
 } from "../../core/event-type.ts";
+import { isMaterialised } from "../../core/event-type-annotations.ts";
+import { removalOf } from "../../core/event-type-removal.ts";
 import { landConsumer } from "../../core/landed.ts";
-import type { Log, StreamInfo } from "../../core/ports/log.ts";
+import type { Log, StreamInfo, StreamOptions } from "../../core/ports/log.ts";
 import type { Declaration, Registry } from "../../core/registry.ts";
-import { FIRST_SCHEMA_VERSION } from "../../core/schema-version.ts";
+import { FIRST_SCHEMA_VERSION, nextSchemaVersion } from "../../core/schema-version.ts";
+import { compareColumns } from "./column-changes.ts";
+import { declaredName } from "./declared-name.ts";
+import { checkRules, type EventTypeRules } from "./event-type-rules.ts";
 import { fieldSchema, isObject } from "./json-schema.ts";
 import { compilePayloadSchema } from "./payload-schema.ts";
+import { isSameValue } from "./same-schema.ts";
+import { archivedSchemas } from "./schema-archive.ts";
 import { checkSchemaRules } from "./schema-rules.ts";
 
 export const KIND = "event-type";
@@ -29,11 +36,7 @@ export interface DeclarePorts {
   readonly log: Log;
   readonly registry: Registry;
   readonly clock: Clock;
-}
-
-/** Case-folded, so that names which differ only in case meet in one declaration. */
-export function declaredName(eventTypeName: string): string {
-  return eventTypeName.toLowerCase();
+  readonly rules?: EventTypeRules | undefined;
 }
 
 /** Reads and checks a declaration completely. @throws event_type.invalid naming the field */
@@ -47,24 +50,33 @@ export function checkEventType(input: unknown): EventType {
     checkField(type, schema, field, "partition_key_fields", true);
   for (const list of ["ordering_key_fields", "ordering_instance_ids"] as const)
     for (const field of type[list] ?? []) checkField(type, schema, field, list, false);
+  const owner = type.event_owner_selector;
+  if (owner?.type === "path") checkField(type, schema, owner.value, "event_owner_selector", false);
   return type;
 }
 
 /**
  * Declares a new event type and creates its stream.
- * @throws event_type.invalid, event_type.exists (ignoring case, and for a name that SQL could not tell from another)
+ * @param isAdmin of the system: what the configuration allows others is no bound
+ * @throws event_type.invalid, event_type.exists (ignoring case, and for a name that SQL could not tell from another),
+ *   event_type.removing, event_type.incompatible where a type of this name left a table that cannot take its rows
  */
-export async function declareEventType(ports: DeclarePorts, input: unknown): Promise<EventType> {
+export async function declareEventType(
+  ports: DeclarePorts,
+  input: unknown,
+  isAdmin = true,
+): Promise<EventType> {
   const checked = checkEventType(input);
+  checkRules(ports, checked, isAdmin);
   const name = declaredName(checked.name);
   const nowIso = new Date(ports.clock.nowMs()).toISOString();
+  if (ports.registry.get(KIND, name)) throw exists(checked.name);
   const type: EventType = {
     ...checked,
-    schema: { ...checked.schema, version: FIRST_SCHEMA_VERSION, created_at: nowIso },
+    schema: firstSchema(ports.registry, checked, nowIso),
     created_at: nowIso,
     updated_at: nowIso,
   };
-  if (ports.registry.get(KIND, name)) throw exists(type.name);
   refuseSharedAlias(ports.registry, type.name);
   try {
     await ports.registry.put<EventType>(KIND, name, 0, type);
@@ -82,20 +94,69 @@ export async function declareEventType(ports: DeclarePorts, input: unknown): Pro
  * where whoever created it ended before it was held.
  */
 export async function ensureStream(log: Log, type: EventType): Promise<StreamInfo> {
-  const existing = await log.stream(type.name);
+  const existing = await knownStream(log, type);
   const consumer = landConsumer(type.name);
-  if (existing && (await log.isHolding(consumer))) return existing;
-  const stream =
-    existing ??
-    (await log.createStream(type.name, {
-      partitions: partitionCount(type),
-      cleanup: "delete",
-      retentionMs: type.options.retention_time ?? RETENTION_MS_DEFAULT,
-    }));
+  const isHeld = isMaterialised(type);
+  if (existing && (await log.isHolding(consumer)) === isHeld) return existing;
+  const stream = existing ?? (await log.createStream(type.name, streamOptions(type)));
+  if (!isHeld) {
+    await log.hold(consumer, []);
+    return stream;
+  }
   const partitions = Array.from({ length: stream.partitions }, (_, partition) => partition);
   const start = partitions.map((partition) => ({ stream: type.name, partition, offset: 0 }));
   await log.hold(consumer, start);
   return stream;
+}
+
+/** What is declared of the stream. One that exists may have others, where somebody else made it. */
+export function streamOptions(type: EventType): StreamOptions {
+  return {
+    partitions: partitionCount(type),
+    cleanup: type.cleanup_policy,
+    retentionMs: type.options.retention_time ?? RETENTION_MS_DEFAULT,
+  };
+}
+
+/** Where another process has added partitions, this one may have to look for them first. */
+async function knownStream(log: Log, type: EventType): Promise<StreamInfo | undefined> {
+  const known = await log.stream(type.name);
+  const last = partitionCount(type) - 1;
+  if (!known || known.partitions > last) return known;
+  await log.bounds(type.name, last).catch((error: unknown) => {
+    if (!hasCode(error, "log.partition_not_found")) throw error;
+  });
+  return log.stream(type.name);
+}
+
+/**
+ * Of a name that had a type before: the table has the columns of all its schemas, and the newest version, so the new
+ * type goes on from there.
+ * @throws event_type.removing, event_type.incompatible
+ */
+function firstSchema(registry: Registry, type: EventType, nowIso: string): EventType["schema"] {
+  const removed = removalOf(registry, declaredName(type.name));
+  const first = { ...type.schema, version: FIRST_SCHEMA_VERSION, created_at: nowIso };
+  if (!removed) return first;
+  if (!removed.isDone)
+    throw new MuaraError("event_type.removing", `"${type.name}" was deleted, and its last events land.`);
+  const { category, name } = removed.type;
+  const earlier = archivedSchemas(registry, name).map((schema): EventType => ({ ...removed.type, schema }));
+  const isOther = type.category !== category || type.name !== name;
+  const { impossible } = isOther ? { impossible: [] } : compareColumns([...earlier, removed.type], type);
+  if (isOther || impossible.length > 0) {
+    const what = isOther
+      ? `is "${name}", of category ${category}`
+      : `${impossible[0]!.field}: ${impossible[0]!.reason}`;
+    throw new MuaraError(
+      "event_type.incompatible",
+      `The table of the deleted "${type.name}" stays, and it ${what}. Choose another name.`,
+      { details: { field: isOther ? "category" : impossible[0]!.field, changes: impossible } },
+    );
+  }
+  const newest = removed.type.schema;
+  const isSame = isSameValue(payloadSchema(removed.type), payloadSchema(type));
+  return isSame ? newest : { ...first, version: nextSchemaVersion(newest.version, "major") };
 }
 
 /**

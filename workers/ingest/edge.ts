@@ -146,9 +146,10 @@ async function openDoor(environment: EdgeEnvironment, kernel: () => Promise<Modu
     logger,
     ...services,
   };
-  const { limits } = config;
+  const { limits, eventTypes } = config;
   const app = createIngestApp(ports, {
     limits,
+    eventTypes,
     inFlightBytes: limits.inFlightBytes,
     queueMs: limits.queueMs,
   });

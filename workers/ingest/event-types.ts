@@ -1,11 +1,15 @@
 /** The registry's side of the door: declaring, listing and reading event types (Nakadi's `/event-types`). */
-import { authorize, type Principal } from "../../core/authorize.ts";
+import { authorize, isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
+import { isOn } from "../../core/settings.ts";
 import { type DeclarePorts, declareEventType, findEventType, KIND, notFound } from "./declaration.ts";
 import { authorizeType, maySeeType } from "./rights.ts";
-import { redeclareEventType, schemasOf, type StoredSchema } from "./redeclare.ts";
+import { redeclareEventType } from "./redeclare.ts";
+import { removeEventType } from "./remove-event-type.ts";
+import { repartition } from "./repartition.ts";
+import { schemasOf, type StoredSchema } from "./schema-archive.ts";
 
 /**
  * Declares what a request's body says.
@@ -19,7 +23,35 @@ export async function createEventType(
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
   authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
-  return declareEventType(ports, input);
+  return declareEventType(ports, input, isSystemAdmin(principal));
+}
+
+/** @throws auth.forbidden, event_type.not_found, .in_use */
+export async function deleteEventType(
+  ports: DeclarePorts,
+  principal: Principal,
+  name: string,
+): Promise<EventType> {
+  await authorizeType(ports.registry, principal, "admin", name);
+  return removeEventType(ports, name);
+}
+
+/** @throws auth.forbidden, event_type.not_found, .invalid, declaration.conflict, feature.disabled */
+export async function growEventType(
+  ports: DeclarePorts,
+  principal: Principal,
+  name: string,
+  count: number,
+): ReturnType<typeof repartition> {
+  await authorizeType(ports.registry, principal, "admin", name);
+  if (!isOn(ports.registry, "repartitioning"))
+    throw new MuaraError("feature.disabled", "An administrator has switched repartitioning off.");
+  return repartition(ports, name, count, isSystemAdmin(principal));
+}
+
+/** Nakadi's administrators: bounds of the configuration, and some rules of declarations, are not theirs. */
+function isSystemAdmin(principal: Principal): boolean {
+  return isAuthorized(principal, "admin", { kind: "system", name: "event_types" });
 }
 
 /**
@@ -38,7 +70,8 @@ export async function changeEventType(
   await authorizeType(ports.registry, principal, "admin", name);
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
-  const options = { isDryRun, ...(seen ? { revision: Number(seen[1]) } : {}) };
+  const isAdmin = isSystemAdmin(principal);
+  const options = { isDryRun, isAdmin, ...(seen ? { revision: Number(seen[1]) } : {}) };
   return redeclareEventType(ports, name, input, options);
 }
 

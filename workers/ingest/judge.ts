@@ -62,6 +62,14 @@ export class Judge {
     if (this.#contract.check) this.#payloads();
   }
 
+  /** Of events that only say which key goes: what they need beside being JSON. */
+  runDeletions(): void {
+    const { places } = this.#contract;
+    this.#verdicts();
+    this.#texts(places.compactionKey, "#/metadata/partition_compaction_key", true);
+    this.#eventTypes("#/metadata/event_type");
+  }
+
   #verdicts(): void {
     const { verdicts, errorAt, starts, lengths, bytes, count } = this.#scan;
     const { maxBytes, maxDepth } = this.#contract.plan.limits;
@@ -99,6 +107,8 @@ export class Judge {
     this.#eventTypes("#/metadata/event_type");
     this.#strings(places.flowId, "#/metadata/flow_id");
     this.#strings(places.partition, "#/metadata/partition");
+    if (places.compactionKey >= 0)
+      this.#texts(places.compactionKey, "#/metadata/partition_compaction_key", true);
     this.#rareMembers();
     this.#onlyMembers(metadata, places.members, "#/metadata");
   }

@@ -32,9 +32,13 @@ export interface OpenDoor {
   readonly close: () => Promise<void>;
 }
 
-export function openDoor(ports: DoorPorts, { limits, land, streams, quotas: rates }: Config): OpenDoor {
+export function openDoor(
+  ports: DoorPorts,
+  { limits, land, streams, eventTypes, quotas: rates }: Config,
+): OpenDoor {
   const quotas = new Quotas(rates, ports.clock);
-  const options = { limits, inFlightBytes: limits.inFlightBytes, queueMs: limits.queueMs, quotas };
+  const { inFlightBytes, queueMs } = limits;
+  const options = { limits, eventTypes, inFlightBytes, queueMs, quotas };
   const door = new Door(ports, options);
   const host = new StreamHost({ ...ports, quotas }, streams);
   const subscriptions = createSubscriptions(host, ports.isAlone);

@@ -11,16 +11,10 @@ const API_VERSION = "0.10.1";
 
 /** Address → what to use instead. */
 const NOT_SUPPORTED: Readonly<Record<string, string>> = {
-  "/settings/admins": "Who may administer is said by tokens and roles: /v1/tokens, /v1/roles.",
-  "/settings/blacklist": "Revoke the token, or take the grant from its role: /v1/tokens, /v1/roles.",
-  "/settings/blacklist/:kind/:name":
-    "Revoke the token, or take the grant from its role: /v1/tokens, /v1/roles.",
-  "/settings/features": "Behaviour is set by the configuration of the service.",
   "/storages": "There is one log, set by the configuration of the service.",
   "/storages/:id": "There is one log, set by the configuration of the service.",
   "/storages/default/:id": "There is one log, set by the configuration of the service.",
   "/event-types/:name/timelines": "An event type stays in one log for life.",
-  "/event-types/:name/deleted-events": "Events of a person or a key are erased with POST /v1/erasures.",
   "/avro-schemas/:name/versions": "Events are JSON.",
   "/avro-schemas/:name/versions/:version": "Events are JSON.",
 };

@@ -14,7 +14,7 @@ import type { Scan } from "../../core/kernel-scan.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter } from "../../core/quota.ts";
 import { replayMembers, type ReplayNote } from "../../core/replay.ts";
-import { partialItems, rejectedItems } from "./answers.ts";
+import { partialItems, rejectedResponse } from "./answers.ts";
 import { assignPartitions } from "./assign.ts";
 import { buildBatches, type PartitionBatch, type RecordHeaders } from "./batches.ts";
 import type { Contract } from "./contract.ts";
@@ -68,7 +68,7 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
-  if (failures.size > 0) return jsonResponse(rejectedItems(contract, scan, failures), 422, flowId);
+  if (failures.size > 0) return rejectedResponse(contract, scan, failures, flowId);
   if (request.isDryRun) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
   const batches = buildBatches(contract, scan, assigned, recordHeaders(request));
   const errors = await appendAll(log, contract.type.name, batches);
@@ -115,7 +115,7 @@ function recordHeaders({ contract, principal, flowId, replay }: PublishRequest):
 }
 
 /** @returns [batch] why it may not be stored; undefined where it is */
-async function appendAll(
+export async function appendAll(
   log: Log,
   stream: string,
   batches: readonly PartitionBatch[],
@@ -134,7 +134,7 @@ async function appendAll(
  * 200 where all is stored, 207 where some is or may be. Where nothing is for sure, the reason as a problem: the
  * producer may simply send the same again.
  */
-function settledResponse(
+export function settledResponse(
   contract: Contract,
   batches: readonly PartitionBatch[],
   errors: readonly (MuaraError | undefined)[],

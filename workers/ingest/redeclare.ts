@@ -6,51 +6,34 @@
  * replaced. A crash between the two leaves a version that is listed twice, as old and as newest; it is shown once.
  */
 import { hasCode, MuaraError } from "../../core/errors.ts";
-import {
-  type EventType,
-  ID_PATH_ANNOTATION,
-  invalidEventType,
-  payloadSchema,
-  TIME_PATH_ANNOTATION,
-} from "../../core/event-type.ts";
-import type { Registry } from "../../core/registry.ts";
-import {
-  FIRST_SCHEMA_VERSION,
-  isNewerSchema,
-  nextSchemaVersion,
-  type SchemaStepKind,
-} from "../../core/schema-version.ts";
+import { type EventType, invalidEventType, payloadSchema } from "../../core/event-type.ts";
+import type { Log } from "../../core/ports/log.ts";
+import { FIRST_SCHEMA_VERSION, nextSchemaVersion } from "../../core/schema-version.ts";
+import { hasOptions } from "../../core/stream-change.ts";
 import { compareColumns } from "./column-changes.ts";
 import {
   checkEventType,
   type DeclarePorts,
-  declaredName,
+  ensureStream,
   findEventType,
   KIND,
   notFound,
+  streamOptions,
 } from "./declaration.ts";
+import { declaredName } from "./declared-name.ts";
+import { checkRules } from "./event-type-rules.ts";
+import { checkNothingTaken, fixedChanges } from "./fixed-changes.ts";
 import { isObject } from "./json-schema.ts";
 import { effectiveSchema } from "./payload-schema.ts";
 import { isSameValue } from "./same-schema.ts";
+import { archivedSchemas, archiveSchema, type StoredSchema } from "./schema-archive.ts";
 import { compareSchemas, type SchemaChange } from "./schema-changes.ts";
+import { evolve } from "./schema-evolution.ts";
 
-const SCHEMA_KIND = "event-schema";
 /** Of several who change one type at once, each change makes the others judge again. */
 const ATTEMPTS_MAX = 32;
 /** In an answer; the count says how many there are. */
 const CHANGES_MAX = 100;
-
-/** What the log, the ids or older events depend on. */
-const FIXED = [
-  "category",
-  "enrichment_strategies",
-  "partition_strategy",
-  "partition_key_fields",
-  "cleanup_policy",
-  "default_statistic",
-] as const;
-
-export type StoredSchema = EventType["schema"];
 
 /** What declaring anew would do. JSON-ready. */
 export interface Redeclaration {
@@ -59,40 +42,53 @@ export interface Redeclaration {
   readonly to: string;
   readonly verdict: "unchanged" | "compatible" | "incompatible";
   readonly changes: readonly SchemaChange[];
+  /** Those of them because of which it is incompatible. */
+  readonly refused: readonly SchemaChange[];
   /** Of the lake's table. */
   readonly columns: { readonly added: readonly string[]; readonly widened: readonly string[] };
   /** The type as it would be. */
   readonly type: EventType;
 }
 
+/** What is judged: the declaration that holds, its earlier schemas, and what somebody wants. */
+export interface Wanted {
+  readonly before: EventType;
+  /** Oldest first. */
+  readonly earlier: readonly StoredSchema[];
+  readonly input: unknown;
+  /** Whether who wants it administers the system. */
+  readonly isAdmin: boolean;
+}
+
 /** @throws event_type.invalid where the declaration alone is wrong */
-export function judgeRedeclaration(
-  before: EventType,
-  earlier: readonly StoredSchema[],
-  input: unknown,
-): Redeclaration {
+export function judgeRedeclaration({ before, earlier, input, isAdmin }: Wanted): Redeclaration {
   const after = checkEventType(filledIn(before, input));
-  const fixed = fixedChanges(before, after);
-  const schema = compareSchemas(effectiveSchema(before), effectiveSchema(after));
+  const fixed = fixedChanges(before, after, isAdmin);
+  // Of the schema alone: what a mode adds to it is no change of it.
+  const asBefore = { category: before.category, compatibility_mode: before.compatibility_mode };
+  const schema = compareSchemas(effectiveSchema(before), effectiveSchema({ ...after, ...asBefore }));
+  const { refused: steps, step } = evolve(schema, before.compatibility_mode, after.compatibility_mode);
   const versions = earlier.map((one): EventType => ({ ...before, schema: one }));
   const { impossible, added, widened } = compareColumns([...versions, before], after);
-  const promisesNothing = after.compatibility_mode === "none";
-  const isRefused = (change: SchemaChange): boolean => change.kind === "incompatible" && !promisesNothing;
-  const refused = [...fixed, ...impossible].length > 0 || schema.some(isRefused);
+  // The first one is what the message tells: what everybody can see comes before what only the table knows.
+  const refused = [...fixed, ...steps, ...impossible];
   const isSameText = isSameValue(payloadSchema(before), payloadSchema(after));
   const from = before.schema.version ?? FIRST_SCHEMA_VERSION;
-  const to = isSameText ? from : nextSchemaVersion(from, stepKind(schema, [...added, ...widened]));
+  const least = added.length + widened.length > 0 ? "minor" : "patch";
+  const to = isSameText
+    ? from
+    : nextSchemaVersion(from, step === undefined || step === "patch" ? least : step);
   const type = { ...after, schema: isSameText ? before.schema : { ...after.schema, version: to } };
-  // The first one is what the message tells.
-  const changes = promisesNothing
-    ? [...fixed, ...impossible, ...schema]
-    : [...fixed, ...schema, ...impossible];
+  const others = schema.filter(
+    (change) => !steps.some(({ field, keyword }) => field === change.field && keyword === change.keyword),
+  );
   const isSame = isSameValue(withoutTimes(type), withoutTimes(before));
   return {
     from,
     to,
-    verdict: refused ? "incompatible" : isSame ? "unchanged" : "compatible",
-    changes: changes.slice(0, CHANGES_MAX),
+    verdict: refused.length > 0 ? "incompatible" : isSame ? "unchanged" : "compatible",
+    changes: [...refused, ...others].slice(0, CHANGES_MAX),
+    refused: refused.slice(0, CHANGES_MAX),
     columns: { added, widened },
     type,
   };
@@ -104,11 +100,13 @@ export function judgeRedeclaration(
  * @throws event_type.not_found, event_type.invalid, event_type.incompatible naming every field, declaration.conflict
  */
 export async function redeclareEventType(
-  { registry, clock }: DeclarePorts,
+  ports: DeclarePorts,
   name: string,
   input: unknown,
-  options: { readonly revision?: number | undefined; readonly isDryRun?: boolean } = {},
+  options: { readonly revision?: number; readonly isDryRun?: boolean; readonly isAdmin?: boolean } = {},
 ): Promise<Redeclaration & { readonly revision: number }> {
+  const { registry, clock } = ports;
+  const { isAdmin = true } = options;
   for (let attempt = 1; ; attempt++) {
     await registry.refresh();
     const declared = await findEventType(registry, name);
@@ -116,9 +114,17 @@ export async function redeclareEventType(
     if (!before) return notFound(name);
     const { revision } = declared;
     if (options.revision !== undefined && options.revision !== revision) throw changedMeanwhile(name);
-    const judged = judgeRedeclaration(before, archivedSchemas(registry, before), input);
-    if (options.isDryRun || judged.verdict === "unchanged") return { ...judged, revision };
+    const earlier = archivedSchemas(registry, name).filter(
+      ({ version }) => version !== before.schema.version,
+    );
+    const judged = judgeRedeclaration({ before, earlier, input, isAdmin });
+    if (judged.verdict === "compatible") checkRules(ports, judged.type, isAdmin);
+    if (options.isDryRun) return { ...judged, revision };
     if (judged.verdict === "incompatible") throw incompatible(judged);
+    if (judged.verdict === "unchanged") {
+      await alignStream(ports.log, judged.type);
+      return { ...judged, revision };
+    }
     const now = new Date(clock.nowMs()).toISOString();
     const isNew = judged.to !== judged.from;
     const schema = isNew ? { ...judged.type.schema, created_at: now } : before.schema;
@@ -130,8 +136,9 @@ export async function redeclareEventType(
       ...(created_at ? { created_at } : {}),
     };
     try {
-      if (isNew) await archive(registry, before);
+      if (isNew) await archiveSchema(registry, before);
       const stored = await registry.put<EventType>(KIND, declaredName(name), revision, type);
+      await alignStream(ports.log, type);
       return { ...judged, type, revision: stored.revision };
     } catch (error) {
       const isLost = hasCode(error, "declaration.conflict") && options.revision === undefined;
@@ -140,30 +147,14 @@ export async function redeclareEventType(
   }
 }
 
-/** Every schema that the type ever had, newest first. */
-export function schemasOf(registry: Registry, type: EventType): readonly StoredSchema[] {
-  return [type.schema, ...archivedSchemas(registry, type).toReversed()];
-}
-
-/** Without the newest, oldest first. */
-function archivedSchemas(registry: Registry, type: EventType): readonly StoredSchema[] {
-  const prefix = `${declaredName(type.name)}/`;
-  return registry
-    .list<StoredSchema>(SCHEMA_KIND)
-    .filter(({ name, value }) => name.startsWith(prefix) && value?.version !== type.schema.version)
-    .map(({ value }) => value!)
-    .sort((a, b) => (isNewerSchema(a.version, b.version) ? 1 : -1));
-}
-
-/** What was declared under a version never changes, so it does not matter who stores it. */
-async function archive(registry: Registry, { name, schema }: EventType): Promise<void> {
-  const key = `${declaredName(name)}/${schema.version}`;
-  if (registry.get(SCHEMA_KIND, key)) return;
-  try {
-    await registry.put<StoredSchema>(SCHEMA_KIND, key, 0, schema);
-  } catch (error) {
-    if (!hasCode(error, "declaration.conflict")) throw error;
-  }
+/**
+ * The stream follows what is declared of retention and clean-up. Whoever stops before it does so by declaring the same
+ * again.
+ */
+async function alignStream(log: Log, type: EventType): Promise<void> {
+  const stream = await ensureStream(log, type);
+  const wanted = { ...streamOptions(type), partitions: stream.partitions };
+  if (!hasOptions(stream, wanted)) await log.alterStream(type.name, wanted);
 }
 
 /** What a declaration leaves out stays as it is. @throws event_type.invalid */
@@ -172,59 +163,29 @@ function filledIn(before: EventType, input: unknown): unknown {
   const given = input as Readonly<Record<string, unknown>>;
   if (given["name"] !== undefined && given["name"] !== before.name)
     throw invalidEventType("name", `is "${before.name}" here, and a name cannot change`);
-  const options = given["options"] ?? {};
+  checkNothingTaken(before, given);
+  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+  const options = said["options"] ?? {};
+  const { retention_time: retention, ...others } = isObject(options) ? options : {};
   return {
     ...before,
-    ...given,
+    ...said,
     name: before.name,
-    options: isObject(options) ? { ...before.options, ...options } : options,
+    options: isObject(options)
+      ? {
+          ...before.options,
+          ...others,
+          ...(retention === undefined || retention === null ? {} : { retention_time: retention }),
+        }
+      : options,
   };
-}
-
-function fixedChange(field: string, old: unknown, now: unknown, reason: string): readonly SchemaChange[] {
-  if (isSameValue(old, now)) return [];
-  return [
-    { field, keyword: "declaration", old: old ?? null, new: now ?? null, kind: "incompatible", reason },
-  ];
-}
-
-function fixedChanges(before: EventType, after: EventType): readonly SchemaChange[] {
-  const isFixed = "is fixed when the type is declared";
-  const [mode, wanted] = [before.compatibility_mode, after.compatibility_mode];
-  const isStricter = mode === "none" && wanted === "forward";
-  return [
-    ...FIXED.flatMap((key) => fixedChange(key, before[key], after[key], isFixed)),
-    ...fixedChange(
-      "options.retention_time",
-      before.options.retention_time,
-      after.options.retention_time,
-      isFixed,
-    ),
-    ...[ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION].flatMap((key) =>
-      fixedChange(`annotations.${key}`, before.annotations[key], after.annotations[key], isFixed),
-    ),
-    ...(isStricter
-      ? []
-      : fixedChange(
-          "compatibility_mode",
-          mode,
-          wanted,
-          'only "none" can become another, which is "forward"',
-        )),
-  ];
-}
-
-function stepKind(changes: readonly SchemaChange[], columns: readonly string[]): SchemaStepKind {
-  if (changes.some(({ kind }) => kind === "incompatible")) return "major";
-  return changes.some(({ kind }) => kind === "compatible") || columns.length > 0 ? "minor" : "patch";
 }
 
 function withoutTimes({ created_at: _created, updated_at: _updated, ...type }: EventType): unknown {
   return type;
 }
 
-function incompatible({ type, from, changes }: Redeclaration): MuaraError {
-  const refused = changes.filter(({ kind }) => kind === "incompatible");
+function incompatible({ type, from, refused }: Redeclaration): MuaraError {
   const [first, ...more] = refused;
   const others = more.length > 0 ? ` (and ${more.length} more)` : "";
   const where = first!.field === "" ? "the event" : first!.field;

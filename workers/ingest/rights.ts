@@ -6,7 +6,8 @@
 import { authorize, isAuthorized, type Action, type Principal, type Resource } from "../../core/authorize.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Registry } from "../../core/registry.ts";
-import { findEventType, KIND, declaredName } from "./declaration.ts";
+import { findEventType, KIND } from "./declaration.ts";
+import { declaredName } from "./declared-name.ts";
 
 /** The event type as far as this process knows it. */
 export function typeResource(registry: Registry, name: string): Resource {

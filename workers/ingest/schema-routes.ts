@@ -11,9 +11,10 @@ import type { DeclarePorts } from "./declaration.ts";
 import { changeEventType, listSchemas, readEventType } from "./event-types.ts";
 import { isObject } from "./json-schema.ts";
 import { pageOf } from "./page.ts";
-import { judgeRedeclaration, type StoredSchema } from "./redeclare.ts";
+import { judgeRedeclaration } from "./redeclare.ts";
 import { authorizeType } from "./rights.ts";
 import { isSameValue } from "./same-schema.ts";
+import type { StoredSchema } from "./schema-archive.ts";
 
 export function schemaRoutes(ports: DeclarePorts): RoutePart {
   const { registry } = ports;
@@ -68,10 +69,11 @@ export function schemaRoutes(ports: DeclarePorts): RoutePart {
 function verdict(base: EventType, schema: string): Record<string, unknown> {
   const mode = { compatibility_mode: base.compatibility_mode, schema_version: base.schema.version };
   try {
-    const judged = judgeRedeclaration(base, [], { schema: { type: "json_schema", schema } });
-    const refused = judged.changes.find(({ kind }) => kind === "incompatible");
-    const isCompatible = judged.verdict !== "incompatible";
-    const error = isCompatible || !refused ? null : `${refused.field || "the event"}: ${refused.reason}`;
+    const input = { schema: { type: "json_schema", schema } };
+    const judged = judgeRedeclaration({ before: base, earlier: [], input, isAdmin: false });
+    const refused = judged.refused[0];
+    const isCompatible = refused === undefined;
+    const error = refused ? `${refused.field || "the event"}: ${refused.reason}` : null;
     return { compatible: isCompatible, ...mode, error, changes: judged.changes };
   } catch (error) {
     if (!(error instanceof MuaraError)) throw error;

@@ -33,6 +33,8 @@ interface Search {
   distanceUs: bigint | undefined;
   partition: number;
   offset: number;
+  /** When the row was accepted. */
+  rowUs: bigint;
 }
 
 export interface FirstLandingPorts {
@@ -54,6 +56,7 @@ export async function findFirstLandings(
     distanceUs: undefined,
     partition: -1,
     offset: -1,
+    rowUs: 0n,
   }));
   const byId = Map.groupBy(searches, (_, i) => canonicalId(duplicates[i]!.event_id ?? ""));
   await search(ports.store, table, snapshot, searches, byId);
@@ -91,6 +94,7 @@ async function search(
         if (distanceUs === undefined || (one.distanceUs !== undefined && one.distanceUs <= distanceUs))
           continue;
         one.distanceUs = distanceUs;
+        one.rowUs = typeof ingestUs === "bigint" ? ingestUs : 0n;
         one.partition = Number(columns["log_partition"]![i] ?? -1n);
         one.offset = Number(columns["log_offset"]![i] ?? -1n);
       }
@@ -112,13 +116,15 @@ async function compare(
   ports: FirstLandingPorts,
   table: string,
   row: SideRow,
-  { partition, offset }: Search,
+  { partition, offset, rowUs }: Search,
 ): Promise<FirstLanding> {
   const at = { partition: BigInt(partition), offset: BigInt(offset) };
   try {
     const batch = await ports.log.read(table, partition, offset, 1);
     const payload = batch.count > 0 && batch.offsets[0] === offset ? payloadOf(batch, 0) : null;
-    if (!payload) return { verdict: "unknown", ...at };
+    // A record that is newer than the row is of another stream of this name.
+    const isLater = BigInt(batch.ingestMs[0] ?? 0) * 1_000n > rowUs;
+    if (!payload || isLater) return { verdict: "unknown", ...at };
     return { verdict: ports.kernel.hash64(payload) === row.bytes_hash ? "identical" : "different", ...at };
   } catch (error) {
     // Removed by retention; or a foreign row that names no place in this log.

@@ -6,6 +6,7 @@ import type { LandedPartition } from "../../core/landed.ts";
 import type { Log } from "../../core/ports/log.ts";
 import { RECORD_WORDS, type ReadBatch } from "../../core/record.ts";
 import { checkBounds } from "./state.ts";
+import { withoutTombstones } from "./without-tombstones.ts";
 
 /** Bytes asked of the log at once; bounds what the kernel copies into its memory. */
 const READ_BYTES = 1_048_576;
@@ -24,6 +25,7 @@ export interface Gathered {
 }
 
 /**
+ * @param isCompacted of the stream: records without a payload are no events, but offsets that hold nothing
  * @throws log.offset_out_of_range where retention removed a cursor's offset, log.identity where the log ends before it
  */
 export async function gather(
@@ -32,6 +34,7 @@ export async function gather(
   partitions: readonly LandedPartition[],
   bytesMax: number,
   rowsMax: number,
+  isCompacted = false,
 ): Promise<Gathered> {
   const batches: ReadBatch[] = [];
   const next: number[] = [];
@@ -53,13 +56,14 @@ export async function gather(
     while (offset < endOffset && share > 0 && count < countMax) {
       const read = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
       const batch = firstOf(read, countMax - count);
-      if (batch.count > 0) batches.push(batch);
+      const events = isCompacted ? withoutTombstones(batch) : batch;
+      if (events.count > 0) batches.push(events);
       if (batch.next <= offset) break;
       offset = batch.next;
       endOffset = batch.endOffset;
       share -= batch.bytes.length;
       budget -= batch.bytes.length;
-      count += batch.count;
+      count += events.count;
     }
     next.push(offset);
     isAtEnd.push(offset >= endOffset);

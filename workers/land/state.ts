@@ -8,6 +8,7 @@ import type { Kernel } from "../../core/kernel.ts";
 import {
   freshPartition,
   landedPartitions,
+  retiredTxn,
   STEP_TXN,
   watermarkOf,
   type LandedPartition,
@@ -27,10 +28,12 @@ export interface LandingState {
 
 /** @throws log.identity where the table was landed from another log, another stream or more partitions */
 export function stateOf(snapshot: TableSnapshot, log: Log, stream: StreamInfo): LandingState {
-  const recorded = landedPartitions(snapshot.txns);
-  const foreign = recorded.find(
-    (partition) => partition.logId !== log.id || partition.topicId !== stream.topicId,
+  const isOurs = ({ logId, topicId }: LandedPartition): boolean =>
+    logId === log.id && topicId === stream.topicId;
+  const recorded = landedPartitions(snapshot.txns).filter(
+    (one) => isOurs(one) || !snapshot.txns.has(retiredTxn(one.logId, one.topicId)),
   );
+  const foreign = recorded.find((partition) => !isOurs(partition));
   if (foreign) {
     throw identityError(
       stream.name,

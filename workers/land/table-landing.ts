@@ -6,7 +6,7 @@
 import { assert } from "../../core/assert.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
-import type { LandedPartition } from "../../core/landed.ts";
+import { type LandedPartition, retiredTxn } from "../../core/landed.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
 import { advanceWatermark, idleWatermark } from "../../core/watermark.ts";
 import { createEventEncoder, type EventEncoder } from "../../lake/parquet/event-encoder.ts";
@@ -119,6 +119,20 @@ export class TableLanding {
   }
 
   /**
+   * Says in the table that all of its stream has landed, which goes now. @returns false where another commit came first
+   */
+  async retire(signal: AbortSignal): Promise<boolean> {
+    const { state } = this;
+    const appId = retiredTxn(this.#ports.log.id, this.#stream.topicId);
+    if (state.snapshot.txns.has(appId)) return true;
+    // Nothing is awaited of it any more: it holds back neither watermark nor ids.
+    const after = state.partitions.map((partition) => ({ ...partition, isIdle: true }));
+    const info: LandInfo = { kind: "watermark", previous: this.#table.previous, ledger: [], side: null };
+    const change = landChange(state, after, state.watermarkMs, [], info);
+    return this.#table.commit({ ...change, txns: [...change.txns, { appId, version: 1n }] }, signal);
+  }
+
+  /**
    * One attempt. @returns whether records were left in the log for lack of budget, or the attempt was abandoned;
    * and whether it committed anything
    * @throws what stops or delays this table; everything tentative is taken back then
@@ -141,7 +155,8 @@ export class TableLanding {
     const { commitBytes, commitRows } = this.#options;
     const lookedMs = this.#ports.clock.monotonicMs();
     const { name } = this.#stream;
-    const read = await gather(this.#ports.log, name, partitions, commitBytes, commitRows);
+    const isCompacted = this.#stream.cleanup !== "delete";
+    const read = await gather(this.#ports.log, name, partitions, commitBytes, commitRows, isCompacted);
     const { version } = this.#type.schema;
     const { gathered, unknown } = cutUnknown(read, partitions, version);
     const isIdle = this.#idleFlags(gathered, lookedMs);

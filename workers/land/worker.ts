@@ -9,9 +9,12 @@
 import { isAssertion } from "../../core/assert.ts";
 import { type CommitBudget, createCommitBudget, type Pace, paceOf } from "./commit-budget.ts";
 import type { EventType } from "../../core/event-type.ts";
+import { isMaterialised } from "../../core/event-type-annotations.ts";
+import { pendingRemovals, type Removal } from "../../core/event-type-removal.ts";
 import { type ErrorCode, hasCode, MuaraError } from "../../core/errors.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
+import { endStream } from "./end-stream.ts";
 import { remedyOf, retryMs } from "./failure.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import { TableLanding } from "./table-landing.ts";
@@ -51,6 +54,8 @@ export interface LandStatus {
 
 interface Entry {
   type: EventType;
+  /** The type was deleted: what its stream has lands, then it goes. */
+  removal: Removal | undefined;
   landing: TableLanding | undefined;
   readonly turn: Turn;
   state: LandStatus["state"];
@@ -236,18 +241,18 @@ class RoundWorker implements LandWorker {
     const { registry } = this.#ports;
     if (this.#seenChanges === registry.changeCount) return;
     this.#seenChanges = registry.changeCount;
-    for (const { value } of registry.list<EventType>("event-type")) {
-      if (!value) continue;
-      const known = this.#entries.get(value.name);
-      if (known) this.#adoptChange(known, value);
-      if (known) continue;
-      this.#entries.set(value.name, {
-        type: value,
-        landing: undefined,
-        turn: new Turn(),
-        ...FRESH,
-        isOutdated: false,
-      });
+    const wanted = wantedTables(registry);
+    for (const [name, entry] of this.#entries)
+      if (!wanted.has(name)) {
+        discard(entry); // it is gone, or its events are not to land any more
+        this.#entries.delete(name);
+      }
+    for (const [name, { type, removal }] of wanted) {
+      const known = this.#entries.get(name);
+      if (known) {
+        known.removal = removal;
+        this.#adoptChange(known, type);
+      } else this.#entries.set(name, newEntry(type, removal));
     }
   }
 
@@ -263,6 +268,10 @@ class RoundWorker implements LandWorker {
     if (signal.aborted) return false;
     const { turn } = entry;
     try {
+      if (entry.removal && (await this.#isStreamless(entry.removal))) {
+        await endStream(this.#ports, entry.removal, undefined, signal);
+        return false;
+      }
       if (!entry.landing) {
         entry.landing = await TableLanding.open(this.#ports, this.#options, entry.type);
         if (entry.landing.state.snapshot.version === 0) this.#budget.spendOther(1);
@@ -273,6 +282,8 @@ class RoundWorker implements LandWorker {
         this.#budget.spend(1);
         turn.landed(roundMs, hasBacklog);
       } else if (!hasBacklog) turn.forget();
+      if (entry.removal && !hasBacklog && !isCommitted)
+        await endStream(this.#ports, entry.removal, entry.landing, signal);
       Object.assign(entry, { state: "landing", problem: undefined, code: undefined, failures: 0 });
       return hasBacklog;
     } catch (error) {
@@ -280,6 +291,12 @@ class RoundWorker implements LandWorker {
       else this.#fail(entry, error, entry.landing !== undefined);
       return false;
     }
+  }
+
+  /** Nothing of it is to land, or its stream went already. */
+  async #isStreamless({ type, topicId }: Removal): Promise<boolean> {
+    if (!isMaterialised(type) || topicId === null) return true;
+    return (await this.#ports.log.stream(type.name))?.topicId !== topicId;
   }
 
   #fail(entry: Entry, error: unknown, wasOpen: boolean): void {
@@ -322,6 +339,27 @@ class RoundWorker implements LandWorker {
     signal.removeEventListener("abort", stop);
     wait.abort();
   }
+}
+
+/** By name: the types whose events land, those that were deleted until they have. */
+function wantedTables(registry: Registry): ReadonlyMap<string, Pick<Entry, "type" | "removal">> {
+  const wanted = new Map<string, Pick<Entry, "type" | "removal">>();
+  for (const removal of pendingRemovals(registry))
+    wanted.set(removal.type.name, { type: removal.type, removal });
+  for (const { value } of registry.list<EventType>("event-type"))
+    if (value && isMaterialised(value)) wanted.set(value.name, { type: value, removal: undefined });
+  return wanted;
+}
+
+function newEntry(type: EventType, removal: Removal | undefined): Entry {
+  return {
+    type,
+    removal,
+    landing: undefined,
+    turn: new Turn(),
+    ...FRESH,
+    isOutdated: false,
+  };
 }
 
 /** Gives memory back; what was tentative goes with it. */

@@ -47,7 +47,14 @@ export function manyProcesses(): LogHarness & { readonly clock: ManualClock } {
     return {
       id: logs[0].id,
       createStream: (name, options) => next().createStream(name, options),
-      stream: (name) => next().stream(name),
+      alterStream: (name, options) => next().alterStream(name, options),
+      deleteStream: (name, topicId) => next().deleteStream(name, topicId),
+      // What another one altered or deleted is seen by whoever looks at the chain.
+      stream: async (name) => {
+        const log = next();
+        await log.bounds(name, 0).catch(() => undefined);
+        return log.stream(name);
+      },
       listStreams: () => next().listStreams(),
       append: (stream, ...rest) => logs[stream.length % logs.length]!.append(stream, ...rest),
       read: async (stream, partition, ...from) => {
@@ -58,7 +65,11 @@ export function manyProcesses(): LogHarness & { readonly clock: ManualClock } {
       bounds: (...place) => next().bounds(...place),
       offsetAt: (...place) => next().offsetAt(...place),
       accepted: (stream) => next().accepted(stream),
-      hold: (...holds) => next().hold(...holds),
+      hold: async (consumer, holds) => {
+        const log = next();
+        for (const { stream, partition } of holds) await log.bounds(stream, partition);
+        await log.hold(consumer, holds);
+      },
       isHolding: (consumer) => next().isHolding(consumer),
       retain: () => next().retain(),
       // Of several at once each has its own share only where one does them all.

@@ -165,15 +165,6 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     expect(await status("wrong", "GET", "/registry/partition-strategies")).toBe(401);
   });
 
-  test("the number of partitions stays", async () => {
-    const path = "/event-types/t/partition-count";
-    const status = async (body: object): Promise<number> => (await call(door, "PUT", path, body)).status;
-    expect(await status({ partition_count: 3 })).toBe(204);
-    expect(await status({ partition_count: 2 })).toBe(422);
-    expect(await status({ partition_count: "3" })).toBe(422);
-    expect(await status({ partition_count: 4 })).toBe(501);
-  });
-
   test("schemas: versions, the latest, one by what it says, a new one, and whether it would do", async () => {
     await door.declare(declaration("s", { schema: schema({ a: { type: "string" } }) }));
     const path = "/event-types/s/schemas";
@@ -231,9 +222,6 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     ]);
     expect(await answer("GET", "/version")).toEqual([200, expect.objectContaining({ server: "muara" })]);
     for (const [method, path] of [
-      ["GET", "/settings/admins"],
-      ["POST", "/settings/features"],
-      ["PUT", "/settings/blacklist/CONSUMER_APP/x"],
       ["GET", "/storages"],
       ["PUT", "/storages/default/x"],
       ["POST", "/event-types/t/timelines"],

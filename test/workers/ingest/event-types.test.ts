@@ -32,7 +32,12 @@ test("what is declared is answered, listed and read back unchanged", async () =>
     options: { retention_time: 86_400_000 },
     ordering_key_fields: ["a"],
     audience: "company-internal",
-    annotations: { "datalake.zalando.org/retention-period": "30d" },
+    event_owner_selector: { type: "path", name: "shop", value: "a" },
+    annotations: {
+      "datalake.zalando.org/materialize-events": "on",
+      "datalake.zalando.org/retention-period": "30d",
+      "datalake.zalando.org/retention-period-reason": "audits",
+    },
     labels: { team: "shop" },
     authorization: { admins: [{ data_type: "user", value: "a" }], readers: [], writers: [] },
   };
@@ -120,7 +125,37 @@ const BAD: readonly [string, string, Record<string, unknown>, RegExp?][] = [
     "partition_strategy",
     { category: "undefined", partition_strategy: "user_defined" },
   ],
-  ["compaction", "cleanup_policy", { cleanup_policy: "compact" }],
+  [
+    "compaction of events without metadata",
+    "cleanup_policy",
+    { category: "undefined", cleanup_policy: "compact" },
+  ],
+  [
+    "an owner that the schema does not know",
+    "event_owner_selector",
+    { event_owner_selector: { type: "path", name: "x", value: "owner" } },
+  ],
+  ["a key that is none", "annotations.-a", { annotations: { "-a": "x" } }],
+  [
+    "nobody who administers",
+    "authorization.admins",
+    { authorization: { admins: [], readers: [], writers: [] } },
+  ],
+  [
+    "materialisation that is neither on nor off",
+    "annotations.datalake.zalando.org/materialize-events",
+    { annotations: { "datalake.zalando.org/materialize-events": "yes" } },
+  ],
+  [
+    "materialisation without a period",
+    "annotations.datalake.zalando.org/retention-period",
+    { annotations: { "datalake.zalando.org/materialize-events": "on" } },
+  ],
+  [
+    "a period without a reason",
+    "annotations.datalake.zalando.org/retention-period-reason",
+    { annotations: { "datalake.zalando.org/retention-period": "30d" } },
+  ],
   [
     "65 partitions",
     "default_statistic.read_parallelism",
@@ -363,7 +398,8 @@ test.each([
 
 test.each([
   ["PUT", "/event-types/a/events", 405, "GET, HEAD, POST"],
-  ["DELETE", "/event-types/a", 405, "GET, HEAD, PUT"],
+  ["PATCH", "/event-types/a", 405, "GET, HEAD, PUT, DELETE"],
+  ["DELETE", "/event-types/a", 404, null],
   ["PUT", "/event-types/a/schemas", 405, "GET, HEAD, POST"],
   ["PATCH", "/event-types", 405, "GET, HEAD, POST"],
   ["GET", "/event-types/a/b/c", 404, null],

@@ -148,18 +148,6 @@ const REFUSED: readonly [string, Json, Json, Json][] = [
     { field: "n", old: "decimal(10,2)", new: "decimal(10,4)" },
   ],
   [
-    "a new field that is required",
-    of(FIELDS),
-    of(GROWN, { required: ["note"] }),
-    { field: "note", reason: expect.stringMatching(/new field cannot be required/) as unknown },
-  ],
-  [
-    "a field that is required now",
-    of(FIELDS),
-    of(FIELDS, { required: ["n"] }),
-    { field: "n", reason: expect.stringMatching(/was optional/) as unknown },
-  ],
-  [
     "fewer values",
     of({ s: { enum: ["a", "b"] } }),
     of({ s: { enum: ["a"] } }),
@@ -296,10 +284,8 @@ test("a definition that moves says nothing new", async () => {
 
 test.each([
   ["category", { category: "undefined" }],
-  ["partition_strategy", { partition_strategy: "hash", partition_key_fields: ["n"] }],
+  ["cleanup_policy", { cleanup_policy: "compact" }],
   ["default_statistic", { default_statistic: { read_parallelism: 4, write_parallelism: 4 } }],
-  ["options.retention_time", { options: { retention_time: 3_600_000 } }],
-  ["compatibility_mode", { compatibility_mode: "compatible" }],
 ])("%s is fixed", async (field, change) => {
   const door = await createDoor();
   await door.declare(declared(of(FIELDS), { partition_strategy: "random" }));

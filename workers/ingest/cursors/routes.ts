@@ -5,12 +5,11 @@
  */
 import { MuaraError } from "../../../core/errors.ts";
 import type { EventType } from "../../../core/event-type.ts";
-import { answerHeaders, jsonResponse } from "../../../core/http.ts";
+import { jsonResponse } from "../../../core/http.ts";
 import { parseJson } from "../../../core/parse-json.ts";
 import type { Call, RoutePart } from "../call.ts";
 import type { DeclarePorts } from "../declaration.ts";
 import { readEventType } from "../event-types.ts";
-import { isObject } from "../json-schema.ts";
 import { authorizeType } from "../rights.ts";
 import { cursorsBody, distancesBody, parseCursors, shiftsBody } from "./cursor-body.ts";
 import { offsetText } from "./offset-text.ts";
@@ -23,8 +22,6 @@ export function cursorRoutes(ports: DeclarePorts): RoutePart {
     refuseOthers(pathOf("partitions"), "GET, HEAD");
     on("GET", pathOf("partitions/:partition"), (call) => tools.partition(call));
     refuseOthers(pathOf("partitions/:partition"), "GET, HEAD");
-    on("PUT", pathOf("partition-count"), (call) => tools.grow(call));
-    refuseOthers(pathOf("partition-count"), "PUT");
     on("POST", pathOf("cursor-distances"), (call) => tools.distances(call));
     refuseOthers(pathOf("cursor-distances"), "POST");
     on("POST", pathOf("cursors-lag"), (call) => tools.lag(call));
@@ -107,26 +104,6 @@ class CursorTools {
       return { partition: cursor.partition, offset: offsetText(at) };
     });
     return jsonResponse(await Promise.all(shifted), 200, call.flowId);
-  }
-
-  /** Partitions are fixed when an event type is declared: landing, and the hash of keys, depend on their number. */
-  async grow(call: Call): Promise<Response> {
-    await authorizeType(this.#ports.registry, call.principal, "admin", call.name);
-    const { count } = await Partitions.of(this.#ports.log, await this.#type(call));
-    const body = await call.json();
-    const wanted = isObject(body) ? body["partition_count"] : undefined;
-    if (!Number.isSafeInteger(wanted) || (wanted as number) < 1)
-      throw new MuaraError("stream.parameters", "partition_count must be a whole number from 1 on.");
-    if ((wanted as number) < count)
-      throw new MuaraError(
-        "stream.parameters",
-        `"${call.name}" has ${count} partitions, and cannot have fewer.`,
-      );
-    if (wanted === count) return new Response(null, { status: 204, headers: answerHeaders(call.flowId) });
-    throw new MuaraError(
-      "request.not_supported",
-      "The number of partitions is fixed when an event type is declared. Declare another event type with more.",
-    );
   }
 
   /** Whoever publishes may see partitions, too: it names them. @throws auth.forbidden, event_type.not_found */
