@@ -24,7 +24,7 @@ const LETTERS: readonly Field[] = [
 const KAFKA = /^([^/]+)\/(.+)$/;
 
 interface CreateOptions {
-  readonly url?: string;
+  readonly to?: string;
   readonly kafka?: string;
   readonly from: string;
   readonly description: string;
@@ -38,7 +38,7 @@ export const addDeliver: AddCommand = (program, run) => {
     .description("send the rows of a table; takes admin there")
     .argument("<name>")
     .argument("<table>")
-    .option("--url <address>", "where signed POST requests go")
+    .option("--to <address>", "where signed POST requests go")
     .option("--kafka <target/topic>", "a cluster that deliver.kafka names, and a topic there")
     .option("--from <begin|now>", "rows that are there as well, or only those to come", "now")
     .option("--batch-rows <number>", "rows in one request, at most")
@@ -118,13 +118,13 @@ function addOne(
   );
 }
 
-function targetOf({ url, kafka }: CreateOptions): Item {
+function targetOf({ to, kafka }: CreateOptions): Item {
   const match = KAFKA.exec(kafka ?? "");
-  if (url !== undefined && kafka === undefined) return { url };
-  if (url === undefined && match) return { kafka: { target: match[1], topic: match[2] } };
+  if (to !== undefined && kafka === undefined) return { url: to };
+  if (to === undefined && match) return { kafka: { target: match[1], topic: match[2] } };
   throw new CliFailure(
     EXIT.usage,
-    "Give either --url ADDRESS or --kafka TARGET/TOPIC.",
+    "Give either --to ADDRESS or --kafka TARGET/TOPIC.",
     "`muara deliver create --help`",
   );
 }

@@ -8,6 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
+import { runCommand } from "../api/run-command.ts";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
 
 const TYPE = "order.created";
@@ -102,6 +103,37 @@ async function checkRights(muara: MuaraProcess, asked: object): Promise<void> {
   expect(await (await muara.fetch("/v1/deliveries", { headers })).json()).toEqual({ items: [] });
 }
 
+/** The same by hand: declared, shown, paused, resumed, ended. */
+async function checkCommands(muara: MuaraProcess, url: string): Promise<void> {
+  const environment = { MUARA_URL: muara.url, MUARA_TOKEN: muara.token };
+  const run = (...argv: string[]): ReturnType<typeof runCommand> => runCommand(argv, environment);
+  const created = await run(
+    "deliver",
+    "create",
+    "hand",
+    TYPE,
+    "--to",
+    url,
+    "--batch-rows",
+    "9",
+    "-o",
+    "json",
+  );
+  expect(created.code, created.err).toBe(0);
+  expect(JSON.parse(created.out)).toMatchObject([
+    { name: "hand", batch_rows: 9, secret: expect.stringMatching(/^whsec_/) as string },
+  ]);
+  expect((await run("deliver", "list")).out).toMatch(new RegExp(`^hand +${TYPE} +http://127`, "m"));
+  expect(JSON.parse((await run("deliver", "pause", "hand", "-o", "json")).out)).toMatchObject([
+    { state: "paused" },
+  ]);
+  expect((await run("deliver", "resume", "hand", "-o", "json")).out).not.toContain("paused");
+  expect((await run("deliver", "dead-letters", "hand", "-o", "json")).out.trim()).toBe("[]");
+  expect((await run("deliver", "create", "other", TYPE)).code).toBe(2);
+  expect((await run("deliver", "delete", "hand")).code).toBe(0);
+  expect((await run("deliver", "show", "hand")).code).toBe(3);
+}
+
 test("each row arrives, whoever dies", async () => {
   const chance = seededRandomness(20_260_301);
   const hook = await startHook(chance);
@@ -141,6 +173,7 @@ test("each row arrives, whoever dies", async () => {
   expect(new Map(rows.map(({ event_id: id, n }) => [id, n]))).toEqual(new Map(ids.map((id, n) => [id, n])));
 
   await checkRights(muara, asked);
+  await checkCommands(muara, hook.url);
   expect((await send(muara, "/v1/deliveries", asked)).status).toBe(409);
   const paused = await muara.fetch("/v1/deliveries/shop/pause", { method: "POST" });
   expect(await paused.json()).toMatchObject({ state: "paused" });
