@@ -5,6 +5,7 @@
  *
  * The note comes first in the header; who looks at every record needs a few bytes to tell.
  */
+import { isEqual } from "./bytes.ts";
 import { ERRORS, type ErrorCode } from "./errors.ts";
 
 export interface RefusalNote {
@@ -24,9 +25,7 @@ export function refusalMember(note: RefusalNote): Record<string, unknown> {
 
 /** Whether the header at `bytes[at, at + length)` begins with a note. */
 export function hasRefusalNote(bytes: Uint8Array, at: number, length: number): boolean {
-  if (length <= PREFIX.length) return false;
-  for (let i = 0; i < PREFIX.length; i++) if (bytes[at + i] !== PREFIX[i]) return false;
-  return true;
+  return length > PREFIX.length && isEqual(bytes, at, at + PREFIX.length, PREFIX);
 }
 
 /** @param header that begins with a note @returns a note of its own where it was written by no door of ours */

@@ -3,6 +3,7 @@
  * each. Headers that are not ours are kept, too, as JSON: `{"headers": [[name, text or null or {"base64"}], …]}`; but
  * those that make a CloudEvent of the record become its payload, in the one form that all readers know (cloudevent.ts).
  */
+import { foreignHeader } from "../../core/foreign-header.ts";
 import {
   ABSENT,
   HEADER_AT,
@@ -175,8 +176,8 @@ class Decoder {
     if (event) this.#make(event.payload, index, words + PAYLOAD_AT);
     const others = event?.others ?? headers;
     if (others.length === 0) return;
-    const pairs = others.map(([name, bytes]) => [name, bytes && shown(bytes)]);
-    this.#make(Buffer.from(JSON.stringify({ headers: pairs })), index, words + HEADER_AT);
+    const header = foreignHeader(others.map(([name, bytes]) => [name, bytes && shown(bytes)]));
+    this.#make(Buffer.from(header), index, words + HEADER_AT);
   }
 
   /** @param word of the index, for where it begins; its length's follows */

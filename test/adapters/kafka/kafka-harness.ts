@@ -30,11 +30,15 @@ export async function produceForeign(
   { broker }: KafkaServer,
   topic: string,
   values: readonly string[],
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.NOTHING });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await producer.connect();
-  await producer.send({ topic, messages: values.map((value) => ({ value, partition: 0 })) });
+  await producer.send({
+    topic,
+    messages: values.map((value) => ({ value, partition: 0, headers: { ...headers } })),
+  });
   await producer.disconnect();
 }
 

@@ -9,6 +9,7 @@ import { afterAll } from "vitest";
 import { openFileLog } from "../../../adapters/file/log.ts";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
+import { foreignHeader } from "../../../core/foreign-header.ts";
 import { silentLogger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import { landConsumer } from "../../../core/landed.ts";
@@ -33,7 +34,7 @@ export interface LogKind {
   readonly isTimed: boolean;
   open(clock: ManualClock): Promise<Log>;
   /** Writes payloads to partition 0 as somebody does who knows nothing of Muara. */
-  writeForeign(log: Log, stream: string, payloads: readonly string[]): Promise<void>;
+  writeForeign(log: Log, stream: string, payloads: readonly string[], hasHeaders: boolean): Promise<void>;
   /** Lets retention take the events of partition 0 before `offset`; where the log is our own, by their age. */
   expire(log: Log, stream: string, offset: number): Promise<void>;
   /** What it leaves on disk, or running. */
@@ -43,8 +44,9 @@ export interface LogKind {
 /** Writing and expiring where the log is our own. */
 const ownLog: Pick<LogKind, "isTimed" | "writeForeign" | "expire"> = {
   isTimed: true,
-  writeForeign: async (log, stream, payloads) => {
-    const records = payloads.map((payload) => ({ payload: new TextEncoder().encode(payload) }));
+  writeForeign: async (log, stream, payloads, hasHeaders) => {
+    const header = hasHeaders ? foreignHeader([["trace", "x"]]) : "";
+    const records = payloads.map((payload) => ({ payload: new TextEncoder().encode(payload), header }));
     await log.append(stream, 0, packRecords(records));
   },
   expire: async (log, stream, offset) => {
@@ -92,8 +94,8 @@ export const LOG_KINDS: readonly LogKind[] = [
       prefixes.set(log, address.split("/").at(-1)!);
       return log;
     },
-    writeForeign: async (log, stream, payloads) =>
-      produceForeign(await broker!, prefixes.get(log)! + stream, payloads),
+    writeForeign: async (log, stream, payloads, hasHeaders) =>
+      produceForeign(await broker!, prefixes.get(log)! + stream, payloads, hasHeaders ? { trace: "x" } : {}),
     expire: async (log, stream, offset) => deleteBefore(await broker!, prefixes.get(log)! + stream, offset),
     clean: async () => undefined,
   },

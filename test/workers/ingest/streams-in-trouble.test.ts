@@ -87,29 +87,41 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     }
   });
 
-  test("records that somebody else wrote: JSON as it is, nothing added; what is none is left out", async () => {
-    const name = await at.type();
-    await at.publish(name, 1);
-    const foreign = ['{"number":1,"metadata":{"eid":"x"}}', "no JSON", '{"number":\n2}', '{"number":3}'];
-    await kind.writeForeign(door.log, name, foreign);
-    await at.publish(name, 1, 4);
-    const id = await at.subscription([name]);
-    const client = await at.stream(id, "batch_limit=10&batch_flush_timeout=1&max_uncommitted_events=100");
-    await client.getsEvents(4);
-    expect(numbersOf(client)).toEqual([0, 1, 3, 4]);
-    expect(client.events[1]).toEqual({ number: 1, metadata: { eid: "x" } });
-    expect(client.notes.join()).toContain("2 records that are no JSON were left out");
-    // One line a batch: nothing of what was left out breaks it.
-    expect(client.text.split("\n").length - 1).toBe(client.batches.length);
-    await at.commitLast(id, client);
-    await client.leave();
-    expect(await at.cursors(id)).toEqual({ 0: offsetText(5) });
-    await until(door.clock, () => at.isIdle(id));
-  });
+  test.each([
+    ["headers of their own", true],
+    ["no header", false],
+  ])(
+    "records with %s: JSON as it is, on one line, nothing added; what is none is left out",
+    async (_what, hasHeaders) => {
+      const name = await at.type();
+      await at.publish(name, 1);
+      const foreign = [
+        '{"number":1,"metadata":{"eid":"x"}}',
+        "no JSON",
+        '{"number":\r\n2}',
+        "4\n5",
+        '{"number":3}',
+      ];
+      await kind.writeForeign(door.log, name, foreign, hasHeaders);
+      await at.publish(name, 1, 5);
+      const id = await at.subscription([name]);
+      const client = await at.stream(id, "batch_limit=10&batch_flush_timeout=1&max_uncommitted_events=100");
+      await client.getsEvents(5);
+      expect(numbersOf(client)).toEqual([0, 1, 2, 3, 5]);
+      expect(client.events[1]).toEqual({ number: 1, metadata: { eid: "x" } });
+      expect(client.notes.join()).toContain("2 records that are no JSON were left out");
+      // One line a batch: nothing of what was left out breaks it.
+      expect(client.text.split("\n").length - 1).toBe(client.batches.length);
+      await at.commitLast(id, client);
+      await client.leave();
+      expect(await at.cursors(id)).toEqual({ 0: offsetText(6) });
+      await until(door.clock, () => at.isIdle(id));
+    },
+  );
 
   test("only records that cannot be read: the stream passes them, and ends as it would", async () => {
     const name = await at.type();
-    await kind.writeForeign(door.log, name, ["", "[", "nul"]);
+    await kind.writeForeign(door.log, name, ["", "[", "nul"], false);
     const id = await at.subscription([name]);
     const client = await at.stream(id, "batch_flush_timeout=1&stream_keep_alive_limit=3");
     await client.ends();

@@ -1,5 +1,8 @@
 /** Bytes written one after the other into one array that grows. */
 const LEAST = 1_024;
+const LINE_FEED = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
 
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -29,6 +32,12 @@ export class ByteWriter {
   byte(value: number): void {
     this.#grow(1);
     this.#bytes[this.length++] = value;
+  }
+
+  /** Line breaks from `from` on become spaces: of JSON, where they can only stand between its tokens. */
+  unbreak(from: number): void {
+    for (let at = from; at < this.length; at++)
+      if (this.#bytes[at] === LINE_FEED || this.#bytes[at] === RETURN) this.#bytes[at] = SPACE;
   }
 
   /** Over what is written already. */

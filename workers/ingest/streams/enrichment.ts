@@ -3,9 +3,10 @@
  * an event (`event_type`, `partition`, `received_at`, `flow_id`, `version`, `published_by`), spliced in from the
  * record's header. Events of category `undefined` have no metadata and stay as they are.
  *
- * Surprising rule: a record without a header was written by somebody else's Kafka client. Nobody has judged it, so
- * it is parsed, and left out where it is no JSON: a broken line would break the stream. Nothing is added to it. What
- * was refused and is kept for the dead letters alone is left out, too.
+ * Surprising rule: a record without a header, or with headers of its own, was written by somebody else's Kafka client.
+ * Nobody has judged it, so it is parsed, and left out where it is no JSON: a broken line would break the stream, which
+ * is why line breaks between its tokens become spaces. Nothing is added to it. What was refused and is kept for the
+ * dead letters alone is left out, too.
  */
 import { concatenate, isEqual } from "../../../core/bytes.ts";
 import type { EventType } from "../../../core/event-type.ts";
@@ -18,6 +19,7 @@ import {
   type ReadBatch,
   RECORD_WORDS,
 } from "../../../core/record.ts";
+import { isForeignHeader } from "../../../core/foreign-header.ts";
 import { hasRefusalNote } from "../../../core/refusal-note.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { MemberWalk } from "./json-members.ts";
@@ -70,11 +72,14 @@ export class EventWriter {
     const headerLength = index[word + HEADER_LENGTH]!;
     const hasHeader = headerLength !== ABSENT && headerLength > 0;
     const headerAt = index[word + HEADER_AT]!;
+    const isForeign = !hasHeader || isForeignHeader(bytes, headerAt, headerLength);
     if (hasHeader && hasRefusalNote(bytes, headerAt, headerLength)) return "refused";
-    if (!hasHeader && !isJson(bytes.subarray(from, to))) return "unreadable";
+    if (isForeign && !isJson(bytes.subarray(from, to))) return "unreadable";
     out.write(before);
-    if (this.#isPlain || !hasHeader || !this.#findMetadata(bytes, from)) {
+    if (this.#isPlain || isForeign || !this.#findMetadata(bytes, from)) {
+      const at = out.length;
       out.copy(bytes, from, to);
+      if (isForeign) out.unbreak(at);
       return "event";
     }
     this.#readHeader(bytes, headerAt, headerAt + headerLength);
@@ -153,9 +158,8 @@ export class EventWriter {
 
 function isJson(bytes: Uint8Array): boolean {
   try {
-    const text = decoder.decode(bytes);
-    JSON.parse(text);
-    return !/[\n\r]/.test(text);
+    JSON.parse(decoder.decode(bytes));
+    return true;
   } catch {
     return false;
   }
