@@ -286,6 +286,47 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     await clients[0]!.leave();
   });
 
+  test("HilaAT: a blocked consumer gets 403, and a stream of his ends; others and later they do not", async () => {
+    const [name, other] = [await at.type(), await at.type()];
+    const [id, free] = [await at.subscription([name]), await at.subscription([other])];
+    const reader = await door.token([{ action: "read", kind: "event_type", name: "*" }]);
+    const as = { authorization: `Bearer ${reader}` };
+    const opened = async (path: string, headers?: Record<string, string>): Promise<Response> =>
+      passed(door.clock, call(door, "GET", `${path}/events?batch_flush_timeout=1`, undefined, headers));
+    const block = async (method: "PUT" | "DELETE", entry: string): Promise<void> => {
+      expect((await call(door, method, `/settings/blacklist/${entry}`)).status).toBe(204);
+    };
+    const paths = [`/subscriptions/${id}`, `/event-types/${name}`];
+    const clients = [
+      new Client(await opened(paths[0]!), door.clock),
+      new Client(await opened(paths[1]!), door.clock),
+    ];
+    const untouched = new Client(await opened(`/subscriptions/${free}`), door.clock);
+    await block("PUT", `CONSUMER_ET/${name}`);
+    for (const client of clients) {
+      await client.ends();
+      expect(client.notes.at(-1) ?? "Access was withdrawn").toContain("Access was withdrawn");
+    }
+    for (const path of paths) {
+      const refused = await opened(path);
+      expect(refused.status, path).toBe(403);
+      expect(await refused.json()).toMatchObject({ code: "auth.blocked" });
+    }
+    expect(untouched.isOver).toBe(false);
+    await untouched.leave();
+    await block("DELETE", `CONSUMER_ET/${name}`);
+    const app = `token:${reader.split("_")[1]!}`;
+    await block("PUT", `CONSUMER_APP/${app}`);
+    for (const path of paths) expect((await opened(path, as)).status, path).toBe(403);
+    for (const path of paths) {
+      const taken = new Client(await opened(path), door.clock);
+      await taken.leave();
+    }
+    await block("DELETE", `CONSUMER_APP/${app}`);
+    const again = new Client(await opened(paths[1]!, as), door.clock);
+    await again.leave();
+  });
+
   test("without authorization it is for all who read its event types, and is shown without", async () => {
     const name = await at.type();
     const id = await at.subscription([name], { authorization: null });

@@ -5,6 +5,7 @@
 import { hasCode, MuaraError } from "../../../core/errors.ts";
 import { answerHeaders } from "../../../core/http.ts";
 import { parseJson } from "../../../core/parse-json.ts";
+import { checkNotBlocked } from "../../../core/settings.ts";
 import type { Call, RoutePart } from "../call.ts";
 import { cursorsBody, parseCursors } from "../cursors/cursor-body.ts";
 import { Partitions } from "../cursors/partitions.ts";
@@ -29,6 +30,7 @@ async function open(host: StreamHost, call: Call): Promise<Response> {
   const { ports, limits, places } = host;
   const { name, principal, request, flowId } = call;
   await authorizeType(ports.registry, principal, "read", name);
+  checkNotBlocked(ports.registry, "CONSUMER", principal.id, [name]);
   const { type } = await readEventType(ports.registry, principal, name);
   const rules = lowLevelRules(call.query, ports.randomness);
   const starts = await startsOf(await Partitions.of(ports.log, type), request.headers.get(CURSORS_HEADER));
@@ -44,9 +46,10 @@ async function open(host: StreamHost, call: Call): Promise<Response> {
     })),
   ]);
   const stream = new EventStream({ ...ports, ...limits, rules, ends: host.ends, tellsEveryEnd: false });
-  const leave = host.enter(stream, call, () =>
-    authorizeKnownType(ports.registry, host.principalNow(call), "read", name),
-  );
+  const leave = host.enter(stream, call, () => {
+    authorizeKnownType(ports.registry, host.principalNow(call), "read", name);
+    checkNotBlocked(ports.registry, "CONSUMER", principal.id, [name]);
+  });
   const end = (): void => {
     leave();
     giveBack();

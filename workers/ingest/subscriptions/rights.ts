@@ -6,6 +6,7 @@ import { authorize, isAuthorized, isListed, type Principal, type Resource } from
 import { MuaraError } from "../../../core/errors.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import type { Registry } from "../../../core/registry.ts";
+import { checkNotBlocked } from "../../../core/settings.ts";
 import { KIND } from "../declaration.ts";
 import { typeResource } from "../rights.ts";
 import { ALL_TYPES, type Subscription } from "./subscription.ts";
@@ -17,6 +18,19 @@ export function authorizeReading(registry: Registry, principal: Principal, subsc
   const isReader = !authorization || isListed(principal, authorization.readers);
   if (isReader || mayAdminister(registry, principal, subscription)) return;
   throw forbidden(principal, "read", subscription);
+}
+
+/** A stream of it: one that nobody may read any more, or that is on the deny-list, ends. @throws also auth.blocked */
+export function authorizeStreaming(
+  registry: Registry,
+  principal: Principal,
+  subscription: Subscription,
+): void {
+  authorizeReading(registry, principal, subscription);
+  const { event_types: names } = subscription;
+  const all = (): readonly string[] =>
+    registry.list<EventType>(KIND).flatMap(({ value }) => value?.name ?? []);
+  checkNotBlocked(registry, "CONSUMER", principal.id, names[0] === ALL_TYPES ? all() : names);
 }
 
 /** Declaring it. @throws auth.forbidden */

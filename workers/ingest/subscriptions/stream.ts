@@ -7,14 +7,14 @@ import { EventStream } from "../streams/event-stream.ts";
 import { feedKey } from "../streams/partition-feed.ts";
 import { streamAnswer } from "../streams/stream-answer.ts";
 import { type Given, subscriptionRules } from "../streams/stream-parameters.ts";
-import { authorizeReading } from "./rights.ts";
+import { authorizeStreaming } from "./rights.ts";
 import { Session } from "./session.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 const STREAM_ID = "X-Nakadi-StreamId";
 
-/** @throws stream.parameters, stream.too_many, subscription.no_slot, request.malformed */
+/** @throws auth.blocked, stream.parameters, stream.too_many, subscription.no_slot, request.malformed */
 export async function openStream(
   { host, store, node }: Subscriptions,
   subscription: Subscription,
@@ -27,6 +27,9 @@ export async function openStream(
   const rules = subscriptionRules(request.method === "POST" ? givenIn(body) : call.query, ports.randomness);
   const direct = await directParts(store, subscription, body["partitions"]);
   if (request.method === "HEAD") return new Response(null, { headers: answerHeaders(flowId) });
+  const check = (): void =>
+    authorizeStreaming(store.registry, host.principalNow(call), store.known(subscription.id) ?? subscription);
+  check();
   const { epoch } = await store.cursors(subscription);
   const id = ports.randomness.uuid();
   const session = new Session({
@@ -49,8 +52,6 @@ export async function openStream(
   });
   session.stream = stream;
   const giveBack = places.take([host.placeOf(principal)]);
-  const check = (): void =>
-    authorizeReading(store.registry, host.principalNow(call), store.known(subscription.id) ?? subscription);
   let leave = giveBack;
   try {
     const exit = host.enter(stream, call, check, (reason) => session.end(reason));
