@@ -79,7 +79,8 @@ export async function makeSalesLake(
   const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
   const table = openTableLog(store, SALES, services);
   const declared = [{ name: SALES, value: { name: SALES, options: {} } }];
-  const registry = { refresh: async () => {}, list: () => declared } as unknown as Registry;
+  const list = (kind: string): readonly unknown[] => (kind === "event-type" ? declared : []);
+  const registry = { refresh: async () => {}, list } as unknown as Registry;
   const openTable = (name: string): TableLog =>
     name === SALES ? table : openTableLog(store, name, services);
   const catalog = createCatalog({ store, registry, clock: systemClock, openTable });

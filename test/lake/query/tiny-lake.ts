@@ -189,7 +189,7 @@ function registryOf(tables: readonly TinyTable[]): Registry {
   );
   const registry = {
     refresh: async () => {},
-    list: () => declared as readonly Declaration[],
+    list: (kind: string) => declared.filter((one) => one.kind === kind) as readonly Declaration[],
   };
   return registry as unknown as Registry;
 }
