@@ -25,7 +25,7 @@ export class LogPlaces {
 
   static async of(log: Log | undefined, table: string, { txns }: TableSnapshot): Promise<LogPlaces> {
     const stream = log?.erase && (await log.stream(table));
-    if (!log || !stream) return new LogPlaces(undefined, false);
+    if (!log || !stream || stream.cleanup === "compact") return new LogPlaces(undefined, false);
     const isOurs = ({ logId, topicId }: { logId: string; topicId: string }): boolean =>
       logId === log.id && topicId === stream.topicId;
     return new LogPlaces(stream.topicId, landedPartitions(txns).every(isOurs));

@@ -1,7 +1,7 @@
 /** Erasure: the planted text is nowhere in the store any more, in no version, ledger, side file or log; others stay. */
 import { expect, test, vi } from "vitest";
 import { removedRows } from "../../core/landed.ts";
-import { payloadOf } from "../../core/record.ts";
+import { packRecords, payloadOf } from "../../core/record.ts";
 import { eraseSubject, type Erased } from "../../lake/erase.ts";
 import type { EraseRequest } from "../../lake/erase-request.ts";
 import { LogPlaces } from "../../lake/log-places.ts";
@@ -210,6 +210,18 @@ test("the log's own records become tombstones: rows, resends and dead letters; l
   expect(await live(at)).toEqual([2, 4, 5, 7, 9]);
   expect((await verified(at)).faults).toEqual([]);
   expect(await erase(at)).toMatchObject({ logRecords: 0, rows: 0 });
+});
+
+test("a compacted log keeps its records, where a tombstone would delete a key, and that is told", async () => {
+  const at = await install();
+  const compacted = { ...TYPE, cleanup_policy: "compact" } as const;
+  await declare(at, compacted);
+  const keyed = [mine(1), other(2)].map((payload) => ({ key: "k", payload: Buffer.from(payload) }));
+  await at.ports.log.append(TABLE, 0, packRecords(keyed));
+  await land(at, []);
+  expect(await erase(at, { eventType: compacted })).toMatchObject({ logRecords: null, rows: 1 });
+  expect((await logged(at)).filter((text) => text?.includes(CANARY))).toHaveLength(1);
+  expect(await live(at)).toEqual([2]);
 });
 
 test("what has not landed stays in the log and is told; numbers are found by what they are", async () => {

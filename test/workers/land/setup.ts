@@ -85,7 +85,8 @@ export type Installation = Awaited<ReturnType<typeof install>>;
 
 export async function declare(at: Installation, type: EventType, partitions = 1): Promise<void> {
   await at.registry.put("event-type", type.name, 0, type);
-  await at.log.createStream(type.name, { partitions, cleanup: "delete", retentionMs: 100 * DAY_MS });
+  const cleanup = type.cleanup_policy ?? "delete";
+  await at.log.createStream(type.name, { partitions, cleanup, retentionMs: 100 * DAY_MS });
 }
 
 export function uuid(n: number): string {
