@@ -22,6 +22,8 @@ export interface Resource {
    * repair them; `read` and `write` do not.
    */
   readonly lists?: AccessLists | undefined;
+  /** Who has the right on all resources of the kind, whatever the lists of one say (Nakadi's administrators). */
+  readonly general?: AccessLists | undefined;
 }
 
 /** Nakadi's `authorization` of a resource. An absent list names nobody. */
@@ -79,8 +81,10 @@ export interface Principal {
  */
 export function isAuthorized(principal: Principal | undefined, action: Action, resource: Resource): boolean {
   if (!principal || !hasScope(principal, scopeFor(action, resource.kind))) return false;
-  const { kind, name, lists } = resource;
+  const { kind, name, lists, general } = resource;
   if (lists && isListed(principal, lists[LISTS[action]] ?? [])) return true;
+  if (general && isListed(principal, general[LISTS[action]] ?? [])) return true;
+  if (general && isListed(principal, general.admins ?? [])) return true;
   return principal.grants.some(
     (grant) => !isPart(grant) && gives(grant, lists ? "admin" : action) && isOn(grant, kind, name),
   );

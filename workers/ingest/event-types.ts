@@ -12,7 +12,7 @@ import {
   KIND,
   notFound,
 } from "./declaration.ts";
-import { authorizeType, maySeeType } from "./rights.ts";
+import { authorizeType, maySeeType, systemResource, typeResource } from "./rights.ts";
 import { redeclareEventType } from "./redeclare.ts";
 import { removeEventType } from "./remove-event-type.ts";
 import { repartition } from "./repartition.ts";
@@ -29,8 +29,8 @@ export async function createEventType(
 ): Promise<EventType> {
   const name = isRecord(input) && typeof input["name"] === "string" ? input["name"] : "*";
   // Whoever may not declare it learns nothing about what is declared.
-  authorize(principal, "admin", { kind: "event_type", name: name.slice(0, 255) });
-  return declareEventType(ports, input, declarerOf(principal));
+  authorize(principal, "admin", { ...typeResource(ports.registry, name.slice(0, 255)), lists: undefined });
+  return declareEventType(ports, input, declarerOf(ports.registry, principal));
 }
 
 /** @throws auth.forbidden, event_type.not_found, .in_use */
@@ -53,16 +53,13 @@ export async function growEventType(
   await authorizeType(ports.registry, principal, "admin", name);
   if (!isOn(ports.registry, "repartitioning"))
     throw new MuaraError("feature.disabled", "An administrator has switched repartitioning off.");
-  return repartition(ports, name, count, declarerOf(principal));
+  return repartition(ports, name, count, declarerOf(ports.registry, principal));
 }
 
-function declarerOf(principal: Principal): Declarer {
-  return { isAdmin: isSystemAdmin(principal), by: principal.id };
-}
-
-/** Nakadi's administrators: bounds of the configuration, and some rules of declarations, are not theirs. */
-function isSystemAdmin(principal: Principal): boolean {
-  return isAuthorized(principal, "admin", { kind: "system", name: "event_types" });
+/** Bounds of the configuration, and some rules of declarations, do not hold for administrators of the system. */
+function declarerOf(registry: Registry, principal: Principal): Declarer {
+  const isAdmin = isAuthorized(principal, "admin", systemResource(registry, "event_types"));
+  return { isAdmin, by: principal.id };
 }
 
 /**
@@ -82,7 +79,7 @@ export async function changeEventType(
   const seen = ifMatch === null || ifMatch === "*" ? undefined : /^"(\d{1,15})"$/.exec(ifMatch);
   if (seen === null) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
   const revision = seen ? { revision: Number(seen[1]) } : {};
-  const options = { isDryRun, ...declarerOf(principal), ...revision };
+  const options = { isDryRun, ...declarerOf(ports.registry, principal), ...revision };
   return redeclareEventType(ports, name, input, options);
 }
 

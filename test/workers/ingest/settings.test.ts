@@ -73,6 +73,32 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     expect((await answer(door, "POST", "/settings/admins", { admins: admins.admins }))[0]).toBe(422);
   });
 
+  test("whom /settings/admins names may do that with every event type, whatever its own lists say", async () => {
+    const [boss, reader, writer] = [await door.token([]), await door.token([]), await door.token([])];
+    const named = (token: string): Json => ({ data_type: "service", value: `token:${token.split("_")[1]!}` });
+    const nobody = [{ data_type: "user", value: "nobody" }];
+    const authorization = { admins: nobody, readers: nobody, writers: nobody };
+    await door.declare(declaration("shop.order", { authorization }));
+    const all = async (token: string): Promise<readonly number[]> => [
+      (await answer(door, "GET", "/event-types/shop.order/partitions", undefined, token))[0],
+      (await answer(door, "POST", "/event-types/shop.order/events", [event()], token))[0],
+      (await answer(door, "POST", "/event-types/shop.order/shifted-cursors", [], token))[0],
+      (
+        await answer(door, "PUT", "/event-types/shop.order/partition-count", { partition_count: 1 }, token)
+      )[0],
+      (await answer(door, "GET", "/settings/admins", undefined, token))[0],
+    ];
+    for (const token of [boss, reader, writer]) expect(await all(token)).toEqual([403, 403, 403, 403, 403]);
+    const admins = { admins: [named(boss)], readers: [named(reader)], writers: [named(writer)] };
+    expect((await answer(door, "POST", "/settings/admins", admins))[0]).toBe(200);
+    expect(await all(boss)).toEqual([200, 200, 422, 204, 200]); // 422: no cursor is named
+    expect(await all(reader)).toEqual([200, 403, 422, 403, 403]);
+    expect(await all(writer)).toEqual([200, 200, 403, 403, 403]);
+    const declared = await answer(door, "POST", "/event-types", declaration("shop.new"), boss);
+    expect(declared[0]).toBe(201);
+    expect((await answer(door, "POST", "/event-types", declaration("shop.newer"), writer))[0]).toBe(403);
+  });
+
   test("BlockEventPublishingAT: blocked types and applications get 403, others and later they not", async () => {
     for (const name of ["shop.order", "shop.other"]) await door.declare(declaration(name));
     await door.declare(declaration("shop.cloud", { category: "cloudevent" }));

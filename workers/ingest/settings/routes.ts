@@ -7,13 +7,14 @@ import { grantsSchema } from "../../../core/event-type.ts";
 import type { Registry } from "../../../core/registry.ts";
 import { adminsOf, type DenyList, denyListOf } from "../../../core/settings.ts";
 import type { Call, RoutePart } from "../call.ts";
+import { systemResource } from "../rights.ts";
 import { denyKind, features, invalidSetting, setAdmins, setBlocked, setFeature } from "./change-settings.ts";
 
 const featureSchema = z.object({ feature: z.string().max(255), enabled: z.boolean() });
 
 export function settingsRoutes({ registry, logger }: { registry: Registry; logger: Logger }): RoutePart {
   const administered = async (call: Call): Promise<void> => {
-    authorize(call.principal, "admin", { kind: "system", name: "settings" });
+    authorize(call.principal, "admin", systemResource(registry, "settings"));
     await registry.refresh();
   };
   const note = ({ principal, flowId }: Call, what: Readonly<Record<string, unknown>>): void =>
