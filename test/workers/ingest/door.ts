@@ -193,3 +193,8 @@ export function event(more: Record<string, unknown> = {}, metadata: Record<strin
   const eid = `00000000-0000-4000-8000-${(++events).toString(16).padStart(12, "0")}`;
   return { metadata: { eid, occurred_at: "2026-03-01T11:59:59.5Z", ...metadata }, ...more };
 }
+
+/** Tokens as a list of readers has them. */
+export function listed(tokens: readonly string[]): object[] {
+  return tokens.map((token) => ({ data_type: "service", value: `token:${token.split("_")[1]!}` }));
+}

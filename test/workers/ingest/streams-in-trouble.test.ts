@@ -8,16 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gzipStream } from "../../../adapters/http/gzip.ts";
 import { offsetText } from "../../../workers/ingest/cursors/offset-text.ts";
 import { Consumers } from "./consumers.ts";
-import { createDoor, type Door, event } from "./door.ts";
+import { createDoor, type Door, event, listed } from "./door.ts";
 import { type Batch, call, Client, doorOver, LOG_KINDS, passed, until } from "./nakadi.ts";
 
 const HOUR_MS = 3_600_000;
 const numbersOf = (client: Client): unknown[] => client.events.map(({ number }) => number);
-
-/** Tokens as a list of readers has them. */
-function listed(tokens: readonly string[]): object[] {
-  return tokens.map((token) => ({ data_type: "service", value: `token:${token.split("_")[1]!}` }));
-}
 
 describe.each(LOG_KINDS)("$name", (kind) => {
   let door: Door;
