@@ -1,7 +1,7 @@
 /** Event types, their schemas, partitions, cursors and events in the description of the API: Nakadi's own addresses. */
 import { z } from "zod";
 import { eventTypeSchema, grantsSchema } from "../core/event-type.ts";
-import { DENY_KINDS, FEATURES, FIXED_FEATURES } from "../core/settings.ts";
+import { DENY_KINDS, FEATURES, fixedFeatures } from "../core/settings.ts";
 import {
   answer,
   body,
@@ -63,7 +63,7 @@ const items = list(reference("BatchItemResponse"));
 const cursors = body(list(reference("Cursor")));
 const strategies = list(text);
 const feature = full({
-  feature: { enum: [...Object.keys(FEATURES), ...Object.keys(FIXED_FEATURES)].sort() },
+  feature: { enum: [...Object.keys(FEATURES), ...Object.keys(fixedFeatures(false))].sort() },
   enabled: flag,
 });
 const attributes = list(full({ data_type: text, value: text }));

@@ -26,11 +26,11 @@ export const FEATURES = {
   return_body_on_create_update_event_type: true,
 } as const satisfies Record<string, boolean>;
 export type Feature = keyof typeof FEATURES;
+export type FixedFeatures = Readonly<Record<string, readonly [isOn: boolean, reason: string]>>;
 
 /** Of Nakadi's other features: what is always so here, and why it cannot be set otherwise. */
-export const FIXED_FEATURES: Readonly<Record<string, readonly [isOn: boolean, reason: string]>> = {
+const FIXED: FixedFeatures = {
   access_log_enabled: [false, "What is asked of the service is told by its logs and metrics."],
-  audit_log_collection: [true, "What is declared is always audited."],
   dlq_redrive_event_type_attachment_job: [false, "Dead letters are replayed with /v1/dead-letters/replay."],
   event_owner_selector_authz: [false, "Rights on rows are grants: /v1/roles."],
   force_subscription_authz: [false, "Reading a subscription takes the right to read its event types."],
@@ -41,6 +41,14 @@ export const FIXED_FEATURES: Readonly<Record<string, readonly [isOn: boolean, re
   validate_event_type_owning_app: [false, "The owner is not looked up anywhere."],
   validate_subscription_owning_app: [false, "The owner is not looked up anywhere."],
 };
+
+/** @param isAudited by the configuration */
+export function fixedFeatures(isAudited: boolean): FixedFeatures {
+  return {
+    ...FIXED,
+    audit_log_collection: [isAudited, "Auditing is a matter of the configuration: `audit`."],
+  };
+}
 
 export type DenyKind = "CONSUMER_APP" | "CONSUMER_ET" | "PRODUCER_APP" | "PRODUCER_ET";
 export const DENY_KINDS: readonly DenyKind[] = ["CONSUMER_APP", "CONSUMER_ET", "PRODUCER_APP", "PRODUCER_ET"];

@@ -1,7 +1,7 @@
 /**
  * Who may do what with an event type: by grants, or where it has lists of its own (`authorization`), by these; whoever
- * `/settings/admins` names may do it with every type. Asked with what this process knows of it; only for one that it does not know the registry is read first, since another
- * process may have declared it.
+ * `/settings/admins` names may do it with every type. Asked with what this process knows of it; only for one that it
+ * does not know the registry is read first, since another process may have declared it.
  */
 import { authorize, isAuthorized, type Action, type Principal, type Resource } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";

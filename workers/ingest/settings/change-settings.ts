@@ -9,7 +9,7 @@ import {
   denyListOf,
   type Feature,
   FEATURES,
-  FIXED_FEATURES,
+  type FixedFeatures,
   type Grants,
   isOn,
   SETTING,
@@ -19,18 +19,23 @@ const ATTEMPTS_MAX = 64;
 /** Of one kind on the deny-list. */
 const BLOCKED_MAX = 10_000;
 
-/** @param by principal's id @throws settings.invalid */
+/** As Nakadi's interface has it. */
+interface FeatureState {
+  readonly feature: string;
+  readonly enabled: boolean;
+}
+
+/** @param by principal's id @throws settings.invalid, request.not_supported */
 export async function setFeature(
   registry: Registry,
-  feature: string,
-  isEnabled: boolean,
+  fixed: FixedFeatures,
+  { feature, enabled: isEnabled }: FeatureState,
   by: string,
 ): Promise<void> {
-  const fixed = Object.hasOwn(FIXED_FEATURES, feature) ? FIXED_FEATURES[feature] : undefined;
-  if (fixed) {
-    if (fixed[0] !== isEnabled)
-      throw new MuaraError("request.not_supported", `${feature} is ${fixed[0] ? "on" : "off"}: ${fixed[1]}`);
-    return;
+  if (Object.hasOwn(fixed, feature)) {
+    const [isOnAlways, reason] = fixed[feature]!;
+    if (isOnAlways === isEnabled) return;
+    throw new MuaraError("request.not_supported", `${feature} is ${isOnAlways ? "on" : "off"}: ${reason}`);
   }
   if (!Object.hasOwn(FEATURES, feature)) throw invalidSetting("feature", "is none that there is");
   await change<Partial<Record<Feature, boolean>>>(registry, "features", by, (before = {}) =>
@@ -39,15 +44,13 @@ export async function setFeature(
 }
 
 /** Every feature, by name. */
-export function features(
-  registry: Registry,
-): readonly { readonly feature: string; readonly enabled: boolean }[] {
+export function features(registry: Registry, fixed: FixedFeatures): readonly FeatureState[] {
   const own = Object.keys(FEATURES).map((feature) => ({
     feature,
     enabled: isOn(registry, feature as Feature),
   }));
-  const fixed = Object.entries(FIXED_FEATURES).map(([feature, [enabled]]) => ({ feature, enabled }));
-  return [...own, ...fixed].sort((a, b) => (a.feature < b.feature ? -1 : 1));
+  const others = Object.entries(fixed).map(([feature, [enabled]]) => ({ feature, enabled }));
+  return [...own, ...others].sort((a, b) => (a.feature < b.feature ? -1 : 1));
 }
 
 export async function setAdmins(registry: Registry, admins: Grants, by: string): Promise<Grants> {

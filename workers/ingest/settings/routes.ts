@@ -4,15 +4,23 @@ import { authorize } from "../../../core/authorize.ts";
 import { answerHeaders, jsonResponse } from "../../../core/http.ts";
 import type { Logger } from "../../../core/logger.ts";
 import { grantsSchema } from "../../../core/event-type.ts";
+import type { Audit } from "../../../core/ports/audit.ts";
 import type { Registry } from "../../../core/registry.ts";
-import { adminsOf, type DenyList, denyListOf } from "../../../core/settings.ts";
+import { adminsOf, type DenyList, denyListOf, fixedFeatures } from "../../../core/settings.ts";
 import type { Call, RoutePart } from "../call.ts";
 import { systemResource } from "../rights.ts";
 import { denyKind, features, invalidSetting, setAdmins, setBlocked, setFeature } from "./change-settings.ts";
 
 const featureSchema = z.object({ feature: z.string().max(255), enabled: z.boolean() });
 
-export function settingsRoutes({ registry, logger }: { registry: Registry; logger: Logger }): RoutePart {
+export interface SettingsPorts {
+  readonly registry: Registry;
+  readonly logger: Logger;
+  readonly audit?: Audit | undefined;
+}
+
+export function settingsRoutes({ registry, logger, audit }: SettingsPorts): RoutePart {
+  const fixed = fixedFeatures(audit !== undefined);
   const administered = async (call: Call): Promise<void> => {
     authorize(call.principal, "admin", systemResource(registry, "settings"));
     await registry.refresh();
@@ -30,13 +38,13 @@ export function settingsRoutes({ registry, logger }: { registry: Registry; logge
   return ({ on, refuseOthers }) => {
     on("GET", "/settings/features", async (call) => {
       await administered(call);
-      return jsonResponse({ items: features(registry) }, 200, call.flowId);
+      return jsonResponse({ items: features(registry, fixed) }, 200, call.flowId);
     });
     on("POST", "/settings/features", async (call) => {
       await administered(call);
-      const { feature, enabled } = parse(featureSchema, await call.json());
-      await setFeature(registry, feature, enabled, call.principal.id);
-      note(call, { feature, enabled });
+      const wanted = parse(featureSchema, await call.json());
+      await setFeature(registry, fixed, wanted, call.principal.id);
+      note(call, wanted);
       return changed(call);
     });
     refuseOthers("/settings/features", "GET, HEAD, POST");
