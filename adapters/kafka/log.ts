@@ -27,6 +27,7 @@ import { recordBytes } from "./encode-batch.ts";
 import { Holds } from "./holds.ts";
 import { Notes } from "./notes.ts";
 import { endsNow, EndsCache, offsetAtTime } from "./offsets.ts";
+import { OWNERS } from "./ownership.ts";
 import { Poll } from "./poll.ts";
 import { Sender } from "./produce.ts";
 import { StreamHandle } from "./stream-handle.ts";
@@ -164,7 +165,8 @@ class KafkaLog implements Log {
     this.#checkOpen();
     const topics = await this.#cluster.persist("topics cannot be listed", () => this.#cluster.allTopics());
     const { prefix } = this.#options;
-    const own = topics.filter(({ name }) => name.startsWith(prefix) && name !== `${prefix}${NOTES}`);
+    const internal = new Set([NOTES, OWNERS].map((name) => prefix + name));
+    const own = topics.filter(({ name }) => name.startsWith(prefix) && !internal.has(name));
     return Promise.all(
       own.map(async (topic) => {
         const name = topic.name.slice(prefix.length);

@@ -16,6 +16,7 @@ import {
 import { freePort } from "../../services/free-port.ts";
 import { GROUP_TIMES, type KafkaServer, SESSION, startKafka } from "../../services/kafka.ts";
 import { eventually } from "../../services/muara.ts";
+import { openAt } from "./kafka-harness.ts";
 
 const SETTLE_MS = 60_000; // no promise, only an end
 /** Nothing gets through any more, and nobody is told. */
@@ -65,6 +66,15 @@ test("a broker that is killed takes nobody's share", { timeout: 120_000 }, async
   expect(namesOf(members)).toEqual(before);
   await server.restart();
   await shared([...members, join(address)]);
+});
+
+test("its topic is no stream of the log", async () => {
+  const address = server.freshAddress();
+  const log = await openAt(address);
+  await log.createStream("a", { partitions: 1, cleanup: "delete", retentionMs: 3_600_000 });
+  await shared([join(address)]);
+  expect((await log.listStreams()).map(({ name }) => name)).toEqual(["a"]);
+  await log.close();
 });
 
 /** What is warned of is collected in `lines`. */
