@@ -110,6 +110,9 @@ async function load(
   return restartsMs;
 }
 
+/** No promise, only an end. */
+const LANDED_MS_MAX = 120_000;
+
 /** @param restartMsMax from a restart to the first acknowledgement */
 async function killAndCheck(environment: Record<string, string>, restartMsMax: number): Promise<void> {
   const folder = await temporaryFolder("kill");
@@ -128,7 +131,7 @@ async function killAndCheck(environment: Record<string, string>, restartMsMax: n
 
   await eventually(
     "everything landed",
-    30_000,
+    LANDED_MS_MAX,
     async () => (await booksOf(muara, "order.created")).in_flight === 0,
   );
   const books = await booksOf(muara, "order.created");
