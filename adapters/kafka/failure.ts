@@ -29,6 +29,7 @@ export const CODE = {
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
   topicExists: 36,
+  invalidPartitions: 37,
   outOfOrderSequence: 45,
   invalidProducerEpoch: 47,
   storageError: 56,

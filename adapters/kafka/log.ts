@@ -18,6 +18,7 @@ import type {
   StreamInfo,
   StreamOptions,
 } from "../../core/ports/log.ts";
+import { PollingWaiters } from "../../core/polling-waiters.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
 import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { UnderWay } from "../../core/under-way.ts";
@@ -28,7 +29,6 @@ import { Holds } from "./holds.ts";
 import { Notes } from "./notes.ts";
 import { endsNow, EndsCache, offsetAtTime } from "./offsets.ts";
 import { OWNERS } from "./ownership.ts";
-import { Poll } from "./poll.ts";
 import { Sender } from "./produce.ts";
 import { StreamHandle } from "./stream-handle.ts";
 import {
@@ -41,6 +41,10 @@ import {
 } from "./topics.ts";
 
 const MIB = 1_048_576;
+/** Between two looks at the ends while somebody waits. */
+const POLL_MS_LEAST = 50;
+const POLL_MS_MAX = 250;
+const POLL_GROWTH = 1.3;
 /** The topic of the log's own notes, behind the prefix. */
 const NOTES = "muara.log";
 
@@ -91,7 +95,7 @@ class KafkaLog implements Log {
   readonly #ends: EndsCache;
   readonly #notes: Notes;
   readonly #holds: Holds;
-  readonly #poll: Poll;
+  readonly #poll: PollingWaiters;
   readonly #handles = new Map<string, StreamHandle>();
   readonly #lookups = new Map<string, Promise<StreamHandle | undefined>>();
   readonly #appends = new UnderWay();
@@ -110,10 +114,11 @@ class KafkaLog implements Log {
     const quiet = { ...this.#ports, onAppended: () => undefined };
     this.#notes = new Notes(quiet, `${options.prefix}${NOTES}`, options);
     this.#holds = new Holds(this.#notes, options.clock);
-    this.#poll = new Poll(options.clock, async () => {
-      const seen = this.appendCount;
-      await this.#ends.load([...this.#handles.values()].map(({ topic }) => topic));
-      return this.appendCount > seen;
+    // The ends of all streams that are read here, in one request per broker. Brokers that do not answer are seen by
+    // those who read; here they are asked again later.
+    this.#poll = new PollingWaiters(options.clock, async (looks) => {
+      await this.#ends.load([...this.#handles.values()].map(({ topic }) => topic)).catch(() => undefined);
+      return Math.min(POLL_MS_MAX, POLL_MS_LEAST * POLL_GROWTH ** looks);
     });
   }
 

@@ -3,7 +3,7 @@
  * again and again: often where something came lately, seldom where nothing does. Nothing is asked while nobody waits.
  */
 import type { Clock } from "../../core/clock.ts";
-import { Waiters } from "../../core/waiters.ts";
+import { PollingWaiters } from "../../core/polling-waiters.ts";
 
 const FAST_MS = 200;
 const SLOW_MS = 3_000;
@@ -25,36 +25,29 @@ export class Poll {
   readonly #clock: Clock;
   readonly #streams: () => Iterable<PolledStream>;
   readonly #paces = new WeakMap<PolledStream, Pace>();
-  readonly #waiters = new Waiters();
-  #isRunning = false;
+  readonly #waiters: PollingWaiters;
 
   constructor(clock: Clock, streams: () => Iterable<PolledStream>) {
     this.#clock = clock;
     this.#streams = streams;
+    this.#waiters = new PollingWaiters(clock, () => this.#lookAtDue());
   }
 
   /** Resolves at `wake`, or when the signal is aborted. */
   wait(signal: AbortSignal): Promise<void> {
-    const waited = this.#waiters.wait(signal);
-    void this.#run();
-    return waited;
+    return this.#waiters.wait(signal);
   }
 
   wake(): void {
     this.#waiters.wake();
   }
 
-  async #run(): Promise<void> {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    while (this.#waiters.size > 0) {
-      const nowMs = this.#clock.monotonicMs();
-      const due = [...this.#streams()].filter((stream) => (this.#paces.get(stream)?.dueMs ?? 0) <= nowMs);
-      for (let from = 0; from < due.length && this.#waiters.size > 0; from += LOOKS_AT_ONCE)
-        await Promise.all(due.slice(from, from + LOOKS_AT_ONCE).map((stream) => this.#look(stream)));
-      if (this.#waiters.size > 0) await this.#clock.sleep(FAST_MS / 2);
-    }
-    this.#isRunning = false;
+  async #lookAtDue(): Promise<number> {
+    const nowMs = this.#clock.monotonicMs();
+    const due = [...this.#streams()].filter((stream) => (this.#paces.get(stream)?.dueMs ?? 0) <= nowMs);
+    for (let from = 0; from < due.length && this.#waiters.isWaitedFor; from += LOOKS_AT_ONCE)
+      await Promise.all(due.slice(from, from + LOOKS_AT_ONCE).map((stream) => this.#look(stream)));
+    return FAST_MS / 2;
   }
 
   async #look(stream: PolledStream): Promise<void> {
