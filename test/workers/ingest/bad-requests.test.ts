@@ -177,5 +177,6 @@ test("no payload and no token in the log lines", async () => {
   await door.publish(secret, `[${secret}]`, { authorization: `Bearer ${secret}` });
   const text = door.lines.join("\n");
   expect(text).not.toContain(secret);
-  expect(text).not.toContain(door.admin.split("_")[2]);
+  // The secret may have underscores in it.
+  expect(text).not.toContain(door.admin.slice("muara_0123456789ab_".length));
 });
