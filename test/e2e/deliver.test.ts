@@ -2,13 +2,14 @@
  * Deliveries of a real process to a real receiver, while the process is killed and the receiver has bad moments: every
  * landed row arrives, a batch that comes again has its id and its bytes, and the table's rows are all that arrived.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createHmac } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../core/clock.ts";
 import { runCommand } from "../api/run-command.ts";
+import { handlingServer } from "../services/handling-server.ts";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
 
 const TYPE = "order.created";
@@ -55,7 +56,7 @@ async function startHook(chance: Randomness): Promise<Hook> {
     if (dice < 0.1) request.socket.destroy();
     else response.writeHead(200).end();
   };
-  const server = createServer((request, response) => void handle(request, response));
+  const server = handlingServer(handle);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   cleanups.push(async () => {
     server.closeAllConnections();

@@ -1,8 +1,9 @@
 /** A receiver of webhooks: an HTTP server that checks each signature and says what the test has it say. */
 import { createHmac } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createOutgoing } from "../../../adapters/http/outgoing.ts";
 import type { Outgoing } from "../../../core/ports/outgoing.ts";
+import { handlingServer } from "../../services/handling-server.ts";
 
 export interface Received {
   readonly id: string;
@@ -52,7 +53,7 @@ export async function startReceiver(secret: string): Promise<Receiver> {
     if (answer === "hang up") request.socket.destroy();
     else response.writeHead(answer.status, answer.headers).end(answer.body);
   };
-  const server = createServer((request, response) => void handle(request, response));
+  const server = handlingServer(handle);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const outgoing = createOutgoing({ allow: ["127.0.0.1"] });

@@ -2,7 +2,7 @@
  * Pulls against a remote that misbehaves: an HTTP server that says what the test has it say. What is asked of it, and
  * when, is the oracle; what a real remote does is test/e2e/pull.test.ts.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterEach, expect, test } from "vitest";
 import { createOutgoing } from "../../../adapters/http/outgoing.ts";
@@ -11,6 +11,7 @@ import { silentLogger } from "../../../core/logger.ts";
 import { declaredPullsSchema, pullsOf } from "../../../core/pull.ts";
 import type { PulledBatch } from "../../../workers/ingest/pulled/take-pulled.ts";
 import { createPullWorker, type PullWorker } from "../../../workers/pull/worker.ts";
+import { handlingServer } from "../../services/handling-server.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -66,7 +67,7 @@ async function stand(pull: Record<string, unknown> = {}): Promise<Stand> {
     else if (url.pathname.endsWith("/cursors")) it.commit(request, response, body);
     else (streams.length > 1 ? streams.shift()! : (streams[0] ?? LIFE))(request, response, body);
   };
-  const server = createServer((request, response) => void handle(request, response));
+  const server = handlingServer(handle);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   const outgoing = createOutgoing({ allow: ["127.0.0.1"] });
