@@ -7,7 +7,7 @@ import type { Grant } from "../../../core/authorize.ts";
 import { createToken } from "../../../core/token.ts";
 import { createDoor, NOW_MS, type Door } from "./door.ts";
 
-type Need = "open" | "token" | "see" | "read" | "write" | "admin" | "declare" | "use" | "manage";
+type Need = "open" | "token" | "see" | "read" | "write" | "admin" | "declare" | "use" | "manage" | "system";
 
 const TYPE = "/event-types/:name";
 const ONE = "/subscriptions/:id";
@@ -47,9 +47,16 @@ const NEEDS: Readonly<Record<string, Need>> = {
   [`GET ${ONE}/events`]: "use",
   [`POST ${ONE}/events`]: "use",
   [`GET ${ONE}/stats`]: "use",
+  "GET /settings/features": "system",
+  "POST /settings/features": "system",
+  "GET /settings/admins": "system",
+  "POST /settings/admins": "system",
+  "GET /settings/blacklist": "system",
+  "PUT /settings/blacklist/:kind/:name": "system",
+  "DELETE /settings/blacklist/:kind/:name": "system",
 };
 /** Answered with 501 to whoever has a token. */
-const NOT_SUPPORTED = /^\w+ (\/settings\/|\/storages|\/avro-schemas\/|\/event-types\/:name\/timelines$)/;
+const NOT_SUPPORTED = /^\w+ (\/storages|\/avro-schemas\/|\/event-types\/:name\/timelines$)/;
 
 interface Who {
   readonly token: string;
@@ -164,6 +171,8 @@ function isAllowed(who: Who, need: Need, type: string, hasLists: boolean): boole
     case "open":
     case "token":
       return true;
+    case "system":
+      return who.grants.some(({ action, kind }) => action === "admin" && ["*", "system"].includes(kind));
     case "see":
       return (["read", "write", "admin"] as const).some((action) => mayDo(who, action, type));
     case "declare":
