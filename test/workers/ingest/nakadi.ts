@@ -103,6 +103,13 @@ export const LOG_KINDS: readonly LogKind[] = [
 
 afterAll(async () => (await broker)?.stop());
 
+/** Its streams, what it has of subscriptions, and its log. */
+export async function closeDoor({ streams, subscriptions, log }: Door): Promise<void> {
+  streams.close();
+  await subscriptions.close();
+  await log.close();
+}
+
 /** The same log; the test's time stands still while it has something to do. */
 function counted(log: Log, clock: ManualClock): Log {
   const work = underWay.get(clock) ?? { count: 0 };

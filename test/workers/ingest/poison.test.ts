@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { offsetText } from "../../../workers/ingest/cursors/offset-text.ts";
 import { Consumers } from "./consumers.ts";
 import type { Door } from "./door.ts";
-import { type Batch, call, doorOver, LOG_KINDS } from "./nakadi.ts";
+import { type Batch, call, closeDoor, doorOver, LOG_KINDS } from "./nakadi.ts";
 
 const COUNT = "nakadi.zalando.org/subscription-max-event-send-count";
 const POLICY = "nakadi.zalando.org/subscription-unprocessable-event-policy";
@@ -21,9 +21,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     at = new Consumers(door);
   });
   afterAll(async () => {
-    door.streams.close();
-    await door.subscriptions.close();
-    await door.log.close();
+    await closeDoor(door);
     await kind.clean();
   });
 

@@ -9,7 +9,7 @@ import { gzipStream } from "../../../adapters/http/gzip.ts";
 import { offsetText } from "../../../workers/ingest/cursors/offset-text.ts";
 import { Consumers } from "./consumers.ts";
 import { createDoor, type Door, event, listed } from "./door.ts";
-import { type Batch, call, Client, doorOver, LOG_KINDS, passed, until } from "./nakadi.ts";
+import { type Batch, call, Client, closeDoor, doorOver, LOG_KINDS, passed, until } from "./nakadi.ts";
 
 const HOUR_MS = 3_600_000;
 const numbersOf = (client: Client): unknown[] => client.events.map(({ number }) => number);
@@ -22,9 +22,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     at = new Consumers(door);
   });
   afterAll(async () => {
-    door.streams.close();
-    await door.subscriptions.close();
-    await door.log.close();
+    await closeDoor(door);
     await kind.clean();
   });
 
@@ -32,9 +30,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
   async function alone(run: (own: Door, consumers: Consumers) => Promise<void>): Promise<void> {
     const own = await doorOver(kind);
     await run(own, new Consumers(own));
-    own.streams.close();
-    await own.subscriptions.close();
-    await own.log.close();
+    await closeDoor(own);
   }
 
   test("who says that he takes gzip gets it, batch by batch", async () => {

@@ -6,7 +6,7 @@ import type { Grant } from "../../../core/authorize.ts";
 import { offsetText } from "../../../workers/ingest/cursors/offset-text.ts";
 import { Consumers } from "./consumers.ts";
 import type { Door } from "./door.ts";
-import { apart, call, doorOver, LOG_KINDS, pass, until } from "./nakadi.ts";
+import { apart, call, closeDoor, doorOver, LOG_KINDS, pass, until } from "./nakadi.ts";
 
 const grant = (name: string): Grant => ({ action: "read", kind: "event_type", name });
 
@@ -18,9 +18,7 @@ describe.each(LOG_KINDS)("$name", (kind) => {
     at = new Consumers(door);
   });
   afterAll(async () => {
-    door.streams.close();
-    await door.subscriptions.close();
-    await door.log.close();
+    await closeDoor(door);
     await kind.clean();
   });
 
