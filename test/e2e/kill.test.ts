@@ -33,11 +33,32 @@ interface Balance {
   readonly balanced: boolean;
 }
 
-async function booksOf(muara: MuaraProcess, type: string): Promise<Balance> {
-  const body = (await (await muara.fetch("/v1/books")).json()) as {
-    items: (Balance & { event_type: string })[];
-  };
-  return body.items.find((item) => item.event_type === type)!;
+/** While the store cannot be reached, the books and SQL say so; they are asked again. */
+const ANSWER_MS_MAX = 30_000;
+
+async function answered<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  let answer: T | undefined;
+  await eventually("an answer", ANSWER_MS_MAX, async () => (answer = await ask()) !== undefined);
+  return answer!;
+}
+
+function booksOf(muara: MuaraProcess, type: string): Promise<Balance> {
+  return answered(async () => {
+    const response = await muara.fetch("/v1/books");
+    const body = (await response.json()) as { items?: (Balance & { event_type: string })[] };
+    return body.items?.find((item) => item.event_type === type);
+  });
+}
+
+function idsOf(muara: MuaraProcess, type: string): Promise<string[]> {
+  return answered(async () => {
+    try {
+      return (await muara.sql(`select event_id from "${type}"`)).map(([id]) => id as string);
+    } catch (error) {
+      if (String(error).includes("SQL answered 503")) return undefined;
+      throw error;
+    }
+  });
 }
 
 /** What was sent, and what is known of each send. */
@@ -138,7 +159,7 @@ async function killAndCheck(environment: Record<string, string>, restartMsMax: n
   expect(books.balanced).toBe(true);
   const unique = new Set(ledger.sent).size;
   expect(books.landed).toBe(unique);
-  const landed = (await muara.sql(`select event_id from "order.created"`)).map(([id]) => id as string);
+  const landed = await idsOf(muara, "order.created");
   expect(landed.length).toBe(unique);
   const known = new Set(landed);
   expect(known.size).toBe(unique);
@@ -214,7 +235,7 @@ describe("the lake on S3", () => {
       await eventually("everything landed", 60_000, async () => (await booksOf(first, TYPE)).in_flight === 0);
       for (const muara of [first, second]) {
         expect(await booksOf(muara, TYPE)).toMatchObject({ landed: ids.length, balanced: true });
-        const landed = (await muara.sql(`select event_id from "${TYPE}"`)).map(([id]) => id as string);
+        const landed = await idsOf(muara, TYPE);
         expect(landed.toSorted()).toEqual(ids.toSorted());
       }
       // The loser of a version begins anew; nothing makes it give up.
