@@ -1,16 +1,117 @@
-/** A producer of events outside of Muara: resumes from an opaque cursor, acknowledged only after durability. */
+/**
+ * Changes of a database as its log tells them: bytes of events, ready to be appended, cut at bounds of memory. An
+ * adapter decodes; who asked for the changes says what becomes of each relation, appends what it gets, and
+ * acknowledges what is durable.
+ *
+ * Contract, held by test/conformance/source.ts:
+ * - batches come in the order of commits; within a stream and partition records are in the order of the changes.
+ * - a transaction larger than a batch comes in several; only the one with its end moves the cursor past it.
+ * - the source is told `acknowledged` and never more; whoever resumes gets everything after it, whole transactions.
+ * - the same change has the same bytes whenever it is read: its identity is in them.
+ */
 import type { RecordBatch } from "../record.ts";
 
-export interface SourceBatch {
-  readonly stream: string;
-  readonly records: RecordBatch;
-  /** From here the source resumes once this batch is durable in the log. */
-  readonly cursor: string;
+export interface SourceColumn {
+  readonly name: string;
+  /** Of the type in the source (PostgreSQL: its oid), and its modifier; -1 for none. */
+  readonly typeId: number;
+  readonly modifier: number;
+  readonly isKey: boolean;
 }
 
-export interface Source {
-  /** Batches after `cursor` (undefined: from the start), until the signal is aborted. */
-  read(cursor: string | undefined, signal: AbortSignal): AsyncIterable<SourceBatch>;
-  /** Tells the source that everything up to `cursor` is durable here. */
-  acknowledge(cursor: string): Promise<void>;
+export interface SourceRelation {
+  readonly id: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `default`: the key alone is known of a row that was; `index`: that of an index; `full`: all of it; `nothing`. */
+  readonly identity: "default" | "nothing" | "full" | "index";
+  readonly columns: readonly SourceColumn[];
+}
+
+/** What becomes of the changes of a relation. */
+export interface SourceBinding {
+  readonly stream: string;
+  readonly partition: number;
+  /** Of every record, UTF-8 JSON; "" for none. */
+  readonly header: string;
+  /** Per column of the relation: how its value is written; null: not at all. */
+  readonly fields: readonly (SourceField | null)[];
+  /** Places in `fields` of what makes the record's key, in order; [] for none. */
+  readonly key: readonly number[];
+  /** Stands first in the record's key; null where keys are the same on all shards. */
+  readonly keyScope: string | null;
+}
+
+/** How a value of the source becomes JSON; see core/change.ts. */
+export type ValueForm =
+  | "boolean"
+  | "integer"
+  /** Text in quotes. */
+  | "text"
+  /** A JSON number; NaN and the infinities go beside. */
+  | "float"
+  /** A decimal in quotes; NaN and the infinities go beside. */
+  | "decimal"
+  /** RFC 3339 in UTC with six digits; infinities and years that have not four digits go beside. */
+  | "instant"
+  | "date"
+  /** Base64 in quotes. */
+  | "bytes"
+  /** As it is. */
+  | "json"
+  /** An array of values of `element`; one with other lower bounds than 1 goes beside. */
+  | "array";
+
+export interface SourceField {
+  /** JSON key in `data`. */
+  readonly name: string;
+  readonly form: ValueForm;
+  readonly element?: ValueForm;
+}
+
+export interface SourcePart {
+  readonly stream: string;
+  readonly partition: number;
+  readonly records: RecordBatch;
+}
+
+/** A message that was written into the source's log by its owner (PostgreSQL: pg_logical_emit_message). */
+export interface SourceMessage {
+  readonly prefix: string;
+  readonly content: Uint8Array;
+  readonly isTransactional: boolean;
+  readonly lsn: bigint;
+  readonly index: number;
+  /** µs since 1970 UTC; null outside of a transaction. */
+  readonly commitUs: bigint | null;
+}
+
+export interface SourceBatch {
+  /** One for each stream and partition that has records; bytes are valid until the next batch is asked for. */
+  readonly parts: readonly SourcePart[];
+  readonly messages: readonly SourceMessage[];
+  /** Everything up to it is in this batch or in one before; null where the batch ends within a transaction. */
+  readonly cursor: string | null;
+  readonly changes: number;
+  /** Of the last transaction, µs since 1970 UTC; null where there is none. */
+  readonly commitUs: bigint | null;
+}
+
+export interface SourceStatus {
+  /** Newest position that the server has told of. */
+  readonly serverLsn: bigint;
+  readonly receivedLsn: bigint;
+  readonly acknowledgedLsn: bigint;
+  readonly queuedBytes: number;
+  readonly isPaused: boolean;
+}
+
+export interface SourceStream {
+  /** One at a time. undefined: nothing more, it was closed. @throws source.* */
+  next(): Promise<SourceBatch | undefined>;
+  /** Everything up to this cursor is durable here; told to the source by the next status. */
+  acknowledge(cursor: string): void;
+  status(): SourceStatus;
+  /** Tells what was acknowledged, and ends. */
+  close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
+import { hasPostgres, hasWal2json } from "./postgres.ts";
 import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
@@ -25,6 +26,18 @@ interface Need {
 }
 
 const NEEDS: readonly Need[] = [
+  {
+    what: "PostgreSQL 15 or newer with pgbench",
+    for: "sources of captures and operational stores (test/adapters/pg, test/e2e)",
+    isThere: hasPostgres,
+    packages: ["postgresql", "postgresql-contrib"],
+  },
+  {
+    what: "wal2json for PostgreSQL",
+    for: "another decoder of the same changes (test/adapters/pg)",
+    isThere: hasWal2json,
+    packages: ["postgresql-15-wal2json"],
+  },
   {
     what: "python3 with venv and pip",
     for: "foreign readers of the lake: delta-rs, Polars, PyArrow, Spark",
