@@ -14,8 +14,8 @@
  *   they are absent from `data`. Absent where there are none.
  * - within a shard, (incarnation, lsn, index) orders all changes; lsn is the end of the transaction's commit. All
  *   changes of one table of one shard are in one partition, in that order.
- * - a value that its column cannot hold (NaN, infinity, a date before Christ, an array with other bounds) is null in its
- *   column, and `NAME__text` beside it has the text as the source shows it.
+ * - a value that its column cannot hold (NaN, infinity, a date before Christ, an array with other bounds) is null in
+ *   its column, and `NAME__text` beside it has the text as the source shows it.
  * - the record's key is a JSON array of the key's values as they stand in `data`, the shard first unless keys are
  *   global: ["shop1",42]. Without a key in the source there is none.
  */
