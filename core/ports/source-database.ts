@@ -9,6 +9,7 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
+import type { JsonSchema } from "../event-type.ts";
 import type { SourceBinding, SourceRelation, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
@@ -54,8 +55,8 @@ export interface SourceTable {
   readonly root: string | null;
   readonly persistence: "permanent" | "unlogged" | "temporary";
   readonly identity: SourceRelation["identity"];
-  /** Columns of the primary key, in its order; [] for none. */
-  readonly primaryKey: readonly string[];
+  /** Columns that tell rows apart in every change: of the index that is the identity, else of the primary key. */
+  readonly key: readonly string[];
   readonly columns: readonly SourceTableColumn[];
   /** The server's estimate; of a partitioned table that of its partitions. */
   readonly rows: number;
@@ -77,9 +78,11 @@ export interface SourceTableColumn {
   readonly isGenerated: boolean;
   readonly form: ValueForm;
   readonly element?: ValueForm;
-  /** JSON Schema of its value. */
-  readonly schema: Readonly<Record<string, unknown>>;
+  /** Of its value. */
+  readonly schema: JsonSchema;
 }
+
+export type SourceType = Pick<SourceTableColumn, "typeName" | "form" | "element" | "schema">;
 
 export interface SourceSlot {
   readonly name: string;
@@ -123,6 +126,8 @@ export interface SourceDatabase {
   server(): Promise<SourceServer>;
   /** By `schema.table`; without names all that could be captured. */
   tables(names?: readonly string[]): Promise<ReadonlyMap<string, SourceTable>>;
+  /** Of a relation's columns, each; a type that is gone is text. */
+  types(columns: readonly Pick<SourceTableColumn, "typeId" | "modifier">[]): Promise<readonly SourceType[]>;
   slot(name: string): Promise<SourceSlot | undefined>;
   createSlot(name: string): Promise<CreatedSlot>;
   /** Nothing happens where there is none. @throws source.busy while it is read */
