@@ -10,7 +10,7 @@
  * - all reject with source.*; what is not there is undefined.
  */
 import type { JsonSchema } from "../event-type.ts";
-import type { SourceBinding, SourceRelation, SourceStream, ValueForm } from "./source.ts";
+import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
 export interface SourceIdentity {
@@ -107,19 +107,6 @@ export interface CreatedSlot {
   release(): Promise<void>;
 }
 
-export interface SourceStreamOptions {
-  readonly slot: string;
-  readonly publications: readonly string[];
-  /** Everything up to it is durable here; text of an integer. */
-  readonly from: string;
-  readonly shard: string;
-  readonly incarnation: number;
-  /** Asked for each relation before its first change, and when it has changed. null: its changes are left out. */
-  readonly bind: (relation: SourceRelation) => Promise<SourceBinding | null>;
-  /** Of messages that are handed over; others are not. */
-  readonly prefixes: readonly string[];
-}
-
 export interface SourceDatabase {
   /** host:port/database. */
   readonly place: string;
@@ -138,7 +125,7 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
-  stream(options: SourceStreamOptions): Promise<SourceStream>;
+  stream(request: SourceRequest): Promise<SourceStream>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
