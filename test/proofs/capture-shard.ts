@@ -78,17 +78,8 @@ export class TellerShard {
     return rowsOf(this.server, DATABASE, table);
   }
 
-  async sums(): Promise<TellerSums> {
-    const [row] = await this.server.sql(
-      `select (select sum(tbalance) from pgbench_tellers)::text as tellers,
-        (select sum(bbalance) from pgbench_branches)::text as branches,
-        (select sum(abalance) from pgbench_accounts)::text as accounts,
-        (select coalesce(sum(delta), 0) from pgbench_history)::text as history,
-        (select count(*) from pgbench_history)::int as transactions`,
-      [],
-      DATABASE,
-    );
-    return row as unknown as TellerSums;
+  sums(): Promise<TellerSums> {
+    return sumsOf(this.server);
   }
 
   /**
@@ -131,6 +122,19 @@ export class TellerShard {
     }
     return lines;
   }
+}
+
+export async function sumsOf(server: PostgresServer, where = ""): Promise<TellerSums> {
+  const sum = (table: string, column: string): string =>
+    `(select coalesce(sum(${column}), 0) from ${table} ${where})::text`;
+  const [row] = await server.sql(
+    `select ${sum("pgbench_tellers", "tbalance")} as tellers, ${sum("pgbench_branches", "bbalance")} as branches,
+      ${sum("pgbench_accounts", "abalance")} as accounts, ${sum("pgbench_history", "delta")} as history,
+      (select count(*) from pgbench_history ${where})::int as transactions`,
+    [],
+    DATABASE,
+  );
+  return row as unknown as TellerSums;
 }
 
 /** Rows of a table as its server has them. */
