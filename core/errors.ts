@@ -9,6 +9,7 @@ import { LAKE_ERRORS } from "./errors/lake-errors.ts";
 import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
 import { REQUEST_ERRORS } from "./errors/request-errors.ts";
+import { SOURCE_ERRORS } from "./errors/source-errors.ts";
 import { STREAM_ERRORS } from "./errors/stream-errors.ts";
 import { TRANSFER_ERRORS } from "./errors/transfer-errors.ts";
 
@@ -20,6 +21,7 @@ const TABLE = {
   ...STREAM_ERRORS,
   ...OUTGOING_ERRORS,
   ...TRANSFER_ERRORS,
+  ...SOURCE_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;
