@@ -117,7 +117,8 @@ export type BindRelation = (relation: SourceRelation) => Promise<SourceBinding |
 
 export interface SourceRequest {
   readonly slot: string;
-  readonly publication: string;
+  /** One at least; what any of them tells is told. */
+  readonly publications: readonly string[];
   /** Everything up to it is durable here. null: from where the slot is. */
   readonly cursor: string | null;
   /** In every change. */
