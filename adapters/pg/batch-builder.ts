@@ -1,6 +1,6 @@
 /**
- * Gathers events for a batch: per stream and partition one array of bytes, and the index of records into it. Two sets of
- * them take turns, so that one batch is read while the next is written.
+ * Gathers events for a batch: per stream and partition one array of bytes, and the index of records into it. Two sets
+ * of them take turns, so that one batch is read while the next is written.
  */
 import { ABSENT, RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
 import type { SourceBatch, SourceMessage, SourcePart } from "../../core/ports/source.ts";

@@ -1,4 +1,4 @@
-/** Whether a value of `json` or `jsonb` can be part of an event: PostgreSQL's `json` allows more than an event may have. */
+/** Whether a value of `json` or `jsonb` can be part of an event: PostgreSQL allows more than an event may have. */
 import { parseJson } from "../../core/parse-json.ts";
 
 /** An event may be 64 deep, and a value stands in `data`, or in an array in it, or in `before`. */

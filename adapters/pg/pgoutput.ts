@@ -2,8 +2,8 @@
  * Decodes pgoutput, protocol 1 with text values (PostgreSQL's manual, §55.9): message after message into the events
  * of a batch. No object is made for a change.
  *
- * Surprising rule: a transaction is known by where the record of its commit begins, which its first message tells. Every
- * change counts for the index, also of relations that nobody bound, and every update counts for two.
+ * Surprising rule: a transaction is known by where the record of its commit begins, which its first message tells.
+ * Every change counts for the index, also of relations that nobody bound, and every update counts for two.
  */
 import { MuaraError } from "../../core/errors.ts";
 import type { SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
@@ -11,7 +11,7 @@ import { BatchBuilder } from "./batch-builder.ts";
 import { BoundRelation } from "./bound-relation.ts";
 import type { ChangeOrigin } from "./change-head.ts";
 import { ChangeWriter } from "./change-writer.ts";
-import { EPOCH_US, lsnOf, lsnText, Transaction } from "./transaction.ts";
+import { EPOCH_US, lsnDigits, lsnFrom, Transaction } from "./transaction.ts";
 import { COLUMNS_MAX, TEXT, Tuple, UNCHANGED } from "./tuple.ts";
 
 const WORD = 4_294_967_296;
@@ -191,7 +191,7 @@ export class PgoutputDecoder {
     this.#byte();
     const isOwn = this.#word() === lsnHigh && this.#word() === lsnLow;
     if (!this.#isOpen || !isOwn) throw broken("the end of another transaction");
-    this.batch.cursor = lsnText(this.#word(), this.#word());
+    this.batch.cursor = lsnDigits(this.#word(), this.#word());
     this.#time();
     this.batch.commitUs = commitUs;
     this.#isOpen = false;
@@ -239,9 +239,9 @@ export class PgoutputDecoder {
       return;
     }
     // What the message tells is where its record ends: there a commit may begin, whose changes have that place.
-    const lsn = lsnOf(lsnHigh, lsnLow) - 1n;
+    const lsn = lsnFrom(lsnHigh, lsnLow) - 1n;
     this.batch.addMessage({ prefix, content, isTransactional, lsn, index: 0, commitUs: null });
-    this.batch.cursor = lsnText(lsnHigh, lsnLow);
+    this.batch.cursor = lsnDigits(lsnHigh, lsnLow);
   }
 
   /** Of a change: the relation's oid. */

@@ -6,7 +6,8 @@ import type { Socket } from "node:net";
 import type { Client } from "pg";
 import { MuaraError } from "../../core/errors.ts";
 import { databaseError } from "./failure.ts";
-import { EPOCH_US, formatLsn } from "./transaction.ts";
+import { lsnText } from "./lsn.ts";
+import { EPOCH_US } from "./transaction.ts";
 
 const QUERY = 0x51;
 const COPY_DATA = 0x64;
@@ -46,7 +47,7 @@ export class ReplicationSocket {
   /** @param options as text, each already a literal */
   start(slot: string, from: bigint, options: Readonly<Record<string, string>>): void {
     const list = Object.entries(options).map(([key, value]) => `${key} '${value.replaceAll("'", "''")}'`);
-    const text = `START_REPLICATION SLOT ${quoteName(slot)} LOGICAL ${formatLsn(from)} (${list.join(", ")})`;
+    const text = `START_REPLICATION SLOT ${quoteName(slot)} LOGICAL ${lsnText(from)} (${list.join(", ")})`;
     this.#write(QUERY, encoder.encode(`${text}\0`));
   }
 

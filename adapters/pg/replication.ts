@@ -22,7 +22,7 @@ import { type ConnectOptions, connectReplication, placeOf, rowsOf } from "./conn
 import { FrameQueue } from "./frame-queue.ts";
 import { PgoutputDecoder } from "./pgoutput.ts";
 import { quoteName, ReplicationSocket } from "./replication-socket.ts";
-import { lsnOf } from "./transaction.ts";
+import { lsnFrom } from "./transaction.ts";
 
 /** Messages (pg_logical_emit_message) are told since version 14. */
 const MESSAGES_SINCE = 140_000;
@@ -138,11 +138,11 @@ class ReplicationStream implements SourceStream {
 
   /** Resolves when the server has begun. */
   start(): Promise<void> {
-    const { slot, publication } = this.#request;
+    const { slot, publications } = this.#request;
     const messages = this.#server.version >= MESSAGES_SINCE ? { messages: "true" } : {};
     this.#socket.start(slot, this.#acknowledgedLsn, {
       proto_version: "1",
-      publication_names: quoteName(publication),
+      publication_names: publications.map(quoteName).join(","),
       ...messages,
     });
     return new Promise((resolve, reject) => {
@@ -287,7 +287,7 @@ class ReplicationStream implements SourceStream {
 
   #keepAlive(bytes: Uint8Array, start: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start);
-    const lsn = lsnOf(view.getUint32(1), view.getUint32(5));
+    const lsn = lsnFrom(view.getUint32(1), view.getUint32(5));
     // Everything that was committed before it has come before it; within a transaction it says nothing.
     if (!this.#decoder.isWithin) this.#reach(lsn);
     else if (lsn > this.#serverLsn) this.#serverLsn = lsn;

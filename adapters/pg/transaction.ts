@@ -32,13 +32,13 @@ export class Transaction {
     this.lsnLow = lsnLow;
     this.xid = xid;
     this.commitUs = commitUs;
-    this.lsnText = digitsOf(lsnText(lsnHigh, lsnLow));
+    this.lsnText = digitsOf(lsnDigits(lsnHigh, lsnLow));
     this.xidText = digitsOf(String(xid));
     this.#tellTime();
   }
 
   get lsn(): bigint {
-    return lsnOf(this.lsnHigh, this.lsnLow);
+    return lsnFrom(this.lsnHigh, this.lsnLow);
   }
 
   #tellTime(): void {
@@ -59,26 +59,14 @@ export class Transaction {
   }
 }
 
-export function lsnOf(high: number, low: number): bigint {
+export function lsnFrom(high: number, low: number): bigint {
   return (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** As text of an integer. */
-export function lsnText(high: number, low: number): string {
+export function lsnDigits(high: number, low: number): string {
   const lsn = high * WORD + low;
-  return lsn <= Number.MAX_SAFE_INTEGER ? String(lsn) : String(lsnOf(high, low));
-}
-
-/** From PostgreSQL's own spelling, `16/B374D848`. @throws source.protocol */
-export function parseLsn(text: string): bigint {
-  const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text);
-  if (!match) throw new MuaraError("source.protocol", `"${text}" is no place in a log`);
-  return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
-}
-
-/** In PostgreSQL's own spelling. */
-export function formatLsn(lsn: bigint): string {
-  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+  return lsn <= Number.MAX_SAFE_INTEGER ? String(lsn) : String(lsnFrom(high, low));
 }
 
 function digitsOf(text: string): Uint8Array {

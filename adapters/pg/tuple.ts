@@ -1,4 +1,4 @@
-/** A row as it lies in a message: where each column's text begins and ends. Nothing is copied, one is used again and again. */
+/** A row as it lies in a message: where each column's text begins and ends. Nothing is copied. */
 import { MuaraError } from "../../core/errors.ts";
 
 export const NULL = 0;

@@ -123,7 +123,7 @@ export async function makePlace(server: PostgresServer, ddl: string): Promise<Pl
         { readSecret: () => Promise.resolve(""), clock: systemClock },
         {
           slot,
-          publication: "muara",
+          publications: ["muara"],
           cursor: options.cursor ?? null,
           shard: "shop1",
           incarnation: INCARNATION,
