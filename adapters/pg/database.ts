@@ -40,6 +40,20 @@ export function openDatabase(
         await session.end().catch(() => undefined);
       }
     },
+    claim: async (name) => {
+      const client = await connectDatabase(address, { ...options, statementMs: 0 });
+      const [row] = await rowsOf<{ is_mine: boolean }>(
+        client,
+        "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS is_mine",
+        [name],
+      ).catch(async (error: unknown) => {
+        await client.end().catch(() => undefined);
+        throw error;
+      });
+      if (row!.is_mine) return () => client.end();
+      await client.end().catch(() => undefined);
+      return undefined;
+    },
     tables: (names) => inSession((client) => readTables(client, names)),
     types: (columns) => inSession((client) => readColumnTypes(client, columns)),
     slot: (name) => inSession((client) => readSlot(client, name)),
