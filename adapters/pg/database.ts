@@ -4,6 +4,7 @@
  */
 import type { Client } from "pg";
 import type { DatabaseAddress } from "../../core/database-address.ts";
+import { MuaraError } from "../../core/errors.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { readColumnTypes, readTables } from "./catalog.ts";
@@ -16,10 +17,7 @@ export interface DatabaseServices {
   readonly readSecret: ReadSecret;
 }
 
-export function openDatabase(
-  address: DatabaseAddress,
-  { readSecret }: DatabaseServices,
-): Omit<SourceDatabase, "stream"> {
+export function openDatabase(address: DatabaseAddress, { readSecret }: DatabaseServices): SourceDatabase {
   const options = { readSecret, purpose: "capture" };
   const inSession = async <Result>(work: (client: Client) => Promise<Result>): Promise<Result> => {
     const client = await connectDatabase(address, options);
@@ -71,6 +69,7 @@ export function openDatabase(
       inSession((client) => publishTables(client, name, tables, inserts === "inserts")),
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
+    stream: () => Promise.reject(new MuaraError("source.protocol", "no stream yet")),
     emit: (prefix, content) =>
       inSession(async (client) => {
         await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);

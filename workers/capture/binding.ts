@@ -69,8 +69,13 @@ export class Binder {
  * The catalog has the order of a key's columns, the relation which they were when the change was made. Under the
  * identity `full` the relation flags all of them.
  */
-export function keyOf(relation: SourceRelation, known: Pick<SourceTable, "key"> | undefined): readonly number[] {
-  const places = (known?.key ?? []).map((name) => relation.columns.findIndex((column) => column.name === name));
+export function keyOf(
+  relation: SourceRelation,
+  known: Pick<SourceTable, "key"> | undefined,
+): readonly number[] {
+  const places = (known?.key ?? []).map((name) =>
+    relation.columns.findIndex((column) => column.name === name),
+  );
   const isThere = places.every((place) => place >= 0);
   if (relation.identity === "full" || relation.identity === "nothing") return isThere ? places : [];
   const flagged = relation.columns.flatMap(({ isKey }, i) => (isKey ? [i] : []));

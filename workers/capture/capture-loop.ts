@@ -114,7 +114,10 @@ export class CaptureLoop {
     this.#sessions++;
     this.#attempt = 0;
     if (this.#state !== "streaming")
-      this.#ports.logger.info("a capture streams", { capture: this.#capture.name, place: this.#ports.database.place });
+      this.#ports.logger.info("a capture streams", {
+        capture: this.#capture.name,
+        place: this.#ports.database.place,
+      });
     this.#enter("streaming");
   }
 
@@ -144,7 +147,9 @@ export class CaptureLoop {
     const isNew = this.#problem !== problem;
     this.#enter("retrying", problem);
     if (isNew && this.#mayTell()) await this.#saveProblem(undefined, problem);
-    return this.#spread(Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)));
+    return this.#spread(
+      Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)),
+    );
   }
 
   /** Not in the place of another process that has the capture and is well. */
@@ -162,7 +167,10 @@ export class CaptureLoop {
     try {
       await keeper.save({ ...state, phase: phase ?? state.phase, problem });
     } catch (error) {
-      this.#ports.logger.warn("the problem of a capture is not written down", { capture: this.#capture.name, error });
+      this.#ports.logger.warn("the problem of a capture is not written down", {
+        capture: this.#capture.name,
+        error,
+      });
     }
   }
 

@@ -7,7 +7,12 @@
  */
 import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { CreatedSlot, SourceDatabase, SourceServer, SourceTable } from "../../core/ports/source-database.ts";
+import type {
+  CreatedSlot,
+  SourceDatabase,
+  SourceServer,
+  SourceTable,
+} from "../../core/ports/source-database.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { discontinuity } from "./continuity.ts";
 import { ensureCapturedType, ensurePartitions } from "./event-types.ts";
@@ -35,7 +40,11 @@ export function hasBegun(capture: Capture, state: CaptureState | undefined): sta
 }
 
 /** Sees to it that what follows is what is missing here. @throws capture.stopped, source.* */
-export async function goOn(ports: PreparePorts, capture: Capture, state: CaptureState): Promise<CaptureState> {
+export async function goOn(
+  ports: PreparePorts,
+  capture: Capture,
+  state: CaptureState,
+): Promise<CaptureState> {
   const { database, keeper } = ports;
   const server = await database.server();
   const slot = await database.slot(state.slot);

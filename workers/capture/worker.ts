@@ -139,7 +139,11 @@ class Captures implements CaptureWorker {
         logger.info("took away what a removed capture had left", { capture: name, slot: value.slot });
       } catch (error) {
         if (hasCode(error, "declaration.conflict")) continue;
-        logger.warn("what a removed capture has left stays for now", { capture: name, slot: value.slot, error });
+        logger.warn("what a removed capture has left stays for now", {
+          capture: name,
+          slot: value.slot,
+          error,
+        });
       }
     }
   }

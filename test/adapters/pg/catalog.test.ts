@@ -36,9 +36,12 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 const open = (): ReturnType<typeof openDatabase> =>
-  openDatabase(databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }), {
-    readSecret: async () => "",
-  });
+  openDatabase(
+    databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }),
+    {
+      readSecret: async () => "",
+    },
+  );
 
 test("all that can be captured, without names; partitions are their table", async () => {
   const tables = await open().tables();
@@ -53,7 +56,13 @@ test("all that can be captured, without names; partitions are their table", asyn
 });
 
 test("keys in their order, identities, kinds and types", async () => {
-  const tables = await open().tables(["shop.accounts", "shop.indexed", "shop.whole", "shop.keyless", "shop.fast"]);
+  const tables = await open().tables([
+    "shop.accounts",
+    "shop.indexed",
+    "shop.whole",
+    "shop.keyless",
+    "shop.fast",
+  ]);
   const accounts = tables.get("shop.accounts")!;
   expect(accounts).toMatchObject({
     kind: "table",

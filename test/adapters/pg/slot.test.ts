@@ -12,7 +12,11 @@ let source: ReturnType<typeof openDatabase>;
 beforeAll(async () => {
   server = await startPostgres();
   database = await server.freshDatabase();
-  await server.sql("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int); CREATE TABLE heir () INHERITS (a)", [], database);
+  await server.sql(
+    "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int); CREATE TABLE heir () INHERITS (a)",
+    [],
+    database,
+  );
   source = openDatabase(
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }),
     { readSecret: async () => "" },
@@ -51,7 +55,8 @@ test("a slot, its snapshot, and its end", async () => {
 });
 
 test("places in the log, as the server compares them", async () => {
-  for (const text of ["0/0", "0/1", "16/B374D848", "FFFFFFFF/FFFFFFFF"]) expect(lsnText(lsnOf(text))).toBe(text);
+  for (const text of ["0/0", "0/1", "16/B374D848", "FFFFFFFF/FFFFFFFF"])
+    expect(lsnText(lsnOf(text))).toBe(text);
   const [row] = await server.sql("SELECT ('1/0'::pg_lsn - '0/FFFFFFFF'::pg_lsn)::int AS distance");
   expect(lsnOf("1/0") - lsnOf("0/FFFFFFFF")).toBe(BigInt(row!["distance"] as number));
   expect(() => lsnOf("0/xyz")).toThrow();
