@@ -5,6 +5,7 @@
  * Surprising rule: a transaction is known by where the record of its commit begins, which its first message tells.
  * Every change counts for the index, also of relations that nobody bound, and every update counts for two.
  */
+import { assert } from "../../core/assert.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
 import { BatchBuilder } from "./batch-builder.ts";
@@ -26,15 +27,22 @@ const OLD = 0x4f;
 const NEW = 0x4e;
 const decoder = new TextDecoder();
 
+interface Known {
+  readonly id: number;
+  readonly columns: number;
+  /** null: nobody wants its changes; undefined: nobody has said so far. */
+  bound: BoundRelation | null | undefined;
+}
+
 export class PgoutputDecoder {
   readonly batch: BatchBuilder = new BatchBuilder();
   readonly #origin: ChangeOrigin;
   readonly #transaction = new Transaction();
   readonly #writer = new ChangeWriter(this.batch, this.#transaction);
-  /** By oid; null: nobody wants its changes. */
-  readonly #bound = new Map<number, BoundRelation | null>();
-  /** Count of columns, also of what is not bound. */
-  readonly #columns = new Map<number, number>();
+  /** By oid. */
+  readonly #known = new Map<number, Known>();
+  /** Of the last change: the next one often is of the same relation. */
+  #last: Known | undefined;
   readonly #new = new Tuple();
   readonly #old = new Tuple();
   #isOpen = false;
@@ -100,7 +108,9 @@ export class PgoutputDecoder {
     const bound = binding
       ? new BoundRelation(this.#origin, relation, binding, this.batch.slot(binding.stream, binding.partition))
       : null;
-    this.#bound.set(relation.id, bound);
+    const known = this.#known.get(relation.id);
+    assert(known !== undefined, `nothing was told of the relation ${relation.id}`);
+    known.bound = bound;
   }
 
   #insert(): void {
@@ -130,7 +140,7 @@ export class PgoutputDecoder {
       return;
     }
     const isWhole = kind === OLD;
-    for (let i = 0; i < bound.fields.length; i++) {
+    for (let i = 0; after.hasUnchanged && i < bound.fields.length; i++) {
       if (after.kinds[i] !== UNCHANGED) continue;
       if (isWhole ? before.kinds[i] !== UNCHANGED : bound.isIdentity[i] === 1 && before.kinds[i] === TEXT)
         after.take(i, before);
@@ -211,8 +221,8 @@ export class PgoutputDecoder {
       columns.push({ name: column, isKey, typeId: this.#word(), modifier: this.#word() | 0 });
     }
     if (this.#at !== this.#end) throw broken("a relation that does not end with its last column");
-    this.#columns.set(id, count);
-    this.#bound.delete(id);
+    this.#known.set(id, { id, columns: count, bound: undefined });
+    this.#last = undefined;
     // PostgreSQL sends its own catalog under an empty name.
     return { id, schema: schema === "" ? "pg_catalog" : schema, name, identity, columns };
   }
@@ -250,16 +260,22 @@ export class PgoutputDecoder {
     return this.#word();
   }
 
+  #knownOf(id: number): Known {
+    if (this.#last?.id === id) return this.#last;
+    const known = this.#known.get(id);
+    if (!known) throw broken(`a change of the relation ${id}, of which nothing is known`);
+    this.#last = known;
+    return known;
+  }
+
   #boundOf(id: number): BoundRelation | null {
-    const bound = this.#bound.get(id);
-    if (bound === undefined) throw broken(`a change of the relation ${id}, of which nothing is known`);
+    const { bound } = this.#knownOf(id);
+    assert(bound !== undefined, `nobody has said what becomes of the relation ${id}`);
     return bound;
   }
 
   #row(tuple: Tuple, id: number): void {
-    const count = this.#columns.get(id);
-    if (count === undefined) throw broken(`a change of the relation ${id}, of which nothing is known`);
-    this.#at = tuple.read(this.#bytes, this.#at, this.#end, count);
+    this.#at = tuple.read(this.#bytes, this.#at, this.#end, this.#knownOf(id).columns);
   }
 
   #byte(): number {
