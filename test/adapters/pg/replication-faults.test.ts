@@ -64,7 +64,7 @@ it("who says what becomes of a relation may take longer than the source's patien
 
 it("while nothing comes for us, the source is told that it has been passed", async () => {
   await place.slot("idle");
-  const reader = await place.open("idle", { patience });
+  const reader = await place.open("idle");
   await place.client.query("create temp table unpublished as select g from generate_series(1, 1000) g");
   await place.client.query("create table made_before_commit (n int); drop table made_before_commit");
   const target = await place.lsn();
