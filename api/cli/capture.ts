@@ -76,7 +76,7 @@ export const addCapture: AddCommand = (program, run) => {
         say(
           left?.["slot"] === undefined
             ? `${name} is removed`
-            : `${name} is removed; its slot ${String(left["slot"])} is still there, and is taken away once nobody reads it`,
+            : `${name} is removed; its slot ${String(left["slot"])} goes once nobody reads it`,
         );
       }),
     );
