@@ -104,6 +104,9 @@ class ReplicationStream implements SourceStream {
   #waiter: Waiter<SourceBatch | undefined> | undefined;
   #isBinding = false;
   #isPaused = false;
+  /** Somebody wants to know how far the source is; then: it has said so. */
+  #isAsked = false;
+  #isAnswered = false;
   #isClosed = false;
   /** The batch has waited for company as long as it may. */
   #isDue = false;
@@ -165,6 +168,12 @@ class ReplicationStream implements SourceStream {
     assert(lsn <= this.#handedLsn, `${cursor} was never handed over`);
     if (lsn > this.#acknowledgedLsn) this.#acknowledgedLsn = lsn;
     this.#passIdle();
+  }
+
+  ask(): void {
+    if (this.#isAsked || this.#isClosed || this.#failure !== undefined) return;
+    this.#isAsked = true;
+    this.#tell(true);
   }
 
   status(): SourceStatus {
@@ -282,15 +291,21 @@ class ReplicationStream implements SourceStream {
 
   /** Something to hand over. The end of a transaction whose changes were handed over before is news, too. */
   get #hasNews(): boolean {
-    return !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
+    return this.#isAnswered || !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
   }
 
   #keepAlive(bytes: Uint8Array, start: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start);
     const lsn = lsnFrom(view.getUint32(1), view.getUint32(5));
     // Everything that was committed before it has come before it; within a transaction it says nothing.
-    if (!this.#decoder.isWithin) this.#reach(lsn);
-    else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    if (!this.#decoder.isWithin) {
+      this.#reach(lsn);
+      if (this.#isAsked) {
+        this.#decoder.batch.cursor = String(this.#reachedLsn);
+        this.#isAnswered = true;
+      }
+    } else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    this.#isAsked = false;
     this.#passIdle();
     if (bytes[start + KEEP_ALIVE_BYTES - 1] === 1) this.#tell(false);
   }
@@ -317,10 +332,11 @@ class ReplicationStream implements SourceStream {
   #handOver(): boolean {
     const { batch } = this.#decoder;
     if (!this.#waiter || this.#failure !== undefined || !this.#hasNews) return false;
-    if (!this.#isDue && batch.bytes < this.#request.limits.batchBytes) return false;
+    if (!this.#isDue && !this.#isAnswered && batch.bytes < this.#request.limits.batchBytes) return false;
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     this.#isDue = false;
+    this.#isAnswered = false;
     const taken = batch.take();
     if (taken.cursor !== null && BigInt(taken.cursor) > this.#handedLsn)
       this.#handedLsn = BigInt(taken.cursor);

@@ -126,7 +126,9 @@ export class CopyRun {
       const part = batch.parts.find((one) => one.stream === eventType && one.partition === partition);
       const own = await this.#weaveTask(task, part, cursor);
       if (own.length === 0 || (own.length === 1 && own[0] === part)) continue;
-      const others = groups.map((group) => group.filter((one) => one !== part)).filter((group) => group.length > 0);
+      const others = groups
+        .map((group) => group.filter((one) => one !== part))
+        .filter((group) => group.length > 0);
       groups = [...others, ...own.map((one) => [one])];
     }
     if (cursor !== null && cursor > this.#position) this.#position = cursor;
@@ -159,7 +161,11 @@ export class CopyRun {
   }
 
   /** Rows of the task's table, in order: the stream's up to a chunk's place, the chunk's, and on. */
-  async #weaveTask(task: CopyTask, part: SourcePart | undefined, cursor: bigint | null): Promise<SourcePart[]> {
+  async #weaveTask(
+    task: CopyTask,
+    part: SourcePart | undefined,
+    cursor: bigint | null,
+  ): Promise<SourcePart[]> {
     const woven: SourcePart[] = [];
     const count = part?.records.count ?? 0;
     let at = 0;
@@ -241,12 +247,22 @@ export class CopyRun {
     }
   }
 
-  async #fly(chunks: ChunkCopy, task: CopyTask, next: Pick<Flight["request"], "after" | "again" | "rows">): Promise<void> {
+  async #fly(
+    chunks: ChunkCopy,
+    task: CopyTask,
+    next: Pick<Flight["request"], "after" | "again" | "rows">,
+  ): Promise<void> {
     if (task.reserve(next.rows)) await this.#save(task.name);
     const request = { ...next, bytes: this.#options.chunkBytes, number: task.number };
     const seen = Promise.withResolvers<void>();
     const landed = Promise.withResolvers<CopyChunk | undefined>();
-    const flight: Flight = { request, isTaking: false, view: undefined, chunk: landed.promise, seen: seen.promise };
+    const flight: Flight = {
+      request,
+      isTaking: false,
+      view: undefined,
+      chunk: landed.promise,
+      seen: seen.promise,
+    };
     task.take(flight);
     const watch = {
       taking: () => {

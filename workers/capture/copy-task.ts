@@ -180,7 +180,8 @@ export class CopyTask {
   }
 
   #end({ highLsn }: CopyView): void {
-    const isDone = this.progress.isCopiedToEnd === true && this.#again.size === 0 && this.flights.length === 0;
+    const isDone =
+      this.progress.isCopiedToEnd === true && this.#again.size === 0 && this.flights.length === 0;
     this.progress = {
       ...this.progress,
       copyAgain: [...this.#again],

@@ -203,7 +203,14 @@ interface Told {
 
 function payload(place: ChangePlace, kind: ChangeKind, { xid, unchanged, before, data }: Told): Uint8Array {
   const { incarnation, lsn, index } = place;
-  const source = { shard: `"xid":3,"change":"delete"`, incarnation, lsn: Number(lsn), index, xid, change: kind };
+  const source = {
+    shard: `"xid":3,"change":"delete"`,
+    incarnation,
+    lsn: Number(lsn),
+    index,
+    xid,
+    change: kind,
+  };
   return Buffer.from(
     JSON.stringify({
       metadata: { eid: changeId(place), occurred_at: "2026-11-22T13:45:00.123456Z" },
@@ -243,7 +250,9 @@ export function modelCopy(source: ModelSource, pause: () => Promise<void>, bugs:
         await pause();
         const after = key === null ? -Infinity : Number(key[0]);
         const asked = again && new Set(again.map((one) => (JSON.parse(one) as [string, number])[1]));
-        const found = [...source.rows(view)].filter(([id]) => (asked ? asked.has(id) : id > after)).slice(0, rows);
+        const found = [...source.rows(view)]
+          .filter(([id]) => (asked ? asked.has(id) : id > after))
+          .slice(0, rows);
         const last = found.at(-1);
         return {
           ...view,
@@ -251,10 +260,14 @@ export function modelCopy(source: ModelSource, pause: () => Promise<void>, bugs:
           partition: 0,
           records: packRecords(
             found.map(([id, { small, big }], i) => ({
-              payload: payload(chunkPlace({ incarnation: INCARNATION, at: view.highLsn, number: number + i }), "copy", {
-                xid: 0,
-                data: { id, small, big },
-              }),
+              payload: payload(
+                chunkPlace({ incarnation: INCARNATION, at: view.highLsn, number: number + i }),
+                "copy",
+                {
+                  xid: 0,
+                  data: { id, small, big },
+                },
+              ),
               key: JSON.stringify(["eu", id]),
             })),
           ),

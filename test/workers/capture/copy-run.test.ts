@@ -26,7 +26,11 @@ import {
 const SEEDS = Number(process.env["MUARA_SEEDS"] ?? 150);
 const ONE = process.env["MUARA_SEED"];
 const STEPS_MAX = 20_000;
-const logger = createLogger(() => undefined, "error", () => 0);
+const logger = createLogger(
+  () => undefined,
+  "error",
+  () => 0,
+);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 class Crash extends Error {}
@@ -134,7 +138,10 @@ interface History {
 }
 
 /** From one start of the capture to its end, or to a crash. */
-async function live(world: World, { bugs = {}, crashPart = 0.01, failPart = 0.005 }: History): Promise<boolean> {
+async function live(
+  world: World,
+  { bugs = {}, crashPart = 0.01, failPart = 0.005 }: History,
+): Promise<boolean> {
   const { source } = world;
   const crashes = (): void => {
     if (!world.isQuiet && source.chance(crashPart)) throw new Crash();
@@ -170,7 +177,7 @@ async function live(world: World, { bugs = {}, crashPart = 0.01, failPart = 0.00
   try {
     for (let steps = 0; ; steps++) {
       assert(steps < STEPS_MAX, "the copy does not end");
-      world.nowMs += 5;
+      world.nowMs += 40;
       if (!world.isQuiet) for (let i = source.below(6); i > 0; i--) source.step();
       await turn();
       const batch = stream.next();
