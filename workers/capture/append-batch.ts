@@ -11,7 +11,7 @@ import type { Resume } from "./resume.ts";
 export interface AppendOptions {
   readonly resume: Resume;
   /** Copies beside the stream; undefined where there are none. */
-  readonly copies: Pick<CopyRun, "weave" | "appended"> | undefined;
+  readonly copies: Pick<CopyRun, "weave" | "durable"> | undefined;
   /** For what is no change of a table: resolves when it is durable. */
   readonly publish: (batch: SourceBatch, signal: AbortSignal) => Promise<void>;
   /** Called in order, with each cursor up to which all is durable, and what it took. */
@@ -40,13 +40,18 @@ export class BatchAppender {
   /** Resolves once the batch before it is durable; its own bytes are free then. @throws what an append throws */
   async add(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { copies, resume } = this.#options;
-    const groups = copies ? await copies.weave(batch) : [batch.parts];
-    const own = groups.map((parts) => withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])));
+    const woven = await copies?.weave(batch);
+    const own = (woven?.groups ?? [batch.parts]).map((parts) => withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])));
     const messages = batch.messages.map((one) => ({ ...one, content: one.content.slice() }));
     await this.#underWay;
     const bytes = own.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
     this.inFlightBytes = bytes;
-    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, bytes, signal);
+    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, signal).then(() => {
+      if (woven) copies?.durable(woven);
+      this.inFlightBytes = 0;
+      const { cursor, changes, commitUs } = batch;
+      this.#options.onDurable({ cursor, changes, commitUs, bytes });
+    });
     // Told when the next one is added, or at the end.
     this.#underWay.catch(() => undefined);
   }
@@ -59,7 +64,6 @@ export class BatchAppender {
   async #append(
     batch: SourceBatch,
     groups: readonly (readonly SourcePart[])[],
-    bytes: number,
     signal: AbortSignal,
   ): Promise<void> {
     const published = this.#options.publish(batch, signal);
@@ -71,10 +75,6 @@ export class BatchAppender {
         ),
       );
     await published;
-    await this.#options.copies?.appended();
-    this.inFlightBytes = 0;
-    const { cursor, changes, commitUs } = batch;
-    this.#options.onDurable({ cursor, changes, commitUs, bytes });
   }
 }
 

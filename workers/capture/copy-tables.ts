@@ -114,7 +114,7 @@ async function hasRecords(log: Log, stream: string, partition: number): Promise<
   return (await log.bounds(stream, partition)).endOffset > 0;
 }
 
-export async function saveTable(
+async function saveTable(
   keeper: StateKeeper,
   name: string,
   change: Partial<CapturedTable>,

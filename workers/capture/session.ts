@@ -19,7 +19,6 @@ import type { DeclarePorts } from "../ingest/declaration.ts";
 import { BatchAppender, type Durable } from "./append-batch.ts";
 import { Binder } from "./binding.ts";
 import { CopyRun } from "./copy-run.ts";
-import { saveTable } from "./copy-tables.ts";
 import { publicationsOf } from "./prepare.ts";
 import { Resume } from "./resume.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -71,6 +70,7 @@ export class CaptureSession {
   readonly #giveUp = new AbortController();
   #stream: SourceStream | undefined;
   #appender: BatchAppender | undefined;
+  #copyRun: CopyRun | undefined;
   /** All up to it is durable. */
   #durable: string;
   #failure: { readonly error: unknown } | undefined;
@@ -109,6 +109,7 @@ export class CaptureSession {
       // From here on nobody else appends: what is in the log now is all that there is.
       const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.atMs);
       const copies = this.#copies(state, stream, bind);
+      this.#copyRun = copies;
       if (copies) void this.#copy(copies, ended.signal);
       this.#appender = new BatchAppender(this.#ports, {
         resume,
@@ -148,7 +149,7 @@ export class CaptureSession {
 
   /** Of tables that are copied in chunks, beside the stream. */
   #copies(state: CaptureState, stream: SourceStream, bind: BindRelation): CopyRun | undefined {
-    const { database, keeper, clock, logger } = this.#ports;
+    const { database, clock, logger } = this.#ports;
     const { copyRows: chunkRows, batchBytes: chunkBytes } = this.#options;
     const tables = Object.entries(state.tables)
       .filter(([, { copy }]) => copy === "waiting" || copy === "copying")
@@ -168,7 +169,7 @@ export class CaptureSession {
       tables,
       chunkRows,
       chunkBytes,
-      save: (name, progress) => saveTable(keeper, name, progress),
+      save: () => this.#save(),
       ask: () => stream.ask(),
       clock,
       logger,
@@ -215,8 +216,13 @@ export class CaptureSession {
 
   /** The state first: what the source was told is known here. */
   async #save(): Promise<void> {
-    const lsn = this.#durable;
-    await this.#ports.keeper.update((state) => ({ ...state, lsn, phase: "streaming", problem: null }));
+    // Taken together when it is this one's turn: a copy's progress belongs to a cursor.
+    let lsn = this.#durable;
+    await this.#ports.keeper.update((state) => {
+      lsn = this.#durable;
+      const tables = { ...state.tables, ...this.#copyRun?.tables };
+      return { ...state, lsn, tables, phase: "streaming", problem: null };
+    });
     this.#stream!.acknowledge(lsn);
   }
 
