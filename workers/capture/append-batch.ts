@@ -5,7 +5,7 @@
 import type { SourceBatch, SourcePart } from "../../core/ports/source.ts";
 import { RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
 import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
-import type { CopyRun } from "./copy-run.ts";
+import type { CopyRun, WovenBatch } from "./copy-run.ts";
 import type { Resume } from "./resume.ts";
 
 export interface AppendOptions {
@@ -41,17 +41,13 @@ export class BatchAppender {
   async add(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { copies, resume } = this.#options;
     const woven = await copies?.weave(batch);
-    const own = (woven?.groups ?? [batch.parts]).map((parts) => withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])));
+    const own = (woven?.groups ?? [batch.parts]).map((parts) =>
+      withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])),
+    );
     const messages = batch.messages.map((one) => ({ ...one, content: one.content.slice() }));
     await this.#underWay;
-    const bytes = own.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
-    this.inFlightBytes = bytes;
-    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, signal).then(() => {
-      if (woven) copies?.durable(woven);
-      this.inFlightBytes = 0;
-      const { cursor, changes, commitUs } = batch;
-      this.#options.onDurable({ cursor, changes, commitUs, bytes });
-    });
+    this.inFlightBytes = own.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
+    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, woven, signal);
     // Told when the next one is added, or at the end.
     this.#underWay.catch(() => undefined);
   }
@@ -64,6 +60,7 @@ export class BatchAppender {
   async #append(
     batch: SourceBatch,
     groups: readonly (readonly SourcePart[])[],
+    woven: WovenBatch | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const published = this.#options.publish(batch, signal);
@@ -75,6 +72,10 @@ export class BatchAppender {
         ),
       );
     await published;
+    if (woven) this.#options.copies!.durable(woven);
+    const { cursor, changes, commitUs } = batch;
+    this.#options.onDurable({ cursor, changes, commitUs, bytes: this.inFlightBytes });
+    this.inFlightBytes = 0;
   }
 }
 

@@ -114,11 +114,7 @@ async function hasRecords(log: Log, stream: string, partition: number): Promise<
   return (await log.bounds(stream, partition)).endOffset > 0;
 }
 
-async function saveTable(
-  keeper: StateKeeper,
-  name: string,
-  change: Partial<CapturedTable>,
-): Promise<void> {
+async function saveTable(keeper: StateKeeper, name: string, change: Partial<CapturedTable>): Promise<void> {
   await keeper.update((state) => ({
     ...state,
     tables: { ...state.tables, [name]: { ...state.tables[name]!, ...change } },
