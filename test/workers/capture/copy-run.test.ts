@@ -23,7 +23,7 @@ import {
   STREAM,
 } from "./copy-model.ts";
 
-const SEEDS = Number(process.env["MUARA_SEEDS"] ?? 150);
+const SEEDS = Number(process.env["MUARA_SEEDS"] ?? 40);
 const ONE = process.env["MUARA_SEED"];
 const STEPS_MAX = 20_000;
 const logger = createLogger(
@@ -219,10 +219,15 @@ async function history(seed: number, how: History = {}): Promise<World> {
   return world;
 }
 
-async function problems(seeds: number, how: History): Promise<number> {
-  let count = 0;
-  for (let seed = 1; seed <= seeds; seed++) await history(seed, how).catch(() => count++);
-  return count;
+async function isFoundOut(seeds: number, how: History): Promise<boolean> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const isFine = await history(seed, how).then(
+      () => true,
+      () => false,
+    );
+    if (!isFine) return true;
+  }
+  return false;
 }
 
 describe("a copy in chunks beside a stream", () => {
@@ -245,6 +250,6 @@ describe("a copy in chunks beside a stream", () => {
   });
 
   test("a place that was taken before the snapshot is found out", async () => {
-    expect(await problems(60, { bugs: { isPlaceEarly: true } })).toBeGreaterThan(0);
+    expect(await isFoundOut(60, { bugs: { isPlaceEarly: true } })).toBe(true);
   });
 });
