@@ -8,11 +8,12 @@
  * `muara:current:time`                         newest event time merged, µs since 1970 UTC
  * `muara:current:unkeyed`                      changes met that have no key and are no inserts
  */
-import { CURRENT_SLICE, INGEST_DATE } from "../../core/columns.ts";
+import { CURRENT_SLICE, INGEST_DATE, RESERVED_FIELD_PREFIX } from "../../core/columns.ts";
 import { CURRENT_SUFFIX, type EventType } from "../../core/event-type.ts";
 import { isCaptured, isMaterialised } from "../../core/event-type-annotations.ts";
 import { landedPartitions, type LandedPartition } from "../../core/landed.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
+import type { FoldColumn } from "./fold.ts";
 import { type DeltaField, type DeltaStruct, formatSchema, parseSchema } from "../table/delta-schema.ts";
 
 export const CURRENT_STEP = "muara:current";
@@ -33,6 +34,9 @@ const LEFT_OUT = new Set([
   INGEST_DATE,
 ]);
 
+/** Columns that hold no value of the source's row. */
+const ENVELOPE = new Set(["event_id", "event_time", "ingest_time", "event_key", "source", "extra"]);
+
 /** Whether the type has a current state. */
 export function hasCurrent(type: EventType): boolean {
   return isCaptured(type) && isMaterialised(type);
@@ -48,6 +52,26 @@ export function currentSchema(changes: string): string {
   const slice: DeltaField = { name: CURRENT_SLICE, type: "string", nullable: true, metadata: {} };
   const own = fields.filter(({ name }) => !LEFT_OUT.has(name)).map((field) => ({ ...field, nullable: true }));
   return formatSchema({ type: "struct", fields: [...own, slice] } satisfies DeltaStruct);
+}
+
+/** Of a current state that nothing was merged into yet. @param changes as in `currentSchema` */
+export function currentTableSchema(changes: string): {
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+} {
+  return { schemaString: currentSchema(changes), partitionColumns: [CURRENT_SLICE] };
+}
+
+/** What the fold needs to know of the columns of a current state. @param schemaString its Delta schema */
+export function foldColumns(schemaString: string): readonly FoldColumn[] {
+  const { fields } = parseSchema(schemaString);
+  return fields.flatMap(({ name }) => {
+    if (name === CURRENT_SLICE) return [];
+    if (ENVELOPE.has(name)) return [{ name, fields: [] }];
+    // A name that was taken stands behind a prefix; or the field is called so itself.
+    const bare = name.startsWith(RESERVED_FIELD_PREFIX) ? [name.slice(RESERVED_FIELD_PREFIX.length)] : [];
+    return [{ name, fields: [name, ...bare] }];
+  });
 }
 
 /** Rows of the change table, by their place in the log. */
@@ -96,6 +120,20 @@ function byIngest(a: LandedPartition, b: LandedPartition): number {
 
 export function mergedTxn(stream: Pick<StreamRange, "logId" | "topicId" | "partition">): string {
   return `${CURRENT_STEP}:${stream.logId}:${stream.topicId}:${stream.partition}`;
+}
+
+/** Under which name stands the newest ingest time merged, ms. */
+export function mergedIngestTxn(stream: Pick<StreamRange, "logId" | "topicId" | "partition">): string {
+  return `${mergedTxn(stream)}:ingest`;
+}
+
+/** Rows of the change table that were accepted before are merged, ms; Infinity where all are. */
+export function mergedUntilMs(changes: TableSnapshot, current: TableSnapshot): number {
+  const open = unmergedRanges(changes, current).filter(({ from, to }) => to === null || from < to);
+  return Math.min(
+    Infinity,
+    ...open.map((range) => Number(current.txns.get(mergedIngestTxn(range)) ?? -Infinity)),
+  );
 }
 
 export function lsnTxn(shard: string): string {

@@ -28,9 +28,6 @@ export interface FoldInput {
   readonly columns: readonly FoldColumn[];
 }
 
-/** Columns that are no payload. */
-export const ENVELOPE = ["event_id", "event_time", "ingest_time", "event_key", "source", "extra"] as const;
-
 const KINDS = "('create', 'update', 'delete', 'copy', 'truncate')";
 const BEGINS = "('base', 'create', 'copy', 'delete')";
 /** 28 bits of incarnation, 64 of lsn, 30 of index. */
