@@ -74,7 +74,8 @@ export const configSchema = z.strictObject({
       "subscriptions of other Nakadis, by name: `{shop: {url, token: {file: PATH}, owningApplication, eventTypes}}`",
     ),
   postgres: postgresSchema.describe(
-    "databases that captures read and deliveries write, by name: `{shop1: {host, port, database, user, password: {file: PATH}, tls}}`",
+    "databases that captures read and deliveries write, by name: " +
+      "`{shop1: {host, port, database, user, password: {file: PATH}, tls}}`",
   ),
   capture: captureSchema,
   roles: z

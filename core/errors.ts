@@ -3,12 +3,14 @@
  * trying the same again can help, and a sentence for the person who has to act. `docs/ERRORS.md` is generated from
  * it; HTTP renders it as RFC 9457 (`core/problem.ts`).
  */
+import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
 import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
 import { REQUEST_ERRORS } from "./errors/request-errors.ts";
+import { SOURCE_ERRORS } from "./errors/source-errors.ts";
 import { STREAM_ERRORS } from "./errors/stream-errors.ts";
 import { TRANSFER_ERRORS } from "./errors/transfer-errors.ts";
 
@@ -20,6 +22,8 @@ const TABLE = {
   ...STREAM_ERRORS,
   ...OUTGOING_ERRORS,
   ...TRANSFER_ERRORS,
+  ...CAPTURE_ERRORS,
+  ...SOURCE_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;

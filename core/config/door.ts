@@ -1,4 +1,4 @@
-/** The configuration of what takes events: bounds of requests, event types, streams and quotas, and the embedded log. */
+/** The configuration of what takes events: bounds of requests, event types, streams, quotas, and the embedded log. */
 import { z } from "zod";
 import { PARTITIONS_MAX } from "../event-type.ts";
 import { ROLE_NAME } from "../role.ts";
