@@ -12,7 +12,7 @@
  * Names of its own end in "=", which no column of a table can have in its name.
  */
 import { BESIDE_SUFFIX } from "../../core/change.ts";
-import { quoteName, quoteText } from "../query/view.ts";
+import { quoteName, quoteText } from "../query/quote.ts";
 
 export interface FoldColumn {
   readonly name: string;
@@ -106,20 +106,23 @@ function filled(columns: readonly FoldColumn[]): readonly string[] {
     const isKnown = `NOT list_has_any(${UNCHANGED}, ${listOf(fields)})`;
     return [`arg_max_null(${quoteName(name)}, "v=") FILTER (${isKnown}) AS ${quoteName(name)}`];
   });
-  const member = (name: string): string => {
-    const pointer = `'/data/' || replace(replace(${name}, '~', '~0'), '/', '~1')`;
-    return `to_json(${name})::VARCHAR || ':' || json_extract(p."e=", ${pointer})::VARCHAR`;
-  };
+  const members = ['w."x="', `w."x=" || '${BESIDE_SUFFIX}'`].map(memberOf).join(", ");
   return [
     `_filled AS (SELECT "f="${values.map((value) => `, ${value}`).join("")} FROM _before GROUP BY "f=")`,
     `_wanted AS (SELECT "n=" AS "f=", unnest(source.unchanged) AS "x=" FROM _open)`,
-    `_pieces AS (SELECT w."f=", w."x=", arg_max_null(i.extra, i."v=") AS "e=" FROM _wanted w JOIN _before i
-  ON i."f=" = w."f=" AND NOT list_contains(coalesce(i.source.unchanged, []::VARCHAR[]), w."x=") GROUP BY w."f=", w."x=")`,
+    `_pieces AS (SELECT w."f=", w."x=", arg_max_null(i.extra, i."v=") AS "e=" FROM _wanted w
+  JOIN _before i ON i."f=" = w."f=" AND NOT list_contains(coalesce(i.source.unchanged, []::VARCHAR[]), w."x=")
+  GROUP BY w."f=", w."x=")`,
     `_beside AS (SELECT w."f=", list(w."x=" ORDER BY w."x=") FILTER (p."f=" IS NULL) AS "unknown=",
-  string_agg(concat_ws(',', ${member('w."x="')}, ${member(`w."x=" || '${BESIDE_SUFFIX}'`)}), ',' ORDER BY w."x=")
-    FILTER (${member('w."x="')} IS NOT NULL OR ${member(`w."x=" || '${BESIDE_SUFFIX}'`)} IS NOT NULL) AS "members="
+  string_agg(nullif(concat_ws(',', ${members}), ''), ',' ORDER BY w."x=") AS "members="
   FROM _wanted w LEFT JOIN _pieces p USING ("f=", "x=") GROUP BY w."f=")`,
   ];
+}
+
+/** A member of what was kept beside, as JSON; NULL where it is not there. @param name SQL */
+function memberOf(name: string): string {
+  const pointer = `'/data/' || replace(replace(${name}, '~', '~0'), '/', '~1')`;
+  return `to_json(${name})::VARCHAR || ':' || json_extract(p."e=", ${pointer})::VARCHAR`;
 }
 
 function listOf(texts: readonly string[]): string {

@@ -13,6 +13,9 @@ import { MuaraError } from "../../core/errors.ts";
 import { foldColumns } from "../current/current-table.ts";
 import { foldQuery } from "../current/fold.ts";
 import { type DeltaType, parseSchema } from "../table/delta-schema.ts";
+import { quoteName, quoteText } from "./quote.ts";
+
+export { quoteName, quoteText } from "./quote.ts";
 
 /** What the query process needs to know of one table. JSON-ready. */
 export interface PinnedTable {
@@ -269,12 +272,4 @@ function groupByPartition(table: FileSet): readonly Group[] {
     else groups.set(key, [file.partitionValues, [file.path]]);
   }
   return [...groups.values()];
-}
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
