@@ -8,6 +8,7 @@
  * when its rows were accepted; then its rows are as old as the file, as its writer stated: a rewrite makes them young.
  */
 import { MuaraError } from "../core/errors.ts";
+import { EXPIRED_TXN } from "../core/landed.ts";
 import { type EventType } from "../core/event-type.ts";
 import { lakeRetentionMs } from "../core/event-type-annotations.ts";
 import type { AddFile, TableMetadata } from "../core/ports/table-log.ts";
@@ -49,6 +50,10 @@ export function expireTable(ports: RemoveRowsPorts, name: string, request: Expir
     reason: "retention",
     operation: "DELETE",
     info: { beforeMs },
+    txns: ({ txns }) => {
+      const version = BigInt(Math.floor(beforeMs));
+      return version > (txns.get(EXPIRED_TXN) ?? -1n) ? [{ appId: EXPIRED_TXN, version }] : [];
+    },
     plan: async ({ files, metadata }) => {
       if (isAppendOnly(metadata))
         throw new MuaraError("table.unsupported", `${name} is append-only: no row may be removed.`, {
