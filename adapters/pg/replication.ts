@@ -4,8 +4,8 @@
  * reader nor a large transaction ends the connection, and no more is read than there is room for.
  *
  * Surprising rules: what is acknowledged is the end of a transaction, exactly; one byte more, and the server skips a
- * transaction that begins there. Where everything that came is durable, the source is also told of what it has passed
- * since without a change for us; otherwise it would keep its log for ever.
+ * transaction that begins there. Where nothing comes for us, an empty batch has the place that the source has passed
+ * since, to be acknowledged like any other; otherwise it would keep its log for ever.
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -120,6 +120,9 @@ class ReplicationStream implements SourceStream {
   #acknowledgedLsn: bigint;
   /** Events and messages up to `#contentLsn`. */
   #contentTotal = 0;
+  /** Somebody wants to know how far the source is; then: it has said so. */
+  #isAsked = false;
+  #isAnswered = false;
 
   constructor(socket: ReplicationSocket, clock: Clock, request: SourceRequest, server: Server) {
     const { shard, incarnation, cursor, limits } = request;
@@ -164,7 +167,12 @@ class ReplicationStream implements SourceStream {
     const lsn = BigInt(cursor);
     assert(lsn <= this.#handedLsn, `${cursor} was never handed over`);
     if (lsn > this.#acknowledgedLsn) this.#acknowledgedLsn = lsn;
-    this.#passIdle();
+  }
+
+  ask(): void {
+    if (this.#isAsked || this.#isClosed || this.#failure !== undefined) return;
+    this.#isAsked = true;
+    this.#tell(true);
   }
 
   status(): SourceStatus {
@@ -264,7 +272,6 @@ class ReplicationStream implements SourceStream {
         this.#contentTotal = batch.total;
         this.#contentLsn = this.#reachedLsn;
       }
-      this.#passIdle();
     }
     if (this.#hasNews) this.#batchTimer ??= setTimeout(() => this.#due(), this.#request.limits.batchMs);
   }
@@ -282,29 +289,30 @@ class ReplicationStream implements SourceStream {
 
   /** Something to hand over. The end of a transaction whose changes were handed over before is news, too. */
   get #hasNews(): boolean {
-    return !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
+    return this.#isAnswered || !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
   }
 
   #keepAlive(bytes: Uint8Array, start: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start);
     const lsn = lsnFrom(view.getUint32(1), view.getUint32(5));
     // Everything that was committed before it has come before it; within a transaction it says nothing.
-    if (!this.#decoder.isWithin) this.#reach(lsn);
-    else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
-    this.#passIdle();
+    if (!this.#decoder.isWithin) {
+      this.#reach(lsn);
+      if (this.#isAsked) this.#answer();
+    } else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    this.#isAsked = false;
     if (bytes[start + KEEP_ALIVE_BYTES - 1] === 1) this.#tell(false);
+  }
+
+  /** What was passed is as good as durable once all before it is: the next batch tells. */
+  #answer(): void {
+    this.#decoder.batch.cursor = String(this.#reachedLsn);
+    this.#isAnswered = true;
   }
 
   #reach(lsn: bigint): void {
     if (lsn > this.#reachedLsn) this.#reachedLsn = lsn;
     if (lsn > this.#serverLsn) this.#serverLsn = lsn;
-  }
-
-  /** While nothing is under way, what was passed is as good as durable. */
-  #passIdle(): void {
-    const isIdle =
-      !this.#decoder.isWithin && this.#decoder.batch.isEmpty && this.#acknowledgedLsn >= this.#contentLsn;
-    if (isIdle && this.#reachedLsn > this.#acknowledgedLsn) this.#acknowledgedLsn = this.#reachedLsn;
   }
 
   #due(): void {
@@ -317,10 +325,11 @@ class ReplicationStream implements SourceStream {
   #handOver(): boolean {
     const { batch } = this.#decoder;
     if (!this.#waiter || this.#failure !== undefined || !this.#hasNews) return false;
-    if (!this.#isDue && batch.bytes < this.#request.limits.batchBytes) return false;
+    if (!this.#isDue && !this.#isAnswered && batch.bytes < this.#request.limits.batchBytes) return false;
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     this.#isDue = false;
+    this.#isAnswered = false;
     const taken = batch.take();
     if (taken.cursor !== null && BigInt(taken.cursor) > this.#handedLsn)
       this.#handedLsn = BigInt(taken.cursor);
@@ -354,6 +363,10 @@ class ReplicationStream implements SourceStream {
         ),
       );
       return;
+    }
+    if (this.#reachedLsn > this.#handedLsn && !this.#decoder.isWithin) {
+      this.#answer();
+      this.#pump();
     }
     // Where nothing changes, and we speak often enough, the server has no reason to speak: it is asked to.
     this.#tell(silentMs >= this.#silentMs / TELLS);
