@@ -32,7 +32,7 @@ async function names(at?: string, principal?: Principal): Promise<readonly unkno
   return rows.map(([name]) => name);
 }
 
-test("as of an LSN or a time: of one shard or all, before and after merges, from a kept version or from all changes", async () => {
+test("as of an LSN or a time: of one shard or all, by a kept version or by all changes", async () => {
   world = await World.open(TYPE);
   await landed([put(100, 1, "a"), put(200, 2, "b"), put(150, 1, "x", { shard: "s2", incarnation: 9 })], true);
   await landed([gone(300, 2), put(400, 1, "A", { change: "update" })], true);
