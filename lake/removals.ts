@@ -85,6 +85,7 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
     const expired = await expireTable(ports, table.name, {
       ...request,
       beforeMs: Math.min(beforeMs, await mergedBefore(ports, table)),
+      isNoted: table.eventType !== undefined && hasCurrent(table.eventType),
     });
     return { ...expired, beforeMs };
   };

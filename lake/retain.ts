@@ -38,19 +38,22 @@ export interface ExpireRequest {
   readonly partitions: number;
   /** Somebody else's table: a file may have to be judged by when it was written. */
   readonly isForeign?: boolean;
+  /** Whether the table says up to when rows may be gone: some who read it need to have them all (`muara:expired`). */
+  readonly isNoted?: boolean;
   readonly isDryRun?: boolean;
   readonly signal: AbortSignal;
 }
 
 /** @throws what `removeRows` throws */
 export function expireTable(ports: RemoveRowsPorts, name: string, request: ExpireRequest): Promise<Removed> {
-  const { beforeMs, isForeign = false, ...rest } = request;
+  const { beforeMs, isForeign = false, isNoted = false, ...rest } = request;
   return removeRows(ports, name, {
     ...rest,
     reason: "retention",
     operation: "DELETE",
     info: { beforeMs },
     txns: ({ txns }) => {
+      if (!isNoted) return [];
       const version = BigInt(Math.floor(beforeMs));
       return version > (txns.get(EXPIRED_TXN) ?? -1n) ? [{ appId: EXPIRED_TXN, version }] : [];
     },
