@@ -9,7 +9,8 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
-import type { SourceBinding, SourceRelation, SourceStream, ValueForm } from "./source.ts";
+import type { JsonSchema } from "../event-type.ts";
+import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
 export interface SourceIdentity {
@@ -54,8 +55,8 @@ export interface SourceTable {
   readonly root: string | null;
   readonly persistence: "permanent" | "unlogged" | "temporary";
   readonly identity: SourceRelation["identity"];
-  /** Columns of the primary key, in its order; [] for none. */
-  readonly primaryKey: readonly string[];
+  /** Columns that tell rows apart in every change: of the index that is the identity, else of the primary key. */
+  readonly key: readonly string[];
   readonly columns: readonly SourceTableColumn[];
   /** The server's estimate; of a partitioned table that of its partitions. */
   readonly rows: number;
@@ -77,9 +78,11 @@ export interface SourceTableColumn {
   readonly isGenerated: boolean;
   readonly form: ValueForm;
   readonly element?: ValueForm;
-  /** JSON Schema of its value. */
-  readonly schema: Readonly<Record<string, unknown>>;
+  /** Of its value. */
+  readonly schema: JsonSchema;
 }
+
+export type SourceType = Pick<SourceTableColumn, "typeName" | "form" | "element" | "schema">;
 
 export interface SourceSlot {
   readonly name: string;
@@ -104,25 +107,14 @@ export interface CreatedSlot {
   release(): Promise<void>;
 }
 
-export interface SourceStreamOptions {
-  readonly slot: string;
-  readonly publications: readonly string[];
-  /** Everything up to it is durable here; text of an integer. */
-  readonly from: string;
-  readonly shard: string;
-  readonly incarnation: number;
-  /** Asked for each relation before its first change, and when it has changed. null: its changes are left out. */
-  readonly bind: (relation: SourceRelation) => Promise<SourceBinding | null>;
-  /** Of messages that are handed over; others are not. */
-  readonly prefixes: readonly string[];
-}
-
 export interface SourceDatabase {
   /** host:port/database. */
   readonly place: string;
   server(): Promise<SourceServer>;
   /** By `schema.table`; without names all that could be captured. */
   tables(names?: readonly string[]): Promise<ReadonlyMap<string, SourceTable>>;
+  /** Of a relation's columns, each; a type that is gone is text. */
+  types(columns: readonly Pick<SourceTableColumn, "typeId" | "modifier">[]): Promise<readonly SourceType[]>;
   slot(name: string): Promise<SourceSlot | undefined>;
   createSlot(name: string): Promise<CreatedSlot>;
   /** Nothing happens where there is none. @throws source.busy while it is read */
@@ -133,7 +125,7 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
-  stream(options: SourceStreamOptions): Promise<SourceStream>;
+  stream(request: SourceRequest): Promise<SourceStream>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
