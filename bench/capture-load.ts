@@ -10,6 +10,13 @@ import { Client, type Connection } from "pg";
 import { type PostgresServer, postgresProgram } from "../test/services/postgres.ts";
 
 export const PUBLICATION = "bench";
+export const BENCH_TABLES = [
+  "pgbench_accounts",
+  "pgbench_tellers",
+  "pgbench_branches",
+  "pgbench_history",
+  "bulk",
+] as const;
 const BASE = "base";
 const CLIENTS = 4;
 const CHANGES_PER_TRANSACTION = 4;
