@@ -76,7 +76,11 @@ async function main(task: CaptureTask): Promise<void> {
   process.exit(0);
 }
 
-async function drain(task: CaptureTask, backlog: CaptureTask["backlogs"][number], append: Append): Promise<void> {
+async function drain(
+  task: CaptureTask,
+  backlog: CaptureTask["backlogs"][number],
+  append: Append,
+): Promise<void> {
   const { host, port, user, publications } = task;
   const address = databaseAddressSchema.parse({ host, port, user, database: backlog.database });
   const database = openDatabase(address, { readSecret: noSecret });

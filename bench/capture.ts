@@ -23,7 +23,12 @@ const CHANGES = Number(process.env["CHANGES"] ?? 400_000);
 const SHARDS = Number(process.env["SHARDS"] ?? 8);
 const SHARD_CHANGES = Number(process.env["SHARD_CHANGES"] ?? 100_000);
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
-const SETTINGS = { max_replication_slots: "40", max_wal_senders: "40", max_wal_size: "8GB", shared_buffers: "256MB" };
+const SETTINGS = {
+  max_replication_slots: "40",
+  max_wal_senders: "40",
+  max_wal_size: "8GB",
+  shared_buffers: "256MB",
+};
 
 type Log = CaptureTask["log"];
 
@@ -38,7 +43,10 @@ async function drain(server: PostgresServer, name: string, backlogs: readonly Ba
     theirs.push(await drainByPeer(server, backlogs));
     for (const [log, costs] of ours) costs.push(await drainByUs(server, backlogs, log));
   }
-  const peer = { wall: median(theirs.map(({ wallMs }) => wallMs)), cpu: median(theirs.map(({ cpuMs }) => cpuMs)) };
+  const peer = {
+    wall: median(theirs.map(({ wallMs }) => wallMs)),
+    cpu: median(theirs.map(({ cpuMs }) => cpuMs)),
+  };
   return [...ours].flatMap(([log, costs]) => {
     const title = `drain, ${name}, ${log === "none" ? "events forgotten" : "log on disk"}`;
     // Of pairs: who runs next to whom has the same neighbours.
@@ -61,12 +69,20 @@ async function drain(server: PostgresServer, name: string, backlogs: readonly Ba
         reference: (peer.cpu / changes) * 1e6,
         ratio: cpuRatio,
       },
-      { name: `${title}: peak memory`, value: median(costs.map(({ peakBytes }) => peakBytes)) / 2 ** 20, unit: "MiB" },
+      {
+        name: `${title}: peak memory`,
+        value: median(costs.map(({ peakBytes }) => peakBytes)) / 2 ** 20,
+        unit: "MiB",
+      },
     ];
   });
 }
 
-async function drainByUs(server: PostgresServer, backlogs: readonly Backlog[], log: Log): Promise<CaptureCost> {
+async function drainByUs(
+  server: PostgresServer,
+  backlogs: readonly Backlog[],
+  log: Log,
+): Promise<CaptureCost> {
   const slots: (Backlog & { readonly slot: string })[] = [];
   for (const backlog of backlogs) slots.push({ ...backlog, slot: await freshSlot(server, backlog) });
   const { host, port, user } = server;
