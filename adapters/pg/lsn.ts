@@ -3,7 +3,7 @@ import { assert } from "../../core/assert.ts";
 
 export function lsnOf(text: string): bigint {
   const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);
-  assert(match, `no place in the log: ${text}`);
+  assert(match !== null, `no place in the log: ${text}`);
   return (BigInt(`0x${match[1]!}`) << 32n) | BigInt(`0x${match[2]!}`);
 }
 

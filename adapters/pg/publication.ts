@@ -11,7 +11,9 @@ import { rowsOf } from "./connection.ts";
 export async function publishedTables(
   client: Client,
   name: string,
-): Promise<{ readonly tables: readonly string[]; readonly isAsWanted: (inserts: boolean) => boolean } | undefined> {
+): Promise<
+  { readonly tables: readonly string[]; readonly isAsWanted: (inserts: boolean) => boolean } | undefined
+> {
   const [row] = await rowsOf<{ viaroot: boolean; changes: string }>(
     client,
     `SELECT pubviaroot AS viaroot,

@@ -42,7 +42,8 @@ export async function readSlot(client: Client, name: string): Promise<SourceSlot
     restartLsn: row.restart_lsn === null ? null : lsnOf(row.restart_lsn),
     confirmedLsn: row.confirmed_flush_lsn === null ? null : lsnOf(row.confirmed_flush_lsn),
     walStatus: row.wal_status ?? null,
-    safeWalBytes: row.safe_wal_size === undefined || row.safe_wal_size === null ? null : Number(row.safe_wal_size),
+    safeWalBytes:
+      row.safe_wal_size === undefined || row.safe_wal_size === null ? null : Number(row.safe_wal_size),
     serverLsn: lsnOf(row.server_lsn),
   };
 }

@@ -111,6 +111,11 @@ export interface SourceDatabase {
   /** host:port/database. */
   readonly place: string;
   server(): Promise<SourceServer>;
+  /**
+   * Of all who ask under a name one gets it, until he gives it back or his session ends; the others get undefined. A
+   * lock of ours alone (advisory).
+   */
+  claim(name: string): Promise<(() => Promise<void>) | undefined>;
   /** By `schema.table`; without names all that could be captured. */
   tables(names?: readonly string[]): Promise<ReadonlyMap<string, SourceTable>>;
   /** Of a relation's columns, each; a type that is gone is text. */
@@ -129,3 +134,6 @@ export interface SourceDatabase {
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
+
+/** @throws config.invalid where the configuration names no such database */
+export type OpenSource = (name: string) => Promise<SourceDatabase>;

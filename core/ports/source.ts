@@ -7,6 +7,8 @@
  * - batches come in the order of commits; within a stream and partition records are in the order of the changes.
  * - a transaction larger than a batch comes in several; only the one with its end moves the cursor past it.
  * - the source is told `acknowledged` and never more; whoever resumes gets everything after it, whole transactions.
+ * - while nothing comes that is for us, an empty batch moves the cursor past what else the source has written: every
+ *   `statusMs` at most, and as soon as it is known where somebody has asked. It is acknowledged like any other.
  * - the same change has the same bytes whenever it is read: its identity is in them.
  */
 import type { RecordBatch } from "../record.ts";
@@ -139,6 +141,8 @@ export interface SourceLimits {
 export interface SourceStream {
   /** One at a time. undefined: nothing more, it was closed. @throws source.* */
   next(): Promise<SourceBatch | undefined>;
+  /** Asks the source how far it is: the answer is a batch, be it an empty one. */
+  ask(): void;
   /** Everything up to this cursor is durable here; told to the source by the next status. */
   acknowledge(cursor: string): void;
   status(): SourceStatus;

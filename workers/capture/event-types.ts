@@ -40,7 +40,10 @@ export interface DeclaredColumns {
  * Sees to it that the event type is there with all the columns.
  * @throws capture.conflict where a type of the name is none of a capture; event_type.*
  */
-export async function ensureCapturedType(ports: DeclarePorts, wanted: CapturedType): Promise<DeclaredColumns> {
+export async function ensureCapturedType(
+  ports: DeclarePorts,
+  wanted: CapturedType,
+): Promise<DeclaredColumns> {
   let mayWiden = true;
   for (let attempt = 1; ; attempt++) {
     await ports.registry.refresh();
@@ -72,7 +75,10 @@ export async function ensurePartitions(
 }
 
 /** @throws capture.conflict */
-export function checkCaptured(type: EventType, { eventType, table }: Pick<CapturedType, "eventType" | "table">): void {
+export function checkCaptured(
+  type: EventType,
+  { eventType, table }: Pick<CapturedType, "eventType" | "table">,
+): void {
   if (type.category === "data" && type.annotations[CAPTURED_ANNOTATION] === "on") return;
   throw new MuaraError(
     "capture.conflict",

@@ -26,17 +26,23 @@ export function insertsPublicationName(capture: Pick<Capture, "name" | "id">): s
 }
 
 /** Names of event types by `schema.table`. @throws event_type.invalid for a table that needs a name of its own */
-export function eventTypeNames({ tables, prefix, database, outbox }: Pick<
-  Capture,
-  "tables" | "prefix" | "database" | "outbox"
->): ReadonlyMap<string, string> {
+export function eventTypeNames({
+  tables,
+  prefix,
+  database,
+  outbox,
+}: Pick<Capture, "tables" | "prefix" | "database" | "outbox">): ReadonlyMap<string, string> {
   const entries = Array.isArray(tables)
     ? tables.map((table) => [table, `${prefix ?? database}.${table}`] as const)
     : Object.entries(tables);
   for (const [table, name] of entries)
     if (!EVENT_TYPE_NAME.test(name))
-      throw new MuaraError("event_type.invalid", `"${name}" for ${table} is no name of an event type: give one.`, {
-        details: { table, event_type: name },
-      });
+      throw new MuaraError(
+        "event_type.invalid",
+        `"${name}" for ${table} is no name of an event type: give one.`,
+        {
+          details: { table, event_type: name },
+        },
+      );
   return new Map(entries.filter(([table]) => table !== outbox?.table));
 }

@@ -65,7 +65,11 @@ function described({ schema, typeName }: TypedColumn): PropertySchema {
 }
 
 /** What holds values of both; `present` itself where it does. */
-function union(present: PropertySchema, wanted: PropertySchema, mayWiden: boolean): PropertySchema | undefined {
+function union(
+  present: PropertySchema,
+  wanted: PropertySchema,
+  mayWiden: boolean,
+): PropertySchema | undefined {
   const { description, ...schema } = present;
   if (isSameValue(schema, wanted)) return present;
   const [a, b] = [decimalOf(schema), decimalOf(wanted)];
@@ -77,7 +81,9 @@ function union(present: PropertySchema, wanted: PropertySchema, mayWiden: boolea
   return { ...wanted, format: `decimal(${precision},${scale})`, description };
 }
 
-function decimalOf(schema: PropertySchema): { readonly precision: number; readonly scale: number } | undefined {
+function decimalOf(
+  schema: PropertySchema,
+): { readonly precision: number; readonly scale: number } | undefined {
   const match = /^decimal\((\d+),(\d+)\)$/.exec(String(schema["format"] ?? ""));
   // A number that is a decimal has another JSON form.
   if (!match || ![schema["type"]].flat().includes("string")) return undefined;
