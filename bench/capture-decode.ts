@@ -6,6 +6,7 @@
 import { type Pgoutput, PgoutputPlugin } from "pg-logical-replication";
 import { openDatabase } from "../adapters/pg/database.ts";
 import { PgoutputDecoder } from "../adapters/pg/pgoutput.ts";
+import { systemClock } from "../core/clock.ts";
 import { changeId, DATA_OPS } from "../core/change.ts";
 import { databaseAddressSchema } from "../core/database-address.ts";
 import type { SourceBinding, SourceRelation } from "../core/ports/source.ts";
@@ -68,7 +69,7 @@ async function record(server: PostgresServer, backlog: Backlog): Promise<Recorde
   for (const [i, message] of messages.entries()) ends[i] = end += message.length;
   const { host, port, user } = server;
   const address = databaseAddressSchema.parse({ host, port, user, database: backlog.database });
-  const database = openDatabase(address, { readSecret: () => Promise.resolve("") });
+  const database = openDatabase(address, { readSecret: () => Promise.resolve(""), clock: systemClock });
   const bind = bindAll(database);
   const bindings = new Map<number, SourceBinding>();
   const decoder = newDecoder();

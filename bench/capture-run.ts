@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { openFileLog } from "../adapters/file/log.ts";
 import { openDatabase } from "../adapters/pg/database.ts";
+import { systemClock } from "../core/clock.ts";
 import { databaseAddressSchema } from "../core/database-address.ts";
 import { resolveConfig } from "../core/config.ts";
 import type { SourceDatabase } from "../core/ports/source-database.ts";
@@ -83,7 +84,7 @@ async function drain(
 ): Promise<void> {
   const { host, port, user, publications } = task;
   const address = databaseAddressSchema.parse({ host, port, user, database: backlog.database });
-  const database = openDatabase(address, { readSecret: noSecret });
+  const database = openDatabase(address, { readSecret: noSecret, clock: systemClock });
   const { statusMs, batchBytes, batchMs, queueBytes } = resolveConfig({ environment: {} }).config.capture;
   const stream = await database.stream({
     slot: backlog.slot,
