@@ -42,7 +42,8 @@ export async function fillBacklog(
   const each = changes / 2 / CHANGES_PER_TRANSACTION / CLIENTS;
   await RUN(postgresProgram("pgbench"), ["-i", "-q", "-s", "10", ...place]);
   await sql(
-    `create table bulk (id bigint primary key, shard int, name text, amount numeric(18,2), at timestamptz, document jsonb)`,
+    `create table bulk (id bigint primary key, shard int, name text, amount numeric(18,2), at timestamptz,
+      document jsonb)`,
   );
   await sql(
     `create publication ${PUBLICATION} for table pgbench_accounts, pgbench_tellers, pgbench_branches, bulk`,

@@ -65,7 +65,8 @@ async function writeUntil(isOver: () => boolean): Promise<number> {
   while (!isOver()) {
     count++;
     await client.query(`begin; lock table item in exclusive mode nowait;
-      insert into item values (${ROWS + count}, 'new'); update item set note = 'changed' where id = ${count}; commit`);
+      insert into item values (${ROWS + count}, 'new');
+      update item set note = 'changed' where id = ${count}; commit`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return count;
