@@ -26,6 +26,8 @@ export interface CaptureTask {
   readonly log: "none" | "file";
   /** Where the log on disk is, and stays; without it nowhere for long. */
   readonly directory?: string;
+  /** Newest records that the log keeps in memory for those who land them; default as configured. */
+  readonly cacheBytes?: number;
   readonly publications: readonly string[];
   readonly backlogs: readonly (Backlog & { readonly slot: string })[];
 }
@@ -110,7 +112,12 @@ async function drain(
 async function openSink(task: CaptureTask): Promise<{ log: Append; close: () => Promise<void> }> {
   if (task.log === "none") return { log: () => Promise.resolve(), close: () => Promise.resolve() };
   const directory = task.directory ?? (await mkdtemp(join(tmpdir(), "muara-bench-capture-")));
-  const log = await openFileLog({ directory, ...services });
+  const { cacheBytes } = task;
+  const log = await openFileLog({
+    directory,
+    ...services,
+    ...(cacheBytes ? { cacheBytes } : {}),
+  });
   for (const name of BENCH_TABLES)
     await log.createStream(name, { partitions: 1, cleanup: "delete", retentionMs: 172_800_000 });
   return {
