@@ -13,7 +13,7 @@ const eventTypeName = z
   .max(EVENT_TYPE_NAME_LENGTH_MAX)
   .regex(EVENT_TYPE_NAME, "no name of an event type");
 /** As `schema.table`; quoting is not needed. */
-const tableName = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
+export const tableName: z.ZodString = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
 
 export const captureRequestSchema = z.strictObject({
   name: captureName,
