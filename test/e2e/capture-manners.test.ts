@@ -21,7 +21,7 @@ const cleanups: (() => Promise<unknown>)[] = [];
 let source: PostgresServer;
 
 beforeEach(async () => {
-  source = await startPostgres({ min_wal_size: "32MB", max_wal_size: "64MB" });
+  source = await startPostgres({ min_wal_size: "32MB", max_wal_size: "64MB", autovacuum: "off" });
   cleanups.push(() => source.stop());
 });
 
@@ -41,10 +41,16 @@ async function start(capture: object): Promise<MuaraProcess> {
   return muara;
 }
 
-async function capture(muara: MuaraProcess): Promise<void> {
-  const body = JSON.stringify({ name: "shop", database: "shop", tables: { "public.item": "shop.item" } });
+/** Resolves once its slot is read. */
+async function capture(muara: MuaraProcess, copy: "initial" | "none" = "initial"): Promise<void> {
+  const declared = { name: "shop", database: "shop", tables: { "public.item": "shop.item" }, copy };
+  const body = JSON.stringify(declared);
   const response = await muara.fetch("/v1/captures", { method: "POST", body });
   expect([response.status, await response.text()]).toEqual([201, expect.anything()]);
+  await eventually("the slot is read", LATE_MS, async () => {
+    const slots = await source.sql("select 1 from pg_replication_slots where active");
+    return slots.length > 0;
+  });
 }
 
 const fill = `create table item (id bigint primary key, note text not null);
@@ -89,12 +95,9 @@ describe.each([
     const watch = await SourceWatch.begin(source);
     const muara = await start(options);
     await capture(muara);
-    await eventually("the slot is there", LATE_MS, async () => {
-      const slots = await source.sql("select 1 from pg_replication_slots where active");
-      return slots.length > 0;
-    });
     let isOver = false;
     const writing = writeUntil(() => isOver);
+    writing.catch(() => undefined);
     await eventually("copied", LATE_MS, async () => (await landed(muara)) > ROWS);
     isOver = true;
     const written = await writing;
@@ -117,7 +120,7 @@ test("the log that a source keeps for a capture goes along", { timeout: 120_000 
     "create table item (id bigint primary key, note text not null); alter table item alter note set storage external",
   );
   const muara = await start({ statusMs: 200 });
-  await capture(muara);
+  await capture(muara, "none");
   await source.sql("insert into item values (0, '')");
   await eventually("captured", LATE_MS, async () => (await landed(muara)) === 1);
   const [slot] = await source.sql("select slot_name from pg_replication_slots");

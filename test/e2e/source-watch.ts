@@ -27,6 +27,7 @@ export class SourceWatch {
   private constructor(client: Client) {
     this.#client = client;
     this.#looking = this.#look();
+    this.#looking.catch(() => undefined); // whoever ends it sees it
   }
 
   async end(): Promise<SourceSight> {
