@@ -29,14 +29,25 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-async function start(capture: object): Promise<MuaraProcess> {
+interface Place {
+  readonly data: string;
+  readonly config: string;
+}
+
+async function place(capture: object): Promise<Place> {
   const folder = await temporaryFolder("manners");
   cleanups.push(folder.remove);
   const { host, port, user } = source;
   const postgres = { shop: { host, port, user, database: "postgres" } };
   const config = join(folder.path, "muara.config.js");
   await writeFile(config, `export default ${JSON.stringify({ postgres, capture })};\n`);
-  const muara = await startMuara(join(folder.path, "data"), { MUARA_CONFIG: config, MUARA_QUERY_WARM: "0" });
+  return { data: join(folder.path, "data"), config };
+}
+
+/** @param workers all unless named */
+async function start({ data, config }: Place, workers: readonly string[] = []): Promise<MuaraProcess> {
+  const environment = { MUARA_CONFIG: config, MUARA_QUERY_WARM: "0" };
+  const muara = await startMuara(data, environment, [], workers);
   cleanups.push(() => muara.kill());
   return muara;
 }
@@ -93,7 +104,7 @@ describe.each([
   test("hold nothing that a writer waits for", { timeout: 120_000 }, async () => {
     await source.sql(fill);
     const watch = await SourceWatch.begin(source);
-    const muara = await start(options);
+    const muara = await start(await place(options));
     await capture(muara);
     let isOver = false;
     const writing = writeUntil(() => isOver);
@@ -119,7 +130,7 @@ test("the log that a source keeps for a capture goes along", { timeout: 120_000 
   await source.sql(
     "create table item (id bigint primary key, note text not null); alter table item alter note set storage external",
   );
-  const muara = await start({ statusMs: 200 });
+  const muara = await start(await place({ statusMs: 200 }));
   await capture(muara, "none");
   await source.sql("insert into item values (0, '')");
   await eventually("captured", LATE_MS, async () => (await landed(muara)) === 1);
@@ -145,3 +156,48 @@ test("the log that a source keeps for a capture goes along", { timeout: 120_000 
   await source.sql("checkpoint");
   expect(await retainedBytes(source, name)).toBeGreaterThan(MIB);
 });
+
+test(
+  "a capture that nobody runs is told of before its slot endangers the source",
+  {
+    timeout: 120_000,
+  },
+  async () => {
+    await source.sql("alter system set max_slot_wal_keep_size = '128MB'");
+    await source.sql("select pg_reload_conf()");
+    await source.sql(
+      "create table item (id bigint primary key, note text not null); alter table item alter note set storage external",
+    );
+    const where = await place({ silentMs: 2_000, statusMs: 200 });
+    const first = await start(where);
+    await capture(first, "none");
+    const alerts = async (muara: MuaraProcess): Promise<readonly string[]> => {
+      const text = await (await muara.fetch("/metrics")).text();
+      return [...text.matchAll(/muara_capture_alert\{[^}]*reason="(\w+)"[^}]*\} 1/g)].map(
+        (match) => match[1]!,
+      );
+    };
+    expect(await alerts(first)).toEqual([]);
+    await first.kill();
+    const muara = await start(where, ["ingest", "land", "api"]);
+    await eventually("silence is told", LATE_MS, async () => (await alerts(muara)).includes("silent"));
+    const slot = async (): Promise<Record<string, unknown>> =>
+      (await source.sql("select wal_status, safe_wal_size::float8 as safe from pg_replication_slots"))[0]!;
+    expect(await slot()).toMatchObject({ wal_status: "reserved" });
+    // Written half the limit, and never more than an eighth between two looks.
+    for (let step = 1; !(await alerts(muara)).includes("half"); step++) {
+      await source.sql(
+        `insert into item select ${step} * 100000 + g, repeat(md5(g::text), 250)
+         from generate_series(1, ${STEP_BYTES / 8_000}) g`,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const { wal_status: status, safe } = await slot();
+      expect([step, status]).not.toEqual([step, "lost"]);
+      expect(Number(safe)).toBeGreaterThan(0);
+    }
+    expect((await slot())["wal_status"]).not.toBe("lost");
+    const shown = (await (await muara.fetch("/v1/captures/shop")).json()) as Record<string, unknown>;
+    expect(Number(shown["retained_bytes"])).toBeGreaterThan(32 * MIB);
+    expect(Number(shown["safe_bytes"])).toBeGreaterThan(0);
+  },
+);
