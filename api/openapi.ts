@@ -135,7 +135,7 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "ledger", "other", "view"] },
+    kind: { enum: ["event_type", "current", "ledger", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
     files: {
@@ -157,6 +157,12 @@ const SCHEMAS: Json = {
       description: "How long after a commit the next one comes while events arrive; 0 during a backlog.",
     },
     commit_interval_reason: { ...textOrNull, description: "Why it is that long." },
+    current: {
+      ...object({ of: text, unmerged: whole, complete: { type: ["boolean", "null"] } }),
+      description:
+        "Of a current state: the captured event type; offsets that have landed and are laid over it until they are " +
+        "merged; whether what was there before the capture is copied (null: no capture feeds it).",
+    },
     duplicates: {
       ...object({ identical: whole, different: whole, unknown: whole }),
       description: "Of an event type: how what came again compares with what landed.",

@@ -83,6 +83,12 @@ export interface CapturedTable {
   /** Of a copy that can be resumed: the last key that is durable, as JSON array of texts. */
   readonly copiedTo: readonly string[] | null;
   readonly copiedRows: number;
+  /** Whether that is the last one of all. */
+  readonly isCopiedToEnd?: boolean;
+  /** Keys (of records) whose rows are to be read again before the copy is whole. */
+  readonly copyAgain?: readonly string[];
+  /** Numbers below it may have been given to copied rows (core/copy-place.ts). */
+  readonly copyNumbers?: number;
   /** The copy is whole once the stream has passed this, as text of an integer. */
   readonly completeAt: string | null;
 }
