@@ -86,7 +86,7 @@ export class Bank {
     const muara = await this.running();
     const rows = await sqlRows(
       muara,
-      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE shard = '${shard}'`,
+      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE source.shard = '${shard}'`,
     );
     return rows.map(([key, digest]) => ({ key: key === null ? null : String(key), digest: String(digest) }));
   }
@@ -149,6 +149,7 @@ export class Bank {
       const { status, text } = await this.host.post(path, JSON.stringify(body));
       // One whose answer was lost is there already when it is declared again.
       if (status === 201 || status === 409) return true;
+      if (status === 404) return false; // a table is there once its capture has begun
       throw new Error(`${path} answered ${status}: ${text}`);
     });
   }
