@@ -66,7 +66,7 @@ export class Bank {
     const union = TELLER_TABLES.map(
       ({ name }) =>
         `SELECT source.shard AS shard, max_by(source.xid, source.lsn) AS xid FROM "${name}"
-          WHERE source.change <> 'copy' GROUP BY 1`,
+          WHERE source.change NOT IN ('copy', 'truncate') GROUP BY 1`,
     ).join(" UNION ALL ");
     await eventually("all landed", SETTLE_MS, async () => {
       const muara = await this.running();
@@ -92,12 +92,12 @@ export class Bank {
   }
 
   storeRows(table: TellerTable, shard: string): Promise<readonly RowDigest[]> {
-    return rowsOf(this.store, DATABASE, table, `where shard = '${shard}'`);
+    return rowsOf(this.store, DATABASE, table, `where _muara_shard = '${shard}'`);
   }
 
   /** Of one shard, like `TellerShard.sums`. */
   storeSums(shard: string): Promise<TellerSums> {
-    return sumsOf(this.store, `where shard = '${shard}'`);
+    return sumsOf(this.store, `where _muara_shard = '${shard}'`);
   }
 
   /** Nothing of the Muara's own accounts is open or wrong. @returns duplicates by table */
@@ -178,7 +178,8 @@ function deliveryOf({ name, key }: TellerTable): unknown {
     postgres: {
       target: "store",
       table: `public.${name}`,
-      ...(key === null ? { mode: "append" } : { mode: "state", key: [key] }),
+      mode: "state",
+      ...(key === null ? {} : { key: [key] }),
     },
   };
 }
