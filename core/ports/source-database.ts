@@ -10,6 +10,7 @@
  * - all reject with source.*; what is not there is undefined.
  */
 import type { JsonSchema } from "../event-type.ts";
+import type { SourceCopy } from "./source-copy.ts";
 import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
@@ -130,6 +131,7 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
+  copy(): SourceCopy;
   stream(request: SourceRequest): Promise<SourceStream>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
