@@ -6,12 +6,13 @@
 import type { Capture, CaptureState } from "../../core/capture.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
-import type { SourceBatch, SourceLimits, SourceStatus, SourceStream } from "../../core/ports/source.ts";
+import type { SourceLimits, SourceMessage, SourceStatus, SourceStream } from "../../core/ports/source.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import type { AppendPorts } from "../ingest/append-at-last.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { BatchAppender, type Durable } from "./append-batch.ts";
 import { Binder } from "./binding.ts";
+import type { Outbox } from "./outbox.ts";
 import { publicationsOf } from "./prepare.ts";
 import { Resume } from "./resume.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -34,8 +35,8 @@ export interface SessionPorts extends AppendPorts, DeclarePorts {
   readonly keeper: StateKeeper;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What is no change of a table; resolves once it is durable. */
-  readonly publish: (capture: Capture, batch: SourceBatch) => Promise<void>;
+  /** For what is no change of a table. */
+  readonly outbox: Outbox;
 }
 
 /** Of a capture, since this process started; counted on by each of its sessions. */
@@ -91,7 +92,7 @@ export class CaptureSession {
       const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.atMs);
       this.#appender = new BatchAppender(this.#ports, {
         resume,
-        publish: (batch) => this.#ports.publish(this.#capture, batch),
+        publish: ({ messages }) => this.#publish(state, messages),
         onDurable: (batch) => this.#noteDurable(batch),
       });
       onOpen();
@@ -106,6 +107,12 @@ export class CaptureSession {
       await stream.close().catch(() => undefined);
     }
     if (this.#failure && !signal.aborted) throw this.#failure.error;
+  }
+
+  async #publish({ incarnation }: CaptureState, messages: readonly SourceMessage[]): Promise<void> {
+    if (messages.length === 0) return;
+    const request = { capture: this.#capture, incarnation, messages };
+    await this.#ports.outbox.publish(request, this.#giveUp.signal);
   }
 
   async #open(state: CaptureState): Promise<SourceStream> {

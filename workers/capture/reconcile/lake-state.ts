@@ -8,7 +8,7 @@ export interface LakeStateRequest {
   readonly shard: string;
   /** Of the slot; changes of later ones do not count. */
   readonly incarnation: number;
-  /** Later changes do not count. */
+  /** Changes that committed there or later do not count. */
   readonly lsn: bigint;
   readonly columns: readonly PlacedColumn[];
   /** Names in the source; [] for none. */
@@ -35,7 +35,7 @@ export function stateSql(request: LakeStateRequest): string {
 /** Those of this shard since the last truncate. */
 function changesSql({ eventType, shard, incarnation, lsn }: LakeStateRequest): string {
   return `told AS (SELECT * FROM ${quoteName(eventType)} WHERE source.shard = ${quoteText(shard)}
-      AND (source.incarnation < ${incarnation} OR source.incarnation = ${incarnation} AND source.lsn <= ${lsn})),
+      AND (source.incarnation < ${incarnation} OR source.incarnation = ${incarnation} AND source.lsn < ${lsn})),
     cut AS (SELECT row(${ORDER}) AS place FROM told WHERE source.change = 'truncate' ORDER BY ${NEWEST_FIRST} LIMIT 1),
     changes AS (SELECT * FROM told WHERE source.change <> 'truncate'
       AND coalesce(row(${ORDER}) > (SELECT place FROM cut), true))`;

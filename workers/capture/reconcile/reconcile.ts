@@ -119,6 +119,7 @@ interface Chosen {
   readonly name: string;
   readonly eventType: string;
   readonly partition: number;
+  readonly completeAt: string | null;
 }
 
 function declaredOf(registry: Registry, name: string): Declared {
@@ -136,10 +137,13 @@ function tablesOf(capture: Capture, state: CaptureState, wanted?: readonly strin
     const table = state.tables[name];
     if (!table) throw impossible(`The capture "${capture.name}" has no table ${name}.`);
     if (capture.copy === "none")
-      throw impossible(`What ${name} had before it was captured is not in the lake: the capture copies nothing.`);
+      throw impossible(
+        `What ${name} had before it was captured is not in the lake: the capture copies nothing.`,
+      );
     if (table.copy !== "done" && table.copy !== "none")
       throw impossible(`The copy of ${name} is not whole yet: ${table.copy}, ${table.copiedRows} rows.`);
-    return { name, eventType: table.eventType, partition: table.partition };
+    const { eventType, partition, completeAt } = table;
+    return { name, eventType, partition, completeAt };
   });
 }
 
@@ -184,6 +188,8 @@ async function compareOne(
   await ports.registry.refresh();
   const type = ports.registry.get<EventType>("event-type", table.eventType.toLowerCase())?.value;
   if (!type) throw impossible(`The event type "${table.eventType}" is gone.`);
+  if (BigInt(table.completeAt ?? 0) > snapshot.lsn)
+    throw impossible(`The copy of ${table.name} ends behind the snapshot: try again.`);
   const [schema, name] = table.name.split(/\.(.*)/s);
   const source = await snapshot.table(schema!, name!);
   const lake = await lakeRows(
