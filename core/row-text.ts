@@ -6,7 +6,7 @@
  *   text of a row = of each column in order: "v" + its value's text, nothing for NULL; then U+001F "e"
  *   value's text  = by the column's form, below; U+001F in it is followed by "s"
  *   digest        = MD5 of the UTF-8 bytes, as 32 hexadecimal digits; of a key: of the text of the key's columns
- *   bucket        = the first 32 bits of the key's digest, modulo the number of buckets; without a key: of the row's
+ *   slice        = the first 32 bits of the key's digest, modulo the number of slices; without a key: of the row's
  *   sums          = of the first, and of the last 64 bits of the row's digests, modulo 2^64
  *
  * | form             | text                                                                    |
@@ -28,8 +28,8 @@ import type { SourceTableColumn } from "./ports/source-database.ts";
 
 export type RowColumn = Pick<SourceTableColumn, "name" | "typeName" | "form" | "element" | "schema">;
 
-export interface BucketSum {
-  readonly bucket: number;
+export interface SliceSum {
+  readonly slice: number;
   readonly rows: bigint;
   /** Modulo 2^64. */
   readonly first: bigint;
@@ -49,24 +49,24 @@ export interface RowValues extends RowDigest {
 
 export const SEPARATOR = "\u001F";
 
-/** Sums of a table, bucket by bucket. */
+/** Sums of a table, slice by slice. */
 export class TableSums {
-  /** [bucket] */
+  /** [slice] */
   readonly #rows: BigUint64Array;
   readonly #first: BigUint64Array;
   readonly #last: BigUint64Array;
 
-  constructor(buckets: number) {
-    this.#rows = new BigUint64Array(buckets);
-    this.#first = new BigUint64Array(buckets);
-    this.#last = new BigUint64Array(buckets);
+  constructor(slices: number) {
+    this.#rows = new BigUint64Array(slices);
+    this.#first = new BigUint64Array(slices);
+    this.#last = new BigUint64Array(slices);
   }
 
-  add(sums: Iterable<BucketSum>): void {
-    for (const { bucket, rows, first, last } of sums) {
-      this.#rows[bucket]! += rows;
-      this.#first[bucket]! += first; // modulo 2^64, as the array has it
-      this.#last[bucket]! += last;
+  add(sums: Iterable<SliceSum>): void {
+    for (const { slice, rows, first, last } of sums) {
+      this.#rows[slice]! += rows;
+      this.#first[slice]! += first; // modulo 2^64, as the array has it
+      this.#last[slice]! += last;
     }
   }
 
@@ -87,25 +87,25 @@ export class TableSums {
       .join("");
   }
 
-  /** Buckets in which the two are not the same. */
+  /** Slices in which the two are not the same. */
   differences(other: TableSums): number[] {
     const found: number[] = [];
-    for (let bucket = 0; bucket < this.#rows.length; bucket++) {
+    for (let slice = 0; slice < this.#rows.length; slice++) {
       const isSame =
-        this.#rows[bucket] === other.#rows[bucket] &&
-        this.#first[bucket] === other.#first[bucket] &&
-        this.#last[bucket] === other.#last[bucket];
-      if (!isSame) found.push(bucket);
+        this.#rows[slice] === other.#rows[slice] &&
+        this.#first[slice] === other.#first[slice] &&
+        this.#last[slice] === other.#last[slice];
+      if (!isSame) found.push(slice);
     }
     return found;
   }
 }
 
-const BUCKET_ROWS = 2_000;
-export const BUCKETS_MAX = 4_096;
+const SLICE_ROWS = 2_000;
+export const SLICES_MAX = 4_096;
 
-/** How many buckets a table of so many rows is cut into: a power of two. */
-export function bucketsFor(rows: number): number {
-  const wanted = Math.max(1, Math.ceil(rows / BUCKET_ROWS));
-  return Math.min(BUCKETS_MAX, 2 ** Math.ceil(Math.log2(wanted)));
+/** How many slices a table of so many rows is cut into: a power of two. */
+export function slicesFor(rows: number): number {
+  const wanted = Math.max(1, Math.ceil(rows / SLICE_ROWS));
+  return Math.min(SLICES_MAX, 2 ** Math.ceil(Math.log2(wanted)));
 }

@@ -3,17 +3,17 @@ import type { TableShape } from "./snapshot-table.ts";
 import { columnTextSql, rowTextSql } from "./row-text.ts";
 
 /** @param from FROM and WHERE */
-export function sumsSql(table: TableShape, buckets: number, from: string): string {
-  return `select bucket, count(*) as rows,
+export function sumsSql(table: TableShape, slices: number, from: string): string {
+  return `select slice, count(*) as rows,
       sum(('x'||left(digest, 16))::bit(64)::bigint)::text as first,
       sum(('x'||right(digest, 16))::bit(64)::bigint)::text as last
-    from (select digest, ${bucketSql(buckets)} as bucket from (${digested(table, from)}) as digested offset 0) as summed
-    group by bucket`;
+    from (select digest, ${sliceSql(slices)} as slice from (${digested(table, from)}) as digested offset 0) as summed
+    group by slice`;
 }
 
-/** $1: the buckets. */
-export function digestsSql(table: TableShape, buckets: number, from: string): string {
-  return `select key, digest from (${digested(table, from)}) as digested where ${bucketSql(buckets)} = any($1::int[])`;
+/** $1: the slices. */
+export function digestsSql(table: TableShape, slices: number, from: string): string {
+  return `select key, digest from (${digested(table, from)}) as digested where ${sliceSql(slices)} = any($1::int[])`;
 }
 
 /** $1: digests of keys. Values are c0, c1, … */
@@ -22,8 +22,8 @@ export function valuesSql(table: TableShape, from: string): string {
   return `select * from (${digested(table, from, values)}) as digested where key = any($1::text[])`;
 }
 
-function bucketSql(buckets: number): string {
-  return `(('x'||left(key, 8))::bit(32)::bigint & ${buckets - 1})::int`;
+function sliceSql(slices: number): string {
+  return `(('x'||left(key, 8))::bit(32)::bigint & ${slices - 1})::int`;
 }
 
 function digested(table: TableShape, from: string, more: readonly string[] = []): string {

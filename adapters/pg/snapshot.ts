@@ -3,14 +3,15 @@
  * everything up to a known place; the slot goes as soon as a transaction has taken the snapshot over, and so does the
  * log that it keeps. Nothing is written into the source.
  *
- * Each table is read in a transaction of its own, in parts of its file with a rest after each. The snapshot keeps the source from clearing old versions of rows for as long as all of it takes.
+ * Each table is read in a transaction of its own, in parts of its file with a rest after each. The snapshot keeps the
+ * source from clearing old versions of rows for as long as all of it takes.
  */
 import type { Client } from "pg";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { DatabaseAddress } from "../../core/database-address.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { DatabaseSnapshot, SnapshotTable } from "../../core/ports/snapshot.ts";
-import type { BucketSum, RowDigest, RowValues } from "../../core/row-text.ts";
+import type { SliceSum, RowDigest, RowValues } from "../../core/row-text.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { connectDatabase, connectReplication, rowsOf } from "./connection.ts";
 import { lsnOf } from "./lsn.ts";
@@ -129,11 +130,11 @@ class PostgresSnapshot implements DatabaseSnapshot {
       this.#parts.read(shape, sqlOf, values);
     return {
       ...shape,
-      sums: async function* (buckets) {
-        for await (const rows of read((from) => sumsSql(shape, buckets, from))) yield rows.map(sumOf);
+      sums: async function* (slices) {
+        for await (const rows of read((from) => sumsSql(shape, slices, from))) yield rows.map(sumOf);
       },
-      digests: async function* (buckets, wanted) {
-        for await (const rows of read((from) => digestsSql(shape, buckets, from), [wanted]))
+      digests: async function* (slices, wanted) {
+        for await (const rows of read((from) => digestsSql(shape, slices, from), [wanted]))
           yield rows as unknown as readonly RowDigest[];
       },
       values: async function* (keys) {
@@ -148,9 +149,9 @@ class PostgresSnapshot implements DatabaseSnapshot {
   }
 }
 
-function sumOf({ bucket, rows, first, last }: Raw): BucketSum {
+function sumOf({ slice, rows, first, last }: Raw): SliceSum {
   return {
-    bucket: bucket as number,
+    slice: slice as number,
     rows: BigInt(rows as string),
     first: BigInt.asUintN(64, BigInt(first as string)),
     last: BigInt.asUintN(64, BigInt(last as string)),

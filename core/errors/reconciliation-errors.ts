@@ -5,7 +5,7 @@ export const RECONCILIATION_ERRORS = {
   "reconciliation.impossible": {
     status: 409,
     retryable: false,
-    help: "There is nothing to compare yet: the message says what is missing. `muara capture list` shows how far a capture is.",
+    help: "There is nothing to compare yet: the message says what is missing. See `muara capture list`.",
   },
   "reconciliation.behind": {
     status: 504,

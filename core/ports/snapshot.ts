@@ -2,13 +2,13 @@
  * Rows as sums of them: what reconciliation compares, whoever holds them. A row is known by the text of its key and by
  * that of all its columns (`core/row-text.ts`); only sums and, where they differ, digests travel.
  */
-import type { BucketSum, RowColumn, RowDigest, RowValues } from "../row-text.ts";
+import type { SliceSum, RowColumn, RowDigest, RowValues } from "../row-text.ts";
 
 export interface SummedRows {
-  /** Sums of a part of the rows at a time; those of one bucket may come several times. @param buckets a power of two */
-  sums(buckets: number): AsyncIterable<readonly BucketSum[]>;
-  /** Of the rows in some of the buckets. */
-  digests(buckets: number, wanted: readonly number[]): AsyncIterable<readonly RowDigest[]>;
+  /** Sums of a part of the rows at a time; those of one slice may come several times. @param slices a power of two */
+  sums(slices: number): AsyncIterable<readonly SliceSum[]>;
+  /** Of the rows in some of the slices. */
+  digests(slices: number, wanted: readonly number[]): AsyncIterable<readonly RowDigest[]>;
   /** The rows whose keys have these digests. */
   values(keys: readonly string[]): AsyncIterable<readonly RowValues[]>;
 }

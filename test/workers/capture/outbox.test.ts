@@ -36,6 +36,7 @@ async function stand(more: Record<string, unknown> = {}) {
   };
 }
 
+const id = (lsn: bigint, index: number): string => changeId({ incarnation: 7, lsn, index });
 const at = (index: number): Partial<SourceMessage> => ({ index });
 
 test("an own id stays; a missing one, and a missing time, come from the message's place and commit", async () => {
@@ -50,7 +51,6 @@ test("an own id stays; a missing one, and a missing time, come from the message'
   ];
   await publish(messages);
   const stored = await door.stored("order.placed");
-  const id = (lsn: bigint, index: number): string => changeId({ incarnation: 7, lsn, index });
   const occurred_at = "2026-01-01T00:00:00Z";
   expect(stored.map(({ payload }) => JSON.parse(payload))).toEqual([
     { metadata: { eid: EID, occurred_at }, n: 1 },
@@ -116,8 +116,7 @@ test("CloudEvents get an id; events that have no envelope stay as they are", asy
   const sent = `{"specversion":"1.0","source":"/shop","type":"order.placed","data":{"n":1}}`;
   await cloud.publish([message(sent)]);
   const [stored] = await cloud.door.stored("order.placed");
-  const id = changeId({ incarnation: 7, lsn: 500n, index: 0 });
-  expect(JSON.parse(stored!.payload)).toEqual({ id, ...(JSON.parse(sent) as object) });
+  expect(JSON.parse(stored!.payload)).toEqual({ id: id(500n, 0), ...(JSON.parse(sent) as object) });
   const plain = await stand({ category: "undefined", enrichment_strategies: [] });
   await plain.publish([message(`{"n":1}`), message(`{"n":2}`, { commitUs: null, isTransactional: false })]);
   expect((await plain.door.stored("order.placed")).map(({ payload }) => payload)).toEqual([
@@ -126,7 +125,7 @@ test("CloudEvents get an id; events that have no envelope stay as they are", asy
   ]);
 });
 
-test("without a commit there is no time to add: a message outside of a transaction has its own, or is a dead letter", async () => {
+test("without a commit there is no time to add: such a message has its own, or is a dead letter", async () => {
   const { door, publish } = await stand();
   await publish([message(`{"n":1}`, { commitUs: null, isTransactional: false })]);
   const [stored] = await door.stored("order.placed");

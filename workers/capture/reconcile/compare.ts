@@ -1,9 +1,9 @@
 /**
- * Compares a table of the source with what somebody else has of it: sums per bucket first, digests of the rows in
- * buckets that differ, and the values of some of the rows that differ.
+ * Compares a table of the source with what somebody else has of it: sums per slice first, digests of the rows in
+ * slices that differ, and the values of some of the rows that differ.
  */
 import type { SnapshotTable, SummedRows } from "../../../core/ports/snapshot.ts";
-import { bucketsFor, type RowDigest, type RowValues, TableSums } from "../../../core/row-text.ts";
+import { slicesFor, type RowDigest, type RowValues, TableSums } from "../../../core/row-text.ts";
 import { shownText } from "./shown-text.ts";
 
 /** Rows whose digests are compared at once, about. */
@@ -29,9 +29,9 @@ export interface Comparison {
   readonly isEqual: boolean;
   readonly source: SideSums;
   readonly lake: SideSums;
-  readonly buckets: number;
-  readonly differingBuckets: number;
-  /** Rows that differ in the buckets that were looked into. */
+  readonly slices: number;
+  readonly differingSlices: number;
+  /** Rows that differ in the slices that were looked into. */
   readonly differingRows: number;
   /** Some of them. */
   readonly differences: readonly Difference[];
@@ -45,8 +45,8 @@ export async function compareTable(
   lake: SummedRows,
   named: number,
 ): Promise<Comparison> {
-  const buckets = bucketsFor(source.rows);
-  const [ours, theirs] = await Promise.all([sumsOf(source, buckets), sumsOf(lake, buckets)]);
+  const slices = slicesFor(source.rows);
+  const [ours, theirs] = await Promise.all([sumsOf(source, slices), sumsOf(lake, slices)]);
   const differing = ours.differences(theirs);
   const sides = {
     source: { rows: Number(ours.rows), checksum: ours.checksum },
@@ -56,34 +56,34 @@ export async function compareTable(
     return {
       isEqual: true,
       ...sides,
-      buckets,
-      differingBuckets: 0,
+      slices,
+      differingSlices: 0,
       differingRows: 0,
       differences: [],
       isCut: false,
     };
-  const perBucket = Math.max(1, Math.max(sides.source.rows, sides.lake.rows) / buckets);
-  const wanted = differing.slice(0, Math.max(1, Math.floor(DIGESTS_MAX / perBucket)));
+  const perSlice = Math.max(1, Math.max(sides.source.rows, sides.lake.rows) / slices);
+  const wanted = differing.slice(0, Math.max(1, Math.floor(DIGESTS_MAX / perSlice)));
   const [before, after] = await Promise.all([
-    digestsOf(source.digests(buckets, wanted)),
-    digestsOf(lake.digests(buckets, wanted)),
+    digestsOf(source.digests(slices, wanted)),
+    digestsOf(lake.digests(slices, wanted)),
   ]);
   const rows = differingKeys(before, after);
   const keys = rows.slice(0, named);
   return {
     isEqual: false,
     ...sides,
-    buckets,
-    differingBuckets: differing.length,
+    slices,
+    differingSlices: differing.length,
     differingRows: rows.length,
     differences: await nameThem(source, lake, keys),
     isCut: wanted.length < differing.length || keys.length < rows.length,
   };
 }
 
-async function sumsOf(rows: SummedRows, buckets: number): Promise<TableSums> {
-  const sums = new TableSums(buckets);
-  for await (const part of rows.sums(buckets)) sums.add(part);
+async function sumsOf(rows: SummedRows, slices: number): Promise<TableSums> {
+  const sums = new TableSums(slices);
+  for await (const part of rows.sums(slices)) sums.add(part);
   return sums;
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Principal } from "../../../core/authorize.ts";
 import type { SummedRows } from "../../../core/ports/snapshot.ts";
-import type { BucketSum, RowDigest } from "../../../core/row-text.ts";
+import type { SliceSum, RowDigest } from "../../../core/row-text.ts";
 import type { QueryService } from "../../../lake/query/service.ts";
 import { type LakeStateRequest, stateSql } from "./lake-state.ts";
 import { quoteName, quoteText } from "./lake-text.ts";
@@ -18,7 +18,7 @@ const SYSTEM: Principal = {
   grants: [{ action: "read", kind: "table", name: "*" }],
 };
 const TIMEOUT_MS = 600_000;
-/** Of one answer; a table's buckets are fewer. */
+/** Of one answer; a table's slices are fewer. */
 const ROWS_MAX = 1_000_000;
 
 export interface LakeRowsRequest extends Omit<LakeStateRequest, "unsent"> {
@@ -40,14 +40,14 @@ export async function lakeRows(request: LakeRowsRequest, signal: AbortSignal): P
   );
   const state = stateSql({ ...request, unsent: new Set(unsent.map(([field]) => field as string)) });
   return {
-    async *sums(buckets) {
-      const found = await rows(`${state} SELECT ${bucketSql(buckets)} AS bucket, sum(sign) AS rows,
+    async *sums(slices) {
+      const found = await rows(`${state} SELECT ${sliceSql(slices)} AS slice, sum(sign) AS rows,
         sum(sign * CAST('0x' || left(digest, 16) AS UBIGINT)::HUGEINT) AS first,
         sum(sign * CAST('0x' || right(digest, 16) AS UBIGINT)::HUGEINT) AS last FROM digested GROUP BY 1`);
       yield found.map(sumOf);
     },
-    async *digests(buckets, wanted) {
-      const condition = `${bucketSql(buckets)} IN (${wanted.map(Math.trunc).join(", ")})`;
+    async *digests(slices, wanted) {
+      const condition = `${sliceSql(slices)} IN (${wanted.map(Math.trunc).join(", ")})`;
       const found = await rows(`${state} SELECT key, digest, sum(sign) AS times FROM digested
         WHERE ${condition} GROUP BY 1, 2`);
       yield found.flatMap(([key, digest, times]) => repeated(times, digestOf(key, digest)));
@@ -64,8 +64,8 @@ export async function lakeRows(request: LakeRowsRequest, signal: AbortSignal): P
   };
 }
 
-function bucketSql(buckets: number): string {
-  return `CAST(CAST('0x' || left(key, 8) AS UBIGINT) & ${buckets - 1} AS INTEGER)`;
+function sliceSql(slices: number): string {
+  return `CAST(CAST('0x' || left(key, 8) AS UBIGINT) & ${slices - 1} AS INTEGER)`;
 }
 
 /** Without a key equal rows are as many as were told. */
@@ -77,7 +77,7 @@ function digestOf(key: unknown, digest: unknown): RowDigest {
   return { key: key as string, digest: digest as string };
 }
 
-function sumOf([bucket, rows, first, last]: readonly unknown[]): BucketSum {
+function sumOf([slice, rows, first, last]: readonly unknown[]): SliceSum {
   const [count, ...sums] = [rows, first, last].map((value) => BigInt.asUintN(64, BigInt(String(value))));
-  return { bucket: Number(bucket), rows: count!, first: sums[0]!, last: sums[1]! };
+  return { slice: Number(slice), rows: count!, first: sums[0]!, last: sums[1]! };
 }

@@ -38,7 +38,7 @@ function valueSql(value: string, shown: string, form: ValueForm, lakeType: strin
   return `CASE WHEN contains(${text}, '.') THEN rtrim(rtrim(${text}, '0'), '.') ELSE ${text} END`;
 }
 
-/** The bits of a double, from its C notation (0x1.8p+1): sign and exponent in three digits, thirteen of the fraction. */
+/** The bits of a double, from its C notation (0x1.8p+1): sign and exponent, and thirteen digits of the fraction. */
 function bitsSql(value: string): string {
   const text = `printf('%a', CAST(${value} AS DOUBLE))`;
   const exponent = `CAST(regexp_extract(${text}, 'p([+-][0-9]+)', 1) AS INTEGER)`;

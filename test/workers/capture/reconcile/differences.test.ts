@@ -34,7 +34,8 @@ async function compared(table: SnapshotTable, lsn: bigint, named?: number) {
 }
 
 test("each planted difference is found and named with both values", async () => {
-  await run(`create table planted (id int primary key, t text, c char(5), f float8, n numeric, tz timestamptz, j json, jb jsonb);
+  await run(`create table planted (id int primary key, t text, c char(5), f float8, n numeric, tz timestamptz, j json,
+      jb jsonb);
     insert into planted select i, 'text', 'ab', 1.5, 1.00, '2026-11-22 10:00:00.000001+00', '{"a":1}', '{"a":1,"b":2}'
     from generate_series(1, 40) i`);
   const { snapshot, table, rows } = await open("planted");
@@ -87,7 +88,7 @@ test("each planted difference is found and named with both values", async () => 
   expect(Object.keys(of("16").columns)).toEqual(["t", "n"]);
 }, 60_000);
 
-test("the newest change of each key counts, up to the snapshot's place; columns that were left out are filled", async () => {
+test("the newest change of each key up to the snapshot counts; columns that were left out are filled", async () => {
   await run(`create table changed (id int primary key, big text, n int);
     insert into changed values (1, 'toast', 2), (2, 'new', 1), (4, null, 5)`);
   const { snapshot, table, rows } = await open("changed");
@@ -123,7 +124,8 @@ test("the newest change of each key counts, up to the snapshot's place; columns 
 
 test("without a key rows are a multiset: one too few, one too many, and before images take rows away", async () => {
   await run(`create table bag (a text, f float8, tz timestamptz);
-    insert into bag values ('x', 1, '2026-01-01 00:00:00+00'), ('x', 1, '2026-01-01 00:00:00+00'), ('y', null, null), ('z', -0.5, 'infinity')`);
+    insert into bag values ('x', 1, '2026-01-01 00:00:00+00'), ('x', 1, '2026-01-01 00:00:00+00'),
+      ('y', null, null), ('z', -0.5, 'infinity')`);
   const { snapshot, table, rows } = await open("bag");
   expect(table.key).toEqual([]);
   const old = { a: "old", f: "NaN", tz: "2026-01-01 00:00:00+00" };
@@ -151,10 +153,12 @@ test("without a key rows are a multiset: one too few, one too many, and before i
 }, 60_000);
 
 test("partitions are read one by one, generated columns are nobody's, and writers are not in the way", async () => {
-  await run(`create table parted (id int, day date, twice int generated always as (id * 2) stored, primary key (id, day))
+  await run(`create table parted (id int, day date, twice int generated always as (id * 2) stored,
+        primary key (id, day))
       partition by range (day);
     create table parted_1 partition of parted for values from ('2026-01-01') to ('2026-02-01');
-    create table parted_2 partition of parted for values from ('2026-02-01') to ('2026-03-01') partition by list (id);
+    create table parted_2 partition of parted for values from ('2026-02-01') to ('2026-03-01')
+      partition by list (id);
     create table parted_3 partition of parted_2 default;
     insert into parted select i, date '2026-01-01' + i % 50 from generate_series(1, 5000) i`);
   const { snapshot, table, rows } = await open("parted");
