@@ -13,6 +13,7 @@ import { publishedTables, publishTables, removePublication } from "./publication
 import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
 import { makeSlot, readSlot, removeSlot } from "./slot.ts";
+import { openSnapshot } from "./snapshot.ts";
 
 export interface DatabaseServices {
   readonly readSecret: ReadSecret;
@@ -75,6 +76,7 @@ export function openDatabase(
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
     stream: (request) => openReplication(address, { readSecret, clock }, request),
+    snapshot: (terms) => openSnapshot(address, { ...terms, readSecret, clock }),
     emit: (prefix, content) =>
       inSession(async (client) => {
         await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);

@@ -7,10 +7,10 @@
  * source from clearing old versions of rows for as long as all of it takes.
  */
 import type { Client } from "pg";
-import type { Clock, Randomness } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { DatabaseAddress } from "../../core/database-address.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { DatabaseSnapshot, SnapshotTable } from "../../core/ports/snapshot.ts";
+import type { DatabaseSnapshot, SnapshotTerms, SnapshotTable } from "../../core/ports/snapshot.ts";
 import type { SliceSum, RowDigest, RowValues } from "../../core/row-text.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { connectDatabase, connectReplication, rowsOf } from "./connection.ts";
@@ -22,14 +22,9 @@ import { tableShape, type TableShape } from "./snapshot-table.ts";
 /** Before this version a range of places in a file is looked for in the whole file. */
 const RANGES_SINCE = 140_000;
 
-export interface SnapshotOptions {
+export interface SnapshotOptions extends SnapshotTerms {
   readonly readSecret: ReadSecret;
   readonly clock: Clock;
-  readonly randomness: Randomness;
-  /** How long the source's open transactions are waited for, ms: a snapshot is known only when they have ended. */
-  readonly waitMs: number;
-  /** Rest after each part, as a share of the time that it took. */
-  readonly restShare: number;
 }
 
 /** @throws source.unavailable, source.refused, source.timeout where a transaction does not end */
@@ -77,10 +72,10 @@ export async function openSnapshot(
 async function exportSnapshot(
   walsender: Client,
   other: Client,
-  { clock, randomness, waitMs }: SnapshotOptions,
+  { clock, waitMs }: SnapshotOptions,
 ): Promise<{ readonly lsn: bigint; readonly name: string }> {
   const [session] = await rowsOf<{ pid: number }>(walsender, "select pg_backend_pid() as pid");
-  const slot = `muara_reconcile_${Math.floor(randomness.fraction() * 2 ** 40).toString(36)}`;
+  const slot = `muara_reconcile_${session!.pid}`;
   const over = new AbortController();
   const made = rowsOf<{ consistent_point: string; snapshot_name: string }>(
     walsender,

@@ -33,3 +33,10 @@ export interface DatabaseSnapshot {
   table(schema: string, name: string): Promise<SnapshotTable>;
   close(): Promise<void>;
 }
+
+export interface SnapshotTerms {
+  /** How long the source's open transactions are waited for, ms: a snapshot is known only when they have ended. */
+  readonly waitMs: number;
+  /** Rest after each part that was read, as a share of the time that it took. */
+  readonly restShare: number;
+}

@@ -4,40 +4,11 @@
  */
 import type { SnapshotTable, SummedRows } from "../../../core/ports/snapshot.ts";
 import { slicesFor, type RowDigest, type RowValues, TableSums } from "../../../core/row-text.ts";
+import type { Comparison, Difference } from "../../../core/reconciliation.ts";
 import { shownText } from "./shown-text.ts";
 
 /** Rows whose digests are compared at once, about. */
 const DIGESTS_MAX = 200_000;
-
-export interface Difference {
-  /** `missing`: the source alone has it; `extra`: the source has it not. */
-  readonly kind: "missing" | "extra" | "different";
-  /** Values of the key; without a key, of all columns. */
-  readonly key: Readonly<Record<string, string | null>>;
-  /** Columns that differ, of a row that both have. */
-  readonly columns: Readonly<
-    Record<string, { readonly source: string | null; readonly lake: string | null }>
-  >;
-}
-
-export interface SideSums {
-  readonly rows: number;
-  readonly checksum: string;
-}
-
-export interface Comparison {
-  readonly isEqual: boolean;
-  readonly source: SideSums;
-  readonly lake: SideSums;
-  readonly slices: number;
-  readonly differingSlices: number;
-  /** Rows that differ in the slices that were looked into. */
-  readonly differingRows: number;
-  /** Some of them. */
-  readonly differences: readonly Difference[];
-  /** Whether there may be more than those. */
-  readonly isCut: boolean;
-}
 
 /** @param named differences that are named, at most */
 export async function compareTable(

@@ -10,16 +10,25 @@ import type { EventType } from "../../../core/event-type.ts";
 import { landedPartitions } from "../../../core/landed.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import type { DatabaseSnapshot } from "../../../core/ports/snapshot.ts";
+import type { OpenSource, SourceDatabase } from "../../../core/ports/source-database.ts";
+import {
+  NAMED_DEFAULT,
+  NAMED_MAX,
+  type Progress,
+  type ReconcileRequest,
+  type Reconciliation,
+  type TableReport,
+} from "../../../core/reconciliation.ts";
 import type { Registry } from "../../../core/registry.ts";
 import type { Catalog } from "../../../lake/catalog.ts";
 import type { QueryService } from "../../../lake/query/service.ts";
-import { compareTable, type Comparison } from "./compare.ts";
+import { compareTable } from "./compare.ts";
 import { placeColumns } from "./lake-columns.ts";
 import { lakeRows } from "./lake-rows.ts";
 
 const POLL_MS = 100;
-const NAMED_DEFAULT = 20;
-export const NAMED_MAX = 1_000;
+/** Rest of the source after each part of a table that was read, as a share of the time that it took. */
+const REST_SHARE = 0.25;
 
 export interface ReconcilePorts {
   readonly registry: Registry;
@@ -27,41 +36,7 @@ export interface ReconcilePorts {
   readonly catalog: Catalog;
   readonly query: Pick<QueryService, "rows">;
   readonly clock: Clock;
-  /** Of a database that the configuration names. */
-  readonly openSnapshot: (database: string) => Promise<DatabaseSnapshot>;
-  /** What the source knows to be durable here; undefined where the slot is gone. */
-  readonly confirmedLsn: (database: string, slot: string) => Promise<bigint | undefined>;
-}
-
-export interface ReconcileRequest {
-  readonly capture: string;
-  /** `schema.table`; undefined: all. */
-  readonly tables?: readonly string[] | undefined;
-  /** Differences that are named, per table. */
-  readonly named?: number | undefined;
-  /** How long capture and landing are waited for, ms. */
-  readonly waitMs: number;
-}
-
-export type TableReport = Comparison & { readonly table: string; readonly eventType: string };
-
-/** What is told while it goes on. */
-export type Progress =
-  | { readonly at: "snapshot"; readonly lsn: string }
-  | { readonly at: "captured" }
-  | { readonly at: "table"; readonly table: string }
-  | { readonly at: "compared"; readonly report: TableReport };
-
-export interface Reconciliation {
-  readonly capture: string;
-  readonly shard: string;
-  readonly incarnation: number;
-  /** Text of an integer. */
-  readonly lsn: string;
-  readonly isEqual: boolean;
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly tables: readonly TableReport[];
+  readonly openSource: OpenSource;
 }
 
 /**
@@ -77,14 +52,15 @@ export async function reconcile(
   const { capture, state } = declaredOf(ports.registry, request.capture);
   const tables = tablesOf(capture, state, request.tables);
   const startMs = ports.clock.nowMs();
-  const snapshot = await ports.openSnapshot(capture.database);
+  const source = await ports.openSource(capture.database);
+  const snapshot = await source.snapshot({ waitMs: request.waitMs, restShare: REST_SHARE });
   try {
     onProgress({ at: "snapshot", lsn: String(snapshot.lsn) });
     const untilMs = ports.clock.monotonicMs() + request.waitMs;
     const wait = (isThere: () => Promise<boolean>, what: string): Promise<void> =>
       waitFor(ports.clock, untilMs, isThere, what, signal);
     await wait(
-      () => isCaptured(ports, capture, state, snapshot.lsn),
+      () => isCaptured(ports, { capture, state }, source, snapshot.lsn),
       `The capture "${capture.name}" has not come to the snapshot's place`,
     );
     onProgress({ at: "captured" });
@@ -149,9 +125,9 @@ function tablesOf(capture: Capture, state: CaptureState, wanted?: readonly strin
 
 /** Whether everything up to the place is durable in the log, as the source itself was told. */
 async function isCaptured(
-  { registry, confirmedLsn }: ReconcilePorts,
-  capture: Capture,
-  state: CaptureState,
+  { registry }: ReconcilePorts,
+  { capture, state }: Declared,
+  source: SourceDatabase,
   lsn: bigint,
 ): Promise<boolean> {
   await registry.refresh();
@@ -160,9 +136,9 @@ async function isCaptured(
     throw impossible(`The capture "${capture.name}" was begun anew meanwhile.`);
   if (now.state.phase === "stopped")
     throw impossible(`The capture "${capture.name}" has stopped: ${now.state.problem ?? "no reason given"}`);
-  const confirmed = await confirmedLsn(capture.database, state.slot);
-  if (confirmed === undefined) throw impossible(`The slot ${state.slot} of "${capture.name}" is gone.`);
-  return confirmed >= lsn;
+  const slot = await source.slot(state.slot);
+  if (!slot) throw impossible(`The slot ${state.slot} of "${capture.name}" is gone.`);
+  return slot.confirmedLsn !== null && slot.confirmedLsn >= lsn;
 }
 
 interface OneTable extends Declared {
