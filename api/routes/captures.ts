@@ -230,17 +230,21 @@ async function withTables(
   return { tables: all, prefix, database, outbox: undefined, copy };
 }
 
-/** @returns the name of a slot that is left to whoever wants it */
-async function forget({ registry }: ApiPorts, { name }: Capture): Promise<string | undefined> {
+/** Whoever captures may be writing it at the same moment. */
+async function changeState(
+  { registry }: ApiPorts,
+  name: string,
+  change: (state: CaptureState) => CaptureState | null,
+): Promise<undefined> {
   for (;;) {
+    await registry.refresh();
     const stored = registry.get<CaptureState>("capture-state", name);
-    if (!stored) return undefined;
+    if (!stored?.value) return;
     try {
-      await registry.put("capture-state", name, stored.revision, null);
-      return undefined;
+      await registry.put("capture-state", name, stored.revision, change(stored.value));
+      return;
     } catch (error) {
       if (!hasCode(error, "declaration.conflict")) throw error;
-      await registry.refresh();
     }
   }
 }
@@ -255,7 +259,7 @@ async function clear(ports: ApiPorts, capture: Capture): Promise<string | undefi
     if (!state) return undefined;
     try {
       await takeAway(await sourceOf(ports, state.database), state);
-      return await forget(ports, capture);
+      return await changeState(ports, capture.name, () => null);
     } catch (error) {
       if (!hasCode(error, "source.busy") || clock.monotonicMs() >= untilMs) {
         logger.warn("the slot of a removed capture is still there", {

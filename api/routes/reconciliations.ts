@@ -55,12 +55,12 @@ export function addReconciliationRoutes(app: Hono<ApiEnv>, ports: ApiPorts): voi
     const signal = AbortSignal.any([context.req.raw.signal, gone.signal]);
     const wanted = { capture, tables: request.tables, named: request.named, waitMs: request.wait_ms };
     const by = context.get("principal").id;
-    const done = reconcile(wanted, (progress) => lines.write(shownProgress(progress)), signal).then(
-      async (report) => {
-        await keep(ports, report, by);
-        lines.end({ at: "report", ...shownReconciliation(report) });
-      },
-    );
+    const run = async (): Promise<void> => {
+      const report = await reconcile(wanted, (progress) => lines.write(shownProgress(progress)), signal);
+      await keep(ports, report, by);
+      lines.end({ at: "report", ...shownReconciliation(report) });
+    };
+    const done = run();
     // What is wrong from the start is an error like any other.
     await Promise.race([lines.begun, done]);
     done.catch((error: unknown) => lines.end({ at: "failed", problem: toProblem(error) }));

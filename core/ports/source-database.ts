@@ -11,6 +11,7 @@
  */
 import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
+import type { SourceCopy } from "./source-copy.ts";
 import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
@@ -131,6 +132,7 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
+  copy(): SourceCopy;
   stream(request: SourceRequest): Promise<SourceStream>;
   /**
    * All of it at one place of its log, for as long as that is open.

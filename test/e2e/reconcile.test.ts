@@ -100,18 +100,18 @@ test("copied and changed under writers, every table has the same rows; what is f
   expect(second.tables).toMatchObject([{ table: "public.notes", is_equal: true, source: { rows: 50 } }]);
 
   // A change that no capture sees: what was written while its table was not told of.
-  await sql(`ALTER TABLE accounts DISABLE TRIGGER ALL; SET session_replication_role = replica`);
   const [publication] = await sql("SELECT pubname FROM pg_publication_tables WHERE tablename = 'accounts'");
-  await sql(`BEGIN; ALTER PUBLICATION "${publication!["pubname"] as string}" DROP TABLE accounts; COMMIT`);
-  await sql(`UPDATE accounts SET name = 'unseen' WHERE id = 2999`);
-  await sql(`ALTER PUBLICATION "${publication!["pubname"] as string}" ADD TABLE accounts`);
+  const [{ id } = { id: 0 }] = await sql("SELECT max(id) AS id FROM accounts");
+  await sql(`ALTER PUBLICATION "${String(publication!["pubname"])}" DROP TABLE accounts`);
+  await sql(`UPDATE accounts SET name = 'unseen' WHERE id = ${String(id)}`);
+  await sql(`ALTER PUBLICATION "${String(publication!["pubname"])}" ADD TABLE accounts`);
   const third = await reconcile(muara);
   expect(third.is_equal).toBe(false);
   expect(third.tables[0]!.differences).toEqual([
     {
       kind: "different",
-      key: { id: "2999" },
-      columns: { name: { source: "unseen", lake: "n2999" } },
+      key: { id: String(id) },
+      columns: { name: { source: "unseen", lake: `n${String(id)}` } },
     },
   ]);
   const kept = (await (await muara.fetch("/v1/captures/shop/reconciliations")).json()) as { items: Report[] };
@@ -120,4 +120,56 @@ test("copied and changed under writers, every table has the same rows; what is f
   expect(await sql("SELECT count(*)::int AS n FROM pg_replication_slots WHERE temporary")).toEqual([
     { n: 0 },
   ]);
+}, 180_000);
+
+test("messages and rows of an outbox are events; what rolls back is none, what is bad is a dead letter", async () => {
+  const { start, sql } = await stand();
+  await sql(
+    "CREATE TABLE accounts (id int PRIMARY KEY); CREATE TABLE outbox (n serial, event_type text, payload jsonb)",
+  );
+  let muara = await start();
+  const declared = await muara.fetch("/event-types", {
+    method: "POST",
+    body: JSON.stringify({
+      name: "order.placed",
+      owning_application: "shop",
+      category: "business",
+      schema: { type: "json_schema", schema: '{"type":"object","properties":{"n":{"type":"integer"}}}' },
+    }),
+  });
+  expect(declared.status).toBe(201);
+  await capture(muara, {
+    tables: ["public.accounts"],
+    messages: { orders: "order.placed" },
+    outbox: { table: "public.outbox" },
+  });
+  await sql(
+    `BEGIN; INSERT INTO accounts VALUES (1); SELECT pg_logical_emit_message(true, 'orders', '{"n":1}'); COMMIT`,
+  );
+  await sql(`BEGIN; SELECT pg_logical_emit_message(true, 'orders', '{"n":99}'); ROLLBACK`);
+  await sql(`SELECT pg_logical_emit_message(false, 'orders',
+    '{"metadata":{"occurred_at":"2026-01-01T00:00:00Z"},"n":2}')`);
+  await sql(`SELECT pg_logical_emit_message(true, 'others', '{"n":98}')`);
+  await sql(`SELECT pg_logical_emit_message(true, 'orders', 'no JSON')`);
+  await sql(
+    `INSERT INTO outbox (event_type, payload) VALUES ('order.placed', '{"n": 3}'), ('order.placed', '{"n": 4}')`,
+  );
+  await sql("UPDATE outbox SET payload = '{}'; DELETE FROM outbox; TRUNCATE outbox");
+  const query = `SELECT n FROM "order.placed" ORDER BY n`;
+  await eventually(
+    "all have landed",
+    60_000,
+    async () => (await muara.sql(query).catch(() => [])).length === 4,
+  );
+  await muara.kill();
+  await sql(`SELECT pg_logical_emit_message(true, 'orders', '{"n":5}')`);
+  muara = await start();
+  await eventually(
+    "and the next one",
+    60_000,
+    async () => (await muara.sql(query).catch(() => [])).length === 5,
+  );
+  expect(await muara.sql(query)).toEqual([["1"], ["2"], ["3"], ["4"], ["5"]]);
+  const letters = await muara.sql("SELECT reason, decode(payload) FROM dead_letters");
+  expect(letters).toEqual([["event.not_json", "no JSON"]]);
 }, 180_000);

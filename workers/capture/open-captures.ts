@@ -4,8 +4,9 @@ import { createOutbox, type OutboxPorts } from "./outbox.ts";
 import { type CaptureWorker, type CaptureWorkerPorts, createCaptureWorker } from "./worker.ts";
 
 export function openCaptures(
-  ports: Omit<CaptureWorkerPorts, "outbox"> & OutboxPorts,
+  ports: Omit<CaptureWorkerPorts, "publish"> & OutboxPorts,
   { capture, limits }: Pick<Config, "capture" | "limits">,
 ): CaptureWorker {
-  return createCaptureWorker({ ...ports, outbox: createOutbox(ports, limits) }, capture);
+  const outbox = createOutbox(ports, limits);
+  return createCaptureWorker({ ...ports, publish: outbox.publish }, capture);
 }

@@ -7,6 +7,7 @@
  * for: there is no table that its events could be dead letters of.
  */
 import type { Capture } from "../../core/capture.ts";
+import type { ChangePlace } from "../../core/change.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { SourceMessage } from "../../core/ports/source.ts";
 import { packRecords, RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
@@ -20,6 +21,7 @@ import { type Failure, Failures } from "../ingest/failures.ts";
 import { Judge } from "../ingest/judge.ts";
 import { ByteWriter } from "../ingest/streams/byte-writer.ts";
 import { scanMessages } from "./message-body.ts";
+import { isBehind, type MessageOrigin, newestMessage } from "./outbox-resume.ts";
 
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -34,7 +36,7 @@ export interface OutboxLimits {
   readonly depth: number;
 }
 
-export interface OutboxRequest {
+interface OutboxRequest {
   readonly capture: Pick<Capture, "name" | "messages">;
   readonly incarnation: number;
   readonly messages: readonly SourceMessage[];
@@ -45,31 +47,61 @@ export interface Outbox {
    * Resolves when all that have a type are durable; others are left out.
    * @throws event_type.not_found, log.closed, log.stream_not_found; and when the signal is aborted
    */
-  publish(request: OutboxRequest, signal: AbortSignal): Promise<void>;
+  publish(
+    capture: OutboxRequest["capture"],
+    incarnation: number,
+    messages: readonly SourceMessage[],
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 export function createOutbox(ports: OutboxPorts, limits: OutboxLimits): Outbox {
   const contracts = new Contracts(ports, { maxBytes: limits.eventBytes, maxDepth: limits.depth });
+  /** By session, which its signal stands for: whoever had the capture before may have appended. */
+  const sessions = new WeakMap<AbortSignal, Map<string, ChangePlace | undefined>>();
   return {
-    publish: async ({ capture, incarnation, messages }, signal) => {
-      const byType = new Map<string, SourceMessage[]>();
-      for (const message of messages) {
-        const eventType = eventTypeOf(capture, message);
-        if (eventType === undefined) continue;
-        const same = byType.get(eventType);
-        if (same) same.push(message);
-        else byType.set(eventType, [message]);
-      }
-      for (const [eventType, ofType] of byType) {
+    publish: async (capture, incarnation, messages, signal) => {
+      const known = sessions.get(signal) ?? new Map<string, ChangePlace | undefined>();
+      sessions.set(signal, known);
+      for (const [eventType, ofType] of byType(capture, messages)) {
+        const request = { capture, incarnation, messages: ofType };
         const parts = await contracts.use(eventType, (contract) =>
-          partsOf(ports.kernel, contract, { capture, incarnation, messages: ofType }, limits.eventBytes),
+          partsOf(ports.kernel, contract, request, limits.eventBytes),
         );
         // One after the other: messages of one partition may be in several.
-        for (const { partition, batch } of parts)
-          await appendAtLast(ports, eventType, partition, batch, signal);
+        for (const part of parts) {
+          const key = `${eventType}/${part.partition}`;
+          if (!known.has(key))
+            known.set(key, await newestMessage(ports.log, capture.name, eventType, part.partition));
+          const batch = withoutKnown(part, known.get(key));
+          if (batch.count > 0) await appendAtLast(ports, eventType, part.partition, batch, signal);
+        }
       }
     },
   };
+}
+
+function byType(
+  capture: OutboxRequest["capture"],
+  messages: readonly SourceMessage[],
+): ReadonlyMap<string, SourceMessage[]> {
+  const found = new Map<string, SourceMessage[]>();
+  for (const message of messages) {
+    const eventType = eventTypeOf(capture, message);
+    if (eventType === undefined) continue;
+    const same = found.get(eventType);
+    if (same) same.push(message);
+    else found.set(eventType, [message]);
+  }
+  return found;
+}
+
+/** Messages come in the order of their places: those that are known are the first ones. */
+function withoutKnown({ batch, places }: Part, newest: ChangePlace | undefined): RecordBatch {
+  if (!newest) return batch;
+  const first = places.findIndex((place) => isBehind(place, newest));
+  const from = first < 0 ? batch.count : first;
+  return { ...batch, count: batch.count - from, index: batch.index.subarray(from * RECORD_WORDS) };
 }
 
 function eventTypeOf({ messages }: OutboxRequest["capture"], message: SourceMessage): string | undefined {
@@ -80,6 +112,8 @@ function eventTypeOf({ messages }: OutboxRequest["capture"], message: SourceMess
 interface Part {
   readonly partition: number;
   readonly batch: RecordBatch;
+  /** [record] */
+  readonly places: readonly ChangePlace[];
 }
 
 /** Nothing is awaited in here: the scan lives in the kernel's memory. */
@@ -97,15 +131,16 @@ function partsOf(kernel: Kernel, contract: Contract, request: OutboxRequest, eve
   const assigned = assignPartitions(contract, scan, failures, spareOf(contract, messages[0]!));
   const own = headersOf(contract, failures, request);
   const headers = { withFlowId: NOTHING, withoutFlowId: NOTHING, own };
-  return buildBatches(contract, scan, assigned, headers).map(({ partition, batch }) => ({
+  return buildBatches(contract, scan, assigned, headers).map(({ partition, batch, items }) => ({
     partition,
+    places: Array.from(items, (item) => placeOf(messages[item]!, incarnation)),
     batch: failures.size === 0 ? batch : cutLong(batch, eventBytesMax),
   }));
 }
 
 function asLetter(
   contract: Contract,
-  { capture }: OutboxRequest,
+  { capture, incarnation }: OutboxRequest,
   message: SourceMessage,
   eventBytesMax: number,
 ): Part {
@@ -114,9 +149,17 @@ function asLetter(
     pointer: null,
     detail: "the message is not one JSON value",
   };
-  const header = JSON.stringify({ ...refusalMember(note), ...common(contract, capture.name, message) });
+  const header = JSON.stringify({
+    ...refusalMember(note),
+    ...common(contract, capture.name, message, incarnation),
+  });
   const batch = packRecords([{ payload: message.content.subarray(0, eventBytesMax), header }]);
-  return { partition: spareOf(contract, message), batch };
+  const places = [placeOf(message, incarnation)];
+  return { partition: spareOf(contract, message), batch, places };
+}
+
+function placeOf({ lsn, index }: SourceMessage, incarnation: number): ChangePlace {
+  return { incarnation, lsn, index };
 }
 
 /** The same whenever it is read again. */
@@ -128,15 +171,21 @@ function common(
   { type }: Contract,
   capture: string,
   { prefix, lsn, index }: SourceMessage,
+  incarnation: number,
 ): Record<string, unknown> {
+  const origin: MessageOrigin = { capture, prefix, incarnation, lsn: String(lsn), index };
   return {
     schema_version: type.schema.version,
     published_by: `capture:${capture}`,
-    origin: { capture, prefix, lsn: Number(lsn), index },
+    origin,
   };
 }
 
-function headersOf(contract: Contract, failures: Failures, { capture, messages }: OutboxRequest): OwnHeaders {
+function headersOf(
+  contract: Contract,
+  failures: Failures,
+  { capture, incarnation, messages }: OutboxRequest,
+): OwnHeaders {
   const out = new ByteWriter(messages.length * 128);
   const starts = new Uint32Array(messages.length);
   const lengths = new Uint32Array(messages.length);
@@ -144,7 +193,7 @@ function headersOf(contract: Contract, failures: Failures, { capture, messages }
     const failure = failures.get(item);
     const header = {
       ...(failure ? refusalMember(noteOf(failure)) : {}),
-      ...common(contract, capture.name, message),
+      ...common(contract, capture.name, message, incarnation),
     };
     starts[item] = out.length;
     out.write(encoder.encode(JSON.stringify(header)));
