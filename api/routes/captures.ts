@@ -109,11 +109,12 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.delete("/v1/captures/:name", async (context) => {
     const { value, revision } = await one(context, "admin");
     const by = context.get("principal").id;
+    const keeps = context.req.query("keep_slot") === "true";
+    if (keeps) await changeState(ports, value!.name, (state) => ({ ...state, isKept: true }));
     await registry.put("capture", value!.name, revision, null, by);
     logger.info("removed a capture", { by, capture: value!.name });
-    const isLeft =
-      context.req.query("keep_slot") === "true" ? await forget(ports, value!) : await clear(ports, value!);
-    return isLeft ? context.json({ slot: isLeft, taken_away: false }, 202) : context.body(null, 204);
+    const left = keeps ? await changeState(ports, value!.name, () => null) : await clear(ports, value!);
+    return left === undefined ? context.body(null, 204) : context.json({ slot: left, taken_away: false }, 202);
   });
 }
 

@@ -58,25 +58,25 @@ export class Bank {
         tables: Object.fromEntries(TELLER_TABLES.map((table) => [`public.${table.name}`, table.name])),
       });
     }
-    for (const { name } of TELLER_TABLES) await this.#post("/v1/deliveries", deliveryOf(name));
+    for (const table of TELLER_TABLES) await this.#post("/v1/deliveries", deliveryOf(table));
   }
 
   /** Waits until the lake has the last transaction of every shard in each of its tables. */
   async landed(last: ReadonlyMap<string, SourceTransaction>): Promise<void> {
     const union = TELLER_TABLES.map(
       ({ name }) =>
-        `SELECT source.shard AS shard, max(source.lsn) AS lsn FROM "${name}"
+        `SELECT source.shard AS shard, max_by(source.xid, source.lsn) AS xid FROM "${name}"
           WHERE source.change <> 'copy' GROUP BY 1`,
     ).join(" UNION ALL ");
     await eventually("all landed", SETTLE_MS, async () => {
       const muara = await this.running();
-      const rows = await sqlRows(muara, `SELECT shard, min(lsn), count(*) FROM (${union}) GROUP BY 1`);
+      const rows = await sqlRows(muara, `SELECT shard, min(xid), count(*) FROM (${union}) GROUP BY 1`);
       const newest = new Map(
-        rows.map(([shard, lsn, count]) => [String(shard), [String(lsn), Number(count)]]),
+        rows.map(([shard, xid, count]) => [String(shard), [Number(xid), Number(count)]]),
       );
-      return [...last].every(([shard, { lsn }]) => {
+      return [...last].every(([shard, { xid }]) => {
         const [at, tables] = newest.get(shard) ?? [];
-        return at === String(lsn) && tables === TELLER_TABLES.length;
+        return at === xid && tables === TELLER_TABLES.length;
       });
     });
   }
@@ -168,10 +168,16 @@ function settingsOf(shards: readonly TellerShard[], store: PostgresServer): unkn
   };
 }
 
-function deliveryOf(name: string): unknown {
+function deliveryOf({ name, key }: TellerTable): unknown {
   return {
     name: name.replaceAll("_", "-"),
-    table: `${name}.current`,
-    postgres: { target: "store", table: name },
+    table: name,
+    from: "begin",
+    batch_rows: 10_000,
+    postgres: {
+      target: "store",
+      table: `public.${name}`,
+      ...(key === null ? { mode: "append" } : { mode: "state", key: [key] }),
+    },
   };
 }

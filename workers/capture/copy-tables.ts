@@ -4,12 +4,15 @@
  * begins anew.
  */
 import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
+import { MuaraError } from "../../core/errors.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/ports/log.ts";
-import type { ChunkCopy, CopyTable, SnapshotCopy } from "../../core/ports/source-copy.ts";
-import type { BindRelation } from "../../core/ports/source.ts";
+import type { ChunkCopy, CopyTable } from "../../core/ports/source-copy.ts";
+import type { BindRelation, SourcePart } from "../../core/ports/source.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
+import { copyAtOnce, copyWay } from "./copy-at-once.ts";
+import type { CopyRunTable } from "./copy-run.ts";
 import type { Begun } from "./prepare.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
@@ -38,32 +41,46 @@ export async function copyTables(
 ): Promise<CaptureState> {
   const { database, keeper } = ports;
   await keeper.save({ ...state, phase: "copying" });
-  const names = Object.keys(state.tables).filter((name) => state.tables[name]!.copy === "waiting");
-  const inChunks = names.filter((name) => {
+  const all = Object.entries(state.tables)
+    .filter(([, { copy }]) => copy === "waiting")
+    .map(([name, progress]): CopyRunTable => {
+      const { schema, name: table } = tables.get(name)!;
+      const { shard } = capture;
+      return { name, progress, table: { schema, name: table, shard, incarnation: state.incarnation, bind } };
+    });
+  const wayOf = ({ name }: CopyRunTable): ReturnType<typeof copyWay> => {
     const { rows, key } = tables.get(name)!;
-    return rows > options.copyOnceRows && key.length > 0;
-  });
-  const tableOf = (name: string): CopyTable => {
-    const { schema, name: table } = tables.get(name)!;
-    return { schema, name: table, shard: capture.shard, incarnation: state.incarnation, bind };
+    return copyWay({ rows, hasKey: key.length > 0, hasSnapshot: true, onceRows: options.copyOnceRows });
   };
+  const again = new Set<string>();
+  for (const { name, progress } of all) if (await hasRecords(ports.log, progress)) again.add(name);
   const copy = database.copy();
-  if (inChunks.length > 0) {
+  const inChunks = all.filter((one) => wayOf(one) === "chunks");
+  if (inChunks.some(({ name }) => again.has(name))) {
     const chunks = await copy.inChunks();
     try {
-      for (const name of inChunks)
-        await emptied(ports, chunks, tableOf(name), state.tables[name]!, slot.lsn, signal);
+      for (const { name, table } of inChunks)
+        if (again.has(name)) await emptied(ports, chunks, table, slot.lsn, signal);
     } finally {
       await chunks.close();
     }
   }
-  const atOnce = names.filter((name) => !inChunks.includes(name));
+  const atOnce = all.filter((one) => wayOf(one) === "once");
   if (atOnce.length > 0) {
     const snapshot = await copy.inSnapshot(slot.snapshot);
     try {
-      for (const name of atOnce) {
-        const request = { at: slot.lsn, batchBytes: options.batchBytes };
-        await copyOne(ports, snapshot, name, tableOf(name), request, signal);
+      const { batchBytes } = options;
+      const append = counting(ports, atOnce, signal);
+      const save = (name: string, progress: CapturedTable): Promise<void> =>
+        saveTable(keeper, name, progress);
+      const request = { snapshot, at: slot.lsn, again, tables: atOnce, batchBytes, append, save, signal };
+      for (const name of await copyAtOnce(request)) {
+        if (tables.get(name)!.key.length === 0)
+          throw new MuaraError(
+            "source.unavailable",
+            `${name} was rewritten while it was copied; it begins anew`,
+          );
+        await saveTable(keeper, name, { copy: "waiting", copiedRows: 0 });
       }
     } finally {
       await snapshot.close();
@@ -72,27 +89,23 @@ export async function copyTables(
   return keeper.update((now) => ({ ...now, phase: "streaming", lsn: String(slot.lsn) }));
 }
 
-async function copyOne(
-  ports: CopyPorts,
-  snapshot: SnapshotCopy,
-  name: string,
-  table: CopyTable,
-  request: { readonly at: bigint; readonly batchBytes: number },
+/** Appends, and tells every now and then how many rows there are. */
+function counting(
+  { keeper, clock, ...ports }: CopyPorts,
+  tables: readonly CopyRunTable[],
   signal: AbortSignal,
-): Promise<void> {
-  const { keeper, clock, log } = ports;
-  const { eventType, partition } = keeper.state!.tables[name]!;
-  const isAgain = await hasRecords(log, eventType, partition);
-  let copiedRows = 0;
-  let savedMs = -Infinity;
-  for await (const part of snapshot.rows(table, { ...request, isAgain })) {
-    await appendAtLast(ports, part.stream, part.partition, part.records, signal);
-    copiedRows += part.records.count;
-    if (clock.monotonicMs() - savedMs < SAVE_MS) continue;
+): (part: SourcePart) => Promise<void> {
+  const counts = new Map<string, number>();
+  let savedMs = clock.monotonicMs();
+  return async ({ stream, partition, records }) => {
+    await appendAtLast({ ...ports, clock }, stream, partition, records, signal);
+    const { name } = tables.find(({ progress }) => progress.eventType === stream)!;
+    const copiedRows = (counts.get(name) ?? 0) + records.count;
+    counts.set(name, copiedRows);
+    if (clock.monotonicMs() - savedMs < SAVE_MS) return;
     savedMs = clock.monotonicMs();
-    await saveTable(keeper, name, { copy: "copying", copiedRows });
-  }
-  await saveTable(keeper, name, { copy: "done", copiedRows, completeAt: String(request.at) });
+    await saveTable(keeper, name, { copiedRows });
+  };
 }
 
 /** Rows of an earlier slot are forgotten before the first chunk. */
@@ -100,18 +113,16 @@ async function emptied(
   ports: CopyPorts,
   chunks: ChunkCopy,
   table: CopyTable,
-  { eventType, partition }: CapturedTable,
   at: bigint,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(await hasRecords(ports.log, eventType, partition))) return;
   const part = await chunks.emptied(table, at);
   if (part) await appendAtLast(ports, part.stream, part.partition, part.records, signal);
 }
 
 /** Another shard's among them: a truncate is of one shard, and one too many does no harm. */
-async function hasRecords(log: Log, stream: string, partition: number): Promise<boolean> {
-  return (await log.bounds(stream, partition)).endOffset > 0;
+async function hasRecords(log: Log, { eventType, partition }: CapturedTable): Promise<boolean> {
+  return (await log.bounds(eventType, partition)).endOffset > 0;
 }
 
 async function saveTable(keeper: StateKeeper, name: string, change: Partial<CapturedTable>): Promise<void> {
