@@ -72,7 +72,7 @@ export const RECONCILIATION_PATHS: Json = {
       responses: {
         "200": {
           description:
-            "Lines of JSON: what is done, by `at`; the last one is the report (`at: report`), or a problem (`at: failed`).",
+            "Lines of JSON, by `at`: what is done; the last one is the report (`report`), or a problem (`failed`).",
           content: { "application/x-ndjson": { schema: { type: "string" } } },
         },
         default: problem(),

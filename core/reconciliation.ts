@@ -68,7 +68,7 @@ export interface Reconciliation {
 /** What is kept of one: no values of rows (registry, kind `reconciliation`, by capture). */
 export interface KeptReconciliation extends Omit<Reconciliation, "tables"> {
   readonly by: string;
-  readonly tables: readonly Omit<TableReport, "differences">[];
+  readonly tables: readonly (Omit<TableReport, "differences"> & { readonly differences?: undefined })[];
 }
 
 /** Of a capture, the newest first. */

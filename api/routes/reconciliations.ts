@@ -1,6 +1,6 @@
 /**
- * GET, POST /v1/captures/{name}/reconciliations: proof that a capture's source and the lake have the same rows. It takes
- * as long as reading the tables does, so the answer is told line by line; the last line is the whole report.
+ * GET, POST /v1/captures/{name}/reconciliations: proof that a capture's source and the lake have the same rows. It
+ * takes as long as reading the tables does, so the answer is told line by line; the last line is the whole report.
  */
 import type { Hono } from "hono";
 import { z } from "zod";
@@ -71,7 +71,7 @@ export function addReconciliationRoutes(app: Hono<ApiEnv>, ports: ApiPorts): voi
 /** Without values of rows: these are told to who asked and to nobody else. */
 async function keep({ registry }: ApiPorts, report: Reconciliation, by: string): Promise<void> {
   const before = registry.get<readonly KeptReconciliation[]>(KIND, report.capture);
-  const tables = report.tables.map(({ differences, ...rest }) => rest);
+  const tables = report.tables.map((table) => ({ ...table, differences: undefined }));
   const kept = [{ ...report, tables, by }, ...(before?.value ?? [])].slice(0, KEPT_MAX);
   await registry.put(KIND, report.capture, before?.revision ?? 0, kept, by);
 }

@@ -81,10 +81,10 @@ test("copied and changed under writers, every table has the same rows; what is f
     INSERT INTO notes SELECT i, repeat(md5(i::text), 200) FROM generate_series(1, 50) i`);
   const muara = await start();
   await capture(muara, { tables: ["public.accounts", "public.notes"] });
-  let isWriting = true;
+  const writing = new AbortController();
   const client = await server.connect((await sql("SELECT current_database() AS name"))[0]!["name"] as string);
   const writer = (async () => {
-    for (let i = 0; isWriting; i++) {
+    for (let i = 0; !writing.signal.aborted; i++) {
       await client.query(`UPDATE accounts SET balance = balance + 1, at = now() WHERE id % 97 = ${i % 97}`);
       await client.query(`DELETE FROM accounts WHERE id = ${(i * 7) % 3000}`);
       await client.query(`UPDATE notes SET id = id + 1000 WHERE id = ${(i % 50) + 1}`);
@@ -92,7 +92,7 @@ test("copied and changed under writers, every table has the same rows; what is f
   })();
   const first = await reconcile(muara);
   const second = await reconcile(muara, { tables: ["public.notes"] });
-  isWriting = false;
+  writing.abort();
   await writer;
   await client.end();
   expect(first).toMatchObject({ at: "report", is_equal: true });

@@ -29,6 +29,8 @@ async function open(name: string) {
 
 const created = (row: Texts): Told => ({ change: "create", row });
 
+const row = (id: string, big: string | null, n: string): Texts => ({ id, big, n });
+
 async function compared(table: SnapshotTable, lsn: bigint, named?: number) {
   return world.compare(table, lsn, named);
 }
@@ -93,7 +95,6 @@ test("the newest change of each key up to the snapshot counts; columns that were
     insert into changed values (1, 'toast', 2), (2, 'new', 1), (4, null, 5)`);
   const { snapshot, table, rows } = await open("changed");
   expect(rows).toHaveLength(3);
-  const row = (id: string, big: string | null, n: string): Texts => ({ id, big, n });
   await world.tell(table, [
     created(row("7", "gone by the truncate", "1")),
     { change: "truncate", row: {} },
