@@ -23,8 +23,11 @@ export function shownProgress(progress: Progress): Json {
   return progress.at === "compared" ? { at: "compared", ...shownTable(progress.report) } : { ...progress };
 }
 
-type Table = Omit<Comparison, "differences"> &
-  Partial<Pick<Comparison, "differences">> & { readonly table: string; readonly eventType: string };
+interface Table extends Omit<Comparison, "differences"> {
+  readonly table: string;
+  readonly eventType: string;
+  readonly differences?: Comparison["differences"] | undefined;
+}
 
 function shownTable(report: Table): Json {
   const { table, eventType, isEqual, source, lake, slices, differingSlices, differingRows, isCut } = report;

@@ -29,7 +29,7 @@ async function open(name: string) {
 
 const created = (row: Texts): Told => ({ change: "create", row });
 
-const row = (id: string, big: string | null, n: string): Texts => ({ id, big, n });
+const bigRow = (id: string, big: string | null, n: string): Texts => ({ id, big, n });
 
 async function compared(table: SnapshotTable, lsn: bigint, named?: number) {
   return world.compare(table, lsn, named);
@@ -96,20 +96,20 @@ test("the newest change of each key up to the snapshot counts; columns that were
   const { snapshot, table, rows } = await open("changed");
   expect(rows).toHaveLength(3);
   await world.tell(table, [
-    created(row("7", "gone by the truncate", "1")),
+    created(bigRow("7", "gone by the truncate", "1")),
     { change: "truncate", row: {} },
-    { change: "copy", row: row("1", "toast", "1") },
-    { change: "update", row: row("1", "", "2"), unchanged: ["big"] },
-    created(row("2", "old", "1")),
+    { change: "copy", row: bigRow("1", "toast", "1") },
+    { change: "update", row: bigRow("1", "", "2"), unchanged: ["big"] },
+    created(bigRow("2", "old", "1")),
     { change: "delete", row: { id: "2" } },
-    created(row("2", "new", "1")),
-    created(row("3", "deleted", "1")),
+    created(bigRow("2", "new", "1")),
+    created(bigRow("3", "deleted", "1")),
     { change: "delete", row: { id: "3" } },
-    created(row("4", "x", "4")),
-    { change: "update", row: row("4", null, "5") },
+    created(bigRow("4", "x", "4")),
+    { change: "update", row: bigRow("4", null, "5") },
     // After the snapshot: counts in no comparison at its place.
-    { change: "update", row: row("1", "later", "9"), lsn: snapshot.lsn },
-    { change: "create", row: row("8", "later", "9"), lsn: snapshot.lsn },
+    { change: "update", row: bigRow("1", "later", "9"), lsn: snapshot.lsn },
+    { change: "create", row: bigRow("8", "later", "9"), lsn: snapshot.lsn },
   ]);
   expect(await compared(table, snapshot.lsn)).toMatchObject({ isEqual: true, lake: { rows: 3 } });
   expect(
