@@ -7,7 +7,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
+import type { OutboxBinding, SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
 import { BatchBuilder } from "./batch-builder.ts";
 import { BoundRelation } from "./bound-relation.ts";
 import type { ChangeOrigin } from "./change-head.ts";
@@ -32,6 +32,8 @@ interface Known {
   readonly columns: number;
   /** null: nobody wants its changes; undefined: nobody has said so far. */
   bound: BoundRelation | null | undefined;
+  /** Its inserts are messages. */
+  outbox: OutboxBinding["outbox"] | undefined;
 }
 
 export class PgoutputDecoder {
@@ -104,13 +106,20 @@ export class PgoutputDecoder {
   }
 
   /** @param binding null: changes of it are left out */
-  bind(relation: SourceRelation, binding: SourceBinding | null): void {
-    const bound = binding
-      ? new BoundRelation(this.#origin, relation, binding, this.batch.slot(binding.stream, binding.partition))
-      : null;
+  bind(relation: SourceRelation, binding: SourceBinding | OutboxBinding | null): void {
     const known = this.#known.get(relation.id);
     assert(known !== undefined, `nothing was told of the relation ${relation.id}`);
-    known.bound = bound;
+    const isOutbox = binding !== null && "outbox" in binding;
+    known.outbox = isOutbox ? binding.outbox : undefined;
+    known.bound =
+      binding && !isOutbox
+        ? new BoundRelation(
+            this.#origin,
+            relation,
+            binding,
+            this.batch.slot(binding.stream, binding.partition),
+          )
+        : null;
   }
 
   #insert(): void {
@@ -120,6 +129,25 @@ export class PgoutputDecoder {
     const index = this.#index++;
     const bound = this.#boundOf(id);
     if (bound) this.#writer.write(bound, "create", index, this.#new, null, null);
+    else this.#tellRow(this.#knownOf(id).outbox, index);
+  }
+
+  /** Of an outbox: what a row lacks, its message lacks. */
+  #tellRow(outbox: OutboxBinding["outbox"] | undefined, index: number): void {
+    if (!outbox) return;
+    const { kinds, starts, ends } = this.#new;
+    const textOf = (place: number): Uint8Array =>
+      kinds[place] === TEXT ? this.#bytes.slice(starts[place], ends[place]) : new Uint8Array(0);
+    const { lsn, commitUs } = this.#transaction;
+    this.batch.addMessage({
+      prefix: "",
+      eventType: decoder.decode(textOf(outbox.eventType)),
+      content: textOf(outbox.payload),
+      isTransactional: true,
+      lsn,
+      index,
+      commitUs: BigInt(commitUs),
+    });
   }
 
   #update(): void {
@@ -221,7 +249,7 @@ export class PgoutputDecoder {
       columns.push({ name: column, isKey, typeId: this.#word(), modifier: this.#word() | 0 });
     }
     if (this.#at !== this.#end) throw broken("a relation that does not end with its last column");
-    this.#known.set(id, { id, columns: count, bound: undefined });
+    this.#known.set(id, { id, columns: count, bound: undefined, outbox: undefined });
     this.#last = undefined;
     // PostgreSQL sends its own catalog under an empty name.
     return { id, schema: schema === "" ? "pg_catalog" : schema, name, identity, columns };

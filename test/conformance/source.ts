@@ -43,7 +43,9 @@ async function read(stream: SourceStream, changes: number): Promise<Told> {
   while (told.changes < changes || told.cursors.at(-1) === null) {
     const batch = await stream.next();
     if (!batch) throw new Error(`the stream has ended after ${told.changes} of ${changes} changes`);
-    note(told, batch);
+    // One that only tells how far the source is may come at any time.
+    const isOnlyPlace = batch.changes === 0 && batch.commitUs === null;
+    if (!isOnlyPlace) note(told, batch);
   }
   return told;
 }
@@ -94,14 +96,12 @@ export const SOURCE_CASES: readonly SourceCase[] = [
       const stream = await place.open(null, NARROW);
       const told = await read(stream, 16);
       await stream.close();
-      let changes = 0;
       const cursors = told.cursors.filter((cursor) => cursor !== null);
       same(cursors.length, 2, "cursors");
       const again = await place.open(cursors[0]!, LIMITS);
       const rest = await read(again, 8);
-      changes += rest.changes;
       await again.close();
-      same(changes, 8, "changes after the first transaction");
+      same(rest.changes, 8, "changes after the first transaction");
     },
   ],
   [

@@ -1,126 +1,100 @@
 /**
- * `npm run proof:capture-memory -- [--mebibytes 1024] [--most 300]`: one transaction of so many mebibytes, read from a
- * real PostgreSQL in this process with the configuration's default bounds, by a reader that now and then is slow. Every
- * row comes once and in order, only the last part moves the cursor, and the process never has more than so many
- * mebibytes in memory. Prints one line of JSON.
+ * `npm run proof:capture-memory -- [--megabytes 1024]`: one transaction, larger than the memory that it may take, is
+ * read by a process of its own from a PostgreSQL server into a log on disk. All of it is there, once and in order, and
+ * the process never had more than 300 MB.
  */
-import process from "node:process";
-import { parseArgs } from "node:util";
-import { openReplication } from "../../adapters/pg/replication.ts";
-import { systemClock } from "../../core/clock.ts";
-import { captureSchema } from "../../core/config/databases.ts";
-import { databaseAddressSchema } from "../../core/database-address.ts";
-import type { SourceStream } from "../../core/ports/source.ts";
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { openFileLog } from "../../adapters/file/log.ts";
+import { BENCH_TABLES, PUBLICATION } from "../../bench/capture-load.ts";
+import type { CaptureCost, CaptureTask } from "../../bench/capture-run.ts";
+import { services } from "../../bench/landing.ts";
 import { payloadOf } from "../../core/record.ts";
+import { temporaryFolder } from "../services/muara.ts";
 import { startPostgres } from "../services/postgres.ts";
+import { proofCommand, type ProofOptions } from "./proof-command.ts";
 
-const MIB = 1_048_576;
-/** Of a row's text. */
-const TEXT_BYTES = 1_024;
-/** Each so many batches the reader takes its time. */
-const SLOW_EACH = 50;
-const SLOW_MS = 100;
-const INT4 = 23;
+export const MEMORY_MB_MAX = 300;
+const STREAM = BENCH_TABLES[4];
+const ROW_BYTES = 1_000;
+const MEGABYTE = 1_000_000;
+const READ_BYTES = 4 * MEGABYTE;
+const RUN = promisify(execFile);
+const SLOT = "proof_memory";
+/** Of the log, which keeps its newest records for those who land them; here nobody does. */
+const CACHE_BYTES = 16 * 1_048_576;
 
-export interface CaptureMemoryResult {
-  readonly mebibytes: number;
+export interface MemoryResult extends CaptureCost {
   readonly rows: number;
-  readonly batches: number;
-  /** Resident memory of the whole process: before it reads, and at the most. */
-  readonly rssBeforeMib: number;
-  readonly rssMostMib: number;
-  readonly seconds: number;
-  readonly cpuSeconds: number;
+  readonly peakMb: number;
 }
 
-const rssMib = (): number => Math.round(process.memoryUsage.rss() / MIB);
-
-/** @throws where a row is missing, comes twice or out of order, or the cursor moves within the transaction */
-export async function proveCaptureMemory(mebibytes: number): Promise<CaptureMemoryResult> {
-  const server = await startPostgres({ max_wal_size: "4GB", logical_decoding_work_mem: "64MB" });
+/** @throws where rows are missing, twice or in another order, or memory went beyond */
+export async function runCaptureMemory({
+  megabytes,
+}: ProofOptions & { readonly megabytes: number }): Promise<MemoryResult> {
+  const folder = await temporaryFolder("capture-memory");
+  const server = await startPostgres({ max_wal_size: "8GB" });
+  const rows = Math.ceil((megabytes * MEGABYTE) / ROW_BYTES);
   try {
-    const database = await server.freshDatabase();
-    const client = await server.connect(database);
-    await client.query("create table wide (id int primary key, v text)");
-    await client.query("create publication muara for table wide");
-    await client.query("select pg_create_logical_replication_slot('memory', 'pgoutput')");
-    const rows = Math.ceil((mebibytes * MIB) / TEXT_BYTES);
-    await client.query(
-      `insert into wide select g, repeat(md5(g::text), ${TEXT_BYTES / 32}) from generate_series(0, ${rows - 1}) g`,
+    await server.sql(`create table ${STREAM} (n bigint primary key, payload text not null)`);
+    await server.sql(`create publication ${PUBLICATION} for table ${STREAM}`);
+    await server.sql(`select pg_create_logical_replication_slot('${SLOT}', 'pgoutput')`);
+    await server.sql(
+      `insert into ${STREAM} select g, md5(g::text) || repeat('x', ${ROW_BYTES - 32})
+         from generate_series(1, ${rows}) g`,
     );
-    await client.end();
     const { host, port, user } = server;
-    const address = databaseAddressSchema.parse({ host, port, user, database });
-    const rssBeforeMib = rssMib();
-    const [startMs, cpu] = [performance.now(), process.cpuUsage()];
-    const stream = await openReplication(
-      address,
-      { readSecret: () => Promise.resolve(""), clock: systemClock },
-      {
-        slot: "memory",
-        publications: ["muara"],
-        cursor: null,
-        shard: "shop1",
-        incarnation: 1,
-        limits: captureSchema.parse({}),
-        bind: ({ columns }) =>
-          Promise.resolve({
-            stream: "wide",
-            partition: 0,
-            header: "",
-            fields: columns.map(({ name, typeId }) => ({ name, form: typeId === INT4 ? "integer" : "text" })),
-            key: [0],
-            keyScope: "shop1",
-          }),
-      },
-    );
-    const { batches, rssMostMib } = await readAll(stream, rows);
-    await stream.close();
-    const { user: userUs, system } = process.cpuUsage(cpu);
-    const seconds = Math.round((performance.now() - startMs) / 100) / 10;
-    const cpuSeconds = Math.round((userUs + system) / 100_000) / 10;
-    return { mebibytes, rows, batches, rssBeforeMib, rssMostMib, seconds, cpuSeconds };
+    const directory = join(folder.path, "log");
+    const backlog = { database: "postgres", changes: rows, endLsn: "", slot: SLOT };
+    const task: CaptureTask = {
+      ...{ host, port, user, directory },
+      log: "file",
+      cacheBytes: CACHE_BYTES,
+      publications: [PUBLICATION],
+      backlogs: [backlog],
+    };
+    const file = fileURLToPath(new URL("../../bench/capture-run.ts", import.meta.url));
+    const { stdout } = await RUN(process.execPath, [file, JSON.stringify(task)]);
+    const cost = JSON.parse(stdout) as CaptureCost;
+    await checkLog(directory, rows);
+    const peakMb = Math.round(cost.peakBytes / MEGABYTE);
+    assert(peakMb < MEMORY_MB_MAX, `the process had ${peakMb} MB`);
+    return { ...cost, rows, peakMb };
   } finally {
     await server.stop();
+    await folder.remove();
   }
 }
 
-async function readAll(
-  stream: SourceStream,
-  rows: number,
-): Promise<{ readonly batches: number; readonly rssMostMib: number }> {
-  const decoder = new TextDecoder();
-  let [seen, batches, rssMostMib] = [0, 0, 0];
-  for (;;) {
-    const batch = await stream.next();
-    if (!batch) throw new Error("the stream has ended");
-    batches++;
-    for (const { records } of batch.parts) {
-      for (let i = 0; i < records.count; i++) {
-        const payload = decoder.decode(payloadOf(records, i)!);
-        if (!payload.includes(`"data":{"id":${seen},"v":"`))
-          throw new Error(`row ${seen} is not where it should be`);
-        seen++;
-      }
+/** Every number once, in order, all in one transaction. */
+async function checkLog(directory: string, rows: number): Promise<void> {
+  const log = await openFileLog({ directory, ...services });
+  let next = 0;
+  const transactions = new Set<unknown>();
+  const { endOffset } = await log.bounds(STREAM, 0);
+  for (let offset = 0; offset < endOffset;) {
+    const batch = await log.read(STREAM, 0, offset, READ_BYTES);
+    for (let i = 0; i < batch.count; i++) {
+      const event = JSON.parse(Buffer.from(payloadOf(batch, i)!).toString()) as Captured;
+      assert.equal(event.data.n, String(++next));
+      assert.equal(event.source.index, next - 1);
+      assert.equal(event.data.payload.length, ROW_BYTES);
+      transactions.add(event.source.lsn);
     }
-    if (batches % SLOW_EACH === 0) await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
-    rssMostMib = Math.max(rssMostMib, rssMib());
-    if (batch.cursor === null) continue;
-    console.error(JSON.stringify({ ...batch, parts: batch.parts.length, commitUs: String(batch.commitUs), s: Object.fromEntries(Object.entries(stream.status()).map(([k, v]) => [k, String(v)])) }));
-    if (seen !== rows) throw new Error(`the cursor has moved after ${seen} of ${rows} rows`);
-    stream.acknowledge(batch.cursor);
-    return { batches, rssMostMib };
+    offset = batch.next;
   }
+  await log.close();
+  assert.equal(next, rows);
+  assert.equal(transactions.size, 1);
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { mebibytes: { type: "string", default: "1024" }, most: { type: "string", default: "300" } },
-  });
-  const result = await proveCaptureMemory(Number(values.mebibytes));
-  console.log(JSON.stringify(result));
-  if (result.rssMostMib > Number(values.most)) {
-    console.error(`more than ${values.most} MiB in memory`);
-    process.exitCode = 1;
-  }
+interface Captured {
+  readonly source: { readonly lsn: number; readonly index: number };
+  readonly data: { readonly n: string; readonly payload: string };
 }
+
+if (process.argv[1] === import.meta.filename) await proofCommand({ megabytes: 1_024 }, runCaptureMemory);
