@@ -2,6 +2,11 @@
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const TRANSFER_ERRORS = {
+  "delivery.target": {
+    status: 409,
+    retryable: false,
+    help: "The table that a delivery goes to is not one that it can use; the message says why. `docs/OPERATE.md` says what it needs.",
+  },
   "delivery.not_found": {
     status: 404,
     retryable: false,
