@@ -16,6 +16,7 @@ import {
   openVerifier,
   type AdapterServices,
   sinkOpeners,
+  sourceOpener,
 } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
@@ -53,7 +54,7 @@ import type { FileCache } from "./lake/query/file-cache.ts";
 import type { LandStatus, LandWorker } from "./workers/land/worker.ts";
 
 export const VERSION = "0.1.0";
-export const WORKERS = ["ingest", "pull", "land", "deliver", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "capture", "land", "deliver", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -144,6 +145,7 @@ export async function startWorkers(
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
     if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
+    if (workers.includes("capture")) background.push(runCaptures(base, abort.signal));
     if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
@@ -354,6 +356,15 @@ async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
   const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
   const worker = openPulls(ports, base.config);
   base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
+}
+
+/** Brings changes of databases into the log. */
+async function runCaptures(base: Base, signal: AbortSignal): Promise<void> {
+  const { openCaptures } = await import("./workers/capture/open-captures.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const worker = openCaptures(ports, sourceOpener(base.config), base.config);
+  base.gauges.push(() => worker.samples());
   await worker.run(signal);
 }
 

@@ -10,6 +10,7 @@ import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Outgoing } from "../core/ports/outgoing.ts";
 import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 import type { Sink } from "../core/ports/sink.ts";
+import type { OpenSource } from "../core/ports/source-database.ts";
 import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
 
 const MIB = 1_048_576;
@@ -94,6 +95,20 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
       const { openKafkaLogAt } = await import("./kafka/open.ts");
       return openKafkaLogAt(address, process.env, { pendingBytes: MIB * 64, cacheBytes: MIB }, services);
     },
+  };
+}
+
+/** Databases of the configuration, by name. */
+export function sourceOpener({ postgres }: Pick<Config, "postgres">): OpenSource {
+  return async (name) => {
+    const address = Object.hasOwn(postgres, name) ? postgres[name] : undefined;
+    if (!address)
+      throw new MuaraError("config.invalid", `postgres has no "${name}"`, { details: { key: "postgres" } });
+    const [{ openDatabase }, { readSecret }] = await Promise.all([
+      import("./pg/database.ts"),
+      import("./file/secret.ts"),
+    ]);
+    return openDatabase(address, { readSecret });
   };
 }
 

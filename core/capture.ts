@@ -57,6 +57,8 @@ export interface Capture extends Omit<z.infer<typeof captureRequestSchema>, "sha
 /** How far it is (kind `capture-state`, under the capture's name). */
 export interface CaptureState {
   readonly captureId: string;
+  /** Where the slot is, as the configuration names it: it outlives the declaration until it is dropped. */
+  readonly database: string;
   /** Of the slot: a number that none had before (core/change.ts). */
   readonly incarnation: number;
   readonly slot: string;

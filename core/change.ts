@@ -12,8 +12,10 @@
  *   `create` that follows the `delete`, at least the old key, so that `unchanged` columns can be found. Else absent.
  * - `source.unchanged`: names in `data` of columns that the change has left alone and that the source did not send;
  *   they are absent from `data`. Absent where there are none.
- * - within a shard, (incarnation, lsn, index) orders all changes; lsn is the end of the transaction's commit. All
- *   changes of one table of one shard are in one partition, in that order.
+ * - within a shard, (incarnation, lsn, index) orders all changes. lsn is where the record of the transaction's commit
+ *   begins in the source's log: known before the first change is sent, while its end is only known after the last.
+ *   index grows within a transaction, with gaps (every update takes two, for it may become a delete and a create).
+ *   All changes of one table of one shard are in one partition, in that order.
  * - a value that its column cannot hold (NaN, infinity, a date before Christ, an array with other bounds) is null in
  *   its column, and `NAME__text` beside it has the text as the source shows it.
  * - the record's key is a JSON array of the key's values as they stand in `data`, the shard first unless keys are

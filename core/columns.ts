@@ -7,6 +7,7 @@
  * string, too. Combinators (`oneOf`, `allOf`, …) beside a `type` only narrow it and are not looked at.
  */
 import { MuaraError } from "./errors.ts";
+import { isCaptured } from "./event-type-annotations.ts";
 import { envelopePaths, type EventType, hasMetadata, type JsonSchema, payloadSchema } from "./event-type.ts";
 
 /** Leaf columns of a table, envelope included. */
@@ -18,6 +19,8 @@ export const DECIMAL_PRECISION_MAX = 38;
 /** The table partition: UTC day of the ingest time. Not stored in the data files. */
 export const INGEST_DATE = "ingest_date";
 export const EXTRA = "extra";
+/** Table partition of a captured type's current state (decision 040): by hash of the key, from "0". */
+export const CURRENT_SLICE = "muara_slice";
 export const RESERVED_FIELD_PREFIX = "data_";
 
 export type ColumnType =
@@ -80,6 +83,20 @@ export const DATA_COLUMNS: readonly PayloadColumn[] = [
   { name: "data_op", field: "data_op", type: STRING, nullable: true },
   { name: "data_type", field: "data_type", type: STRING, nullable: true },
 ];
+/** Of a change that was captured (core/change.ts), behind those of other data events. */
+export const SOURCE_FIELDS: readonly Column[] = [
+  { name: "shard", type: STRING, nullable: true },
+  { name: "incarnation", type: LONG, nullable: true },
+  { name: "lsn", type: LONG, nullable: true },
+  { name: "index", type: LONG, nullable: true },
+  { name: "xid", type: LONG, nullable: true },
+  { name: "change", type: STRING, nullable: true },
+  { name: "unchanged", type: { kind: "list", element: STRING }, nullable: true },
+];
+export const CHANGE_COLUMNS: readonly PayloadColumn[] = [
+  { name: "source", field: "source", type: { kind: "struct", fields: SOURCE_FIELDS }, nullable: true },
+  { name: "before", field: "before", type: JSON_TEXT, nullable: true },
+];
 /** Attributes of a CloudEvent (CloudEvents 1.0.2, §3.1); `id`, `type` and `time` are the envelope's. */
 export const CLOUDEVENT_COLUMNS: readonly PayloadColumn[] = [
   "specversion",
@@ -99,13 +116,13 @@ const BESIDE: Partial<Record<EventType["category"], readonly PayloadColumn[]>> =
 
 /** @throws event_type.invalid for colliding names, too many columns or an impossible decimal */
 export function planColumns(type: EventType): ColumnPlan {
-  const beside = BESIDE[type.category] ?? [];
+  const beside = besideOf(type);
   const { id, eventType, flowId, partition, time, body } = envelopePaths(type);
-  const planner = new Planner(ENVELOPE_COLUMNS.length + beside.length + 1, payloadSchema(type));
+  const planner = new Planner(ENVELOPE_COLUMNS.length + leavesOf(beside) + 1, payloadSchema(type));
   // At the root nothing but an object is an event, so its properties count even without a `type`.
   const payload = planner.root(
     type.category === "business" ? "metadata" : undefined,
-    new Set([...RESERVED, ...beside.map(({ name }) => name)]),
+    new Set([...RESERVED, ...(isCaptured(type) ? [CURRENT_SLICE] : []), ...beside.map(({ name }) => name)]),
   );
   const hasEnvelope = hasMetadata(type) || type.category === "cloudevent";
   const extra: Column = { name: EXTRA, type: JSON_TEXT, nullable: true };
@@ -119,6 +136,15 @@ export function planColumns(type: EventType): ColumnPlan {
     heldTime: hasEnvelope ? time : undefined,
     partitions: [{ name: INGEST_DATE, type: { kind: "date" }, nullable: false }],
   };
+}
+
+function besideOf(type: EventType): readonly PayloadColumn[] {
+  const beside = BESIDE[type.category] ?? [];
+  return isCaptured(type) ? [...beside, ...CHANGE_COLUMNS] : beside;
+}
+
+function leavesOf(columns: readonly Column[]): number {
+  return columns.reduce((sum, { type }) => sum + (type.kind === "struct" ? leavesOf(type.fields) : 1), 0);
 }
 
 /** Names that Delta tables (without column mapping), file systems and SQL can all hold. */

@@ -3,6 +3,7 @@
  * trying the same again can help, and a sentence for the person who has to act. `docs/ERRORS.md` is generated from
  * it; HTTP renders it as RFC 9457 (`core/problem.ts`).
  */
+import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
@@ -21,6 +22,7 @@ const TABLE = {
   ...STREAM_ERRORS,
   ...OUTGOING_ERRORS,
   ...TRANSFER_ERRORS,
+  ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
 };
 

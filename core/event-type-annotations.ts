@@ -2,6 +2,7 @@
  * Annotations and labels of an event type: which keys and values there may be (Kubernetes' rules, as Nakadi has them),
  * and what those of the data lake mean (zalando/nakadi, `EventTypeAnnotationsValidator`).
  */
+import { CAPTURED_ANNOTATION } from "./change.ts";
 import { MuaraError } from "./errors.ts";
 
 /** Where an `undefined` event keeps its id and time: JSON pointers in these annotations. */
@@ -38,6 +39,7 @@ export function checkAnnotations(annotations: Texts, labels: Texts): void {
         "must be at most 63 letters, digits, dots, - or _, with a letter or digit at both ends",
       );
   checkOnOff(annotations, ICEBERG_ANNOTATION);
+  checkOnOff(annotations, CAPTURED_ANNOTATION);
   const retention = annotations[LAKE_RETENTION_ANNOTATION];
   if (retention !== undefined && periodMs(retention) === undefined)
     throw invalid(
@@ -120,6 +122,11 @@ interface Annotated {
 /** Whether events of the type land in the lake. */
 export function isMaterialised({ annotations }: Annotated): boolean {
   return annotations[MATERIALISE_ANNOTATION] !== "off";
+}
+
+/** Whether its events are changes that a capture takes from a database (core/change.ts). */
+export function isCaptured({ category, annotations }: Annotated & { readonly category: string }): boolean {
+  return category === "data" && annotations[CAPTURED_ANNOTATION] === "on";
 }
 
 /** How long rows of the type stay in the lake after they were accepted, ms; Infinity: for ever, the default. */

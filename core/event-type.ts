@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
+import { CAPTURED_ANNOTATION } from "./change.ts";
 import { checkAnnotations, ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION } from "./event-type-annotations.ts";
 import { parseJson } from "./parse-json.ts";
 
@@ -129,6 +130,8 @@ export function parseEventType(input: unknown): EventType {
   for (const annotation of [ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION])
     if (type.annotations[annotation] !== undefined && type.category !== "undefined")
       throw invalidEventType(`annotations.${annotation}`, `is only for category undefined`);
+  if (type.annotations[CAPTURED_ANNOTATION] === "on" && type.category !== "data")
+    throw invalidEventType(`annotations.${CAPTURED_ANNOTATION}`, "is only for category data");
   envelopePaths(type);
   checkAnnotations(type.annotations, type.labels);
   if (type.cleanup_policy !== "delete" && !hasMetadata(type))
@@ -148,6 +151,9 @@ function withoutNulls(input: unknown): unknown {
   if (typeof input !== "object" || input === null || Array.isArray(input)) return input;
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== null));
 }
+
+/** Behind the name of a captured event type: the table of its current state (decision 040). */
+export const CURRENT_SUFFIX = ".current";
 
 /** Names of Muara's own tables and streams, also by their alias and ignoring case. */
 export function isReservedName(eventTypeName: string): boolean {

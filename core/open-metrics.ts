@@ -27,6 +27,40 @@ export const METRICS = {
   muara_delivery_failing: { help: "1 while a delivery's receiver takes nothing." },
   muara_delivery_rows: { help: "Rows that a delivery has brought to its receiver, ever, each counted once." },
   muara_delivery_version: { help: "The version of its table that a delivery has come to." },
+  muara_capture_alert: { help: "1 for each reason for which a capture needs a person." },
+  muara_capture_changes: {
+    type: "counter",
+    help: "Changes of a source that were appended since this process started, resends among them.",
+  },
+  muara_capture_confirmed_lag_bytes: {
+    unit: "bytes",
+    help: "Log of a source between its end and what its slot knows to be durable here.",
+  },
+  muara_capture_copied_rows: { help: "Rows of a table that its capture has copied." },
+  muara_capture_durable_lsn: { help: "Place in the source's log up to which all changes are durable here." },
+  muara_capture_last_commit_age_seconds: {
+    unit: "seconds",
+    help: "Since the newest transaction of a source that is durable here was committed.",
+  },
+  muara_capture_queue_bytes: {
+    unit: "bytes",
+    help: "Changes of a source that were read and are not durable yet.",
+  },
+  muara_capture_retained_bytes: { unit: "bytes", help: "Log that a source keeps for a capture's slot." },
+  muara_capture_safe_bytes: {
+    unit: "bytes",
+    help: "What a source may still write before a capture's slot is in danger; absent without a limit.",
+  },
+  muara_capture_safe_seconds: {
+    unit: "seconds",
+    help: "Until a capture's slot is in danger, if its source goes on writing as it does while nobody reads.",
+  },
+  muara_capture_sessions: {
+    type: "counter",
+    help: "Streams of a source that were opened since this process started.",
+  },
+  muara_capture_streaming: { help: "1 while a capture has a stream in this process." },
+  muara_capture_wal_status: { help: "1 for what its source says of a capture's slot." },
   muara_pull_events: {
     type: "counter",
     help: "Events of another Nakadi that were appended since this process started, resends among them.",

@@ -15,6 +15,9 @@ export const META_STREAM = "muara.meta";
 const READ_BYTES = 1_048_576;
 
 export type DeclarationKind =
+  | "capture"
+  | "capture-incarnation"
+  | "capture-state"
   | "delivery"
   | "delivery-position"
   | "erasure"

@@ -7,6 +7,8 @@
  * - batches come in the order of commits; within a stream and partition records are in the order of the changes.
  * - a transaction larger than a batch comes in several; only the one with its end moves the cursor past it.
  * - the source is told `acknowledged` and never more; whoever resumes gets everything after it, whole transactions.
+ * - while nothing comes that is for us, an empty batch moves the cursor past what else the source has written: every
+ *   `statusMs` at most, and as soon as it is known where somebody has asked. It is acknowledged like any other.
  * - the same change has the same bytes whenever it is read: its identity is in them.
  */
 import type { RecordBatch } from "../record.ts";
@@ -57,8 +59,10 @@ export type ValueForm =
   | "date"
   /** Base64 in quotes. */
   | "bytes"
-  /** As it is. */
+  /** As it is, of a type that cannot repeat keys; one nested too deep goes beside. */
   | "json"
+  /** The same, where keys may repeat and escapes be half of a pair: such a value goes beside. */
+  | "loose-json"
   /** An array of values of `element`; one with other lower bounds than 1 goes beside. */
   | "array";
 
@@ -80,6 +84,7 @@ export interface SourceMessage {
   readonly prefix: string;
   readonly content: Uint8Array;
   readonly isTransactional: boolean;
+  /** As a change's (core/change.ts); outside of a transaction the last byte of its own record, with index 0. */
   readonly lsn: bigint;
   readonly index: number;
   /** µs since 1970 UTC; null outside of a transaction. */
@@ -90,7 +95,7 @@ export interface SourceBatch {
   /** One for each stream and partition that has records; bytes are valid until the next batch is asked for. */
   readonly parts: readonly SourcePart[];
   readonly messages: readonly SourceMessage[];
-  /** Everything up to it is in this batch or in one before; null where the batch ends within a transaction. */
+  /** Everything up to it is in this batch or in one before; null where no transaction ends in it. */
   readonly cursor: string | null;
   readonly changes: number;
   /** Of the last transaction, µs since 1970 UTC; null where there is none. */
@@ -106,9 +111,38 @@ export interface SourceStatus {
   readonly isPaused: boolean;
 }
 
+/**
+ * Says what becomes of a relation's changes: asked at the first of them, and again whenever the relation has changed,
+ * at that place among the changes; what follows waits for the answer. null: its changes are left out.
+ */
+export type BindRelation = (relation: SourceRelation) => Promise<SourceBinding | null>;
+
+export interface SourceRequest {
+  readonly slot: string;
+  /** One at least; what any of them tells is told. */
+  readonly publications: readonly string[];
+  /** Everything up to it is durable here. null: from where the slot is. */
+  readonly cursor: string | null;
+  /** In every change. */
+  readonly shard: string;
+  readonly incarnation: number;
+  readonly bind: BindRelation;
+  readonly limits: SourceLimits;
+}
+
+/** As in the configuration's `capture`. */
+export interface SourceLimits {
+  readonly statusMs: number;
+  readonly batchBytes: number;
+  readonly batchMs: number;
+  readonly queueBytes: number;
+}
+
 export interface SourceStream {
   /** One at a time. undefined: nothing more, it was closed. @throws source.* */
   next(): Promise<SourceBatch | undefined>;
+  /** Asks the source how far it is: the answer is a batch, be it an empty one. */
+  ask(): void;
   /** Everything up to this cursor is durable here; told to the source by the next status. */
   acknowledge(cursor: string): void;
   status(): SourceStatus;

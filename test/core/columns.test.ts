@@ -8,7 +8,7 @@ import {
   isColumnName,
   planColumns,
 } from "../../core/columns.ts";
-import type { JsonSchema } from "../../core/event-type.ts";
+import type { EventType, JsonSchema } from "../../core/event-type.ts";
 import { eventTypeOf } from "../lake/parquet/shapes.ts";
 
 const typed = (schema: JsonSchema, definitions: JsonSchema = {}): ColumnType | undefined =>
@@ -140,6 +140,20 @@ describe("the table's columns", () => {
     const plan = planColumns(eventTypeOf({ properties: { id: {}, metadata: {} } }, "data"));
     expect(names(plan.columns.slice(7))).toBe("flow_id,data_op,data_type,id,metadata,extra");
     expect(plan.body).toEqual(["data"]);
+  });
+
+  test("changes add source and before, whose leaves count", () => {
+    const annotations = { "muara/captured": "on" };
+    const fields = Array.from({ length: COLUMNS_MAX - 20 }, (_, i) => [`f${i}`, {}]);
+    const changes = (more: object): EventType => ({
+      ...eventTypeOf({ properties: { ...Object.fromEntries(fields), ...more } }, "data"),
+      annotations,
+    });
+    const plan = planColumns(changes({ Source: {} }));
+    expect(names(plan.beside)).toBe("data_op,data_type,source,before");
+    expect(plan.payload.at(-1)).toMatchObject({ name: "data_Source", field: "Source" });
+    expect(() => planColumns(changes({ a: {}, b: {} }))).toThrow("more than 1000");
+    expect(names(planColumns({ ...changes({}), category: "business" }).beside)).toBe("");
   });
 
   test("metadata is a field like any other only where there is no envelope", () => {

@@ -11,6 +11,9 @@ import { ensureStream, KIND } from "../ingest/declaration.ts";
 
 /** What people declare. The others are how processes keep what they do in common, or come with one of these. */
 const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
+  capture: true,
+  "capture-incarnation": false,
+  "capture-state": false,
   delivery: true,
   "delivery-position": false,
   erasure: true,

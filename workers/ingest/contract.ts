@@ -4,6 +4,7 @@
  */
 import type { EventType, EnvelopePaths } from "../../core/event-type.ts";
 import { envelopePaths, hasMetadata } from "../../core/event-type.ts";
+import { isCaptured } from "../../core/event-type-annotations.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { ScanLimits, ScanPath, ScanPlan } from "../../core/kernel-scan.ts";
 import { needsIdentities, partitionOrder } from "../../core/partition.ts";
@@ -150,6 +151,13 @@ const TOP: Partial<Record<EventType["category"], readonly string[]>> = {
   ],
 };
 
+const TOP_OF_CHANGES = ["source", "before"];
+
+function topOf(type: EventType): readonly string[] {
+  const top = TOP[type.category] ?? [];
+  return isCaptured(type) ? [...top, ...TOP_OF_CHANGES] : top;
+}
+
 function layOut(
   type: EventType,
   paths: EnvelopePaths,
@@ -188,11 +196,11 @@ function layOut(
     ["metadata", metadata],
     ["data", data],
     ["id", id],
-    ["source", scope],
+    ...(scope < 0 ? [] : [["source", scope] as const]),
     ["time", time],
     ["type", eventType],
   ]);
-  const top = (TOP[type.category] ?? []).map((name) => member(name, known.get(name) ?? place([name])));
+  const top = topOf(type).map((name) => member(name, known.get(name) ?? place([name])));
   const isHash = type.partition_strategy === "hash";
   const keys = isHash
     ? paths.key.map((path) => scanPaths.push({ keys: path, kind: "text", javaHash: true }) - 1)

@@ -6,7 +6,9 @@ import type { Clock } from "../../core/clock.ts";
 import { planColumns } from "../../core/columns.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import {
+  CURRENT_SUFFIX,
   type EventType,
+  EVENT_TYPE_NAME_LENGTH_MAX,
   invalidEventType,
   type JsonSchema,
   parseEventType,
@@ -15,7 +17,7 @@ import {
   RETENTION_MS_DEFAULT,
   sqlAlias,
 } from "../../core/event-type.ts";
-import { isMaterialised } from "../../core/event-type-annotations.ts";
+import { isCaptured, isMaterialised } from "../../core/event-type-annotations.ts";
 import { removalOf } from "../../core/event-type-removal.ts";
 import { landConsumer } from "../../core/landed.ts";
 import type { Log, StreamInfo, StreamOptions } from "../../core/ports/log.ts";
@@ -77,6 +79,7 @@ export async function declareEventType(
   const name = declaredName(checked.name);
   const nowIso = new Date(ports.clock.nowMs()).toISOString();
   if (ports.registry.get(KIND, name)) throw exists(checked.name);
+  leaveRoomForCurrent(checked);
   const type: EventType = {
     ...checked,
     schema: firstSchema(ports.registry, checked, nowIso),
@@ -228,6 +231,18 @@ function refuseSharedAlias(registry: Registry, name: string): void {
     `"${name}" would be called ${alias} in SQL, as the event type "${other.name}" is already.`,
     { details: { field: "name", other: other.name } },
   );
+}
+
+/** The name of a captured type and the suffix name a table together, which is nobody else's. */
+function leaveRoomForCurrent(type: EventType): void {
+  if (type.name.toLowerCase().endsWith(CURRENT_SUFFIX))
+    throw invalidEventType(
+      "name",
+      `the ending ${CURRENT_SUFFIX} is of the current states of captured tables`,
+    );
+  const lengthMax = EVENT_TYPE_NAME_LENGTH_MAX - CURRENT_SUFFIX.length;
+  if (isCaptured(type) && type.name.length > lengthMax)
+    throw invalidEventType("name", `of a captured type has at most ${lengthMax} characters`);
 }
 
 function exists(name: string): MuaraError {

@@ -1,4 +1,5 @@
 /** What of a declaration, beside its schema, cannot become what somebody wants it to be: Nakadi's rules for `PUT`. */
+import { CAPTURED_ANNOTATION } from "../../core/change.ts";
 import { type EventType, invalidEventType, partitionCount } from "../../core/event-type.ts";
 import { ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION } from "../../core/event-type-annotations.ts";
 import { isSameValue } from "./same-schema.ts";
@@ -31,7 +32,7 @@ export function fixedChanges(before: EventType, after: EventType, isAdmin: boole
           "is fixed once given",
         )
       : []),
-    ...[ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION].flatMap((key) =>
+    ...[ID_PATH_ANNOTATION, TIME_PATH_ANNOTATION, CAPTURED_ANNOTATION].flatMap((key) =>
       fixed(`annotations.${key}`, before.annotations[key], after.annotations[key], IS_FIXED),
     ),
   ];

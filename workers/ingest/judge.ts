@@ -228,6 +228,7 @@ export class Judge {
     const data = this.#field(places.data);
     this.#onlyMembers({ starts, lengths }, places.top, "#");
     this.#dataOperations();
+    this.#changeMembers();
     const { types } = this.#field(placeOf(places.top, "data_type"));
     for (let item = 0; item < count; item++) {
       const type = types[item]!;
@@ -237,6 +238,20 @@ export class Judge {
       if (data.types[item] === VALUE_OBJECT) continue;
       const reason = data.types[item] === VALUE_ABSENT ? "is missing" : "must be an object";
       this.#fail(item, "event.schema", "#/data", reason);
+    }
+  }
+
+  /** Of changes; what their members hold is judged by landing. */
+  #changeMembers(): void {
+    for (const { name, place } of this.#contract.places.top) {
+      if (name !== "source" && name !== "before") continue;
+      const { types } = this.#field(place);
+      for (let item = 0; item < this.#scan.count; item++) {
+        const type = types[item]!;
+        if (type === VALUE_OBJECT || (name === "before" && isUnset(type))) continue;
+        const reason = type === VALUE_ABSENT ? "is missing" : "must be an object";
+        this.#fail(item, "event.schema", `#/${name}`, reason);
+      }
     }
   }
 

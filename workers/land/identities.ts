@@ -17,6 +17,9 @@ import { slowestIngestMs } from "../../core/slowest-ingest.ts";
 
 /** Commits fetched at once. */
 const READ_AHEAD = 16;
+/** Files up to this size cost a store's answer more than their bytes: so many of them are read at once. */
+const SMALL_BYTES = 262_144;
+const SMALL_AT_ONCE = 16;
 /** Versions that a set is rolled forward over; beyond them building it anew is not slower. */
 const ROLL_MAX = 20_000;
 
@@ -87,12 +90,29 @@ async function addFiles(
 ): Promise<void> {
   const oldestMs = slowestIngestMs(partitions) - ids.horizonMs;
   const secret = secretOf(snapshot);
-  for (const file of files) {
-    if (!mayBeWithin(file, oldestMs)) continue;
-    await visitIdentities(ports, table, file, secret, ({ count, identities, ingestMs }) =>
+  const visit = (file: AddFile): Promise<void> =>
+    visitIdentities(ports, table, file, secret, ({ count, identities, ingestMs }) =>
       ids.insert(count, identities, ingestMs),
     );
+  let small: AddFile[] = [];
+  for (const file of files) {
+    if (!mayBeWithin(file, oldestMs)) continue;
+    if (file.size > SMALL_BYTES) {
+      await visit(file);
+      continue;
+    }
+    small.push(file);
+    if (small.length < SMALL_AT_ONCE) continue;
+    await allEnded(small.map(visit));
+    small = [];
   }
+  await allEnded(small.map(visit));
+}
+
+/** Unlike Promise.all it leaves nobody behind who adds to the set later. */
+async function allEnded(visits: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(visits)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
 }
 
 async function addRemoved(

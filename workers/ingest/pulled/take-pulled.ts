@@ -9,13 +9,13 @@
  * appended would break the order of the partition, and the later one's cursor would acknowledge both.
  */
 import type { Clock, Randomness } from "../../../core/clock.ts";
-import { hasCode, MuaraError } from "../../../core/errors.ts";
 import type { Kernel } from "../../../core/kernel.ts";
 import type { Scan } from "../../../core/kernel-scan.ts";
 import type { Logger } from "../../../core/logger.ts";
 import type { Log } from "../../../core/ports/log.ts";
 import { packRecords, RECORD_WORDS, type RecordBatch } from "../../../core/record.ts";
 import { refusalMember, type RefusalNote } from "../../../core/refusal-note.ts";
+import { appendAtLast } from "../append-at-last.ts";
 import { assignPartitions } from "../assign.ts";
 import { buildBatches, type OwnHeaders } from "../batches.ts";
 import type { Contract } from "../contract.ts";
@@ -61,8 +61,6 @@ export interface TakePorts {
   readonly logger: Logger;
 }
 
-const RETRY_MS_LEAST = 50;
-const RETRY_MS_MAX = 5_000;
 /** Events of a batch, at most; the remote has been asked for fewer. */
 const EVENTS_MAX = 1_000_000;
 const NOTHING = new Uint8Array(0);
@@ -206,43 +204,4 @@ function isSameRange(taken: Uint8Array, ends: Uint32Array, a: number, b: number)
 function noteOf({ code, pointer, reason }: Failure): RefusalNote {
   const place = pointer.replace(/^#/, "");
   return { code, pointer: place === "" ? null : place, detail: reason };
-}
-
-/** Tries until it is durable. What may be stored is appended again: the lake knows its ids. */
-async function appendAtLast(
-  ports: TakePorts,
-  stream: string,
-  partition: number,
-  batch: RecordBatch,
-  signal: AbortSignal,
-): Promise<void> {
-  const { log, clock, randomness, logger } = ports;
-  for (let waitMs = RETRY_MS_LEAST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
-    signal.throwIfAborted();
-    try {
-      await log.append(stream, partition, batch);
-      return;
-    } catch (error) {
-      if (hasCode(error, "log.batch_too_large") && batch.count > 1) {
-        for (const half of halvesOf(batch)) await appendAtLast(ports, stream, partition, half, signal);
-        return;
-      }
-      if (!(error instanceof MuaraError) || !error.retryable || hasCode(error, "log.closed")) throw error;
-      if (waitMs === RETRY_MS_LEAST) logger.warn("the log does not take pulled events", { stream, error });
-    }
-    await clock.sleep(waitMs * (0.5 + randomness.fraction() / 2), signal);
-  }
-}
-
-/** A producer would be told to send fewer at once. */
-function halvesOf(batch: RecordBatch): readonly RecordBatch[] {
-  const middle = batch.count >>> 1;
-  const [first, second] = [
-    batch.index.subarray(0, middle * RECORD_WORDS),
-    batch.index.subarray(middle * RECORD_WORDS),
-  ];
-  return [
-    { ...batch, count: middle, index: first },
-    { ...batch, count: batch.count - middle, index: second },
-  ];
 }

@@ -1,0 +1,78 @@
+/**
+ * A PostgreSQL database that changes are captured from. Looking at it takes a session each time: captures look seldom,
+ * and a session that stands idle is one that the server's people wonder about.
+ */
+import type { Client } from "pg";
+import type { DatabaseAddress } from "../../core/database-address.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type { SourceDatabase } from "../../core/ports/source-database.ts";
+import type { ReadSecret } from "../../core/secret.ts";
+import { readColumnTypes, readTables } from "./catalog.ts";
+import { connectDatabase, connectReplication, placeOf, rowsOf } from "./connection.ts";
+import { publishedTables, publishTables, removePublication } from "./publication.ts";
+import { identifySystem, serverFacts } from "./server-facts.ts";
+import { makeSlot, readSlot, removeSlot } from "./slot.ts";
+
+export interface DatabaseServices {
+  readonly readSecret: ReadSecret;
+}
+
+export function openDatabase(address: DatabaseAddress, { readSecret }: DatabaseServices): SourceDatabase {
+  const options = { readSecret, purpose: "capture" };
+  const inSession = async <Result>(work: (client: Client) => Promise<Result>): Promise<Result> => {
+    const client = await connectDatabase(address, options);
+    try {
+      return await work(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  };
+  return {
+    place: placeOf(address),
+    server: async () => {
+      const facts = await inSession(serverFacts);
+      const session = await connectReplication(address, options);
+      try {
+        return { ...facts, ...(await identifySystem(session)) };
+      } finally {
+        await session.end().catch(() => undefined);
+      }
+    },
+    claim: async (name) => {
+      const client = await connectDatabase(address, { ...options, statementMs: 0 });
+      const [row] = await rowsOf<{ is_mine: boolean }>(
+        client,
+        "SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS is_mine",
+        [name],
+      ).catch(async (error: unknown) => {
+        await client.end().catch(() => undefined);
+        throw error;
+      });
+      if (row!.is_mine) return () => client.end();
+      await client.end().catch(() => undefined);
+      return undefined;
+    },
+    tables: (names) => inSession((client) => readTables(client, names)),
+    types: (columns) => inSession((client) => readColumnTypes(client, columns)),
+    slot: (name) => inSession((client) => readSlot(client, name)),
+    createSlot: async (name) => {
+      const session = await connectReplication(address, options);
+      try {
+        return await makeSlot(session, name);
+      } catch (error) {
+        await session.end().catch(() => undefined);
+        throw error;
+      }
+    },
+    dropSlot: (name) => inSession((client) => removeSlot(client, name)),
+    publish: (name, tables, inserts) =>
+      inSession((client) => publishTables(client, name, tables, inserts === "inserts")),
+    unpublish: (name) => inSession((client) => removePublication(client, name)),
+    published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
+    stream: () => Promise.reject(new MuaraError("source.protocol", "no stream yet")),
+    emit: (prefix, content) =>
+      inSession(async (client) => {
+        await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);
+      }),
+  };
+}

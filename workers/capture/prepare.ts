@@ -1,0 +1,210 @@
+/**
+ * A capture's things at its source and here, before the first change: event types, publications, the slot. In this
+ * order, because a slot tells only of publications that are older than what it tells.
+ *
+ * Whoever begins holds a claim at the source, so that of several processes one makes the slot; later the slot itself
+ * lets one of them read. A beginning that was broken off is none: its slot goes, and the next one has another number.
+ */
+import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type {
+  CreatedSlot,
+  SourceDatabase,
+  SourceServer,
+  SourceTable,
+} from "../../core/ports/source-database.ts";
+import type { DeclarePorts } from "../ingest/declaration.ts";
+import { discontinuity } from "./continuity.ts";
+import { ensureCapturedType, ensurePartitions } from "./event-types.ts";
+import { nextIncarnation } from "./incarnation.ts";
+import { eventTypeNames, insertsPublicationName, publicationName, slotName } from "./names.ts";
+import type { StateKeeper } from "./state-keeper.ts";
+
+/** Shards of one event type share its partitions from then on. */
+const PARTITIONS_MAX = 8;
+
+export interface PreparePorts extends DeclarePorts {
+  readonly database: SourceDatabase;
+  readonly keeper: StateKeeper;
+}
+
+export interface Begun {
+  readonly state: CaptureState;
+  readonly slot: CreatedSlot;
+  readonly tables: ReadonlyMap<string, SourceTable>;
+}
+
+/** Whether there is something to go on with. */
+export function hasBegun(capture: Capture, state: CaptureState | undefined): state is CaptureState {
+  return state?.captureId === capture.id && state.phase !== "preparing" && state.phase !== "copying";
+}
+
+/** Sees to it that what follows is what is missing here. @throws capture.stopped, source.* */
+export async function goOn(
+  ports: PreparePorts,
+  capture: Capture,
+  state: CaptureState,
+): Promise<CaptureState> {
+  const { database, keeper } = ports;
+  const server = await database.server();
+  const slot = await database.slot(state.slot);
+  const problem = discontinuity(capture.name, state, server, slot);
+  if (problem !== undefined)
+    throw new MuaraError("capture.stopped", problem, { details: { capture: capture.name } });
+  if (slot?.isActive) throw busy(capture);
+  const tables = await presentTables(database, capture);
+  await declareTypes(ports, capture, state.tables, tables);
+  await publish(database, capture, tables);
+  return keeper.save({ ...state, phase: "streaming", problem: null });
+}
+
+/** Makes the slot. Its snapshot is the caller's to release. @throws capture.*, source.*, event_type.* */
+export async function begin(ports: PreparePorts, capture: Capture): Promise<Begun> {
+  const { database, keeper, registry } = ports;
+  const former = keeper.state;
+  const server = await database.server();
+  const tables = await presentTables(database, capture);
+  const missing = [...captured(capture)].filter((name) => !tables.has(name));
+  if (missing.length > 0)
+    throw new MuaraError(
+      "capture.stopped",
+      `there is no table ${missing.join(", ")} in ${database.place}. Correct the declaration, or make the table, and: ` +
+        `\`muara capture recopy ${capture.name}\`.`,
+    );
+  await takeAway(database, former, former?.captureId === capture.id);
+  const planned = planTables(ports, capture, former);
+  await declareTypes(ports, capture, planned, tables);
+  await publish(database, capture, tables);
+  const incarnation = await nextIncarnation(registry);
+  const name = slotName(capture, incarnation);
+  const state = await keeper.save(firstState(capture, incarnation, name, server, planned));
+  const slot = await database.createSlot(name);
+  return { state: { ...state, lsn: String(slot.lsn) }, slot, tables };
+}
+
+/** The slot and the publications of a state. @throws source.busy while somebody reads the slot */
+export async function takeAway(
+  database: SourceDatabase,
+  state: CaptureState | undefined,
+  keepsPublications = false,
+): Promise<void> {
+  if (!state) return;
+  if (state.slot !== "") await database.dropSlot(state.slot);
+  if (keepsPublications) return;
+  await database.unpublish(state.publication);
+  await database.unpublish(`${state.publication}_inserts`);
+}
+
+export function busy({ name }: Capture): MuaraError {
+  return new MuaraError("source.busy", `Another process has the capture "${name}".`);
+}
+
+function captured(capture: Capture): ReadonlySet<string> {
+  return new Set([...eventTypeNames(capture).keys(), ...(capture.outbox ? [capture.outbox.table] : [])]);
+}
+
+async function presentTables(
+  database: SourceDatabase,
+  capture: Capture,
+): Promise<ReadonlyMap<string, SourceTable>> {
+  return database.tables([...captured(capture)]);
+}
+
+async function publish(
+  database: SourceDatabase,
+  capture: Capture,
+  tables: ReadonlyMap<string, SourceTable>,
+): Promise<void> {
+  const names = [...tables.keys()].toSorted();
+  const whole = names.filter((name) => hasIdentity(tables.get(name)!) && name !== capture.outbox?.table);
+  await database.publish(publicationName(capture), whole);
+  const others = names.filter((name) => !whole.includes(name));
+  const inserts = insertsPublicationName(capture);
+  if (others.length > 0 || (await database.published(inserts)) !== undefined)
+    await database.publish(inserts, others, "inserts");
+}
+
+/** Those that the slot is to tell of. */
+export async function publicationsOf(database: SourceDatabase, capture: Capture): Promise<readonly string[]> {
+  const inserts = insertsPublicationName(capture);
+  const isThere = (await database.published(inserts)) !== undefined;
+  return [publicationName(capture), ...(isThere ? [inserts] : [])];
+}
+
+/** Without one the source refuses updates of a table whose updates are published. */
+export function hasIdentity({ identity, key }: Pick<SourceTable, "identity" | "key">): boolean {
+  return identity === "full" || (identity !== "nothing" && key.length > 0);
+}
+
+/** The number of a shard is how many others feed the same event type; it stays for as long as the capture is known. */
+function planTables(
+  { registry }: PreparePorts,
+  capture: Capture,
+  former: CaptureState | undefined,
+): Record<string, CapturedTable> {
+  const others = registry
+    .list<CaptureState>("capture-state")
+    .filter(({ name }) => name !== capture.name)
+    .map(({ value }) => value!);
+  return Object.fromEntries(
+    [...eventTypeNames(capture)].map(([table, eventType]): [string, CapturedTable] => {
+      const before = former?.tables[table];
+      const known = before?.eventType === eventType ? before.partition : undefined;
+      const number = others.filter(({ tables }) =>
+        Object.values(tables).some((one) => one.eventType === eventType),
+      ).length;
+      return [
+        table,
+        {
+          eventType,
+          partition: known ?? number % PARTITIONS_MAX,
+          copy: capture.copy === "initial" ? "waiting" : "none",
+          copiedTo: null,
+          copiedRows: 0,
+          completeAt: null,
+        },
+      ];
+    }),
+  );
+}
+
+async function declareTypes(
+  ports: PreparePorts,
+  capture: Capture,
+  planned: CaptureState["tables"],
+  tables: ReadonlyMap<string, SourceTable>,
+): Promise<void> {
+  for (const [table, { eventType, partition }] of Object.entries(planned)) {
+    const columns = (tables.get(table)?.columns ?? []).filter(({ isGenerated }) => !isGenerated);
+    const { by, owning_application: owningApplication } = capture;
+    await ensureCapturedType(ports, { eventType, table, columns, owningApplication, by });
+    await ensurePartitions(ports, eventType, partition + 1, by);
+  }
+}
+
+/** Of a capture that has nothing at its source yet. */
+export function blankState(capture: Capture): Omit<CaptureState, "atMs"> {
+  return {
+    captureId: capture.id,
+    database: capture.database,
+    incarnation: 0,
+    slot: "",
+    publication: publicationName(capture),
+    systemId: "",
+    timeline: 0,
+    lsn: "0",
+    phase: "preparing",
+    tables: {},
+    problem: null,
+  };
+}
+
+function firstState(
+  capture: Capture,
+  incarnation: number,
+  slot: string,
+  { systemId, timeline }: SourceServer,
+  tables: CaptureState["tables"],
+): Omit<CaptureState, "atMs"> {
+  return { ...blankState(capture), incarnation, slot, systemId, timeline, tables };
+}

@@ -1,0 +1,57 @@
+/**
+ * Appends for those who cannot ask a producer to send again: until it is durable. What may be stored is appended again,
+ * since the lake knows its ids.
+ */
+import type { Clock, Randomness } from "../../core/clock.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { Log } from "../../core/ports/log.ts";
+import { RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
+
+const RETRY_MS_LEAST = 50;
+const RETRY_MS_MAX = 5_000;
+
+export interface AppendPorts {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+  readonly logger: Logger;
+}
+
+/** @throws what no further attempt changes; and when the signal is aborted */
+export async function appendAtLast(
+  ports: AppendPorts,
+  stream: string,
+  partition: number,
+  batch: RecordBatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const { log, clock, randomness, logger } = ports;
+  for (let waitMs = RETRY_MS_LEAST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+    signal.throwIfAborted();
+    try {
+      await log.append(stream, partition, batch);
+      return;
+    } catch (error) {
+      if (hasCode(error, "log.batch_too_large") && batch.count > 1) {
+        for (const half of halvesOf(batch)) await appendAtLast(ports, stream, partition, half, signal);
+        return;
+      }
+      if (!(error instanceof MuaraError) || !error.retryable || hasCode(error, "log.closed")) throw error;
+      if (waitMs === RETRY_MS_LEAST) logger.warn("the log does not take events for now", { stream, error });
+    }
+    await clock.sleep(waitMs * (0.5 + randomness.fraction() / 2), signal);
+  }
+}
+
+function halvesOf(batch: RecordBatch): readonly RecordBatch[] {
+  const middle = batch.count >>> 1;
+  const [first, second] = [
+    batch.index.subarray(0, middle * RECORD_WORDS),
+    batch.index.subarray(middle * RECORD_WORDS),
+  ];
+  return [
+    { ...batch, count: middle, index: first },
+    { ...batch, count: batch.count - middle, index: second },
+  ];
+}
