@@ -46,7 +46,10 @@ export interface ApiPorts {
   /** Of other workers in this process, for /metrics. */
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
-  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka">;
+  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka"> & {
+    /** Names of databases. */
+    readonly postgres?: readonly string[];
+  };
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;

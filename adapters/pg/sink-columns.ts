@@ -45,11 +45,12 @@ export interface TargetPlan {
   readonly replaces: boolean;
 }
 
-const OWN = new Set(
-  [...ENVELOPE_COLUMNS, ...DATA_COLUMNS, ...CHANGE_COLUMNS]
-    .map(({ name }) => name)
-    .concat(EXTRA, INGEST_DATE),
-);
+const OWN: ReadonlySet<string> = new Set([
+  ...[...ENVELOPE_COLUMNS, ...DATA_COLUMNS].map(({ name }) => name),
+  ...CHANGE,
+  EXTRA,
+  INGEST_DATE,
+]);
 
 /** @param hasShard of `state`: whether the shard stands first in the records' keys */
 export function planTarget(
