@@ -1,12 +1,9 @@
 /** The conformance suite of sinks over a real PostgreSQL, and what its tables become, whoever writes them. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { PostgresTarget } from "../../../core/delivery.ts";
-import type { Sink, SinkBatch, SinkColumn, SinkRow } from "../../../core/ports/sink.ts";
-import { databaseAddressSchema } from "../../../core/database-address.ts";
-import { createPostgresSink } from "../../../adapters/pg/sink.ts";
-import { createSinkPlaces } from "../../../adapters/pg/sink-places.ts";
+import type { SinkColumn, SinkRow } from "../../../core/ports/sink.ts";
 import { batchOf, SINK_CASES, type SinkPlace } from "../../conformance/sink.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
+import { sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 let server: PostgresServer;
@@ -20,54 +17,20 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-interface Stand {
-  readonly database: string;
-  open(target: Omit<PostgresTarget, "target">, id?: string): Sink;
-  sql(text: string): Promise<Record<string, unknown>[]>;
+async function stand(): Promise<SinkStand> {
+  const made = await sinkStand(server);
+  cleanups.push(() => made.close());
+  return made;
 }
 
-async function stand(): Promise<Stand> {
-  const database = await server.freshDatabase();
-  const { host, port, user } = server;
-  const address = databaseAddressSchema.parse({ host, port, user, database });
-  return {
-    database,
-    sql: (text) => server.sql(text, [], database),
-    open: (target, id = "d1") => {
-      const sink = createPostgresSink({
-        address,
-        readSecret: () => Promise.reject(new Error("no secret")),
-        id,
-        name: "shop",
-        target,
-        timeoutMs: 20_000,
-        places: createSinkPlaces(4),
-      });
-      cleanups.push(() => sink.close());
-      return sink;
-    },
-  };
-}
-
-const column = (name: string, kind: "string" | "long" | "timestamp" | "json" | "double" = "string"): SinkColumn => ({
+const column = (
+  name: string,
+  kind: "string" | "long" | "timestamp" | "json" | "double" = "string",
+): SinkColumn => ({
   name,
   type: { kind },
   nullable: true,
 });
-
-function batch(sequence: number, columns: readonly SinkColumn[], rows: readonly SinkRow["values"][]): SinkBatch {
-  return {
-    id: `d1.0.${sequence}-${rows.length}`,
-    delivery: "shop",
-    table: "order.created",
-    committedMs: 1_772_366_400_000,
-    generation: 0,
-    sequence,
-    columns,
-    hasMore: false,
-    rows: rows.map((values) => ({ key: null, json: "{}", values })),
-  };
-}
 
 describe("conformance", () => {
   test.each(SINK_CASES)("%s", async (_name, run) => {
@@ -103,9 +66,14 @@ describe("upsert", () => {
   test("of each key the row that was accepted last stays, in whatever order they come", async () => {
     const { open, sql } = await stand();
     const sink = open({ table: "ods.Odd name", mode: "upsert", key: ["id"] });
-    const first = batch(0, columns, [row(1, "a", 0), row(2, "b", 1), row(1, "c\t\\\n\"'", 5)]);
+    const first = sinkBatch(0, columns, [row(1, "a", 0), row(2, "b", 1), row(1, "c\t\\\n\"'", 5)]);
     expect(await sink.write(first, never)).toEqual({ outcome: "taken" });
-    const later = batch(3, columns, [row(1, "older", 3), row(2, null, 6), row(3, "new", 7), row(3, "old", 2)]);
+    const later = sinkBatch(3, columns, [
+      row(1, "older", 3),
+      row(2, null, 6),
+      row(3, "new", 7),
+      row(3, "old", 2),
+    ]);
     expect(await sink.write(later, never)).toEqual({ outcome: "taken" });
     expect(await sql(`select id, name from ods."Odd name" order by id`)).toEqual([
       { id: "1", name: "c\t\\\n\"'" },
@@ -119,24 +87,31 @@ describe("upsert", () => {
     await sql("create schema ods; create table ods.t (id bigint primary key, name varchar(3))");
     const sink = open({ table: "ods.t", mode: "upsert", key: ["id"] });
     const own = columns.slice(0, 2);
-    const both = batch(0, own, [row(1, "abc", 0), row(2, "abcd", 1)]);
+    const both = sinkBatch(0, own, [row(1, "abc", 0), row(2, "abcd", 1)]);
     expect(await sink.write(both, never)).toMatchObject({
       outcome: "refused",
       reason: expect.stringContaining("too long") as string,
     });
     expect(await sql("select * from ods.t")).toEqual([]);
-    expect(await sink.write(batch(0, own, [row(1, "abc", 0)]), never)).toEqual({ outcome: "taken" });
-    expect(await sink.write(batch(2, own, [row(3, "a\0", 0)]), never)).toMatchObject({ outcome: "refused" });
+    expect(await sink.write(sinkBatch(0, own, [row(1, "abc", 0)]), never)).toEqual({ outcome: "taken" });
+    expect(await sink.write(sinkBatch(2, own, [row(3, "a\0", 0)]), never)).toMatchObject({
+      outcome: "refused",
+    });
     const keyless = { ...row(3, "x", 1), id: null };
-    expect(await sink.write(batch(2, own, [keyless]), never)).toMatchObject({ outcome: "refused" });
+    expect(await sink.write(sinkBatch(2, own, [keyless]), never)).toMatchObject({ outcome: "refused" });
   });
 
   test("a column that appears is added; a table that was there before gets none, and says so", async () => {
     const { open, sql } = await stand();
     const sink = open({ table: "ods.t", mode: "upsert", key: ["id"] });
     const two = columns.slice(0, 2);
-    await sink.write(batch(0, two, [row(1, "a", 0)]), never);
-    expect(await sink.write(batch(1, [...two, column("more", "json")], [{ id: 2n, more: '{"a": 1e400}' }]), never)) //
+    await sink.write(sinkBatch(0, two, [row(1, "a", 0)]), never);
+    expect(
+      await sink.write(
+        sinkBatch(1, [...two, column("more", "json")], [{ id: 2n, more: '{"a": 1e400}' }]),
+        never,
+      ),
+    ) //
       .toEqual({ outcome: "taken" });
     expect(await sql("select id, name, more ->> 'a' is not null as more from ods.t order by id")).toEqual([
       { id: "1", name: "a", more: false },
@@ -144,13 +119,13 @@ describe("upsert", () => {
     ]);
     await sql("create table ods.theirs (id bigint primary key)");
     const other = open({ table: "ods.theirs", mode: "upsert", key: ["id"] }, "d2");
-    expect(await other.write(batch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
+    expect(await other.write(sinkBatch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
       outcome: "later",
       reason: expect.stringContaining('no column "name"') as string,
     });
     await sql("create table ods.bare (id bigint, name text)");
     const bare = open({ table: "ods.bare", mode: "upsert", key: ["id"] }, "d3");
-    expect(await bare.write(batch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
+    expect(await bare.write(sinkBatch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
       outcome: "later",
       reason: expect.stringContaining("no unique index") as string,
     });
@@ -165,14 +140,14 @@ describe("upsert", () => {
       { id: "1.0", name: "a" },
       { id: "1.00", name: "b" },
     ];
-    expect(await sink.write(batch(0, own, rows), never)).toEqual({ outcome: "taken" });
+    expect(await sink.write(sinkBatch(0, own, rows), never)).toEqual({ outcome: "taken" });
     expect(await sql("select count(*)::int as n from ods.t")).toEqual([{ n: 1 }]);
   });
 });
 
 test("of two that deliver the same one is told that the other has taken over, and nothing is there twice", async () => {
   const { open, sql } = await stand();
-  const target = { table: "ods.rows", mode: "append", key: ["generation", "n"] } as const;
+  const target = { table: "ods.rows", mode: "append" as const, key: ["generation", "n"] };
   const [first, second] = [open(target), open(target)];
   await first.write(batchOf(0, 5), never);
   await second.write(batchOf(0, 7), never);
@@ -187,7 +162,7 @@ test("of two that deliver the same one is told that the other has taken over, an
 
 test("a target that has forgotten a delivery gets nothing more", async () => {
   const { open, sql } = await stand();
-  const target = { table: "ods.rows", mode: "append", key: ["generation", "n"] } as const;
+  const target = { table: "ods.rows", mode: "append" as const, key: ["generation", "n"] };
   await open(target).write(batchOf(0, 5), never);
   await sql("drop schema muara cascade; drop schema ods cascade");
   const outcome = await open(target).write(batchOf(5, 9), never);
@@ -199,7 +174,7 @@ test("a target that has forgotten a delivery gets nothing more", async () => {
 
 test("a session that waits for too long is given up; what it was to do is done by the next try", async () => {
   const { open, sql, database } = await stand();
-  const target = { table: "ods.rows", mode: "append", key: ["generation", "n"] } as const;
+  const target = { table: "ods.rows", mode: "append" as const, key: ["generation", "n"] };
   const sink = open(target);
   await sink.write(batchOf(0, 5), never);
   const blocker = await server.connect(database);
@@ -215,7 +190,7 @@ test("a session that waits for too long is given up; what it was to do is done b
 test("what is taken survives a crash of the server, whatever its settings are", async () => {
   const { open, sql, database } = await stand();
   await sql(`alter database ${database} set synchronous_commit = off`);
-  const target = { table: "ods.rows", mode: "append", key: ["generation", "n"] } as const;
+  const target = { table: "ods.rows", mode: "append" as const, key: ["generation", "n"] };
   const sink = open(target);
   await sink.write(batchOf(0, 5), never);
   await server.restart("immediate");
