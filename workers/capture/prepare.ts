@@ -13,11 +13,17 @@ import type {
   SourceServer,
   SourceTable,
 } from "../../core/ports/source-database.ts";
+import { hasIdentity, takeAway } from "../../core/capture-source.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { discontinuity } from "./continuity.ts";
 import { ensureCapturedType, ensurePartitions } from "./event-types.ts";
 import { nextIncarnation } from "./incarnation.ts";
-import { eventTypeNames, insertsPublicationName, publicationName, slotName } from "./names.ts";
+import {
+  eventTypeNames,
+  insertsPublicationName,
+  publicationName,
+  slotName,
+} from "../../core/capture-names.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 /** Shards of one event type share its partitions from then on. */
@@ -82,19 +88,6 @@ export async function begin(ports: PreparePorts, capture: Capture): Promise<Begu
   return { state: { ...state, lsn: String(slot.lsn) }, slot, tables };
 }
 
-/** The slot and the publications of a state. @throws source.busy while somebody reads the slot */
-export async function takeAway(
-  database: SourceDatabase,
-  state: CaptureState | undefined,
-  keepsPublications = false,
-): Promise<void> {
-  if (!state) return;
-  if (state.slot !== "") await database.dropSlot(state.slot);
-  if (keepsPublications) return;
-  await database.unpublish(state.publication);
-  await database.unpublish(`${state.publication}_inserts`);
-}
-
 export function busy({ name }: Capture): MuaraError {
   return new MuaraError("source.busy", `Another process has the capture "${name}".`);
 }
@@ -129,11 +122,6 @@ export async function publicationsOf(database: SourceDatabase, capture: Capture)
   const inserts = insertsPublicationName(capture);
   const isThere = (await database.published(inserts)) !== undefined;
   return [publicationName(capture), ...(isThere ? [inserts] : [])];
-}
-
-/** Without one the source refuses updates of a table whose updates are published. */
-export function hasIdentity({ identity, key }: Pick<SourceTable, "identity" | "key">): boolean {
-  return identity === "full" || (identity !== "nothing" && key.length > 0);
 }
 
 /** The number of a shard is how many others feed the same event type; it stays for as long as the capture is known. */

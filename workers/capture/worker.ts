@@ -8,7 +8,7 @@ import { hasCode } from "../../core/errors.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import type { OpenSource } from "../../core/ports/source-database.ts";
 import { CaptureLoop, type CaptureOptions, type CapturePorts, type CaptureStatus } from "./capture-loop.ts";
-import { takeAway } from "./prepare.ts";
+import { takeAway } from "../../core/capture-source.ts";
 
 const LOOK_MS = 500;
 const ORPHANS_MS = 15_000;

@@ -1,7 +1,7 @@
 /** What a capture calls things at its source, and the event types of its tables. */
-import type { Capture } from "../../core/capture.ts";
-import { MuaraError } from "../../core/errors.ts";
-import { EVENT_TYPE_NAME } from "../../core/event-type.ts";
+import type { Capture } from "./capture.ts";
+import { MuaraError } from "./errors.ts";
+import { EVENT_TYPE_NAME } from "./event-type.ts";
 
 const SLUG_MAX = 36;
 const ID_LENGTH = 6;

@@ -1,0 +1,124 @@
+/** Writes changes as events (core/change.ts) into a batch. Used for what is decoded and for what is copied alike. */
+import { assert } from "../../core/assert.ts";
+import { type ChangeKind, INDEX_MAX } from "../../core/change.ts";
+import type { BatchBuilder } from "./batch-builder.ts";
+import type { BoundRelation } from "./bound-relation.ts";
+import type { ByteBuffer } from "./byte-buffer.ts";
+import type { Transaction } from "./transaction.ts";
+import { NULL, TEXT, type Tuple, UNCHANGED } from "./tuple.ts";
+import { writeText, writeValue } from "./value.ts";
+
+const encoder = new TextEncoder();
+const NULL_TEXT = encoder.encode("null");
+const DATA = encoder.encode('},"data":{');
+const BEFORE = encoder.encode('},"before":{');
+const DATA_AFTER_BEFORE = encoder.encode('},"data":{');
+const UNCHANGED_LIST = encoder.encode(',"unchanged":[');
+const COMMA = 0x2c;
+const CLOSE = 0x7d;
+const CLOSE_LIST = 0x5d;
+
+/** A row that was, and which of its columns are known: null for all. */
+export interface Before {
+  readonly tuple: Tuple;
+  readonly only: Uint8Array | null;
+}
+
+export class ChangeWriter {
+  readonly #batch: BatchBuilder;
+  readonly transaction: Transaction;
+
+  constructor(batch: BatchBuilder, transaction: Transaction) {
+    this.#batch = batch;
+    this.transaction = transaction;
+  }
+
+  /**
+   * Writes one event.
+   * @param tuple its row; undefined: it has none (a truncate)
+   * @param only columns that are in `data`, as 1; null: all
+   */
+  write(
+    bound: BoundRelation,
+    kind: ChangeKind,
+    index: number,
+    tuple: Tuple | undefined,
+    only: Uint8Array | null,
+    before: Before | null,
+  ): void {
+    assert(index <= INDEX_MAX, "more changes in a transaction than an id can tell apart");
+    const arena = this.#batch.arena(bound.slot);
+    const { out } = arena;
+    const start = out.length;
+    out.put(bound.head(kind, index).of(this.transaction, index));
+    if (tuple) writeUnchanged(out, bound, tuple, only);
+    if (before) {
+      out.copy(BEFORE, 0, BEFORE.length);
+      writeFields(out, bound, before.tuple, before.only);
+      out.copy(DATA_AFTER_BEFORE, 0, DATA_AFTER_BEFORE.length);
+    } else out.copy(DATA, 0, DATA.length);
+    if (tuple) writeFields(out, bound, tuple, only);
+    out.reserve(2);
+    out.bytes[out.length++] = CLOSE;
+    out.bytes[out.length++] = CLOSE;
+    const keyAt = out.length;
+    const hasKey = tuple !== undefined && bound.key.length > 0;
+    if (hasKey) writeKey(out, bound, tuple);
+    arena.add(start, keyAt, hasKey, bound.header);
+    this.#batch.bytes += out.length - start;
+    this.#batch.changes++;
+    this.#batch.total++;
+  }
+}
+
+function writeFields(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: Uint8Array | null): void {
+  const { fields, names } = bound;
+  const { kinds, starts, ends, bytes } = tuple;
+  /** A name begins with a comma, which the first leaves out. */
+  let skipped = 1;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    const kind = kinds[i];
+    if (!field || kind === UNCHANGED || (only !== null && only[i] === 0)) continue;
+    out.copy(names[i]!, skipped, names[i]!.length);
+    skipped = 0;
+    if (kind === NULL) out.copy(NULL_TEXT, 0, NULL_TEXT.length);
+    else if (!writeValue(out, field, bytes, starts[i]!, ends[i]!)) {
+      out.put(NULL_TEXT);
+      out.put(bound.besides[i]!);
+      writeText(out, bytes, starts[i]!, ends[i]!);
+    }
+  }
+}
+
+function writeUnchanged(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: Uint8Array | null): void {
+  let isFirst = true;
+  for (let i = 0; i < bound.fields.length; i++) {
+    if (tuple.kinds[i] !== UNCHANGED || !bound.fields[i] || only !== null) continue;
+    if (isFirst) out.put(UNCHANGED_LIST);
+    else writeByte(out, COMMA);
+    isFirst = false;
+    out.put(bound.quoted[i]!);
+  }
+  if (!isFirst) writeByte(out, CLOSE_LIST);
+}
+
+/** A value that its form cannot hold is its text here: keys that differ stay different. */
+function writeKey(out: ByteBuffer, bound: BoundRelation, tuple: Tuple): void {
+  const { key, fields, keyHead } = bound;
+  const { kinds, starts, ends, bytes } = tuple;
+  out.copy(keyHead, 0, keyHead.length);
+  for (let k = 0; k < key.length; k++) {
+    const i = key[k]!;
+    if (k > 0) writeByte(out, COMMA);
+    if (kinds[i] !== TEXT) out.put(NULL_TEXT);
+    else if (!writeValue(out, fields[i]!, bytes, starts[i]!, ends[i]!))
+      writeText(out, bytes, starts[i]!, ends[i]!);
+  }
+  writeByte(out, CLOSE_LIST);
+}
+
+function writeByte(out: ByteBuffer, byte: number): void {
+  out.reserve(1);
+  out.bytes[out.length++] = byte;
+}
