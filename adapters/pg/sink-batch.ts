@@ -35,8 +35,8 @@ export interface BatchPlace {
   readonly mode: PostgresTarget["mode"];
   /** undefined: nothing is known of the table; a batch has nothing but truncates then. */
   readonly shape: Shape | undefined;
-  /** Equal keys may have several texts. */
-  readonly isApart: boolean;
+  /** Nothing is taken for granted: equal keys may have several texts, and rows may be older than what is there. */
+  readonly isCareful: boolean;
 }
 
 /** @returns rows that the next batch may want @throws RefusedRow, and whatever the server says */
@@ -46,7 +46,7 @@ export async function writeBatch(
   { rows, hasMore }: SinkBatch,
   step: Step,
 ): Promise<Step["carried"]> {
-  const { mode, shape, isApart } = place;
+  const { mode, shape, isCareful } = place;
   if (!shape) {
     const truncates = new Map(rows.map(changeOf).map((change) => [change.shard, change]));
     await truncate(client, place, truncates, hasMore);
@@ -58,7 +58,7 @@ export async function writeBatch(
     return { cells: columns.map(({ text }) => text(row.values)), id: null };
   });
   const sets = await stageRows(client, shape, staged);
-  await mergeRows(client, shape, { sets, delivery: undefined, isApart });
+  await mergeRows(client, shape, { sets, delivery: undefined, isCareful, rows: staged.length });
   return {};
 }
 
@@ -68,7 +68,7 @@ async function writeChanges(
   { rows, hasMore }: Pick<SinkBatch, "rows" | "hasMore">,
   step: Step,
 ): Promise<Step["carried"]> {
-  const { id, shape, isApart } = place;
+  const { id, shape, isCareful } = place;
   const { plan } = shape;
   const folded = foldChanges(plan, rows, step.carried);
   const found = await lookUp(client, shape, folded.wanted.map(stagedKey));
@@ -77,7 +77,8 @@ async function writeChanges(
   await deleteRows(client, shape, folded.deletes.map(stagedKey));
   if (folded.upserts.length > 0) {
     const sets = await stageRows(client, shape, stagedRows(plan, folded.upserts));
-    await mergeRows(client, shape, { sets, delivery: step.hasDeleted ? id : undefined, isApart });
+    const delivery = step.hasDeleted ? id : undefined;
+    await mergeRows(client, shape, { sets, delivery, isCareful, rows: folded.upserts.length });
   }
   if (hasMore) await remember(client, id, plan, folded.deletes);
   // Whatever comes with a later version of the table is newer.

@@ -166,11 +166,13 @@ function arrayText(element: ColumnType): (value: unknown) => string {
 
 /** UTC with six digits; years before Christ and beyond 9999 as PostgreSQL has them. */
 function timestampText(us: bigint): string {
-  const below = ((us % MICROS) + MICROS) % MICROS;
-  const ms = Number((us - below) / 1_000n);
-  const [date, era] = dayText(ms);
-  const seconds = new Date(ms).toISOString().slice(-13, -5);
-  return `${date} ${seconds}.${String(below).padStart(6, "0")}+00${era}`;
+  // Integers are far quicker, and hold everything up to the year 2255.
+  const number = Number(us);
+  const isSafe = number >= 0 && number <= Number.MAX_SAFE_INTEGER;
+  const below = isSafe ? number % 1_000_000 : Number(((us % MICROS) + MICROS) % MICROS);
+  const ms = isSafe ? (number - below) / 1_000 : Number((us - BigInt(below)) / 1_000n);
+  const [date, era, time] = dayText(ms);
+  return `${date} ${time}.${String(below).padStart(6, "0")}+00${era}`;
 }
 
 function dateText(days: number): string {
@@ -178,14 +180,15 @@ function dateText(days: number): string {
   return date + era;
 }
 
-function dayText(ms: number): readonly [date: string, era: string] {
+function dayText(ms: number): readonly [date: string, era: string, time: string] {
   // Beyond, PostgreSQL has no timestamp either, and says so.
-  if (Math.abs(ms) > DATE_MS_MAX) return ["out of range", ""];
-  const date = new Date(ms);
-  const year = date.getUTCFullYear();
-  const monthAndDay = date.toISOString().slice(-19, -14);
+  if (Math.abs(ms) > DATE_MS_MAX) return ["out of range", "", ""];
+  const text = new Date(ms).toISOString();
+  if (text.length === 24 && !text.startsWith("0000")) return [text.slice(0, 10), "", text.slice(11, 19)];
+  const year = new Date(ms).getUTCFullYear();
   const number = year > 0 ? year : 1 - year;
-  return [`${String(number).padStart(4, "0")}-${monthAndDay}`, year > 0 ? "" : " BC"];
+  const monthAndDay = text.slice(-19, -14);
+  return [`${String(number).padStart(4, "0")}-${monthAndDay}`, year > 0 ? "" : " BC", text.slice(-13, -5)];
 }
 
 /** One field of COPY's text format. */

@@ -13,8 +13,7 @@ import type { Sink, SinkBatch, SinkErasure, SinkOutcome } from "../../core/ports
 import type { ReadSecret } from "../../core/secret.ts";
 import { connectDatabase, rowsOf } from "./connection.ts";
 import { sqlstateOf } from "./failure.ts";
-import type { Shape } from "./sink-apply.ts";
-import { makeStaging } from "./sink-apply.ts";
+import { makeStaging, NotPlain, type Shape } from "./sink-apply.ts";
 import { writeBatch } from "./sink-batch.ts";
 import { cutOff, endClient, isAlive } from "./sink-client.ts";
 import { RefusedRow } from "./sink-changes.ts";
@@ -26,8 +25,8 @@ import { ensureOwnTables, ensureTable, type TableName, tableName } from "./sink-
 
 /** SQLSTATE, by class or whole: data exceptions, constraints, limits of a row or an index, triggers' own words. */
 const REFUSED = /^(22|23|54|P0001)/;
-/** Two rows of a statement have the same key, whose texts differ. */
-const TWICE = "21000";
+/** Two rows have the same key, whose texts differ; or somebody else has written one meanwhile. */
+const TWICE: ReadonlySet<string> = new Set(["21000", "23505"]);
 const TAKEN: SinkOutcome = { outcome: "taken" };
 const IDLE_MS = 60_000;
 const LOCK_MS = 30_000;
@@ -60,6 +59,7 @@ export interface PostgresSinkOptions {
 interface Session {
   readonly client: Client;
   readonly epoch: number;
+  isCareful: boolean;
   shape: Shape | undefined;
   /** What the shape was made of. */
   columns: SinkBatch["columns"] | undefined;
@@ -89,10 +89,12 @@ class PostgresSink implements Sink {
       if (!session) return { outcome: "later", reason: this.#unknown() };
       await this.#fit(session, batch);
       try {
-        return await inTransaction(session.client, () => this.#take(session, batch, false));
+        return await inTransaction(session.client, () => this.#take(session, batch, session.isCareful));
       } catch (error) {
-        if (stateOf(error) !== TWICE) throw error;
-        return inTransaction(session.client, () => this.#take(session, batch, true));
+        // What came out of order once will do so again.
+        if (error instanceof NotPlain) session.isCareful = true;
+        else if (!TWICE.has(stateOf(error) ?? "")) throw error;
+        return await inTransaction(session.client, () => this.#take(session, batch, true));
       }
     });
   }
@@ -160,7 +162,7 @@ class PostgresSink implements Sink {
     await ensureOwnTables(client);
     const epoch = await takeOver(client, { id, name, target: target.table }, isFirst);
     if (epoch === undefined) return undefined;
-    return (this.#session = { client, epoch, shape: undefined, columns: undefined });
+    return (this.#session = { client, epoch, isCareful: false, shape: undefined, columns: undefined });
   }
 
   /** The table as these columns need it. A batch of truncates alone needs none. */
@@ -181,7 +183,7 @@ class PostgresSink implements Sink {
     Object.assign(session, { shape, columns });
   }
 
-  async #take({ client, epoch, shape }: Session, batch: SinkBatch, isApart: boolean): Promise<SinkOutcome> {
+  async #take({ client, epoch, shape }: Session, batch: SinkBatch, isCareful: boolean): Promise<SinkOutcome> {
     const { id, target } = this.#options;
     const { generation, sequence, rows, committedMs } = batch;
     const step = await lockStep(client, id);
@@ -195,7 +197,7 @@ class PostgresSink implements Sink {
       return { outcome: "later", reason: "another process has taken the delivery over" };
     }
     const missing = isSame && step.next > sequence ? rows.slice(step.next - sequence) : rows;
-    const place = { id, table: this.#table, mode: target.mode, shape, isApart };
+    const place = { id, table: this.#table, mode: target.mode, shape, isCareful };
     const carried = await writeBatch(client, place, { ...batch, rows: missing }, step);
     await moveStep(client, id, { generation, next: end, carried, committedMs });
     return TAKEN;

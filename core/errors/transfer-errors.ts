@@ -5,7 +5,7 @@ export const TRANSFER_ERRORS = {
   "delivery.target": {
     status: 409,
     retryable: false,
-    help: "The table that a delivery goes to is not one that it can use; the message says why. `docs/OPERATE.md` says what it needs.",
+    help: "A delivery cannot use the table that it goes to; the message says why, `docs/OPERATE.md` what it needs.",
   },
   "delivery.not_found": {
     status: 404,

@@ -32,12 +32,20 @@ const column = (
   nullable: true,
 });
 
+const accepted = (id: number, name: string | null, offset: number): SinkRow["values"] => ({
+  id: BigInt(id),
+  name,
+  ingest_time: 1_772_366_400_000_000n + BigInt(offset),
+  log_partition: 0n,
+  log_offset: BigInt(offset),
+});
+
 describe("conformance", () => {
   test.each(SINK_CASES)("%s", async (_name, run) => {
     const { open, sql } = await stand();
     const place: SinkPlace = {
       open: async () => open({ table: "ods.rows", mode: "append", key: ["generation", "n"] }),
-      rows: async () => (await sql("select generation, n from ods.rows")).map((row) => rowOf(row)),
+      rows: async () => (await sql("select generation, n from ods.rows")).map((found) => rowOf(found)),
     };
     await run(place);
   });
@@ -55,24 +63,20 @@ describe("upsert", () => {
     column("log_partition", "long"),
     column("log_offset", "long"),
   ];
-  const row = (id: number, name: string | null, offset: number): SinkRow["values"] => ({
-    id: BigInt(id),
-    name,
-    ingest_time: 1_772_366_400_000_000n + BigInt(offset),
-    log_partition: 0n,
-    log_offset: BigInt(offset),
-  });
-
   test("of each key the row that was accepted last stays, in whatever order they come", async () => {
     const { open, sql } = await stand();
     const sink = open({ table: "ods.Odd name", mode: "upsert", key: ["id"] });
-    const first = sinkBatch(0, columns, [row(1, "a", 0), row(2, "b", 1), row(1, "c\t\\\n\"'", 5)]);
+    const first = sinkBatch(0, columns, [
+      accepted(1, "a", 0),
+      accepted(2, "b", 1),
+      accepted(1, "c\t\\\n\"'", 5),
+    ]);
     expect(await sink.write(first, never)).toEqual({ outcome: "taken" });
     const later = sinkBatch(3, columns, [
-      row(1, "older", 3),
-      row(2, null, 6),
-      row(3, "new", 7),
-      row(3, "old", 2),
+      accepted(1, "older", 3),
+      accepted(2, null, 6),
+      accepted(3, "new", 7),
+      accepted(3, "old", 2),
     ]);
     expect(await sink.write(later, never)).toEqual({ outcome: "taken" });
     expect(await sql(`select id, name from ods."Odd name" order by id`)).toEqual([
@@ -87,17 +91,17 @@ describe("upsert", () => {
     await sql("create schema ods; create table ods.t (id bigint primary key, name varchar(3))");
     const sink = open({ table: "ods.t", mode: "upsert", key: ["id"] });
     const own = columns.slice(0, 2);
-    const both = sinkBatch(0, own, [row(1, "abc", 0), row(2, "abcd", 1)]);
+    const both = sinkBatch(0, own, [accepted(1, "abc", 0), accepted(2, "abcd", 1)]);
     expect(await sink.write(both, never)).toMatchObject({
       outcome: "refused",
       reason: expect.stringContaining("too long") as string,
     });
     expect(await sql("select * from ods.t")).toEqual([]);
-    expect(await sink.write(sinkBatch(0, own, [row(1, "abc", 0)]), never)).toEqual({ outcome: "taken" });
-    expect(await sink.write(sinkBatch(2, own, [row(3, "a\0", 0)]), never)).toMatchObject({
+    expect(await sink.write(sinkBatch(0, own, [accepted(1, "abc", 0)]), never)).toEqual({ outcome: "taken" });
+    expect(await sink.write(sinkBatch(2, own, [accepted(3, "a\0", 0)]), never)).toMatchObject({
       outcome: "refused",
     });
-    const keyless = { ...row(3, "x", 1), id: null };
+    const keyless = { ...accepted(3, "x", 1), id: null };
     expect(await sink.write(sinkBatch(2, own, [keyless]), never)).toMatchObject({ outcome: "refused" });
   });
 
@@ -105,7 +109,7 @@ describe("upsert", () => {
     const { open, sql } = await stand();
     const sink = open({ table: "ods.t", mode: "upsert", key: ["id"] });
     const two = columns.slice(0, 2);
-    await sink.write(sinkBatch(0, two, [row(1, "a", 0)]), never);
+    await sink.write(sinkBatch(0, two, [accepted(1, "a", 0)]), never);
     expect(
       await sink.write(
         sinkBatch(1, [...two, column("more", "json")], [{ id: 2n, more: '{"a": 1e400}' }]),
@@ -119,13 +123,13 @@ describe("upsert", () => {
     ]);
     await sql("create table ods.theirs (id bigint primary key)");
     const other = open({ table: "ods.theirs", mode: "upsert", key: ["id"] }, "d2");
-    expect(await other.write(sinkBatch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
+    expect(await other.write(sinkBatch(0, two, [accepted(1, "a", 0)]), never)).toMatchObject({
       outcome: "later",
       reason: expect.stringContaining('no column "name"') as string,
     });
     await sql("create table ods.bare (id bigint, name text)");
     const bare = open({ table: "ods.bare", mode: "upsert", key: ["id"] }, "d3");
-    expect(await bare.write(sinkBatch(0, two, [row(1, "a", 0)]), never)).toMatchObject({
+    expect(await bare.write(sinkBatch(0, two, [accepted(1, "a", 0)]), never)).toMatchObject({
       outcome: "later",
       reason: expect.stringContaining("no unique index") as string,
     });
