@@ -115,7 +115,7 @@ async function raw(client: Client): Promise<Taken> {
   const texts = COLUMNS.map((column) => ({ name: column.name, text: textOf(column) }));
   return measured(async () => {
     for (let from = 0; from < ROWS; from += COPY_ROWS) {
-      const stream = client.query(copyFrom("copy ods.t from stdin"));
+      const stream = client.query(copyFrom("copy ods.t from stdin", { highWaterMark: 1 << 20 }));
       let chunk = "";
       for (const { values } of rows.slice(from, from + COPY_ROWS)) {
         chunk += `${texts.map(({ name, text }) => copyField(text(values[name]))).join("\t")}\n`;

@@ -15,6 +15,8 @@ import { quotedTable, type TableName } from "./sink-table.ts";
 import { copyField, quoted } from "./sink-types.ts";
 
 const CHUNK_CHARACTERS = 1 << 16;
+/** The server reads while the next rows are written down. */
+const QUEUED_BYTES_MAX = 1 << 20;
 const ROWS = "pg_temp.muara_rows";
 const KEYS = "pg_temp.muara_keys";
 const PLACES = "_muara_places";
@@ -236,7 +238,7 @@ function notDeleted(delivery: string): string {
 }
 
 async function copy(client: Client, sql: string, lines: Iterable<string>): Promise<void> {
-  const stream = client.query(copyFrom(sql));
+  const stream = client.query(copyFrom(sql, { highWaterMark: QUEUED_BYTES_MAX }));
   const told = new Promise<never>((_, reject) =>
     stream.on("error", (error) => reject(databaseError(error, "COPY"))),
   );
