@@ -13,7 +13,7 @@ const eventTypeName = z
   .max(EVENT_TYPE_NAME_LENGTH_MAX)
   .regex(EVENT_TYPE_NAME, "no name of an event type");
 /** As `schema.table`; quoting is not needed. */
-const tableName = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
+export const tableName: z.ZodString = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
 
 export const captureRequestSchema = z.strictObject({
   name: captureName,
@@ -83,6 +83,12 @@ export interface CapturedTable {
   /** Of a copy that can be resumed: the last key that is durable, as JSON array of texts. */
   readonly copiedTo: readonly string[] | null;
   readonly copiedRows: number;
+  /** Whether that is the last one of all. */
+  readonly isCopiedToEnd?: boolean;
+  /** Keys (of records) whose rows are to be read again before the copy is whole. */
+  readonly copyAgain?: readonly string[];
+  /** Numbers below it may have been given to copied rows (core/copy-place.ts). */
+  readonly copyNumbers?: number;
   /** The copy is whole once the stream has passed this, as text of an integer. */
   readonly completeAt: string | null;
 }

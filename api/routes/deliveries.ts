@@ -10,6 +10,7 @@ import {
   type DeliveryPosition,
   deliveryRequestSchema,
 } from "../../core/delivery.ts";
+import { dropErasures } from "../../core/delivery-erasure.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
 import {
@@ -72,6 +73,7 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const { value, revision } = await one(context);
     await registry.put("delivery", value!.name, revision, null, context.get("principal").id);
     await forget(ports, value!.name);
+    await dropErasures(registry, value!.id);
     logger.info("deleted a delivery", { by: context.get("principal").id, delivery: value!.name });
     return context.body(null, 204);
   });

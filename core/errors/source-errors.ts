@@ -27,6 +27,11 @@ export const SOURCE_ERRORS = {
     retryable: true,
     help: "A statement took longer than the database's `statementMs`. Raise it, or see what holds the table.",
   },
+  "source.rewritten": {
+    status: 409,
+    retryable: true,
+    help: "A table got new files (ALTER TABLE, TRUNCATE, VACUUM FULL) as its copy began. It is copied in another way.",
+  },
   "source.statement": {
     status: 502,
     retryable: false,

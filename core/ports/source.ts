@@ -141,10 +141,13 @@ export interface SourceLimits {
 export interface SourceStream {
   /** One at a time. undefined: nothing more, it was closed. @throws source.* */
   next(): Promise<SourceBatch | undefined>;
-  /** Asks the source how far it is: the answer is a batch, be it an empty one. */
-  ask(): void;
   /** Everything up to this cursor is durable here; told to the source by the next status. */
   acknowledge(cursor: string): void;
+  /**
+   * Asks the source how far it is. The answer is the next batch, be it an empty one; its cursor may lie behind the
+   * last change; where a transaction is on its way there is none.
+   */
+  ask(): void;
   status(): SourceStatus;
   /** Tells what was acknowledged, and ends. */
   close(): Promise<void>;

@@ -1,12 +1,10 @@
-/** The worker of captures, over the databases of the configuration. */
+/** The worker of captures, as the configuration has it. */
 import type { Config } from "../../core/config.ts";
-import type { OpenSource } from "../../core/ports/source-database.ts";
 import { type CaptureWorker, type CaptureWorkerPorts, createCaptureWorker } from "./worker.ts";
 
 export function openCaptures(
-  ports: Omit<CaptureWorkerPorts, "openSource" | "publish">,
-  openSource: OpenSource,
+  ports: Omit<CaptureWorkerPorts, "publish">,
   { capture }: Pick<Config, "capture">,
 ): CaptureWorker {
-  return createCaptureWorker({ ...ports, openSource, publish: async () => undefined }, capture);
+  return createCaptureWorker({ ...ports, publish: async () => undefined }, capture);
 }

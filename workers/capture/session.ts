@@ -103,7 +103,7 @@ export class CaptureSession {
       ended.abort();
       await saving;
       if (!this.#failure) await this.#save().catch((error: unknown) => this.#fail(error));
-      await stream.close().catch(() => undefined);
+      await this.#close();
     }
     if (this.#failure && !signal.aborted) throw this.#failure.error;
   }
@@ -162,7 +162,12 @@ export class CaptureSession {
 
   #fail(error: unknown): void {
     this.#failure ??= { error };
-    void this.#stream?.close().catch(() => undefined);
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    // It is over in any case.
+    await this.#stream?.close().catch(() => undefined);
   }
 
   /** A stop: what is under way becomes durable, as far as that takes no longer than a stop may. */
@@ -172,7 +177,7 @@ export class CaptureSession {
     await Promise.race([this.#appender?.settled().catch(() => undefined), late]);
     done.abort();
     await this.#save().catch((error: unknown) => this.#fail(error));
-    await this.#stream?.close().catch(() => undefined);
+    await this.#close();
   }
 
   /** So that a source without changes of its own lets go of log that others in its cluster write. */
