@@ -30,7 +30,8 @@ export const ERASURE_SCHEMAS: Json = {
     finished_at: time,
     complete: {
       ...flag,
-      description: "False where files wait, or it was cut off: repeat it then; or while deliveries have to erase, too.",
+      description:
+        "False where files wait, or it was cut off: repeat it then; or while deliveries have to erase, too.",
     },
     deliveries: {
       ...list(

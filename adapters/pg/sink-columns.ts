@@ -109,10 +109,21 @@ function stateColumn(
   restored: ReadonlyMap<string, SinkColumn>,
 ): TargetColumn {
   const plain = plainColumn(column);
-  const own = { ...plain, name: column.field ?? column.name };
-  if (!beside || !restored.has(beside.name)) return own;
-  const besideText: TextOf = textOf(beside);
-  return { ...own, text: (values) => plain.text(values) ?? besideText(values[beside.name]) };
+  const name = column.field ?? column.name;
+  if (!HAS_BESIDE.has(column.type.kind) || !takesOwnText(column)) return { ...plain, name };
+  const besideText: TextOf = beside && restored.has(beside.name) ? textOf(beside) : () => null;
+  const key = name + BESIDE_SUFFIX;
+  const text: TargetColumn["text"] = (values) =>
+    plain.text(values) ?? besideText(beside && values[beside.name]) ?? textIn(values[EXTRA], key);
+  return { ...plain, name, text };
+}
+
+/** What no column of the lake has: of a change as published, JSON text. */
+function textIn(extra: unknown, key: string): string | null {
+  if (typeof extra !== "string" || !extra.includes(key)) return null;
+  const { data } = JSON.parse(extra) as { readonly data?: Readonly<Record<string, unknown>> };
+  const found = data && Object.hasOwn(data, key) ? data[key] : undefined;
+  return typeof found === "string" ? found : null;
 }
 
 function missing(column: string, place: string): MuaraError {

@@ -232,7 +232,18 @@ function isSharded(rows: SinkBatch["rows"], columns: number): boolean | undefine
   );
   const key = changes.find((row) => row.key !== null)?.key;
   if (key === undefined || key === null) return changes.length > 0 ? true : undefined;
-  return (JSON.parse(key) as readonly unknown[]).length > columns;
+  const parts = keyParts(key);
+  if (!parts) throw new RefusedRow(`the row's key is no JSON array: ${key.slice(0, 100)}`);
+  return parts.length > columns;
+}
+
+function keyParts(key: string): readonly unknown[] | undefined {
+  try {
+    const parts: unknown = JSON.parse(key);
+    return Array.isArray(parts) ? parts : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function outcomeOf(error: unknown, lateMs: number | undefined): SinkOutcome {

@@ -15,7 +15,11 @@ const TABLES: readonly Field[] = [
   { name: "in_flight", isNumber: true },
 ];
 
-const DELIVERIES: readonly Field[] = [{ name: "delivery" }, { name: "state" }, { name: "rows", isNumber: true }];
+const DELIVERIES: readonly Field[] = [
+  { name: "delivery" },
+  { name: "state" },
+  { name: "rows", isNumber: true },
+];
 
 interface Answer extends Readonly<Record<string, unknown>> {
   readonly complete: boolean;

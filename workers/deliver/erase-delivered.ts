@@ -48,7 +48,12 @@ async function eraseOne(
   const gone = await sink.erase?.({ id: name, column, value: subject!, columns }, signal);
   if (sink.erase && !gone) return false;
   const rows = gone?.rows ?? null;
-  await registry.put(DELIVERY_ERASURE, name, revision, { ...value!, value: null, rows, doneMs: clock.nowMs() });
+  await registry.put(DELIVERY_ERASURE, name, revision, {
+    ...value!,
+    value: null,
+    rows,
+    doneMs: clock.nowMs(),
+  });
   logger.info("a delivery has erased a subject's rows", { delivery, erasure, rows });
   return true;
 }
