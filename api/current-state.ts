@@ -11,8 +11,8 @@ export async function currentOf(
   table: CatalogTable,
   snapshot: TableSnapshot,
 ): Promise<Record<string, unknown>> {
-  if (table.kind !== "current" || !table.eventType) return {};
-  const { name } = table.eventType;
+  if (!table.captured) return {};
+  const { name } = table.captured;
   const ranges = unmergedRanges(await catalog.snapshot(name), snapshot);
   const unmerged = ranges.reduce((sum, { from, to }) => sum + Math.max(0, to! - from), 0);
   return { current: { of: name, unmerged, complete: isComplete(registry, name) } };

@@ -26,6 +26,7 @@ export type DeclarationKind =
   | "event-type"
   | "event-type-removal"
   | "key"
+  | "reconciliation"
   | "role"
   | "setting"
   | "share"

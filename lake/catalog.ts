@@ -28,8 +28,10 @@ export interface CatalogTable {
   readonly kind: TableKind;
   /** undefined where another table has the same. */
   readonly alias: string | undefined;
-  /** Only of kind `event_type`, and of kind `current` the type whose state it is. */
+  /** Only of kind `event_type`. */
   readonly eventType: EventType | undefined;
+  /** Of kind `current`: the captured type whose changes it comes from. */
+  readonly captured?: EventType;
 }
 
 export interface CatalogPorts {
@@ -122,8 +124,13 @@ export function createCatalog(ports: CatalogPorts): Catalog {
         kind: "event_type" as const,
         eventType: type.value ?? undefined,
       })),
-      ...captured.map((eventType) => {
-        return { name: currentName(eventType.name), kind: "current" as const, eventType };
+      ...captured.map((type) => {
+        return {
+          name: currentName(type.name),
+          kind: "current" as const,
+          eventType: undefined,
+          captured: type,
+        };
       }),
       ...ledgers.map((name) => ({ name, kind: "ledger" as const, eventType: undefined })),
       ...others.map((name) => ({ name, kind: "other" as const, eventType: undefined })),
@@ -141,10 +148,9 @@ export function createCatalog(ports: CatalogPorts): Catalog {
 
   const schema = (table: CatalogTable, pinned: TableSnapshot): TableSchema => {
     if (pinned.metadata) return pinned.metadata;
-    if (table.eventType && ports.declaredSchema) {
-      const declared = ports.declaredSchema(table.eventType);
-      return table.kind === "current" ? currentTableSchema(declared.schemaString) : declared;
-    }
+    if (table.eventType && ports.declaredSchema) return ports.declaredSchema(table.eventType);
+    if (table.captured && ports.declaredSchema)
+      return currentTableSchema(ports.declaredSchema(table.captured).schemaString);
     throw new MuaraError("table.not_found", `The table "${table.name}" has no commit yet.`, {
       details: { table: table.name },
     });

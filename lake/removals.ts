@@ -7,6 +7,7 @@ import { isStoreTrouble, MuaraError } from "../core/errors.ts";
 import { type EventType, partitionCount, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
 import { currentName, hasCurrent, mergedUntilMs } from "./current/current-table.ts";
+import { checkResettable, resetCurrent } from "./current/reset.ts";
 import { eraseSubject, type ErasePorts, type Erased } from "./erase.ts";
 import type { Removed } from "./remove-rows.ts";
 import { expireTable, retentionMsOf } from "./retain.ts";
@@ -84,6 +85,7 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
     const expired = await expireTable(ports, table.name, {
       ...request,
       beforeMs: Math.min(beforeMs, await mergedBefore(ports, table)),
+      isNoted: table.eventType !== undefined && hasCurrent(table.eventType),
     });
     return { ...expired, beforeMs };
   };
@@ -136,9 +138,15 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
       return editing.run(signal, (until) => eraseSubject(ports, { ...request, signal: until }));
     },
     rollBack: (table, to, { isDryRun = false, signal }) =>
-      editing.run(signal, (until) =>
-        rollBack(ports, table.name, { ...declared(table), to, isDryRun, signal: until }),
-      ),
+      editing.run(signal, async (until) => {
+        const { name, eventType } = table;
+        const current = eventType && hasCurrent(eventType) ? ports.openTable(currentName(name)) : undefined;
+        if (current) checkResettable(name, await ports.openTable(name).snapshot());
+        const rolled = await rollBack(ports, name, { ...declared(table), to, isDryRun, signal: until });
+        // Also where nothing was left to be taken away: the last try may have ended in between.
+        if (current && !isDryRun) await resetCurrent(ports, current, until);
+        return rolled;
+      }),
     tasks: [retainTask, sweepTask, partsTask],
     close: () => editing.close(),
   };

@@ -6,18 +6,20 @@
  * `muara:current:<log>:<topic>:<partition>`    the next offset to merge; `…:ingest` newest ingest time merged, ms
  * `muara:current:lsn:<shard>`                  of the newest change merged of a shard
  * `muara:current:time`                         newest event time merged, µs since 1970 UTC
+ * `muara:current:since`                        older versions are not to be read any more
  * `muara:current:unkeyed`                      changes met that have no key and are no inserts
  */
 import { CURRENT_SLICE, INGEST_DATE, RESERVED_FIELD_PREFIX } from "../../core/columns.ts";
 import { CURRENT_SUFFIX, type EventType } from "../../core/event-type.ts";
 import { isCaptured, isMaterialised } from "../../core/event-type-annotations.ts";
-import { landedPartitions, type LandedPartition } from "../../core/landed.ts";
+import { EXPIRED_TXN, landedPartitions, type LandedPartition } from "../../core/landed.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { FoldColumn } from "./fold.ts";
 import { type DeltaField, type DeltaStruct, formatSchema, parseSchema } from "../table/delta-schema.ts";
 
 export const CURRENT_STEP = "muara:current";
 export const CURRENT_TIME: string = `${CURRENT_STEP}:time`;
+export const CURRENT_SINCE: string = `${CURRENT_STEP}:since`;
 export const CURRENT_UNKEYED: string = `${CURRENT_STEP}:unkeyed`;
 /** Property of the table: into how many slices its rows are spread, fixed when it is made. */
 export const SLICES = "muara.slices";
@@ -134,6 +136,18 @@ export function mergedUntilMs(changes: TableSnapshot, current: TableSnapshot): n
     Infinity,
     ...open.map((range) => Number(current.txns.get(mergedIngestTxn(range)) ?? -Infinity)),
   );
+}
+
+/**
+ * Whether the changes that a version of the current state has not merged are all there still.
+ * @param current undefined: it has merged none
+ */
+export function hasAllSince(changes: TableSnapshot, current: TableSnapshot | undefined): boolean {
+  const expired = changes.txns.get(EXPIRED_TXN);
+  if (expired === undefined) return true;
+  return unmergedRanges(changes, current)
+    .filter(({ from, to }) => from < to!)
+    .every((range) => (current?.txns.get(mergedIngestTxn(range)) ?? -1n) >= expired);
 }
 
 export function lsnTxn(shard: string): string {

@@ -25,7 +25,7 @@ export function pointOf(at: At | undefined, table: string): CurrentPoint | undef
     const value = whole === undefined ? (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`) : BigInt(whole);
     if (value <= LSN_MAX) return { kind: "lsn", lsn: value, shard };
   }
-  const timeMs = Date.parse(point);
+  const timeMs = /^lsn/i.test(point) ? NaN : Date.parse(point);
   if (!Number.isNaN(timeMs)) return { kind: "time", timeMs };
   throw new MuaraError(
     "request.malformed",

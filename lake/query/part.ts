@@ -42,8 +42,8 @@ export function tableRight(
 }
 
 /** Whoever may read the changes may read what they come to; a grant may also be of the current state alone. */
-function currentRight(principal: Principal, { name, eventType }: CatalogTable): ReadRight | undefined {
-  const rights = [readRight(principal, name), eventType && readRight(principal, eventType.name)];
+function currentRight(principal: Principal, { name, captured }: CatalogTable): ReadRight | undefined {
+  const rights = [readRight(principal, name), captured && readRight(principal, captured.name)];
   return rights.find((right) => right?.isWhole) ?? rights.find((right) => right !== undefined);
 }
 

@@ -4,13 +4,14 @@
  * version is kept, all changes are folded from the first.
  */
 import { MuaraError } from "../../core/errors.ts";
-import { removedRows } from "../../core/landed.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
 import {
+  CURRENT_SINCE,
   CURRENT_TIME,
   CURRENT_UNKEYED,
   currentTableSchema,
+  hasAllSince,
   lsnTxn,
   mayHold,
   rangeCondition,
@@ -53,7 +54,7 @@ export async function pinCurrent(
   tableCount: number,
   nowMs: number,
 ): Promise<PinnedCurrent> {
-  const eventType = table.eventType!;
+  const eventType = table.captured!;
   const point = pointOf(at, table.name);
   // First the rows, then the changes: whatever was merged has landed.
   const newest =
@@ -70,7 +71,7 @@ export async function pinCurrent(
   if (point?.kind === "version")
     return { ...pinned, snapshot: newest, overlay: { ...overlay, rows: null, changes: null } };
   const base = point ? await baseUntil(catalog, table.name, newest, point, nowMs) : newest;
-  if (!base) checkWhole(table.name, landed);
+  if (base !== newest && !hasAllSince(landed, base)) throw notKept(table.name);
   const ranges = unmergedRanges(landed, base).map((range) => ({ ...range, to: null }));
   const files = [...landed.files.values()].filter((file) => mayHold(file, ranges));
   const condition = `(${rangeCondition(ranges)})${point ? ` AND ${changesUntil(point)}` : ""}`;
@@ -111,7 +112,7 @@ async function baseUntil(
   const isKept = (snapshot: TableSnapshot): boolean =>
     snapshot.timestampMs > nowMs - FILES_KEPT_MS + QUERY_MS;
   let found: TableSnapshot | undefined;
-  let [low, high] = [0, newest.version - 1];
+  let [low, high] = [Number(newest.txns.get(CURRENT_SINCE) ?? 0n), newest.version - 1];
   // What is in a version only grows.
   while (low <= high) {
     const middle = Math.floor((low + high) / 2);
@@ -146,13 +147,9 @@ function isShard(shard: string): string {
   return `source.shard = ${quoteText(shard)}`;
 }
 
-/** Folding from the first change needs it. What was erased is not to come back. */
-function checkWhole(name: string, landed: TableSnapshot): void {
-  const removed = removedRows(landed.txns);
-  if (removed && removed.retention === 0 && removed.rollback === 0) return;
-  throw new MuaraError(
-    "table.version_not_found",
-    `"${name}" cannot be told as of then: changes that it takes are no longer kept.`,
-    { details: { table: name } },
-  );
+function notKept(name: string): MuaraError {
+  const reason = "changes that it takes are no longer kept";
+  return new MuaraError("table.version_not_found", `"${name}" cannot be told as of then: ${reason}.`, {
+    details: { table: name },
+  });
 }

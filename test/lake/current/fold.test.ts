@@ -8,7 +8,7 @@ import { foldQuery, type FoldColumn } from "../../../lake/current/fold.ts";
 import type { Change } from "./changes.ts";
 import { history, Model, type ModelRow } from "./model.ts";
 
-const RUNS = Number(process.env["FOLD_RUNS"] ?? 150);
+const RUNS = Number(process.env["FOLD_RUNS"] ?? 60);
 
 /** The field `source` has no column here: `data_source` may be either of two. */
 const COLUMNS: readonly FoldColumn[] = [

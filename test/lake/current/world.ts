@@ -11,6 +11,7 @@ import { configSchema } from "../../../core/config.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import { createKernel } from "../../../core/kernel.ts";
 import { silentLogger } from "../../../core/logger.ts";
+import type { TableLog } from "../../../core/ports/table-log.ts";
 import { packRecords } from "../../../core/record.ts";
 import { Registry } from "../../../core/registry.ts";
 import { type Catalog, createCatalog } from "../../../lake/catalog.ts";
@@ -18,6 +19,7 @@ import { currentName } from "../../../lake/current/current-table.ts";
 import { CurrentMerger, type Merged, type MergeOptions } from "../../../lake/current/merge.ts";
 import type { At } from "../../../lake/query/time-travel.ts";
 import { createQueryService, type QueryRows, type QueryService } from "../../../lake/query/service.ts";
+import { createRemovals, type Removals } from "../../../lake/removals.ts";
 import { declaredSchema } from "../../../lake/tables.ts";
 import { openTableLog } from "../../../lake/table/table-log.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
@@ -40,6 +42,7 @@ export class World {
   readonly query: QueryService;
   readonly ports;
   readonly #mergers: CurrentMerger[] = [];
+  readonly #removals: Removals[] = [];
   #landing: TableLanding | undefined;
 
   private constructor(root: string, type: EventType, log: World["log"], registry: Registry, seed: number) {
@@ -84,13 +87,23 @@ export class World {
     while ((await this.#landing.step(never)).hasBacklog);
   }
 
-  /** Another process, as far as merging goes. */
-  merger(options: Partial<MergeOptions> = {}): CurrentMerger {
-    const merger = new CurrentMerger(
-      this.ports,
-      { ...MERGING, ...options },
-      { folder: join(this.root, "tmp") },
-    );
+  /**
+   * Another process, as far as merging goes.
+   * @param beforeCommit of its merges
+   */
+  merger(options: Partial<MergeOptions> = {}, beforeCommit?: () => Promise<unknown>): CurrentMerger {
+    const openTable = (name: string): TableLog => {
+      const log = this.ports.openTable(name);
+      return {
+        ...log,
+        commit: async (request) => {
+          if (request.change.operation === "MERGE") await beforeCommit?.();
+          return log.commit(request);
+        },
+      };
+    };
+    const ports = { ...this.ports, openTable };
+    const merger = new CurrentMerger(ports, { ...MERGING, ...options }, { folder: join(this.root, "tmp") });
     this.#mergers.push(merger);
     return merger;
   }
@@ -99,12 +112,21 @@ export class World {
     return merger.merge(this.type.name, await this.ports.openTable(this.type.name).snapshot(), never);
   }
 
+  removals(): Removals {
+    const ports = { ...this.ports, rewriting: { folder: join(this.root, "tmp") } };
+    const day = { sweepAfterMs: DAY_MS, holdMs: DAY_MS, partsMs: DAY_MS };
+    const removals = createRemovals(ports, { horizonMs: OPTIONS.horizonMs, ...day });
+    this.#removals.push(removals);
+    return removals;
+  }
+
   rows(sql: string, at?: At, principal: Principal = ADMIN): Promise<QueryRows> {
     return this.query.rows({ sql, at, principal }, never);
   }
 
   async close(): Promise<void> {
     await this.query.close();
+    for (const removals of this.#removals) await removals.close();
     for (const merger of this.#mergers) await merger.close();
     await rm(this.root, { recursive: true, force: true });
   }
