@@ -10,18 +10,18 @@ import { type Plant, plantedCopy } from "./planted-copy.ts";
 
 const RUN = promisify(execFile);
 const RUN_MS = 600_000;
-const OPTIONS = { seconds: 25, shards: 2, kills: 10, rate: 150, seed: 11 };
+const OPTIONS = { seconds: 30, shards: 2, kills: 8, rate: 150, seed: 11 };
 
 const APPEND = "    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, woven, signal);";
 
 const PLANTS: Readonly<Record<string, readonly Plant[]>> = {
-  "acknowledged when it is received, and appended a little later": [
+  "acknowledged when it is received, and appended a second later": [
     {
       file: "workers/capture/append-batch.ts",
       right: APPEND,
       wrong: `    const { cursor, changes, commitUs } = batch;
     this.#options.onDurable({ cursor, changes, commitUs, bytes: 0 });
-    this.#underWay = new Promise((resolve) => setTimeout(resolve, 300)).then(() =>
+    this.#underWay = new Promise((resolve) => setTimeout(resolve, 1_000)).then(() =>
       this.#append({ ...batch, parts: [], messages }, own, woven, signal),
     );`,
     },
