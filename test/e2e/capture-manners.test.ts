@@ -118,8 +118,8 @@ describe.each([
     expect(Math.max(...sight.transactionMs.values())).toBeLessThan(transactionMsMax);
     // Nothing stays open that would keep the source from cleaning up behind its writers.
     const idle = await source.sql(
-      "select query from pg_stat_activity where application_name like 'muara %' and xact_start < now() - interval '1s'" +
-        " and backend_type = 'client backend'",
+      `select query from pg_stat_activity where application_name like 'muara %'
+          and xact_start < now() - interval '1s' and backend_type = 'client backend'`,
     );
     expect(idle).toEqual([]);
   });
