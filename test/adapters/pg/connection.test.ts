@@ -141,6 +141,8 @@ describe("a session", () => {
   it("waits for a server that says nothing as long as it may", async () => {
     const closed = await failureOf(connectDatabase(address({ port: await freePort() }), options));
     expect(closed).toMatchObject({ code: "source.unavailable", retryable: true });
+    const nameless = await failureOf(connectDatabase(address({ host: "ssl-cert.invalid" }), options));
+    expect(nameless.code).toBe("source.unavailable");
     const mute: Server = createServer(() => undefined);
     const port = await freePort();
     await new Promise<void>((resolve) => mute.listen(port, "127.0.0.1", resolve));
