@@ -14,6 +14,7 @@ import { publishedTables, publishTables, removePublication } from "./publication
 import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
 import { makeSlot, readSlot, removeSlot } from "./slot.ts";
+import { openSnapshot } from "./snapshot.ts";
 
 export interface DatabaseServices {
   readonly readSecret: ReadSecret;
@@ -77,6 +78,7 @@ export function openDatabase(
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
     copy: () => openCopy(address, { readSecret }),
     stream: (request) => openReplication(address, { readSecret, clock }, request),
+    snapshot: (terms) => openSnapshot(address, { ...terms, readSecret, clock }),
     emit: (prefix, content) =>
       inSession(async (client) => {
         await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);

@@ -114,7 +114,9 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     await registry.put("capture", value!.name, revision, null, by);
     logger.info("removed a capture", { by, capture: value!.name });
     const left = keeps ? await changeState(ports, value!.name, () => null) : await clear(ports, value!);
-    return left === undefined ? context.body(null, 204) : context.json({ slot: left, taken_away: false }, 202);
+    return left === undefined
+      ? context.body(null, 204)
+      : context.json({ slot: left, taken_away: false }, 202);
   });
 }
 

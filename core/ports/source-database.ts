@@ -9,6 +9,7 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
+import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
 import type { SourceCopy } from "./source-copy.ts";
 import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
@@ -133,6 +134,11 @@ export interface SourceDatabase {
   published(name: string): Promise<readonly string[] | undefined>;
   copy(): SourceCopy;
   stream(request: SourceRequest): Promise<SourceStream>;
+  /**
+   * All of it at one place of its log, for as long as that is open.
+   * @throws source.timeout where a transaction has been open for `waitMs`: the snapshot waits for its end
+   */
+  snapshot(options: SnapshotTerms): Promise<DatabaseSnapshot>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
