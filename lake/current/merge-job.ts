@@ -130,11 +130,9 @@ async function foldPart(
     columns,
   });
   const rest = isLinked ? ` WHERE ${isOwn}` : "";
-  await connection.run(`CREATE OR REPLACE TEMP TABLE muara_rows AS SELECT * FROM (${query})${rest}`);
   const path = join(folder, `part-${randomUUID()}.parquet`);
   const order = "source.shard, event_key, event_id";
-  const file = await copyToFile(connection, `SELECT ${names} FROM muara_rows ORDER BY ${order}`, path);
-  await connection.run("DROP TABLE muara_rows");
+  const file = await copyToFile(connection, `SELECT ${names} FROM (${query})${rest} ORDER BY ${order}`, path);
   if (file.rows === 0) return undefined;
   const stored = columnsOf(parseSchema(schemaString)).filter(({ name }) => name !== CURRENT_SLICE);
   const { rows, groups } = footerStatistics(readFooter(path, file.bytes), stored);
