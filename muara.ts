@@ -44,6 +44,7 @@ import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
+import type { Reconcile } from "./core/reconciliation.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
 import { Authenticator } from "./core/token.ts";
@@ -298,6 +299,10 @@ async function openReads(
     clock: systemClock,
     deliver: config.deliver,
     capture: config.capture,
+    reconcile: async (...asked: Parameters<Reconcile>) => {
+      const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
+      return reconcile({ ...base, catalog, query, clock: systemClock }, ...asked);
+    },
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });

@@ -55,5 +55,10 @@ export function shownCapture(
 function stateOf({ isPaused }: Capture, state: CaptureState | undefined): string {
   if (isPaused) return "paused";
   if (!state) return "preparing";
-  return state.phase !== "stopped" && state.problem !== null ? "failing" : state.phase;
+  if (state.phase === "stopped") return "stopped";
+  if (state.problem !== null) return "failing";
+  const isCopying = Object.values(state.tables).some(
+    ({ copy: how }) => how === "waiting" || how === "copying",
+  );
+  return isCopying && state.phase === "streaming" ? "copying" : state.phase;
 }

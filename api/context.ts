@@ -11,6 +11,7 @@ import type { Sample } from "../core/open-metrics.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
+import type { Reconcile } from "../core/reconciliation.ts";
 import type { Registry } from "../core/registry.ts";
 import { Roles } from "../core/role.ts";
 import type { Authenticator } from "../core/token.ts";
@@ -53,6 +54,8 @@ export interface ApiPorts {
   readonly capture?: Pick<Config["capture"], "captures">;
   /** Databases of the configuration. */
   readonly openSource?: OpenSource;
+  /** Proves that source and lake agree; absent in a process that has no lake to query. */
+  readonly reconcile?: Reconcile;
   /** What the sources of captures say. */
   readonly captureWatch?: CaptureWatch | undefined;
   /** Feeds for the warehouse, and what makes them. */

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ACCESS_PATHS, ACCESS_SCHEMAS } from "./openapi-access.ts";
 import { CAPTURE_PATHS, CAPTURE_SCHEMAS } from "./openapi-captures.ts";
+import { RECONCILIATION_PATHS, RECONCILIATION_SCHEMAS } from "./openapi-reconciliations.ts";
 import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
 import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
@@ -263,6 +264,7 @@ const SCHEMAS: Json = {
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...CAPTURE_SCHEMAS,
+  ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
   ...ACCESS_SCHEMAS,
 };
@@ -423,6 +425,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...CAPTURE_PATHS,
+  ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,
   ...ACCESS_PATHS,
   "/health/live": { get: open("live", "Whether the process answers") },

@@ -59,6 +59,8 @@ export interface CaptureState {
   readonly captureId: string;
   /** Where the slot is, as the configuration names it: it outlives the declaration until it is dropped. */
   readonly database: string;
+  /** Whoever removed the capture wants its slot to stay. */
+  readonly isKept?: boolean;
   /** Of the slot: a number that none had before (core/change.ts). */
   readonly incarnation: number;
   readonly slot: string;

@@ -21,14 +21,15 @@ export interface CopyRelation {
 }
 
 interface TableRow {
-  readonly id: number;
+  /** The client gives 64 bits as text. */
+  readonly id: string;
   readonly kind: string;
   readonly identity: string;
 }
 interface ColumnRow {
   readonly name: string;
   readonly number: number;
-  readonly type_id: number;
+  readonly type_id: string;
   readonly modifier: number;
   readonly type: string;
   readonly is_key: boolean;

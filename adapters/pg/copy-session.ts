@@ -4,7 +4,7 @@ import { to as copyTo } from "pg-copy-streams";
 import type { ChangePlace } from "../../core/change.ts";
 import type { DatabaseAddress } from "../../core/database-address.ts";
 import { BatchBuilder } from "./batch-builder.ts";
-import { BoundRelation } from "./bound-relation.ts";
+import type { BoundRelation } from "./bound-relation.ts";
 import { ChangeWriter } from "./change-writer.ts";
 import { connectDatabase, type ConnectOptions, placeOf } from "./connection.ts";
 import { CopyText } from "./copy-text.ts";

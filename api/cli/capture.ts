@@ -1,4 +1,5 @@
-/** `muara capture check|add|list|show|pause|resume|recopy|remove`: changes of databases, as events. */
+/** `muara capture check|add|list|show|pause|resume|recopy|reconcile|remove`: changes of databases, as events. */
+import { addReconcile } from "./capture-reconcile.ts";
 import type { AddCommand, RunAction, Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
@@ -63,6 +64,7 @@ export const addCapture: AddCommand = (program, run) => {
     "POST",
     "/recopy",
   );
+  addReconcile(capture.command("reconcile"), run);
   capture
     .command("remove")
     .description("end it, and drop its slot and publications; event types and tables stay")

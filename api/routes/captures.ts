@@ -109,11 +109,14 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.delete("/v1/captures/:name", async (context) => {
     const { value, revision } = await one(context, "admin");
     const by = context.get("principal").id;
+    const keeps = context.req.query("keep_slot") === "true";
+    if (keeps) await changeState(ports, value!.name, (state) => ({ ...state, isKept: true }));
     await registry.put("capture", value!.name, revision, null, by);
     logger.info("removed a capture", { by, capture: value!.name });
-    const isLeft =
-      context.req.query("keep_slot") === "true" ? await forget(ports, value!) : await clear(ports, value!);
-    return isLeft ? context.json({ slot: isLeft, taken_away: false }, 202) : context.body(null, 204);
+    const left = keeps ? await changeState(ports, value!.name, () => null) : await clear(ports, value!);
+    return left === undefined
+      ? context.body(null, 204)
+      : context.json({ slot: left, taken_away: false }, 202);
   });
 }
 
@@ -230,17 +233,21 @@ async function withTables(
   return { tables: all, prefix, database, outbox: undefined, copy };
 }
 
-/** @returns the name of a slot that is left to whoever wants it */
-async function forget({ registry }: ApiPorts, { name }: Capture): Promise<string | undefined> {
+/** Whoever captures may be writing it at the same moment. */
+async function changeState(
+  { registry }: ApiPorts,
+  name: string,
+  change: (state: CaptureState) => CaptureState | null,
+): Promise<undefined> {
   for (;;) {
+    await registry.refresh();
     const stored = registry.get<CaptureState>("capture-state", name);
-    if (!stored) return undefined;
+    if (!stored?.value) return;
     try {
-      await registry.put("capture-state", name, stored.revision, null);
-      return undefined;
+      await registry.put("capture-state", name, stored.revision, change(stored.value));
+      return;
     } catch (error) {
       if (!hasCode(error, "declaration.conflict")) throw error;
-      await registry.refresh();
     }
   }
 }
@@ -255,7 +262,7 @@ async function clear(ports: ApiPorts, capture: Capture): Promise<string | undefi
     if (!state) return undefined;
     try {
       await takeAway(await sourceOf(ports, state.database), state);
-      return await forget(ports, capture);
+      return await changeState(ports, capture.name, () => null);
     } catch (error) {
       if (!hasCode(error, "source.busy") || clock.monotonicMs() >= untilMs) {
         logger.warn("the slot of a removed capture is still there", {

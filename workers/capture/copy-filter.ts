@@ -42,7 +42,7 @@ export interface Verdict {
   readonly isVoid: boolean;
   /** Keys that the stream has newer rows of. */
   readonly dropped: ReadonlySet<string>;
-  /** Those of them that are to be read again. */
+  /** Keys of which the stream has less than the whole row: to be read again. */
   readonly again: readonly string[];
 }
 
@@ -102,14 +102,11 @@ export class CopyFilter {
     if (unseen.length === 0) return ALL_KEPT;
     if (unseen.some((noted) => noted.keys === null)) return { ...ALL_KEPT, isVoid: true };
     const dropped = new Set<string>();
-    const again: string[] = [];
-    for (const key of keys) {
-      const changes = unseen.map((noted) => noted.keys!.get(key)).filter((change) => change !== undefined);
-      if (changes.length === 0) continue;
-      dropped.add(key);
-      if (changes.includes(true)) again.push(key);
-    }
-    return { isVoid: false, dropped, again };
+    for (const key of keys) if (unseen.some((noted) => noted.keys!.has(key))) dropped.add(key);
+    // Also keys that the chunk does not have: they came to be where it would have them, from rows that are not here.
+    const again = new Set<string>();
+    for (const noted of unseen) for (const [key, isPartial] of noted.keys!) if (isPartial) again.add(key);
+    return { isVoid: false, dropped, again: [...again] };
   }
 
   #unseen({ snapshot, highLsn }: ChunkView): readonly NotedTransaction[] {

@@ -24,7 +24,6 @@ const FLIGHTS_MAX = 3;
 const BARRIER_MS = 100;
 const ASK_MS = 20;
 const NUDGE_MS = 400;
-const SAVE_MS = 1_000;
 const PAUSE_MS_MIN = 100;
 const PAUSE_MS_MAX = 10_000;
 
@@ -36,8 +35,8 @@ export interface CopyRunOptions {
   readonly tables: readonly CopyRunTable[];
   readonly chunkRows: number;
   readonly chunkBytes: number;
-  /** Keeps the progress of a table; resolves when it is durable. */
-  readonly save: (name: string, progress: CapturedTable) => Promise<void>;
+  /** Saves what `tables` is now; resolves when that is durable. */
+  readonly save: () => Promise<void>;
   /** Asks the source how far it is: the answer is a batch, be it an empty one. */
   readonly ask: () => void;
   readonly clock: Clock;
@@ -56,8 +55,6 @@ export interface WovenBatch {
   readonly groups: readonly (readonly SourcePart[])[];
   /** Of tables, by name, once all of it is durable. */
   readonly progress: ReadonlyMap<string, CapturedTable>;
-  /** Whether the progress has to be saved before the source is told that the batch is durable. */
-  readonly isUrgent: boolean;
 }
 
 export class CopyRun {
@@ -65,10 +62,7 @@ export class CopyRun {
   readonly #tasks: readonly CopyTask[];
   #barrier: CopyBarrier | undefined;
   #position: bigint;
-  /** Of each table, what is durable: here, and in the registry. */
   readonly #durable = new Map<string, CapturedTable>();
-  readonly #saved = new Map<string, { readonly durable: CapturedTable; readonly reserved: number }>();
-  #savedAtMs = -Infinity;
   #failure: unknown;
   #wake: () => void = () => undefined;
   /** What `weave` has noted and the barrier does not know yet. */
@@ -80,26 +74,31 @@ export class CopyRun {
     this.#tasks = options.tables
       .filter(({ progress }) => progress.copy === "waiting" || progress.copy === "copying")
       .map(({ name, table, progress }) => new CopyTask(name, table, progress));
-    for (const { name, progress } of this.#tasks) {
-      this.#durable.set(name, progress);
-      this.#saved.set(name, { durable: progress, reserved: progress.copyNumbers ?? 0 });
-    }
+    for (const { name, progress } of this.#tasks) this.#durable.set(name, progress);
   }
 
   get isDone(): boolean {
     return this.#tasks.every((task) => task.isDone);
   }
 
-  /** Of each table, what has been handed over. */
-  get progress(): ReadonlyMap<string, CapturedTable> {
-    return new Map(this.#tasks.map((task) => [task.name, task.progress]));
+  /**
+   * What is durable of each table, by name, to be saved together with the cursor of the same batch: before the source is
+   * told the cursor. Numbers that rows may bear are told ahead.
+   */
+  get tables(): Readonly<Record<string, CapturedTable>> {
+    return Object.fromEntries(
+      this.#tasks.map(({ name, reserved }) => {
+        const durable = this.#durable.get(name)!;
+        return [name, reserved === 0 ? durable : { ...durable, copyNumbers: reserved }];
+      }),
+    );
   }
 
   /** Reads chunks until all is handed over or the signal aborts. @throws source.*, what cannot be mended by waiting */
   async run(signal: AbortSignal): Promise<void> {
     let pauseMs = PAUSE_MS_MIN;
     while (!this.isDone && !signal.aborted) {
-      const before = this.progress;
+      const before = this.#handedOver();
       try {
         await this.#session(signal);
       } catch (error) {
@@ -107,7 +106,7 @@ export class CopyRun {
           this.#failure = error;
           throw error;
         }
-        const isMoving = [...this.progress].some(([name, one]) => before.get(name) !== one);
+        const isMoving = [...this.#handedOver()].some(([name, one]) => before.get(name) !== one);
         pauseMs = isMoving ? PAUSE_MS_MIN : Math.min(pauseMs * 2, PAUSE_MS_MAX);
         this.#options.logger.warn("copy is interrupted", { error, pauseMs });
         await this.#options.clock.sleep(pauseMs, signal);
@@ -133,31 +132,16 @@ export class CopyRun {
     }
     if (cursor !== null && cursor > this.#position) this.#position = cursor;
     this.#wake();
-    const isUrgent = this.#tasks.some((task) => task.isUrgent);
-    for (const task of this.#tasks) task.isUrgent = false;
-    return { groups, progress: this.progress, isUrgent };
+    return { groups, progress: this.#handedOver() };
   }
 
-  /** To be awaited when all of a woven batch is durable, before the source is told so; one after the other. */
-  async appended({ progress, isUrgent }: WovenBatch): Promise<void> {
-    const nowMs = this.#options.clock.monotonicMs();
-    const isDue = nowMs - this.#savedAtMs >= SAVE_MS;
-    for (const { name } of this.#tasks) {
-      const durable = progress.get(name)!;
-      this.#durable.set(name, durable);
-      if (isDue || isUrgent || durable.copy === "done") await this.#save(name);
-    }
-    if (isDue) this.#savedAtMs = nowMs;
+  #handedOver(): ReadonlyMap<string, CapturedTable> {
+    return new Map(this.#tasks.map((task) => [task.name, task.progress]));
   }
 
-  /** Numbers are used before the rows that bear them are durable: they are told ahead. */
-  async #save(name: string): Promise<void> {
-    const durable = this.#durable.get(name)!;
-    const { reserved } = this.#tasks.find((task) => task.name === name)!;
-    const saved = this.#saved.get(name)!;
-    if (saved.durable === durable && saved.reserved === reserved) return;
-    await this.#options.save(name, { ...durable, copyNumbers: reserved });
-    this.#saved.set(name, { durable, reserved });
+  /** All of a woven batch is durable; one after the other. */
+  durable({ progress }: WovenBatch): void {
+    for (const [name, one] of progress) this.#durable.set(name, one);
   }
 
   /** Rows of the task's table, in order: the stream's up to a chunk's place, the chunk's, and on. */
@@ -252,7 +236,7 @@ export class CopyRun {
     task: CopyTask,
     next: Pick<Flight["request"], "after" | "again" | "rows">,
   ): Promise<void> {
-    if (task.reserve(next.rows)) await this.#save(task.name);
+    if (task.reserve(next.rows)) await this.#options.save();
     const request = { ...next, bytes: this.#options.chunkBytes, number: task.number };
     const seen = Promise.withResolvers<void>();
     const landed = Promise.withResolvers<CopyChunk | undefined>();

@@ -37,8 +37,6 @@ export class CopyTask {
   readonly flights: Flight[] = [];
   /** What is handed over. */
   progress: CapturedTable;
-  /** Whether it has to be saved before the source is told that the last batch is durable. */
-  isUrgent = false;
   /** Numbers below it may be used. */
   reserved: number;
   #number: number;
@@ -170,7 +168,6 @@ export class CopyTask {
     if (this.progress.copiedTo === null && this.flights.length === 0) return;
     this.#setAside([key]);
     this.progress = { ...this.progress, copyAgain: [...this.#again] };
-    this.isUrgent = true;
   }
 
   #setAside(keys: readonly string[]): void {

@@ -1,10 +1,12 @@
 /** The worker of captures, as the configuration has it. */
 import type { Config } from "../../core/config.ts";
+import { createOutbox, type OutboxPorts } from "./outbox.ts";
 import { type CaptureWorker, type CaptureWorkerPorts, createCaptureWorker } from "./worker.ts";
 
 export function openCaptures(
-  ports: Omit<CaptureWorkerPorts, "publish">,
-  { capture }: Pick<Config, "capture">,
+  ports: Omit<CaptureWorkerPorts, "publish"> & OutboxPorts,
+  { capture, limits }: Pick<Config, "capture" | "limits">,
 ): CaptureWorker {
-  return createCaptureWorker({ ...ports, publish: async () => undefined }, capture);
+  const outbox = createOutbox(ports, limits);
+  return createCaptureWorker({ ...ports, publish: outbox.publish }, capture);
 }

@@ -40,7 +40,8 @@ const open = (): ReturnType<typeof openDatabase> =>
   openDatabase(
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }),
     {
-      readSecret: async () => "", clock: systemClock,
+      readSecret: async () => "",
+      clock: systemClock,
     },
   );
 

@@ -122,7 +122,10 @@ it("a connection that is dead without a word is noticed, and what came is not lo
     await insert(1);
     const error: unknown = await reader.until(() => false).catch((reason: unknown) => reason);
     process.kill(walSender!.pid, "SIGCONT");
-    expect(error).toMatchObject({ code: "source.unavailable", message: expect.stringContaining("nothing was heard") as string });
+    expect(error).toMatchObject({
+      code: "source.unavailable",
+      message: expect.stringContaining("nothing was heard") as string,
+    });
     expect(performance.now() - startMs).toBeLessThan(4 * PATIENCE_MS);
     await reader.close();
     await network.heal();

@@ -70,10 +70,10 @@ export class ModelSource {
   /** Something happens. */
   step(): void {
     const what = this.random.fraction();
-    if (what < 0.2 && this.open.length < 4)
+    if (what < 0.15 && this.open.length < 4)
       this.open.push({ xid: this.#nextXid++, changes: [], locks: new Set() });
-    else if (what < 0.7) this.#change();
-    else if (what < 0.85) this.#commit();
+    else if (what < 0.6) this.#change();
+    else if (what < 0.75) this.#commit();
     else if (what < 0.97) this.#leave();
     else this.end += BigInt(8 * this.below(8));
   }
@@ -243,7 +243,7 @@ export function modelCopy(source: ModelSource, pause: () => Promise<void>, bugs:
         watch.taking();
         await pause();
         const early = source.view();
-        if (bugs.isPlaceEarly) await pause();
+        for (let i = 0; bugs.isPlaceEarly && i < 20; i++) await pause();
         const view = bugs.isPlaceEarly ? { ...source.view(), highLsn: early.highLsn } : early;
         await pause();
         watch.taken(view);
