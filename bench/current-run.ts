@@ -144,7 +144,8 @@ async function plainRounds(): Promise<Run> {
   for (let round = 0; round <= rounds; round++) {
     const files = Array.from({ length: round + 1 }, (_, i) => `'${join(folder, "files", `${i}.parquet`)}'`);
     const place = "ORDER BY source.lsn, source.index";
-    const sql = `COPY (SELECT event_id, event_time, ingest_time, event_key, source, id, balance, name, filled AS bio, extra
+    const sql = `COPY (SELECT event_id, event_time, ingest_time, event_key, source, id, balance, name,
+        filled AS bio, extra
       FROM (SELECT *, last_value(bio IGNORE NULLS) OVER (PARTITION BY event_key ${place}) AS filled,
         row_number() OVER (PARTITION BY event_key ${place} DESC) AS place
         FROM read_parquet([${files.join(", ")}]))

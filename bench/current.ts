@@ -1,8 +1,8 @@
 /**
- * Merging 100,000 changes into a current state of a million rows, against one plain DuckDB that makes the same state from
- * all changes, to one file, with the same memory and one thread. CPU of this process and of that which merges, without
- * the first round, in which engines start; sides take turns, medians: `npm run bench:current` (`--json` for one object).
- * Then what a query pays: the state with as many changes laid over it, against the merged state.
+ * Merging 100,000 changes into a current state of a million rows, against one plain DuckDB that makes the same state
+ * from all changes, to one file, with the same memory and one thread. CPU of this process and of that which merges,
+ * without the first round, in which engines start; sides take turns, medians: `npm run bench:current` (`--json` for
+ * one object). Then what a query pays: the state with as many changes laid over it, against the merged state.
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -5,7 +5,6 @@
  * A range is cut before a delete that nothing of its shard follows yet and that is young: the create of the same row
  * under another key may be on its way, and what it needs of the row is gone once the delete is merged.
  */
-import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { CURRENT_SLICE } from "../../core/columns.ts";
@@ -103,7 +102,8 @@ export async function foldChanges(connection: DuckDBConnection, job: FoldJob): P
     const parts = Math.max(1, Math.ceil(Number(counts![0]) / job.rowsAtOnce));
     for (let part = 0; part < parts; part++) {
       const isOwn = `${sliceOf(job.slices * parts)} = '${Number(slice) + job.slices * part}'`;
-      const file = await foldPart(connection, job, slice, isOwn, Number(linked![0]) > 0);
+      const path = join(job.folder, `slice-${Number(slice)}-${part}.parquet`);
+      const file = await foldPart(connection, job, path, slice, isOwn, Number(linked![0]) > 0);
       if (file) files.push(file);
     }
   }
@@ -114,7 +114,8 @@ export async function foldChanges(connection: DuckDBConnection, job: FoldJob): P
 /** @param isOwn condition on rows of the part @param isLinked whether rows of other parts may be needed, too */
 async function foldPart(
   connection: DuckDBConnection,
-  { inputs, schemaString, columns, folder }: FoldJob,
+  { inputs, schemaString, columns }: FoldJob,
+  path: string,
   slice: string,
   isOwn: string,
   isLinked: boolean,
@@ -130,7 +131,7 @@ async function foldPart(
     columns,
   });
   const rest = isLinked ? ` WHERE ${isOwn}` : "";
-  const path = join(folder, `part-${randomUUID()}.parquet`);
+
   const order = "source.shard, event_key, event_id";
   const file = await copyToFile(connection, `SELECT ${names} FROM (${query})${rest} ORDER BY ${order}`, path);
   if (file.rows === 0) return undefined;
