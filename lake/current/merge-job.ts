@@ -115,7 +115,7 @@ export async function foldChanges(connection: DuckDBConnection, job: FoldJob): P
 async function foldPart(
   connection: DuckDBConnection,
   { inputs, schemaString, columns }: FoldJob,
-  path: string,
+  to: string,
   slice: string,
   isOwn: string,
   isLinked: boolean,
@@ -131,13 +131,12 @@ async function foldPart(
     columns,
   });
   const rest = isLinked ? ` WHERE ${isOwn}` : "";
-
   const order = "source.shard, event_key, event_id";
-  const file = await copyToFile(connection, `SELECT ${names} FROM (${query})${rest} ORDER BY ${order}`, path);
+  const file = await copyToFile(connection, `SELECT ${names} FROM (${query})${rest} ORDER BY ${order}`, to);
   if (file.rows === 0) return undefined;
   const stored = columnsOf(parseSchema(schemaString)).filter(({ name }) => name !== CURRENT_SLICE);
-  const { rows, groups } = footerStatistics(readFooter(path, file.bytes), stored);
-  return { slice, path, file: { ...file, rows }, stats: deltaStats(stored, rows, groups) };
+  const { rows, groups } = footerStatistics(readFooter(to, file.bytes), stored);
+  return { slice, path: to, file: { ...file, rows }, stats: deltaStats(stored, rows, groups) };
 }
 
 function countOf({ schemaString }: FoldJob, inputs: readonly SliceInput[]): string {
