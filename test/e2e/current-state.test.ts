@@ -1,4 +1,4 @@
-/** A captured type from the door to its current state, in a real process: at once, merged, as of then, by other readers. */
+/** A captured type from the door to its current state, in a real process: at once, merged, as of then, by others. */
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changeRecord, type Change, EPOCH_MS } from "../lake/current/changes.ts";
