@@ -3,6 +3,8 @@ import type { Randomness } from "../../core/clock.ts";
 import type { Bank } from "./capture-bank.ts";
 import { sleep } from "./host.ts";
 
+/** Of the kills: while copies are taken; the next one waits until they are done, so that most come into streams. */
+const KILLS_WHILE_COPYING = 0.1;
 /** Of the kills: of a process that is not ready yet. */
 const EARLY_KILLS = 0.2;
 const EARLY_MS_MAX = 1_500;
@@ -14,6 +16,8 @@ export interface Mishaps {
   killsBeforeReady: number;
   serverCrashes: number;
   storeAwaySeconds: number;
+  /** Since the captures were declared. */
+  copiedAfterSeconds: number;
 }
 
 /** Ends with a Muara that runs. @param untilMs by performance.now() */
@@ -59,7 +63,12 @@ async function killAll(
   mishaps: Mishaps,
 ): Promise<void> {
   const { host } = bank;
+  const beganMs = performance.now();
   for (let done = 0; done < kills; done++) {
+    if (done === Math.ceil(kills * KILLS_WHILE_COPYING)) {
+      await bank.copied();
+      mishaps.copiedAfterSeconds = Math.round((performance.now() - beganMs) / 1_000);
+    }
     const [dice, share] = [random.fraction(), random.fraction()];
     if (!host.running && dice < EARLY_KILLS) {
       if (!(await host.startBriefly(share * EARLY_MS_MAX))) mishaps.killsBeforeReady++;
