@@ -124,7 +124,7 @@ async function isPlain(client: Client, { table, plan }: Shape): Promise<boolean>
 async function replaceRows(client: Client, { table, plan }: Shape): Promise<void> {
   const { key, guard, columns } = plan;
   const same = key.map((name) => `t.${quoted(name)} = s.${quoted(name)}`).join(" and ");
-  const newer = [...(guard.length === 0 ? [] : [`(${placesOf("t", guard)} >= ${placesOf("s", guard)})`])];
+  const newer = guard.length === 0 ? [] : [`(${placesOf("t", guard)} >= ${placesOf("s", guard)})`];
   // On one shard nothing of another is known.
   if (guard.length > 0 && columns.some(({ name }) => name === SHARD))
     newer.push(`t.${quoted(SHARD)} is distinct from s.${quoted(SHARD)}`);
