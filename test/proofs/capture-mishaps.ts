@@ -28,7 +28,13 @@ export async function befall(
   untilMs: number,
   random: Randomness,
 ): Promise<Mishaps> {
-  const mishaps: Mishaps = { kills, killsBeforeReady: 0, serverCrashes: 0, storeAwaySeconds: 0 };
+  const mishaps: Mishaps = {
+    kills,
+    killsBeforeReady: 0,
+    serverCrashes: 0,
+    storeAwaySeconds: 0,
+    copiedAfterSeconds: 0,
+  };
   // Drawn beforehand: how long something takes must not change what is drawn.
   const spanMs = untilMs - performance.now();
   const crashes = bank.shards.map((shard) => ({
