@@ -363,7 +363,7 @@ async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
 async function runCaptures(base: Base, signal: AbortSignal): Promise<void> {
   const { openCaptures } = await import("./workers/capture/open-captures.ts");
   const ports = { ...base, clock: systemClock, randomness: systemRandomness };
-  const worker = openCaptures(ports, sourceOpener(base.config), base.config);
+  const worker = openCaptures(ports, sourceOpener(base.config, systemClock), base.config);
   base.gauges.push(() => worker.samples());
   await worker.run(signal);
 }

@@ -99,7 +99,7 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
 }
 
 /** Databases of the configuration, by name. */
-export function sourceOpener({ postgres }: Pick<Config, "postgres">): OpenSource {
+export function sourceOpener({ postgres }: Pick<Config, "postgres">, clock: Clock): OpenSource {
   return async (name) => {
     const address = Object.hasOwn(postgres, name) ? postgres[name] : undefined;
     if (!address)
@@ -108,7 +108,7 @@ export function sourceOpener({ postgres }: Pick<Config, "postgres">): OpenSource
       import("./pg/database.ts"),
       import("./file/secret.ts"),
     ]);
-    return openDatabase(address, { readSecret });
+    return openDatabase(address, { readSecret, clock });
   };
 }
 

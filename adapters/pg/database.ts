@@ -4,20 +4,25 @@
  */
 import type { Client } from "pg";
 import type { DatabaseAddress } from "../../core/database-address.ts";
-import { MuaraError } from "../../core/errors.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { readColumnTypes, readTables } from "./catalog.ts";
 import { connectDatabase, connectReplication, placeOf, rowsOf } from "./connection.ts";
 import { publishedTables, publishTables, removePublication } from "./publication.ts";
+import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
 import { makeSlot, readSlot, removeSlot } from "./slot.ts";
 
 export interface DatabaseServices {
   readonly readSecret: ReadSecret;
+  readonly clock: Clock;
 }
 
-export function openDatabase(address: DatabaseAddress, { readSecret }: DatabaseServices): SourceDatabase {
+export function openDatabase(
+  address: DatabaseAddress,
+  { readSecret, clock }: DatabaseServices,
+): SourceDatabase {
   const options = { readSecret, purpose: "capture" };
   const inSession = async <Result>(work: (client: Client) => Promise<Result>): Promise<Result> => {
     const client = await connectDatabase(address, options);
@@ -69,7 +74,7 @@ export function openDatabase(address: DatabaseAddress, { readSecret }: DatabaseS
       inSession((client) => publishTables(client, name, tables, inserts === "inserts")),
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
-    stream: () => Promise.reject(new MuaraError("source.protocol", "no stream yet")),
+    stream: (request) => openReplication(address, { readSecret, clock }, request),
     emit: (prefix, content) =>
       inSession(async (client) => {
         await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);

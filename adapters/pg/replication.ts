@@ -4,8 +4,8 @@
  * reader nor a large transaction ends the connection, and no more is read than there is room for.
  *
  * Surprising rules: what is acknowledged is the end of a transaction, exactly; one byte more, and the server skips a
- * transaction that begins there. Where everything that came is durable, the source is also told of what it has passed
- * since without a change for us; otherwise it would keep its log for ever.
+ * transaction that begins there. Where nothing comes for us, an empty batch has the place that the source has passed
+ * since, to be acknowledged like any other; otherwise it would keep its log for ever.
  */
 import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -104,9 +104,6 @@ class ReplicationStream implements SourceStream {
   #waiter: Waiter<SourceBatch | undefined> | undefined;
   #isBinding = false;
   #isPaused = false;
-  /** Somebody wants to know how far the source is; then: it has said so. */
-  #isAsked = false;
-  #isAnswered = false;
   #isClosed = false;
   /** The batch has waited for company as long as it may. */
   #isDue = false;
@@ -123,6 +120,10 @@ class ReplicationStream implements SourceStream {
   #acknowledgedLsn: bigint;
   /** Events and messages up to `#contentLsn`. */
   #contentTotal = 0;
+  /** Somebody has asked how far the source is, and it has not answered yet. */
+  #isAsked = false;
+  /** An empty batch may be handed over. */
+  #isIdleDue = false;
 
   constructor(socket: ReplicationSocket, clock: Clock, request: SourceRequest, server: Server) {
     const { shard, incarnation, cursor, limits } = request;
@@ -167,11 +168,10 @@ class ReplicationStream implements SourceStream {
     const lsn = BigInt(cursor);
     assert(lsn <= this.#handedLsn, `${cursor} was never handed over`);
     if (lsn > this.#acknowledgedLsn) this.#acknowledgedLsn = lsn;
-    this.#passIdle();
   }
 
   ask(): void {
-    if (this.#isAsked || this.#isClosed || this.#failure !== undefined) return;
+    if (this.#isClosed || this.#failure) return;
     this.#isAsked = true;
     this.#tell(true);
   }
@@ -273,7 +273,6 @@ class ReplicationStream implements SourceStream {
         this.#contentTotal = batch.total;
         this.#contentLsn = this.#reachedLsn;
       }
-      this.#passIdle();
     }
     if (this.#hasNews) this.#batchTimer ??= setTimeout(() => this.#due(), this.#request.limits.batchMs);
   }
@@ -291,35 +290,25 @@ class ReplicationStream implements SourceStream {
 
   /** Something to hand over. The end of a transaction whose changes were handed over before is news, too. */
   get #hasNews(): boolean {
-    return this.#isAnswered || !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
+    return !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
   }
 
   #keepAlive(bytes: Uint8Array, start: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start);
     const lsn = lsnFrom(view.getUint32(1), view.getUint32(5));
     // Everything that was committed before it has come before it; within a transaction it says nothing.
-    if (!this.#decoder.isWithin) {
-      this.#reach(lsn);
-      if (this.#isAsked) {
-        this.#decoder.batch.cursor = String(this.#reachedLsn);
-        this.#isAnswered = true;
-      }
-    } else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
-    this.#isAsked = false;
-    this.#passIdle();
+    if (!this.#decoder.isWithin) this.#reach(lsn);
+    else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    if (this.#isAsked) {
+      this.#isAsked = false;
+      this.#isIdleDue = true;
+    }
     if (bytes[start + KEEP_ALIVE_BYTES - 1] === 1) this.#tell(false);
   }
 
   #reach(lsn: bigint): void {
     if (lsn > this.#reachedLsn) this.#reachedLsn = lsn;
     if (lsn > this.#serverLsn) this.#serverLsn = lsn;
-  }
-
-  /** While nothing is under way, what was passed is as good as durable. */
-  #passIdle(): void {
-    const isIdle =
-      !this.#decoder.isWithin && this.#decoder.batch.isEmpty && this.#acknowledgedLsn >= this.#contentLsn;
-    if (isIdle && this.#reachedLsn > this.#acknowledgedLsn) this.#acknowledgedLsn = this.#reachedLsn;
   }
 
   #due(): void {
@@ -331,16 +320,27 @@ class ReplicationStream implements SourceStream {
   /** @returns whether there is room again */
   #handOver(): boolean {
     const { batch } = this.#decoder;
-    if (!this.#waiter || this.#failure !== undefined || !this.#hasNews) return false;
-    if (!this.#isDue && !this.#isAnswered && batch.bytes < this.#request.limits.batchBytes) return false;
+    if (!this.#waiter || this.#failure !== undefined) return false;
+    if (!this.#hasNews) return this.#handOverPlace();
+    if (!this.#isDue && batch.bytes < this.#request.limits.batchBytes) return false;
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     this.#isDue = false;
-    this.#isAnswered = false;
     const taken = batch.take();
     if (taken.cursor !== null && BigInt(taken.cursor) > this.#handedLsn)
       this.#handedLsn = BigInt(taken.cursor);
     this.#waiter.resolve(taken);
+    this.#waiter = undefined;
+    return true;
+  }
+
+  /** While nothing is under way, what was passed is as good as durable. */
+  #handOverPlace(): boolean {
+    if (!this.#isIdleDue || this.#decoder.isWithin || this.#isBinding) return false;
+    this.#isIdleDue = false;
+    if (this.#reachedLsn > this.#handedLsn) this.#handedLsn = this.#reachedLsn;
+    const cursor = String(this.#handedLsn);
+    this.#waiter!.resolve({ parts: [], messages: [], cursor, changes: 0, commitUs: null });
     this.#waiter = undefined;
     return true;
   }
@@ -370,6 +370,10 @@ class ReplicationStream implements SourceStream {
         ),
       );
       return;
+    }
+    if (this.#reachedLsn > this.#handedLsn) {
+      this.#isIdleDue = true;
+      this.#pump();
     }
     // Where nothing changes, and we speak often enough, the server has no reason to speak: it is asked to.
     this.#tell(silentMs >= this.#silentMs / TELLS);

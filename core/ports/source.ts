@@ -145,11 +145,6 @@ export interface SourceStream {
   ask(): void;
   /** Everything up to this cursor is durable here; told to the source by the next status. */
   acknowledge(cursor: string): void;
-  /**
-   * Asks the source how far it is. The answer is the next batch, be it an empty one, with a cursor that may lie behind the
-   * last change; where a transaction is on its way there is none.
-   */
-  ask(): void;
   status(): SourceStatus;
   /** Tells what was acknowledged, and ends. */
   close(): Promise<void>;

@@ -8,6 +8,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { FEATURES } from "../../core/settings.ts";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
 import { pythonEnvironment } from "../services/python.ts";
 import { orderEvent, orderType } from "../api/stack.ts";
@@ -93,6 +94,7 @@ export async function runSchemathesis(options: SchemathesisOptions): Promise<Sch
       KNOWN: JSON.stringify(known),
       BODIES: JSON.stringify(BODIES),
       OWN_TOKEN: muara.token.split("_")[1]!,
+      FEATURES: JSON.stringify(FEATURES),
       ANSWERS: answers,
       SCHEMATHESIS_HOOKS: "hooks",
       PYTHONPATH: SETTINGS,

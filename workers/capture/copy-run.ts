@@ -41,6 +41,8 @@ export interface CopyRunOptions {
   readonly ask: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of each table, keys of changes that are remembered. */
+  readonly notedKeysMax?: number;
 }
 
 export interface CopyRunTable {
@@ -73,7 +75,7 @@ export class CopyRun {
     this.#position = options.from;
     this.#tasks = options.tables
       .filter(({ progress }) => progress.copy === "waiting" || progress.copy === "copying")
-      .map(({ name, table, progress }) => new CopyTask(name, table, progress));
+      .map(({ name, table, progress }) => new CopyTask(name, table, progress, options.notedKeysMax));
     for (const { name, progress } of this.#tasks) this.#durable.set(name, progress);
   }
 

@@ -133,7 +133,7 @@ export class CaptureSession {
   }
 
   #noteDurable({ cursor, changes, commitUs, bytes }: Durable): void {
-    if (cursor !== null) this.#durable = cursor;
+    if (cursor !== null && BigInt(cursor) > BigInt(this.#durable)) this.#durable = cursor;
     this.#counts.changes += changes;
     this.#counts.bytes += bytes;
     this.#counts.commitUs = commitUs ?? this.#counts.commitUs;

@@ -1,6 +1,7 @@
 /** Tables as the catalog has them, against what the same server's own views say. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../../adapters/pg/database.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { databaseAddressSchema } from "../../../core/database-address.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 
@@ -40,6 +41,7 @@ const open = (): ReturnType<typeof openDatabase> =>
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }),
     {
       readSecret: async () => "",
+      clock: systemClock,
     },
   );
 
@@ -145,7 +147,7 @@ test("a user without rights is seen to have none", async () => {
   await server.sql("CREATE ROLE poor LOGIN", [], database);
   const facts = await openDatabase(
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: "poor" }),
-    { readSecret: async () => "" },
+    { readSecret: async () => "", clock: systemClock },
   )
     .tables(["shop.accounts"])
     .then((tables) => tables.get("shop.accounts"));

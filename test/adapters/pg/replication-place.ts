@@ -66,6 +66,8 @@ export interface OpenOptions {
   readonly bind?: BindRelation;
   readonly cursor?: string | null;
   readonly address?: DatabaseAddress;
+  /** The source's patience (wal_sender_timeout), as PostgreSQL spells it. */
+  readonly patience?: string;
 }
 
 export interface Reader {
@@ -101,11 +103,12 @@ export async function makePlace(server: PostgresServer, ddl: string): Promise<Pl
   };
   const bind: BindRelation = async (relation) => {
     relations.push(relation);
+    const keys = await keysOf(query, relation);
     const types = await readTypes(
       client,
       relation.columns.map(({ typeId }) => typeId),
     );
-    return bindingOf(relation, await keysOf(query, relation), types);
+    return bindingOf(relation, keys, types);
   };
   const place: Place = {
     address,
@@ -120,7 +123,11 @@ export async function makePlace(server: PostgresServer, ddl: string): Promise<Pl
     open: async (slot, options = {}) => {
       const stream = await openReplication(
         options.address ?? address,
-        { readSecret: () => Promise.resolve(""), clock: systemClock },
+        {
+          readSecret: () => Promise.resolve(""),
+          clock: systemClock,
+          settings: { wal_sender_timeout: options.patience ?? "60s" },
+        },
         {
           slot,
           publications: ["muara"],
@@ -186,15 +193,24 @@ function bindingOf(
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Every event of a batch, parsed strictly. */
+/** Every event of a batch, parsed strictly, in the order of the changes. @throws where a part has another order */
 export function eventsOf(batch: SourceBatch): ChangeEvent[] {
-  return batch.parts.flatMap(({ stream, records }) =>
+  const parts = batch.parts.map(({ stream, records }) =>
     Array.from({ length: records.count }, (_, i) => {
       const key = keyOf(records, i);
       const event = JSON.parse(decoder.decode(payloadOf(records, i)!)) as ChangeEvent;
       return { ...event, stream, key: key && decoder.decode(key) };
     }),
   );
+  for (const part of parts)
+    for (let i = 1; i < part.length; i++)
+      if (inOrder(part[i - 1]!, part[i]!) >= 0)
+        throw new Error(`event ${i} of ${part[i]!.stream} is out of order`);
+  return parts.flat().sort(inOrder);
+}
+
+function inOrder(first: ChangeEvent, second: ChangeEvent): number {
+  return first.source.lsn - second.source.lsn || first.source.index - second.source.index;
 }
 
 function readerOf(stream: SourceStream, confirmed: () => Promise<bigint>): Reader {

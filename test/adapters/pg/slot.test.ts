@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDatabase } from "../../../adapters/pg/database.ts";
 import { lsnOf, lsnText } from "../../../adapters/pg/lsn.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { databaseAddressSchema } from "../../../core/database-address.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 
@@ -19,7 +20,7 @@ beforeAll(async () => {
   );
   source = openDatabase(
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: server.user }),
-    { readSecret: async () => "" },
+    { readSecret: async () => "", clock: systemClock },
   );
 }, 60_000);
 afterAll(() => server.stop());
@@ -120,7 +121,7 @@ test("a publication that its owner has made is taken by who owns nothing", async
   await server.sql("CREATE ROLE reader LOGIN REPLICATION; GRANT SELECT ON a TO reader", [], database);
   const reader = openDatabase(
     databaseAddressSchema.parse({ host: server.host, port: server.port, database, user: "reader" }),
-    { readSecret: async () => "" },
+    { readSecret: async () => "", clock: systemClock },
   );
   await reader.publish("owned", ["public.a"]);
   await expect(reader.publish("owned", ["public.b"])).rejects.toThrow("must be owner");

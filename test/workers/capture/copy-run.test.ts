@@ -175,6 +175,7 @@ async function live(
     ],
     chunkRows: 1 + source.below(12),
     chunkBytes: 1_000_000,
+    ...(source.chance(0.3) ? { notedKeysMax: source.below(6) } : {}),
     save,
     ask: () => undefined,
     clock: clockOf(world),
