@@ -53,6 +53,8 @@ export interface CopyRunTable {
 
 /** A batch with the rows of chunks in their places. */
 export interface WovenBatch {
+  /** The batch's. */
+  readonly cursor: string | null;
   /** To append, group after group; parts of one group are of different partitions. Bytes are valid as the batch's. */
   readonly groups: readonly (readonly SourcePart[])[];
   /** Of tables, by name, once all of it is durable. */
@@ -134,7 +136,7 @@ export class CopyRun {
     }
     if (cursor !== null && cursor > this.#position) this.#position = cursor;
     this.#wake();
-    return { groups, progress: this.#handedOver() };
+    return { cursor: batch.cursor, groups, progress: this.#handedOver() };
   }
 
   #handedOver(): ReadonlyMap<string, CapturedTable> {
