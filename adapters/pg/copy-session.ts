@@ -76,8 +76,8 @@ export class CopyWriter {
 }
 
 /**
- * Rows of a query, each given to `row`; valid until it returns. After each piece that has come from the server the caller
- * may take what there is, or stop with `return`.
+ * Rows of a query, each given to `row`; valid until it returns. After each piece that has come from the server the
+ * caller may take what there is, or stop with `return`.
  * @throws source.*
  */
 export async function* copyRows(

@@ -4,8 +4,8 @@
  * taken, so that each partition has its changes in the order of their places, copies included.
  *
  * Surprising rules:
- * - a batch that goes beyond a chunk's place waits for the chunk's rows: they are read while the stream goes on, and the
- *   place is known before them.
+ * - a batch that goes beyond a chunk's place waits for the chunk's rows: they are read while the stream goes on, and
+ *   the place is known before them.
  * - the stream must be one and the same from when a chunk is taken until it has passed its place: then all that the
  *   chunk has seen is on the source's disk. Whoever connects anew makes a new run from the progress that was saved.
  */
@@ -86,8 +86,8 @@ export class CopyRun {
   }
 
   /**
-   * What is durable of each table, by name, to be saved together with the cursor of the same batch: before the source is
-   * told the cursor. Numbers that rows may bear are told ahead.
+   * What is durable of each table, by name, to be saved together with the cursor of the same batch, and before the
+   * source is told it. Numbers that rows may bear are told ahead.
    */
   get tables(): Readonly<Record<string, CapturedTable>> {
     return Object.fromEntries(

@@ -123,7 +123,7 @@ export class CopyTask {
     }
   }
 
-  /** Rows of the first flight that are newer than all that was handed over. @returns undefined: they are asked for again */
+  /** Rows of the first flight, but what the stream has newer. @returns undefined: they are asked for again */
   handOver(flight: Flight, chunk: CopyChunk): SourcePart | undefined {
     const { isVoid, dropped, again } = this.filter.judge(chunk, presentKeys(chunk.records));
     if (isVoid) {

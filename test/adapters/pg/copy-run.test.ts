@@ -102,7 +102,8 @@ async function write(random: Randomness, signal: AbortSignal): Promise<number> {
     () => `update pairs set a = 'm' || b where b = ${id()}`,
     () => `delete from pairs where b = ${id()}`,
     () =>
-      `savepoint s; update items set small = -1 where id = ${id()}; rollback to s; update items set small = 7 where id = ${id()}`,
+      `savepoint s; update items set small = -1 where id = ${id()}; rollback to s;
+       update items set small = 7 where id = ${id()}`,
   ];
   while (!signal.aborted) {
     try {
@@ -202,36 +203,32 @@ async function live(
   }
 }
 
+function waiting(eventType: string): CapturedTable {
+  return { eventType, partition: 0, copy: "waiting", copiedTo: null, copiedRows: 0, completeAt: null };
+}
+
 it("gives the server's rows whatever was written meanwhile, through many ends and beginnings", async () => {
   const random = seededRandomness(Number(process.env["MUARA_SEED"] ?? 7));
   const slot = await openDatabase(place.address, { readSecret, clock: systemClock }).createSlot("run");
   const stop = new AbortController();
   const writers = [1, 2, 3].map((seed) => write(seededRandomness(seed), stop.signal));
-  const table = (name: string): CapturedTable => ({
-    eventType: name,
-    partition: 0,
-    copy: "waiting",
-    copiedTo: null,
-    copiedRows: 0,
-    completeAt: null,
-  });
   const saved: Saved = {
     cursor: slot.lsn,
-    tables: Object.fromEntries(NAMES.map((name) => [name, table(name)])),
+    tables: Object.fromEntries(NAMES.map((name) => [name, waiting(name)])),
   };
   const reader = new Reader();
   const endMs = performance.now() + DEADLINE_MS;
   let [lives, written, last]: [number, number, bigint | undefined] = [0, 0, undefined];
+  const finish = async (): Promise<void> => {
+    stop.abort();
+    for (const count of await Promise.all(writers)) written += count;
+    last = await place.lsn();
+  };
   for (let isDone = false; !isDone; lives++) {
     expect(performance.now()).toBeLessThan(endMs);
     // Short lives first, so that many begin in the middle.
     const lifeMs = lives < 12 ? 100 + random.fraction() * 700 : 60_000;
-    if (lives === 12)
-      setTimeout(async () => {
-        stop.abort();
-        for (const count of await Promise.all(writers)) written += count;
-        last = await place.lsn();
-      }, 1_500);
+    if (lives === 12) setTimeout(() => void finish(), 1_500);
     isDone = await live(reader, saved, random, { lifeMs, end: () => last });
   }
   await slot.release();
@@ -264,14 +261,7 @@ it("copies whole tables at once, two at a time, and leaves what was rewritten to
     tables: names.map((name) => ({
       name: `public.${name}`,
       table: { schema: "public", name, shard: "shop1", incarnation: INCARNATION, bind: place.bind },
-      progress: {
-        eventType: name,
-        partition: 0,
-        copy: "waiting",
-        copiedTo: null,
-        copiedRows: 0,
-        completeAt: null,
-      },
+      progress: waiting(name),
     })),
     batchBytes: 200_000,
     append: async ({ stream, records }) => {

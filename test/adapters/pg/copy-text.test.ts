@@ -1,5 +1,5 @@
 /** Rows of COPY's text format, cut anywhere, against what they were made of. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { CopyText } from "../../../adapters/pg/copy-text.ts";
 import { TEXT, Tuple } from "../../../adapters/pg/tuple.ts";
