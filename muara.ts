@@ -20,11 +20,12 @@ import {
 } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { ensureToken } from "./api/cli/own-token.ts";
 import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
 import { main } from "./api/cli/main.ts";
 import type { DemoFlags, StartFlags } from "./api/cli/services.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
-import { EVERYTHING } from "./core/authorize.ts";
+import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
@@ -38,13 +39,15 @@ import type { Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
+import type { OpenSource } from "./core/ports/source-database.ts";
 import type { TableLog } from "./core/ports/table-log.ts";
 import { problemResponse } from "./core/problem.ts";
 import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
+import type { Reconcile } from "./core/reconciliation.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
-import { Authenticator, createToken } from "./core/token.ts";
+import { Authenticator } from "./core/token.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
@@ -97,6 +100,8 @@ interface Base {
   readonly sight: { opened?: Promise<Sight> };
   /** To addresses that somebody else may choose. */
   readonly outgoing: Outgoing;
+  readonly openSource: OpenSource;
+  readonly captureWatch: CaptureWatch;
   /** Of workers in this process, for /metrics. */
   readonly gauges: (() => readonly Sample[])[];
 }
@@ -132,7 +137,7 @@ export async function startWorkers(
       config.audit === "on"
         ? await (await import("./workers/audit/open-audit.ts")).openAudit({ ...base, ...services })
         : undefined;
-    const token = await ensureToken(base);
+    const token = await ensureToken(base, systemClock);
     const entry = workers.includes("ingest") ? await import("./workers/ingest/open-door.ts") : undefined;
     const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
     const ports = { ...base, ...services, isAlone, audit };
@@ -146,6 +151,8 @@ export async function startWorkers(
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
     if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
     if (workers.includes("capture")) background.push(runCaptures(base, abort.signal));
+    if (workers.some((name) => name === "capture" || name === "api"))
+      background.push(base.captureWatch.run(abort.signal));
     if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
     if (workers.includes("extract")) background.push(runExtracts(base, closers, abort.signal));
     background.push(
@@ -215,6 +222,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
     return table;
   };
+  const openSource = sourceOpener(config, systemClock);
+  const watchPorts = { registry, openSource, clock: systemClock, logger };
+  const captureWatch = new CaptureWatch(watchPorts, config.capture);
   const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
     identityBytes: config.land.dedupBytes,
   });
@@ -243,28 +253,10 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     extracts: await declaredExtracts(config),
     sight: {},
     outgoing,
-    gauges: [],
+    openSource,
+    captureWatch,
+    gauges: [() => captureWatch.samples()],
   };
-}
-
-/**
- * The administrator's token lies in DIR/token, readable by the owner of the folder only; the registry knows its
- * hash. Where the file is missing a new one is made: whoever may write the folder owns the data anyway.
- */
-async function ensureToken({
-  config,
-  registry,
-}: Base): Promise<{ text: string; isNew: boolean } | undefined> {
-  if (config.auth === "none") return undefined;
-  const path = join(resolve(config.data), "token");
-  const known = registry.list("token").length > 0;
-  const present = known ? await readFile(path, "utf8").catch(() => undefined) : undefined;
-  if (present) return { text: present.trim(), isNew: false };
-  const { text, declared } = await createToken("administrator", EVERYTHING, systemClock.nowMs(), null);
-  await registry.put("token", declared.id, 0, declared);
-  await mkdir(resolve(config.data), { recursive: true });
-  await writeFile(path, `${text}\n`, { mode: 0o600 });
-  return { text, isNew: true };
 }
 
 async function openReads(
@@ -306,6 +298,11 @@ async function openReads(
       : {}),
     clock: systemClock,
     deliver: config.deliver,
+    capture: config.capture,
+    reconcile: async (...asked: Parameters<Reconcile>) => {
+      const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
+      return reconcile({ ...base, catalog, query, clock: systemClock }, ...asked);
+    },
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
@@ -363,7 +360,7 @@ async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
 async function runCaptures(base: Base, signal: AbortSignal): Promise<void> {
   const { openCaptures } = await import("./workers/capture/open-captures.ts");
   const ports = { ...base, clock: systemClock, randomness: systemRandomness };
-  const worker = openCaptures(ports, sourceOpener(base.config, systemClock), base.config);
+  const worker = openCaptures(ports, base.config);
   base.gauges.push(() => worker.samples());
   await worker.run(signal);
 }

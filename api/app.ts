@@ -11,6 +11,8 @@ import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdO
 import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
+import { addCaptureRoutes } from "./routes/captures.ts";
+import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
@@ -104,6 +106,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
+  addCaptureRoutes(app, ports);
+  addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);

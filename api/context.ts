@@ -1,6 +1,7 @@
 /** What every route of the read side is given, and how it finds out who asks. */
 import type { Context } from "hono";
 import { authorize, type Action, type Principal, type Resource } from "../core/authorize.ts";
+import type { CaptureWatch } from "../core/capture-watch.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
@@ -9,6 +10,8 @@ import type { Audit } from "../core/ports/audit.ts";
 import type { Sample } from "../core/open-metrics.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
+import type { OpenSource } from "../core/ports/source-database.ts";
+import type { Reconcile } from "../core/reconciliation.ts";
 import type { Registry } from "../core/registry.ts";
 import { Roles } from "../core/role.ts";
 import type { Authenticator } from "../core/token.ts";
@@ -47,6 +50,14 @@ export interface ApiPorts {
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka">;
+  /** Bounds of captures; absent: none can be declared. */
+  readonly capture?: Pick<Config["capture"], "captures">;
+  /** Databases of the configuration. */
+  readonly openSource?: OpenSource;
+  /** Proves that source and lake agree; absent in a process that has no lake to query. */
+  readonly reconcile?: Reconcile;
+  /** What the sources of captures say. */
+  readonly captureWatch?: CaptureWatch | undefined;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   readonly clock: Clock;

@@ -41,6 +41,7 @@ export const ERASURE_SCHEMAS: Json = {
         version: wholeOrNull,
         rows: whole,
         files: list(text),
+        current_rows: { ...whole, description: "Of a captured type: rows of its current state." },
         ledger_rows: whole,
         side_files: whole,
         deleted: { ...whole, description: "Files of older versions." },

@@ -4,6 +4,9 @@
  * one exists.
  */
 import { z } from "zod";
+import { ACCESS_PATHS, ACCESS_SCHEMAS } from "./openapi-access.ts";
+import { CAPTURE_PATHS, CAPTURE_SCHEMAS } from "./openapi-captures.ts";
+import { RECONCILIATION_PATHS, RECONCILIATION_SCHEMAS } from "./openapi-reconciliations.ts";
 import { ERASURE_PATHS, ERASURE_SCHEMAS } from "./openapi-erasures.ts";
 import { EVENT_TYPE_PATHS, EVENT_TYPE_SCHEMAS } from "./openapi-event-types.ts";
 import { EXTRACT_PATHS, EXTRACT_SCHEMAS } from "./openapi-extracts.ts";
@@ -30,11 +33,9 @@ import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
-import { roleSchema } from "../core/role.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
 import { pauseRequestSchema } from "./routes/table-upkeep.ts";
-import { tokenRequestSchema } from "./routes/tokens.ts";
 
 export function openapiDocument(version: string): Json {
   return {
@@ -135,7 +136,7 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "ledger", "other", "view"] },
+    kind: { enum: ["event_type", "current", "ledger", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
     files: {
@@ -157,6 +158,12 @@ const SCHEMAS: Json = {
       description: "How long after a commit the next one comes while events arrive; 0 during a backlog.",
     },
     commit_interval_reason: { ...textOrNull, description: "Why it is that long." },
+    current: {
+      ...object({ of: text, unmerged: whole, complete: { type: ["boolean", "null"] } }),
+      description:
+        "Of a current state: the captured event type; offsets that have landed and are laid over it until they are " +
+        "merged; whether what was there before the capture is copied (null: no capture feeds it).",
+    },
     duplicates: {
       ...object({ identical: whole, different: whole, unknown: whole }),
       description: "Of an event type: how what came again compares with what landed.",
@@ -254,25 +261,12 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
-  RoleRequest: z.toJSONSchema(roleSchema, { io: "input" }),
-  Role: object({
-    name: text,
-    description: text,
-    grants: list({ type: "object" }),
-    configured: { ...flag, description: "Declared in the configuration, and changed only there." },
-  }),
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
+  ...CAPTURE_SCHEMAS,
+  ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
-  TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
-  Token: object({
-    id: text,
-    description: text,
-    grants: list({ type: "object" }),
-    roles: list(text),
-    created_at: time,
-    expires_at: time,
-  }),
+  ...ACCESS_SCHEMAS,
 };
 
 const PATHS: Json = {
@@ -430,44 +424,10 @@ const PATHS: Json = {
   },
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
+  ...CAPTURE_PATHS,
+  ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,
-  "/v1/tokens": {
-    get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
-    post: {
-      operationId: "createToken",
-      summary: "Create a token; its text is shown only in this answer",
-      requestBody: { required: true, content: json("TokenRequest") },
-      responses: { "201": { description: "The token.", content: json("Token") }, default: problem() },
-    },
-  },
-  "/v1/tokens/{id}": {
-    delete: {
-      operationId: "revokeToken",
-      summary: "Revoke a token",
-      parameters: [path("id")],
-      responses: { "204": { description: "It is revoked." }, default: problem() },
-    },
-  },
-  "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
-  "/v1/roles/{name}": {
-    put: {
-      operationId: "putRole",
-      summary: "Declare a role or replace its grants; its tokens have them at once",
-      parameters: [path("name")],
-      requestBody: { required: true, content: json("RoleRequest") },
-      responses: {
-        "200": { description: "It is replaced.", content: json("Role") },
-        "201": { description: "It is declared.", content: json("Role") },
-        default: problem(),
-      },
-    },
-    delete: {
-      operationId: "removeRole",
-      summary: "Remove a role; its tokens lose its grants at once",
-      parameters: [path("name")],
-      responses: { "204": { description: "It is removed." }, default: problem() },
-    },
-  },
+  ...ACCESS_PATHS,
   "/health/live": { get: open("live", "Whether the process answers") },
   "/health/ready": { get: open("ready", "Whether log and lake are reachable") },
   "/metrics": {

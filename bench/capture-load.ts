@@ -10,6 +10,13 @@ import { Client, type Connection } from "pg";
 import { type PostgresServer, postgresProgram } from "../test/services/postgres.ts";
 
 export const PUBLICATION = "bench";
+export const BENCH_TABLES = [
+  "pgbench_accounts",
+  "pgbench_tellers",
+  "pgbench_branches",
+  "pgbench_history",
+  "bulk",
+] as const;
 const BASE = "base";
 const CLIENTS = 4;
 const CHANGES_PER_TRANSACTION = 4;
@@ -35,7 +42,8 @@ export async function fillBacklog(
   const each = changes / 2 / CHANGES_PER_TRANSACTION / CLIENTS;
   await RUN(postgresProgram("pgbench"), ["-i", "-q", "-s", "10", ...place]);
   await sql(
-    `create table bulk (id bigint primary key, shard int, name text, amount numeric(18,2), at timestamptz, document jsonb)`,
+    `create table bulk (id bigint primary key, shard int, name text, amount numeric(18,2), at timestamptz,
+      document jsonb)`,
   );
   await sql(
     `create publication ${PUBLICATION} for table pgbench_accounts, pgbench_tellers, pgbench_branches, bulk`,

@@ -12,7 +12,7 @@
 import { MuaraError } from "./errors.ts";
 
 export type Action = "read" | "write" | "admin";
-export type ResourceKind = "event_type" | "table" | "extract" | "share" | "token" | "system";
+export type ResourceKind = "event_type" | "table" | "extract" | "share" | "capture" | "token" | "system";
 
 export interface Resource {
   readonly kind: ResourceKind;

@@ -53,10 +53,16 @@ export function preflight(
 }
 
 function serverFindings(server: SourceServer, isNew: boolean): readonly Finding[] {
-  const { version, walLevel, user, slots, senders, walSenderTimeoutMs: timeoutMs } = server;
   const found: Finding[] = [];
-  const say = (severity: Finding["severity"], code: string, problem: string, remedy: string): void =>
+  const say: Say = (severity, code, problem, remedy) =>
     void found.push({ severity, code, table: null, problem, remedy });
+  abilityFindings(server, isNew, say);
+  settingFindings(server, say);
+  return found;
+}
+
+function abilityFindings(server: SourceServer, isNew: boolean, say: Say): void {
+  const { version, walLevel, user, slots, senders } = server;
   if (version < VERSION_MIN)
     say(
       "error",
@@ -91,6 +97,10 @@ function serverFindings(server: SourceServer, isNew: boolean): readonly Finding[
         `all ${places.max} of ${setting} are taken`,
         `Drop what is not needed (pg_replication_slots), or raise ${setting} and restart the server.`,
       );
+}
+
+function settingFindings(server: SourceServer, say: Say): void {
+  const { walSenderTimeoutMs: timeoutMs } = server;
   if (server.maxSlotWalKeepBytes === null)
     say(
       "warning",
@@ -128,7 +138,6 @@ function serverFindings(server: SourceServer, isNew: boolean): readonly Finding[
         ? "Texts are of no known encoding then: move the data into a database with UTF8."
         : "Texts that UTF-8 does not have end the stream.",
     );
-  return found;
 }
 
 function noCreate({ user }: SourceServer): Finding {
@@ -149,7 +158,7 @@ function tableFindings(
   plan: PreflightPlan,
 ): readonly Finding[] {
   const found: Finding[] = [];
-  const say = (severity: Finding["severity"], code: string, problem: string, remedy: string): void =>
+  const say: Say = (severity, code, problem, remedy) =>
     void found.push({ severity, code, table: name, problem, remedy });
   if (!table) {
     say(

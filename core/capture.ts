@@ -13,7 +13,7 @@ const eventTypeName = z
   .max(EVENT_TYPE_NAME_LENGTH_MAX)
   .regex(EVENT_TYPE_NAME, "no name of an event type");
 /** As `schema.table`; quoting is not needed. */
-const tableName = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
+export const tableName: z.ZodString = z.string().regex(/^[^.]{1,63}\.[^.]{1,63}$/, "schema.table");
 
 export const captureRequestSchema = z.strictObject({
   name: captureName,
@@ -59,6 +59,8 @@ export interface CaptureState {
   readonly captureId: string;
   /** Where the slot is, as the configuration names it: it outlives the declaration until it is dropped. */
   readonly database: string;
+  /** Whoever removed the capture wants its slot to stay. */
+  readonly isKept?: boolean;
   /** Of the slot: a number that none had before (core/change.ts). */
   readonly incarnation: number;
   readonly slot: string;

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { eventTypesSchema, journalSchema, limitsSchema, quotasSchema, streamsSchema } from "./config/door.ts";
 import { captureSchema, postgresSchema } from "./config/databases.ts";
-import { landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
+import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
 import { deliverSchema, extractSchema, querySchema, shareSchema } from "./config/reading.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
@@ -66,6 +66,7 @@ export const configSchema = z.strictObject({
   journal: journalSchema,
   land: landSchema,
   upkeep: upkeepSchema,
+  current: currentSchema,
   upload: uploadSchema,
   query: querySchema,
   pulls: declaredPullsSchema

@@ -9,6 +9,7 @@ import { EVENT_ERRORS } from "./errors/event-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
 import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
+import { RECONCILIATION_ERRORS } from "./errors/reconciliation-errors.ts";
 import { REQUEST_ERRORS } from "./errors/request-errors.ts";
 import { SOURCE_ERRORS } from "./errors/source-errors.ts";
 import { STREAM_ERRORS } from "./errors/stream-errors.ts";
@@ -22,6 +23,7 @@ const TABLE = {
   ...STREAM_ERRORS,
   ...OUTGOING_ERRORS,
   ...TRANSFER_ERRORS,
+  ...RECONCILIATION_ERRORS,
   ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
 };

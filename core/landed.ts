@@ -9,6 +9,7 @@
  * `muara:retired:<log>:<topic>`              1: the stream has landed to its end, and was deleted
  * `muara:removed`                            number of the file with the ids of removed rows
  * `muara:removed:<reason>`                   rows removed for that reason, ever
+ * `muara:expired`                            of changes: those accepted before may be gone, ms since 1970 UTC
  */
 import { MuaraError } from "./errors.ts";
 import type { Txn } from "./ports/table-log.ts";
@@ -17,6 +18,8 @@ export const STEP_TXN = "muara:land";
 export const WATERMARK_TXN = "muara:watermark";
 /** Moved by every commit that removes rows (retention, erasure, rollback). */
 export const REMOVED_TXN = "muara:removed";
+/** Moved by retention of captured types. */
+export const EXPIRED_TXN = "muara:expired";
 /** Why rows go away. */
 export const REMOVAL_REASONS = ["retention", "erasure", "rollback"] as const;
 export type RemovalReason = (typeof REMOVAL_REASONS)[number];

@@ -25,6 +25,7 @@ export type DeclarationKind =
   | "event-type"
   | "event-type-removal"
   | "key"
+  | "reconciliation"
   | "role"
   | "setting"
   | "share"

@@ -30,7 +30,7 @@ export const scopeFields = {
 export const grantSchema = z
   .strictObject({
     action: z.enum(["read", "write", "admin"]),
-    kind: z.enum(["event_type", "table", "extract", "share", "token", "system", "*"]),
+    kind: z.enum(["event_type", "table", "extract", "share", "capture", "token", "system", "*"]),
     name: z.string().min(1).max(255),
     ...scopeFields,
   })

@@ -13,13 +13,15 @@ import { REMOVAL, type Removal } from "../core/event-type-removal.ts";
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
+import { currentName, currentTableSchema, hasCurrent } from "./current/current-table.ts";
 import { storePathOf } from "./table/add-file.ts";
 
 /** Other Delta folders are looked for at most this often: it lists the lake's folders. */
 const FOREIGN_EVERY_MS = 30_000;
 const FIRST_COMMIT = /^([^/]+)\/_delta_log\/\d{20}\.(?:json|checkpoint\.parquet)$/;
 
-export type TableKind = "event_type" | "ledger" | "other";
+/** `current`: the current state of a captured event type. */
+export type TableKind = "event_type" | "current" | "ledger" | "other";
 
 export interface CatalogTable {
   readonly name: string;
@@ -28,6 +30,8 @@ export interface CatalogTable {
   readonly alias: string | undefined;
   /** Only of kind `event_type`. */
   readonly eventType: EventType | undefined;
+  /** Of kind `current`: the captured type whose changes it comes from. */
+  readonly captured?: EventType;
 }
 
 export interface CatalogPorts {
@@ -103,7 +107,9 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     await ports.registry.refresh();
     const types = ports.registry.list<EventType>("event-type");
     const ledgers = await existing(RESERVED_TABLES, snapshot);
-    const known = new Set([...types.map((type) => type.name.toLowerCase()), ...RESERVED_TABLES]);
+    const captured = types.flatMap(({ value }) => (value && hasCurrent(value) ? value : []));
+    const names = [...types.map(({ name }) => name), ...captured.map(({ name }) => currentName(name))];
+    const known = new Set([...names.map((name) => name.toLowerCase()), ...RESERVED_TABLES]);
     await lookForForeign(known);
     // Types that were deleted leave their tables, which must not wait for the next look.
     const removed = ports.registry
@@ -118,6 +124,14 @@ export function createCatalog(ports: CatalogPorts): Catalog {
         kind: "event_type" as const,
         eventType: type.value ?? undefined,
       })),
+      ...captured.map((type) => {
+        return {
+          name: currentName(type.name),
+          kind: "current" as const,
+          eventType: undefined,
+          captured: type,
+        };
+      }),
       ...ledgers.map((name) => ({ name, kind: "ledger" as const, eventType: undefined })),
       ...others.map((name) => ({ name, kind: "other" as const, eventType: undefined })),
     ]);
@@ -135,6 +149,8 @@ export function createCatalog(ports: CatalogPorts): Catalog {
   const schema = (table: CatalogTable, pinned: TableSnapshot): TableSchema => {
     if (pinned.metadata) return pinned.metadata;
     if (table.eventType && ports.declaredSchema) return ports.declaredSchema(table.eventType);
+    if (table.captured && ports.declaredSchema)
+      return currentTableSchema(ports.declaredSchema(table.captured).schemaString);
     throw new MuaraError("table.not_found", `The table "${table.name}" has no commit yet.`, {
       details: { table: table.name },
     });

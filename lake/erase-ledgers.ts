@@ -52,7 +52,7 @@ export interface BlankRequest {
   readonly table: string;
   readonly subject: Subject;
   /** Path of object keys to the payload inside of the event. */
-  readonly body: readonly string[];
+  readonly bodies: readonly (readonly string[])[];
   /** Names the erasure in the commits. */
   readonly id: string;
   readonly signal: AbortSignal;
@@ -70,7 +70,7 @@ export async function blankSideFiles(ports: BlankPorts, request: BlankRequest): 
 
 async function blankSideFile(ports: BlankPorts, request: BlankRequest, path: string): Promise<boolean> {
   const { store, editor, places } = ports;
-  const wanted = recordsOf(request.subject, request.body);
+  const wanted = recordsOf(request.subject, request.bodies);
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     request.signal.throwIfAborted();
     const head = await store.head(path);
@@ -101,8 +101,8 @@ export async function blankLedger(
   { name, blank }: Ledger,
 ): Promise<number> {
   if ((await ports.openTable(name).snapshot()).version < 0) return 0;
-  const { table, subject, body, isLooking, signal } = request;
-  const records = name === DEAD_LETTERS ? recordsOf(subject, body) : idsOf();
+  const { table, subject, bodies, isLooking, signal } = request;
+  const records = name === DEAD_LETTERS ? recordsOf(subject, bodies) : idsOf();
   const condition = `event_type = ${quoteText(table)} AND (${records})`;
   let rows = 0;
   await removeRows(ports, name, {

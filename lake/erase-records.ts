@@ -6,14 +6,13 @@
  * The surprising rule: only what has landed becomes a tombstone. What is in flight will be a row, and be found then;
  * taken out of the log before, it would be an event that was accepted and vanished.
  */
-import { envelopePaths } from "../core/event-type.ts";
 import { landedPartitions } from "../core/landed.ts";
 import type { Log, LogRange, LogRecord } from "../core/ports/log.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
 import { payloadOf } from "../core/record.ts";
 import type { EraseRequest } from "./erase-request.ts";
 import type { LogPlaces } from "./log-places.ts";
-import { payloadMatcher } from "./subject.ts";
+import { bodiesOf, payloadMatcher } from "./subject.ts";
 
 const READ_BYTES = 4_194_304;
 
@@ -53,7 +52,7 @@ export async function eraseRecords(
     to: end,
   }));
   if (ranges.every((range) => range.from >= range.to)) return 0;
-  const matches = payloadMatcher(request.subject, envelopePaths(request.eventType).body);
+  const matches = payloadMatcher(request.subject, bodiesOf(request.eventType));
   const isGone = ({ partition, offset, payload }: LogRecord): boolean =>
     places.has(partition, offset) || matches(payload);
   return log.erase(table, ranges, isGone, request.signal);
@@ -67,7 +66,7 @@ export async function countInFlight(
 ): Promise<number> {
   const stream = await log?.stream(eventType.name);
   if (!log || !stream) return 0;
-  const matches = payloadMatcher(subject, envelopePaths(eventType).body);
+  const matches = payloadMatcher(subject, bodiesOf(eventType));
   let count = 0;
   for (let partition = 0; partition < stream.partitions; partition++) {
     const { startOffset, endOffset } = await log.bounds(stream.name, partition);

@@ -13,10 +13,11 @@
  * looked into, but the younger ones are left to the sweeper, and told.
  */
 import { hasCode, MuaraError } from "../core/errors.ts";
-import { envelopePaths } from "../core/event-type.ts";
+import { isCaptured } from "../core/event-type-annotations.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { StoredObject } from "../core/ports/object-store.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
+import { eraseCurrent, type ErasedCurrent, NOTHING_ERASED } from "./current/erase-current.ts";
 import { blankLedger, blankSideFiles, type BlankPorts, LEDGERS } from "./erase-ledgers.ts";
 import { countInFlight, cursorsOf, eraseRecords } from "./erase-records.ts";
 import type { EraseRequest } from "./erase-request.ts";
@@ -29,7 +30,7 @@ import { removeRows, type RemovedFile, type RemoveRowsPorts } from "./remove-row
 import { rewriteWithout } from "./rewrite-without.ts";
 import { scrubLog } from "./scrub-log.ts";
 import { dropParts } from "./share/part-store.ts";
-import { rowsOf } from "./subject.ts";
+import { bodiesOf, changesOf, rowsOf } from "./subject.ts";
 import { storePathOf } from "./table/add-file.ts";
 import { dataFilesOf } from "./table-files.ts";
 import { stateOf } from "./table/table-state.ts";
@@ -46,6 +47,8 @@ export interface Erased {
   readonly rows: number;
   /** Files that held them, as the log names them. */
   readonly files: readonly string[];
+  /** Rows of the current state, where the type is captured. */
+  readonly currentRows: number;
   /** Rows of dead letters, duplicates and replays that lost what they said of the subject, and side files. */
   readonly ledgerRows: number;
   readonly sideFiles: number;
@@ -85,7 +88,7 @@ class Erasure {
     this.#request = request;
     this.#editor = editor;
     this.#table = request.eventType.name;
-    this.#gone = rowsOf(request.subject);
+    this.#gone = isCaptured(request.eventType) ? changesOf(request.subject) : rowsOf(request.subject);
     this.#isDryRun = request.isDryRun === true;
   }
 
@@ -97,7 +100,8 @@ class Erasure {
     const found = await this.#blankLedgers(true);
     if (this.#isDryRun) {
       const { rows, paths: files } = await this.#removeRows();
-      const none = { deleted: 0, scrubbed: 0, waiting: [], logRecords: null, inFlight: 0 };
+      const { rows: currentRows } = await this.#eraseCurrent();
+      const none = { currentRows, deleted: 0, scrubbed: 0, waiting: [], logRecords: null, inFlight: 0 };
       return { table: this.#table, version: null, rows, files, ...found, ...none };
     }
     const from = await cursorsOf(this.#ports.log, this.#table, snapshot);
@@ -105,6 +109,7 @@ class Erasure {
     const { ledgerRows, sideFiles } = await this.#blankLedgers(false);
     const { version, rows, paths: files } = await this.#removeRows();
     const { deleted, waiting } = await this.#deleteOld(dead);
+    const current = await this.#eraseCurrent();
     // An export names the older files, and its bounds may say what was in them.
     if (rows + deleted > 0) await dropIceberg(this.#ports.store, this.#table);
     // After the data files: see lake/share/part-store.ts.
@@ -115,10 +120,11 @@ class Erasure {
     const to = await cursorsOf(this.#ports.log, this.#table, await this.#newest(this.#table));
     const late = await eraseRecords(this.#ports.log, this.#request, this.#places, from, to);
     const ledgers = { ledgerRows: ledgerRows + later.ledgerRows, sideFiles: sideFiles + later.sideFiles };
-    const scrubbed = await this.#scrub();
+    const scrubbed = (await this.#scrub()) + current.scrubbed;
     const logRecords = early === null || late === null ? null : early + late;
     const inFlight = await countInFlight(this.#ports.log, this.#request, to);
-    const lake = { table: this.#table, version, rows, files, ...ledgers, deleted, waiting, scrubbed };
+    const gone = { deleted: deleted + current.deleted, waiting: [...waiting, ...current.waiting], scrubbed };
+    const lake = { table: this.#table, version, rows, files, currentRows: current.rows, ...ledgers, ...gone };
     return { ...lake, logRecords, inFlight };
   }
 
@@ -174,8 +180,8 @@ class Erasure {
   async #blankLedgers(isLooking: boolean): Promise<{ ledgerRows: number; sideFiles: number }> {
     const { subject, eventType, id, signal } = this.#request;
     const ports: BlankPorts = { ...this.#ports, editor: this.#editor, places: this.#places };
-    const body = envelopePaths(eventType).body;
-    const request = { table: this.#table, subject, body, id, signal, isLooking };
+    const bodies = bodiesOf(eventType);
+    const request = { table: this.#table, subject, bodies, id, signal, isLooking };
     const sideFiles = await blankSideFiles(ports, request);
     let ledgerRows = 0;
     for (const ledger of LEDGERS) ledgerRows += await blankLedger(ports, request, ledger);
@@ -230,6 +236,10 @@ class Erasure {
       } else waiting.push(path);
     }
     return { deleted, waiting };
+  }
+
+  async #eraseCurrent(): Promise<ErasedCurrent> {
+    return isCaptured(this.#request.eventType) ? eraseCurrent(this.#ports, this.#request) : NOTHING_ERASED;
   }
 
   async #scrub(): Promise<number> {

@@ -1,7 +1,7 @@
 /**
  * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process puts files
- * together for all tables, one job after the other; what takes rows away has another of the same size. Both are
- * started when there is work.
+ * together for all tables, one job after the other; what takes rows away and what merges changes have others of the
+ * same size. They are started when there is work.
  */
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
@@ -15,6 +15,8 @@ import type { TableLog } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { type Compacted, type CompactOptions, compactionTask, compactTable } from "./compact.ts";
 import { foreignTables } from "./catalog.ts";
+import { currentTask } from "./current/current-task.ts";
+import { CurrentMerger } from "./current/merge.ts";
 import { deliveryConsumers } from "./delivery-consumers.ts";
 import { icebergTask } from "./iceberg/iceberg-task.ts";
 import { createRemovals, type Removals } from "./removals.ts";
@@ -52,12 +54,13 @@ export interface LakeUpkeep {
 /** @param folder for temporary files, on a disk with room; of this process alone */
 export function createLakeUpkeep(
   services: LakeUpkeepPorts,
-  { land, share, upkeep: config }: Pick<Config, "land" | "share" | "upkeep">,
+  { land, share, upkeep: config, current }: Pick<Config, "current" | "land" | "share" | "upkeep">,
   folder: string,
 ): LakeUpkeep {
   const { memoryBytes, tempBytes: spillBytes, rewriteMs: timeoutMs } = config;
   const rewriting = { folder, memoryBytes, spillBytes, timeoutMs };
   const rewriter = new FileRewriter(rewriting);
+  const merger = new CurrentMerger(services, current, rewriting);
   const ports = { ...services, rewriter };
   const owner = ownerOf(folder);
   const options = compactOptions(config);
@@ -74,6 +77,7 @@ export function createLakeUpkeep(
   // The export comes last: of what compaction has left.
   const tasks = [
     ...removals.tasks,
+    currentTask(services, merger, current),
     compactionTask(ports, options, config.compactMs, owner),
     icebergTask(services, config.icebergMs),
   ];
@@ -88,7 +92,7 @@ export function createLakeUpkeep(
     },
     removals,
     close: async () => {
-      await Promise.all([removals.close(), rewriter.close()]);
+      await Promise.all([removals.close(), rewriter.close(), merger.close()]);
     },
   };
 }

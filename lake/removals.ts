@@ -6,6 +6,8 @@ import type { Clock } from "../core/clock.ts";
 import { isStoreTrouble, MuaraError } from "../core/errors.ts";
 import { type EventType, partitionCount, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
+import { currentName, hasCurrent, mergedUntilMs } from "./current/current-table.ts";
+import { checkResettable, resetCurrent } from "./current/reset.ts";
 import { eraseSubject, type ErasePorts, type Erased } from "./erase.ts";
 import type { Removed } from "./remove-rows.ts";
 import { expireTable, retentionMsOf } from "./retain.ts";
@@ -79,8 +81,13 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
       throw new MuaraError("table.no_retention", `Nothing says how long rows of ${table.name} are kept.`, {
         details: { table: table.name },
       });
-    const request = { ...declared(table), beforeMs, isForeign: isForeign(table), isDryRun, signal };
-    return { ...(await expireTable(ports, table.name, request)), beforeMs };
+    const request = { ...declared(table), isForeign: isForeign(table), isDryRun, signal };
+    const expired = await expireTable(ports, table.name, {
+      ...request,
+      beforeMs: Math.min(beforeMs, await mergedBefore(ports, table)),
+      isNoted: table.eventType !== undefined && hasCurrent(table.eventType),
+    });
+    return { ...expired, beforeMs };
   };
   const sweep: Removals["sweep"] = async (table, { isDryRun = false, signal }) =>
     sweeper.sweep(table.name, {
@@ -131,9 +138,15 @@ export function createRemovals(ports: RemovalsPorts, options: RemovalsOptions): 
       return editing.run(signal, (until) => eraseSubject(ports, { ...request, signal: until }));
     },
     rollBack: (table, to, { isDryRun = false, signal }) =>
-      editing.run(signal, (until) =>
-        rollBack(ports, table.name, { ...declared(table), to, isDryRun, signal: until }),
-      ),
+      editing.run(signal, async (until) => {
+        const { name, eventType } = table;
+        const current = eventType && hasCurrent(eventType) ? ports.openTable(currentName(name)) : undefined;
+        if (current) checkResettable(name, await ports.openTable(name).snapshot());
+        const rolled = await rollBack(ports, name, { ...declared(table), to, isDryRun, signal: until });
+        // Also where nothing was left to be taken away: the last try may have ended in between.
+        if (current && !isDryRun) await resetCurrent(ports, current, until);
+        return rolled;
+      }),
     tasks: [retainTask, sweepTask, partsTask],
     close: () => editing.close(),
   };
@@ -173,6 +186,16 @@ async function retentionTimeMs(
   const metadata = table.eventType ? undefined : (await openTable(table.name).snapshot()).metadata;
   const keptMs = retentionMsOf(table, metadata);
   return keptMs === Infinity ? undefined : clock.nowMs() - keptMs;
+}
+
+/** Before when the changes of a captured type are in its current state, ms; Infinity for others. */
+async function mergedBefore(
+  { openTable }: Pick<RemovalsPorts, "openTable">,
+  { name, eventType }: DeclaredTable,
+): Promise<number> {
+  if (!eventType || !hasCurrent(eventType)) return Infinity;
+  const current = await openTable(currentName(name)).snapshot();
+  return mergedUntilMs(await openTable(name).snapshot(), current);
 }
 
 /** Clears what killed writers left in the store itself, now and then. */

@@ -66,6 +66,8 @@ export interface RowRemoval {
   readonly plan: (snapshot: TableSnapshot) => Promise<readonly RemovedFile[]>;
   /** For the commit's info, beside the kind. */
   readonly info: Readonly<Record<string, unknown>>;
+  /** Beside those of every removal. @param snapshot that it is decided on */
+  readonly txns?: (snapshot: TableSnapshot) => readonly Txn[];
   /** Looks only. */
   readonly isDryRun?: boolean;
   readonly signal: AbortSignal;
@@ -134,7 +136,7 @@ async function commitOnce(
   name: string,
   log: TableLog,
   snapshot: TableSnapshot,
-  { reason, operation, info, signal, horizonMs, partitions }: RowRemoval,
+  { reason, operation, info, signal, horizonMs, partitions, txns }: RowRemoval,
   planned: readonly RemovedFile[],
 ): Promise<CommitOutcome> {
   const ids = hasSecret(snapshot)
@@ -153,7 +155,7 @@ async function commitOnce(
       operation,
       add,
       remove: planned.map(({ file }) => ({ path: file.path, deletionTimestamp, dataChange: true })),
-      txns: ids ? [ids.txn, total] : [total],
+      txns: [...(ids ? [ids.txn] : []), total, ...(txns?.(snapshot) ?? [])],
       info: { kind: reason, rows, ...info },
     },
     check: (winner) => judge(winner, gone),

@@ -8,6 +8,7 @@
  * when its rows were accepted; then its rows are as old as the file, as its writer stated: a rewrite makes them young.
  */
 import { MuaraError } from "../core/errors.ts";
+import { EXPIRED_TXN } from "../core/landed.ts";
 import { type EventType } from "../core/event-type.ts";
 import { lakeRetentionMs } from "../core/event-type-annotations.ts";
 import type { AddFile, TableMetadata } from "../core/ports/table-log.ts";
@@ -37,18 +38,25 @@ export interface ExpireRequest {
   readonly partitions: number;
   /** Somebody else's table: a file may have to be judged by when it was written. */
   readonly isForeign?: boolean;
+  /** Whether the table says up to when rows may be gone: some who read it need to have them all (`muara:expired`). */
+  readonly isNoted?: boolean;
   readonly isDryRun?: boolean;
   readonly signal: AbortSignal;
 }
 
 /** @throws what `removeRows` throws */
 export function expireTable(ports: RemoveRowsPorts, name: string, request: ExpireRequest): Promise<Removed> {
-  const { beforeMs, isForeign = false, ...rest } = request;
+  const { beforeMs, isForeign = false, isNoted = false, ...rest } = request;
   return removeRows(ports, name, {
     ...rest,
     reason: "retention",
     operation: "DELETE",
     info: { beforeMs },
+    txns: ({ txns }) => {
+      if (!isNoted) return [];
+      const version = BigInt(Math.floor(beforeMs));
+      return version > (txns.get(EXPIRED_TXN) ?? -1n) ? [{ appId: EXPIRED_TXN, version }] : [];
+    },
     plan: async ({ files, metadata }) => {
       if (isAppendOnly(metadata))
         throw new MuaraError("table.unsupported", `${name} is append-only: no row may be removed.`, {

@@ -7,6 +7,7 @@ import path from "node:path";
 import process from "node:process";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { unreachable } from "../core/assert.ts";
+import { foldChanges, gatherChanges } from "./current/merge-job.ts";
 import { columnsOf } from "./parquet/delta-type.ts";
 import { deltaStats } from "./parquet/delta-stats.ts";
 import { readFooter } from "./parquet/footer-file.ts";
@@ -29,7 +30,7 @@ function report(value: RewriteReport): void {
 
 async function work(connection: DuckDBConnection, job: RewriteJob): Promise<RewriteReport> {
   if (job.order === "judge") return judgeCondition(connection, job);
-  for (const input of job.order === "rewrite" ? job.inputs : [job.input]) checkInput(input);
+  for (const input of "inputs" in job ? job.inputs : [job.input]) checkInput(input);
   switch (job.order) {
     case "rewrite":
       return putTogether(connection, job);
@@ -39,6 +40,10 @@ async function work(connection: DuckDBConnection, job: RewriteJob): Promise<Rewr
       return noteRows(connection, job);
     case "replace":
       return replaceRows(connection, job);
+    case "gather":
+      return gatherChanges(connection, job);
+    case "fold":
+      return foldChanges(connection, job);
     default:
       return unreachable(job);
   }

@@ -4,6 +4,9 @@
  * other values in them.
  */
 
+import type { OffsetRange } from "./current/current-table.ts";
+import type { FoldColumn } from "./current/fold.ts";
+
 export interface RewriteInput {
   /** Absolute. */
   readonly path: string;
@@ -70,7 +73,40 @@ export interface JudgeJob {
   readonly condition: string;
 }
 
-export type RewriteJob = PutTogetherJob | FilterJob | NoteJob | ReplaceJob | JudgeJob;
+/** Takes the changes of the ranges from files of a change table, for the `FoldJob` that follows. */
+export interface GatherJob {
+  readonly order: "gather";
+  readonly inputs: readonly RewriteInput[];
+  /** Delta schema of the change table, JSON text. */
+  readonly schemaString: string;
+  readonly partitionColumns: readonly string[];
+  readonly columns: readonly FoldColumn[];
+  /** With an end. */
+  readonly ranges: readonly OffsetRange[];
+  readonly slices: number;
+}
+
+/** Folds what was gathered over the rows of the files: all of the slices that it touches. */
+export interface FoldJob {
+  readonly order: "fold";
+  readonly inputs: readonly RewriteInput[];
+  /** Delta schema of the current state, JSON text. */
+  readonly schemaString: string;
+  readonly columns: readonly FoldColumn[];
+  readonly slices: number;
+  /** Files to write; absolute paths. */
+  readonly outputs: readonly { readonly slice: string; readonly path: string }[];
+}
+
+export type RewriteJob = PutTogetherJob | FilterJob | NoteJob | ReplaceJob | JudgeJob | GatherJob | FoldJob;
+
+/** A slice that has rows. */
+export interface FoldedSlice {
+  readonly slice: string;
+  readonly file: NewFile;
+  /** Delta statistics, JSON text. */
+  readonly stats: string;
+}
 
 /** A file as it was written. */
 export interface NewFile {
@@ -105,6 +141,21 @@ export type RewriteReport =
       readonly rows: number;
       readonly places: readonly LogPlace[];
     }
+  | {
+      readonly report: "gathered";
+      readonly rows: number;
+      /** Newest event time, µs since 1970 UTC, text; null without rows. */
+      readonly timeUs: string | null;
+      /** Rows that no row can be found for. */
+      readonly unkeyed: number;
+      /** Those touched; null: all, because a shard was emptied. */
+      readonly slices: readonly string[] | null;
+      /** Of each shard the newest change's lsn, text. */
+      readonly newest: readonly { readonly shard: string; readonly lsn: string }[];
+      /** Of each range: where it ends now, and the newest ingest time in it, ms. */
+      readonly ends: readonly { readonly to: number; readonly ingestMs: number | null }[];
+    }
+  | { readonly report: "folded"; readonly files: readonly FoldedSlice[] }
   /** `problem`: what is wrong; null where it can be asked. */
   | { readonly report: "judged"; readonly problem: string | null }
   | {

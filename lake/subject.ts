@@ -3,12 +3,21 @@
  * of the type's table, and over the bytes of what could not land, which may be no JSON at all: there the value's text
  * anywhere in them counts. Too much is blanked rather than too little.
  */
+import { envelopePaths, type EventType } from "../core/event-type.ts";
+import { isCaptured } from "../core/event-type-annotations.ts";
 import { quoteName, quoteText } from "./query/view.ts";
 
 export interface Subject {
   /** A column of the table, or a field inside of one: `customer.email`. */
   readonly column: string;
   readonly value: string | number | boolean;
+}
+
+/** Changes of a captured type: of the row as it is then, or as it was before. */
+export function changesOf(subject: Subject): string {
+  const path = ["$", ...subject.column.split(".").map((key) => JSON.stringify(key))].join(".");
+  const before = `TRY(json_extract_string("before", ${quoteText(path)})) = ${quoteText(String(subject.value))}`;
+  return `coalesce(${rowsOf(subject)}, false) OR coalesce(${before}, false)`;
 }
 
 /** Rows of the event type's table. */
@@ -18,12 +27,15 @@ export function rowsOf({ column, value }: Subject): string {
 
 /**
  * Rows with raw bytes in `payload` and the id in `event_id`; `noted_ids` are the ids of the subject's rows.
- * @param body path of object keys to the payload inside of the event
+ * @param bodies paths of object keys to what has the field inside of the event
  */
-export function recordsOf({ column, value }: Subject, body: readonly string[]): string {
-  const path = ["$", ...[...body, ...column.split(".")].map((key) => JSON.stringify(key))].join(".");
+export function recordsOf({ column, value }: Subject, bodies: readonly (readonly string[])[]): string {
   const text = quoteText(String(value));
-  const parts = [idsOf(), `TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`];
+  const parts = [idsOf()];
+  for (const body of bodies) {
+    const path = ["$", ...[...body, ...column.split(".")].map((key) => JSON.stringify(key))].join(".");
+    parts.push(`TRY(json_extract_string(decode(payload), ${quoteText(path)})) = ${text}`);
+  }
   // Digits or "true" would be found in every other event.
   for (const spelling of spellingsOf(value))
     parts.push(`contains(hex(payload), '${Buffer.from(spelling).toString("hex").toUpperCase()}')`);
@@ -37,16 +49,16 @@ export function idsOf(): string {
 
 /**
  * Tells whether an event is one of the subject's. Numbers are compared as doubles: too much rather than too little.
- * @param body as in `recordsOf`
+ * @param bodies as in `recordsOf`
  */
 export function payloadMatcher(
   { column, value }: Subject,
-  body: readonly string[],
+  bodies: readonly (readonly string[])[],
 ): (payload: Uint8Array) => boolean {
-  const path = [...body, ...column.split(".")];
+  const field = column.split(".");
   const texts = spellingsOf(value);
   // An event that holds none of these has the field with another value, or none.
-  const hints = typeof value === "string" ? texts : [path.at(-1)!];
+  const hints = typeof value === "string" ? texts : [field.at(-1)!];
   return (payload) => {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     if (!bytes.includes("\\") && !hints.some((hint) => bytes.includes(hint))) return false;
@@ -56,16 +68,29 @@ export function payloadMatcher(
     } catch {
       return texts.some((text) => bytes.includes(text));
     }
-    const found = path.reduce<unknown>(
-      (node, key) =>
-        typeof node === "object" && node !== null
-          ? (node as Readonly<Record<string, unknown>>)[key]
-          : undefined,
-      event,
-    );
-    const isPlain = typeof found === "string" || typeof found === "number" || typeof found === "boolean";
-    return isPlain && String(found) === String(value);
+    return bodies.some((body) => isValue(at(event, [...body, ...field]), value));
   };
+}
+
+function at(event: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (node, key) =>
+      typeof node === "object" && node !== null
+        ? (node as Readonly<Record<string, unknown>>)[key]
+        : undefined,
+    event,
+  );
+}
+
+function isValue(found: unknown, value: Subject["value"]): boolean {
+  const isPlain = typeof found === "string" || typeof found === "number" || typeof found === "boolean";
+  return isPlain && String(found) === String(value);
+}
+
+/** Where in an event of the type its fields are. */
+export function bodiesOf(type: EventType): readonly (readonly string[])[] {
+  const { body } = envelopePaths(type);
+  return isCaptured(type) ? [body, ["before"]] : [body];
 }
 
 /** How a text may stand in bytes that are no JSON; digits or "true" would be found in every other event. */

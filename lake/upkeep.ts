@@ -13,12 +13,13 @@ import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
+import { currentName, hasCurrent } from "./current/current-table.ts";
 import { pausedUntilMs } from "./table/table-pause.ts";
 
 /** A table that exists, as a task meets it. */
 export interface UpkeepTable {
   readonly name: string;
-  /** Undefined for Muara's own ledger tables. */
+  /** Undefined for Muara's own ledger tables, and for current states. */
   readonly eventType: EventType | undefined;
   readonly log: TableLog;
   /** The newest snapshot; asking again is cheap, it is brought up to date. */
@@ -111,6 +112,7 @@ class TurnByTurn implements Upkeep {
     const types = this.#ports.registry.list<EventType>("event-type").flatMap(({ value }) => value ?? []);
     return [
       ...types.map((type) => [type.name, type] as const),
+      ...types.filter(hasCurrent).map(({ name }) => [currentName(name), undefined] as const),
       ...RESERVED_TABLES.map((name) => [name, undefined] as const),
     ];
   }

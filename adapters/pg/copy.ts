@@ -136,7 +136,7 @@ class PgSnapshotCopy implements SnapshotCopy {
     const [rewritten] = await rowsOf<{ name: string }>(client, REWRITTEN, [copy.relation.id]);
     if (rewritten)
       throw new MuaraError("source.rewritten", `${rewritten.name} was rewritten after the slot was made`);
-    const binding = await table.bind(copy.relation);
+    const binding = await boundOf(table, copy.relation);
     if (!binding) return;
     const [view] = await rowsOf<{ at_us: string }>(client, VIEW);
     const writer = new CopyWriter(
@@ -246,7 +246,7 @@ class PgChunkCopy implements ChunkCopy {
     const name = quoteTable(table);
     const known = this.#known.get(name);
     if (known?.text === text) return known;
-    const bound = { text, binding: await table.bind(relation), rowBytes: 0 };
+    const bound = { text, binding: await boundOf(table, relation), rowBytes: 0 };
     this.#known.set(name, bound);
     return bound;
   }
@@ -324,4 +324,10 @@ function binderOf(
       binding,
       batch.slot(binding.stream, binding.partition),
     );
+}
+
+/** What an outbox has told already is no row of it. */
+async function boundOf(table: CopyTable, relation: SourceRelation): Promise<SourceBinding | null> {
+  const binding = await table.bind(relation);
+  return binding && "outbox" in binding ? null : binding;
 }

@@ -9,10 +9,12 @@ import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { readColumnTypes, readTables } from "./catalog.ts";
 import { connectDatabase, connectReplication, placeOf, rowsOf } from "./connection.ts";
+import { openCopy } from "./copy.ts";
 import { publishedTables, publishTables, removePublication } from "./publication.ts";
 import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
 import { makeSlot, readSlot, removeSlot } from "./slot.ts";
+import { openSnapshot } from "./snapshot.ts";
 
 export interface DatabaseServices {
   readonly readSecret: ReadSecret;
@@ -74,7 +76,9 @@ export function openDatabase(
       inSession((client) => publishTables(client, name, tables, inserts === "inserts")),
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
+    copy: () => openCopy(address, { readSecret }),
     stream: (request) => openReplication(address, { readSecret, clock }, request),
+    snapshot: (terms) => openSnapshot(address, { ...terms, readSecret, clock }),
     emit: (prefix, content) =>
       inSession(async (client) => {
         await rowsOf(client, "SELECT pg_logical_emit_message(true, $1, $2)", [prefix, content]);

@@ -6,7 +6,7 @@
  * Every change counts for the index, also of relations that nobody bound, and every update counts for two.
  */
 import { MuaraError } from "../../core/errors.ts";
-import type { SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
+import type { OutboxBinding, SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
 import { BatchBuilder } from "./batch-builder.ts";
 import { BoundRelation } from "./bound-relation.ts";
 import type { ChangeOrigin } from "./change-head.ts";
@@ -33,6 +33,8 @@ export class PgoutputDecoder {
   readonly #writer = new ChangeWriter(this.batch, this.#transaction);
   /** By oid; null: nobody wants its changes. */
   readonly #bound = new Map<number, BoundRelation | null>();
+  /** By oid, of those whose inserts are messages. */
+  readonly #outboxes = new Map<number, OutboxBinding["outbox"]>();
   /** Count of columns, also of what is not bound. */
   readonly #columns = new Map<number, number>();
   readonly #new = new Tuple();
@@ -96,11 +98,20 @@ export class PgoutputDecoder {
   }
 
   /** @param binding null: changes of it are left out */
-  bind(relation: SourceRelation, binding: SourceBinding | null): void {
-    const bound = binding
-      ? new BoundRelation(this.#origin, relation, binding, this.batch.slot(binding.stream, binding.partition))
-      : null;
+  bind(relation: SourceRelation, binding: SourceBinding | OutboxBinding | null): void {
+    const isOutbox = binding !== null && "outbox" in binding;
+    const bound =
+      binding && !isOutbox
+        ? new BoundRelation(
+            this.#origin,
+            relation,
+            binding,
+            this.batch.slot(binding.stream, binding.partition),
+          )
+        : null;
     this.#bound.set(relation.id, bound);
+    if (isOutbox) this.#outboxes.set(relation.id, binding.outbox);
+    else this.#outboxes.delete(relation.id);
   }
 
   #insert(): void {
@@ -110,6 +121,25 @@ export class PgoutputDecoder {
     const index = this.#index++;
     const bound = this.#boundOf(id);
     if (bound) this.#writer.write(bound, "create", index, this.#new, null, null);
+    else this.#tellRow(this.#outboxes.get(id), index);
+  }
+
+  /** Of an outbox: what a row lacks, its message lacks. */
+  #tellRow(outbox: OutboxBinding["outbox"] | undefined, index: number): void {
+    if (!outbox) return;
+    const { kinds, starts, ends } = this.#new;
+    const textOf = (place: number): Uint8Array =>
+      kinds[place] === TEXT ? this.#bytes.slice(starts[place], ends[place]) : new Uint8Array(0);
+    const { lsn, commitUs } = this.#transaction;
+    this.batch.addMessage({
+      prefix: "",
+      eventType: decoder.decode(textOf(outbox.eventType)),
+      content: textOf(outbox.payload),
+      isTransactional: true,
+      lsn,
+      index,
+      commitUs: BigInt(commitUs),
+    });
   }
 
   #update(): void {

@@ -47,7 +47,8 @@ export async function publishTables(
 ): Promise<void> {
   const existing = await publishedTables(client, name);
   const id = escapeIdentifier(name);
-  const options = `publish = '${inserts ? "insert" : "insert, update, delete, truncate"}', publish_via_partition_root = true`;
+  const changes = inserts ? "insert" : "insert, update, delete, truncate";
+  const options = `publish = '${changes}', publish_via_partition_root = true`;
   if (!existing) {
     // One without tables is none FOR TABLE: they are added to it.
     const list = tables.length === 0 ? "" : ` FOR TABLE ${listOf(tables)}`;

@@ -120,10 +120,9 @@ class ReplicationStream implements SourceStream {
   #acknowledgedLsn: bigint;
   /** Events and messages up to `#contentLsn`. */
   #contentTotal = 0;
-  /** Somebody has asked how far the source is, and it has not answered yet. */
+  /** Somebody wants to know how far the source is; then: it has said so. */
   #isAsked = false;
-  /** An empty batch may be handed over. */
-  #isIdleDue = false;
+  #isAnswered = false;
 
   constructor(socket: ReplicationSocket, clock: Clock, request: SourceRequest, server: Server) {
     const { shard, incarnation, cursor, limits } = request;
@@ -171,7 +170,7 @@ class ReplicationStream implements SourceStream {
   }
 
   ask(): void {
-    if (this.#isClosed || this.#failure) return;
+    if (this.#isAsked || this.#isClosed || this.#failure !== undefined) return;
     this.#isAsked = true;
     this.#tell(true);
   }
@@ -290,20 +289,25 @@ class ReplicationStream implements SourceStream {
 
   /** Something to hand over. The end of a transaction whose changes were handed over before is news, too. */
   get #hasNews(): boolean {
-    return !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
+    return this.#isAnswered || !this.#decoder.batch.isEmpty || this.#contentLsn > this.#handedLsn;
   }
 
   #keepAlive(bytes: Uint8Array, start: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset + start);
     const lsn = lsnFrom(view.getUint32(1), view.getUint32(5));
     // Everything that was committed before it has come before it; within a transaction it says nothing.
-    if (!this.#decoder.isWithin) this.#reach(lsn);
-    else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
-    if (this.#isAsked) {
-      this.#isAsked = false;
-      this.#isIdleDue = true;
-    }
+    if (!this.#decoder.isWithin) {
+      this.#reach(lsn);
+      if (this.#isAsked) this.#answer();
+    } else if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    this.#isAsked = false;
     if (bytes[start + KEEP_ALIVE_BYTES - 1] === 1) this.#tell(false);
+  }
+
+  /** What was passed is as good as durable once all before it is: the next batch tells. */
+  #answer(): void {
+    this.#decoder.batch.cursor = String(this.#reachedLsn);
+    this.#isAnswered = true;
   }
 
   #reach(lsn: bigint): void {
@@ -320,27 +324,16 @@ class ReplicationStream implements SourceStream {
   /** @returns whether there is room again */
   #handOver(): boolean {
     const { batch } = this.#decoder;
-    if (!this.#waiter || this.#failure !== undefined) return false;
-    if (!this.#hasNews) return this.#handOverPlace();
-    if (!this.#isDue && batch.bytes < this.#request.limits.batchBytes) return false;
+    if (!this.#waiter || this.#failure !== undefined || !this.#hasNews) return false;
+    if (!this.#isDue && !this.#isAnswered && batch.bytes < this.#request.limits.batchBytes) return false;
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     this.#isDue = false;
+    this.#isAnswered = false;
     const taken = batch.take();
     if (taken.cursor !== null && BigInt(taken.cursor) > this.#handedLsn)
       this.#handedLsn = BigInt(taken.cursor);
     this.#waiter.resolve(taken);
-    this.#waiter = undefined;
-    return true;
-  }
-
-  /** While nothing is under way, what was passed is as good as durable. */
-  #handOverPlace(): boolean {
-    if (!this.#isIdleDue || this.#decoder.isWithin || this.#isBinding) return false;
-    this.#isIdleDue = false;
-    if (this.#reachedLsn > this.#handedLsn) this.#handedLsn = this.#reachedLsn;
-    const cursor = String(this.#handedLsn);
-    this.#waiter!.resolve({ parts: [], messages: [], cursor, changes: 0, commitUs: null });
     this.#waiter = undefined;
     return true;
   }
@@ -371,8 +364,8 @@ class ReplicationStream implements SourceStream {
       );
       return;
     }
-    if (this.#reachedLsn > this.#handedLsn) {
-      this.#isIdleDue = true;
+    if (this.#reachedLsn > this.#handedLsn && !this.#decoder.isWithin) {
+      this.#answer();
       this.#pump();
     }
     // Where nothing changes, and we speak often enough, the server has no reason to speak: it is asked to.

@@ -7,6 +7,7 @@ const TABLES: readonly Field[] = [
   { name: "table" },
   { name: "version", isNumber: true },
   { name: "rows", isNumber: true },
+  { name: "current_rows", isNumber: true },
   { name: "ledger_rows", isNumber: true },
   { name: "side_files", isNumber: true },
   { name: "deleted", isNumber: true },

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { addAudit } from "./audit.ts";
 import { addBooks } from "./books.ts";
+import { addCapture } from "./capture.ts";
 import { FORMATS, openSession, type AddCommand, type RunAction } from "./command.ts";
 import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
@@ -39,6 +40,7 @@ const COMMANDS: readonly AddCommand[] = [
   addDuplicates,
   addExtract,
   addShare,
+  addCapture,
   addDeliver,
   addToken,
   addRole,

@@ -126,6 +126,7 @@ function shown(id: string, record: ErasureRecord): Record<string, unknown> {
       version: one.version,
       rows: one.rows,
       files: one.files,
+      current_rows: one.currentRows ?? 0, // those of older releases do not say
       ledger_rows: one.ledgerRows,
       side_files: one.sideFiles,
       deleted: one.deleted,

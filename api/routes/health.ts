@@ -30,6 +30,7 @@ export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
         if (refusal) throw refusal;
       }),
       landing: landingCode(ports),
+      captures: ports.captureWatch?.isAlerting ? "capture.stopped" : "ok",
     };
     const isReady = isWell(needed);
     const status = isWell(checks) ? "ready" : isReady ? "degraded" : "not ready";

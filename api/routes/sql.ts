@@ -10,7 +10,7 @@ import { isoOrNull, type ApiEnv, type ApiPorts } from "../context.ts";
 const BODY_FACTOR = 2;
 const BODY_SLACK_BYTES = 8_192;
 
-const atPoint = z.union([z.int().nonnegative(), z.string().min(1).max(64)]);
+const atPoint = z.union([z.int().nonnegative(), z.string().min(1).max(100)]);
 export const sqlRequestSchema = z.strictObject({
   sql: z.string(),
   at: z.union([atPoint, z.record(z.string(), atPoint)]).optional(),

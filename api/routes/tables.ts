@@ -12,6 +12,7 @@ import { retentionMsOf } from "../../lake/retain.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
 import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { publicProperties } from "../../lake/table/table-properties.ts";
+import { currentOf } from "../current-state.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import {
   isoOrNull,
@@ -37,7 +38,8 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
         const snapshot = await ports.catalog.snapshot(table.name);
         const hasCounts = table.kind === "event_type" && table.right.isWhole;
         const duplicates = hasCounts ? { duplicates: countsOf(snapshot) } : {};
-        return { ...summary(table, snapshot, nowMs), ...landingOf(ports, table), ...duplicates };
+        const current = await currentOf(ports, table, snapshot);
+        return { ...summary(table, snapshot, nowMs), ...landingOf(ports, table), ...duplicates, ...current };
       }),
     );
     const views = await ports.query.views(context.get("principal"));
@@ -58,6 +60,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       ...(table.kind === "event_type" && right.isWhole
         ? { duplicates: (await duplicateCounter(ports))(snapshot) }
         : {}),
+      ...(await currentOf(ports, table, snapshot)),
       location: right.isWhole ? ports.catalog.location(table.name) : null,
       partition_columns: schema.partitionColumns.filter((name) => isVisible(right, name)),
       columns: parseSchema(schema.schemaString)

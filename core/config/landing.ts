@@ -77,6 +77,27 @@ export const upkeepSchema = z
   })
   .prefault({});
 
+export const currentSchema = z
+  .strictObject({
+    everyMs: ms(10_000).describe(
+      "how often changes of captured tables are merged into their current state, ms",
+    ),
+    share: z
+      .number()
+      .min(0.001)
+      .max(1)
+      .default(0.1)
+      .describe("of a core, that merges of one table take at most; they come less often instead"),
+    slices: z
+      .int()
+      .min(1)
+      .max(1_024)
+      .default(16)
+      .describe("parts of a current state by hash of the key, of which a merge writes those that it touches"),
+    rows: count(2_000_000).describe("changes of a partition that are merged at once"),
+  })
+  .prefault({});
+
 export const uploadSchema = z
   .strictObject({
     // S3 takes no smaller part, but for the last

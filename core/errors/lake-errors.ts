@@ -46,6 +46,11 @@ export const LAKE_ERRORS = {
     retryable: false,
     help: "An erasure is of a person or an order, not of a class of events: use retention, or a narrower value.",
   },
+  "table.no_current_state": {
+    status: 409,
+    retryable: false,
+    help: "Rows that change need a key: give the table a primary key, declare the capture anew, or read its changes.",
+  },
   "table.no_retention": { status: 409, retryable: false, help: "Declare `muara/retention`, or give a time." },
   "table.paused": {
     status: 409,

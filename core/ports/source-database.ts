@@ -9,7 +9,9 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
+import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
+import type { SourceCopy } from "./source-copy.ts";
 import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
 /** Another one of either is another history. */
@@ -130,7 +132,13 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
+  copy(): SourceCopy;
   stream(request: SourceRequest): Promise<SourceStream>;
+  /**
+   * All of it at one place of its log, for as long as that is open.
+   * @throws source.timeout where a transaction has been open for `waitMs`: the snapshot waits for its end
+   */
+  snapshot(options: SnapshotTerms): Promise<DatabaseSnapshot>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }

@@ -44,6 +44,12 @@ export interface SourceBinding {
   readonly keyScope: string | null;
 }
 
+/** A relation whose inserts are messages, each with the type that its row says; nothing else of it is told. */
+export interface OutboxBinding {
+  /** Places of columns. */
+  readonly outbox: { readonly eventType: number; readonly payload: number };
+}
+
 /** How a value of the source becomes JSON; see core/change.ts. */
 export type ValueForm =
   | "boolean"
@@ -81,7 +87,10 @@ export interface SourcePart {
 
 /** A message that was written into the source's log by its owner (PostgreSQL: pg_logical_emit_message). */
 export interface SourceMessage {
+  /** "" of a row of an outbox table. */
   readonly prefix: string;
+  /** What a row of an outbox table says. */
+  readonly eventType?: string;
   readonly content: Uint8Array;
   readonly isTransactional: boolean;
   /** As a change's (core/change.ts); outside of a transaction the last byte of its own record, with index 0. */
@@ -115,7 +124,7 @@ export interface SourceStatus {
  * Says what becomes of a relation's changes: asked at the first of them, and again whenever the relation has changed,
  * at that place among the changes; what follows waits for the answer. null: its changes are left out.
  */
-export type BindRelation = (relation: SourceRelation) => Promise<SourceBinding | null>;
+export type BindRelation = (relation: SourceRelation) => Promise<SourceBinding | OutboxBinding | null>;
 
 export interface SourceRequest {
   readonly slot: string;
@@ -141,10 +150,13 @@ export interface SourceLimits {
 export interface SourceStream {
   /** One at a time. undefined: nothing more, it was closed. @throws source.* */
   next(): Promise<SourceBatch | undefined>;
-  /** Asks the source how far it is: the answer is a batch, be it an empty one. */
-  ask(): void;
   /** Everything up to this cursor is durable here; told to the source by the next status. */
   acknowledge(cursor: string): void;
+  /**
+   * Asks the source how far it is. The answer is the next batch, be it an empty one; its cursor may lie behind the
+   * last change; where a transaction is on its way there is none.
+   */
+  ask(): void;
   status(): SourceStatus;
   /** Tells what was acknowledged, and ends. */
   close(): Promise<void>;

@@ -33,12 +33,18 @@ export function tableRight(
   table: CatalogTable,
   tables: readonly CatalogTable[],
 ): TableRight | undefined {
-  const right = readRight(principal, table.name);
+  const right = table.kind === "current" ? currentRight(principal, table) : readRight(principal, table.name);
   if (!right) return undefined;
   const isLedger = table.kind === "ledger" && RESERVED_TABLES.includes(table.name);
   if (!isLedger || mayReadWhole(principal, "*")) return { ...right, types: undefined };
   const types = tables.filter(({ kind, name }) => kind === "event_type" && mayReadWhole(principal, name));
   return { isWhole: false, scopes: right.scopes, types: types.map(({ name }) => name) };
+}
+
+/** Whoever may read the changes may read what they come to; a grant may also be of the current state alone. */
+function currentRight(principal: Principal, { name, captured }: CatalogTable): ReadRight | undefined {
+  const rights = [readRight(principal, name), captured && readRight(principal, captured.name)];
+  return rights.find((right) => right?.isWhole) ?? rights.find((right) => right !== undefined);
 }
 
 /** Whether a column exists for the holder of the right. */

@@ -3,6 +3,7 @@
  * the part of it that the asker sees, and the files that may have rows of it.
  */
 import type { Principal } from "../../core/authorize.ts";
+import { CURRENT_SLICE } from "../../core/columns.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
@@ -12,7 +13,8 @@ import type { Judged, TableMention } from "./gate.ts";
 import { alternativesOf, conditionsOf, partOf, tableRight, type TableRight } from "./part.ts";
 import type { Restriction } from "./restriction.ts";
 import type { JudgedCondition } from "./row-condition.ts";
-import { pinSnapshot, type At } from "./time-travel.ts";
+import { type Overlay, pinCurrent } from "./pin-current.ts";
+import { pinSnapshot, type At, type PinnedSnapshot } from "./time-travel.ts";
 import type { PinnedPart, PinnedView } from "./view.ts";
 import type { DeclaredView, Views } from "./views.ts";
 
@@ -25,6 +27,8 @@ export interface Pinned {
   /** Those that may have rows that the query wants. */
   readonly files: readonly AddFile[];
   readonly part: PinnedPart | null;
+  /** Of a current state. */
+  readonly overlay?: Overlay;
 }
 
 export interface Pins {
@@ -166,9 +170,12 @@ async function pin(
   columns: readonly string[] | null,
 ): Promise<Pinned> {
   const { catalog, at, nowMs } = request;
-  const pinned = await pinSnapshot(catalog, table.name, at, tableCount, nowMs);
-  const schema = catalog.schema(table, pinned.snapshot);
-  const fields = fieldsOf(schema);
+  const pinned: PinnedSnapshot & { readonly schema?: TableSchema; readonly overlay?: Overlay } =
+    table.kind === "current"
+      ? await pinCurrent(catalog, table, at, tableCount, nowMs)
+      : await pinSnapshot(catalog, table.name, at, tableCount, nowMs);
+  const schema = pinned.schema ?? catalog.schema(table, pinned.snapshot);
+  const fields = fieldsOf(schema).filter((name) => table.kind !== "current" || name !== CURRENT_SLICE);
   const part = partOf(right, fields, columns);
   // None of the columns of the grant is in the table, or in this version of it.
   if (part === undefined)
@@ -181,7 +188,11 @@ async function pin(
   const open = new Set([...ARRIVAL_COLUMNS, ...schema.partitionColumns.map((name) => name.toLowerCase())]);
   const chosen = hidesRows ? wanted.map((all) => all.filter(({ column }) => open.has(column))) : wanted;
   const isWanted = fileFilter(chosen, schema.schemaString, schema.partitionColumns);
-  const files = [...pinned.snapshot.files.values()].filter((file) => allowed(file) && isWanted(file));
+  // A row that is not wanted may become one that is, by a change that is laid over it.
+  const isFolded = pinned.overlay?.changes != null;
+  const files = [...pinned.snapshot.files.values()].filter(
+    (file) => isFolded || (allowed(file) && isWanted(file)),
+  );
   return { table, ...pinned, names, schema, files, part };
 }
 

@@ -9,16 +9,17 @@ import { watermarkOf } from "../../core/landed.ts";
 import type { Catalog } from "../catalog.ts";
 import type { FileCache } from "./file-cache.ts";
 import type { Judged } from "./gate.ts";
-import { isUrl, localPaths } from "./local-paths.ts";
+import { isUrl } from "./local-paths.ts";
 import { copyParts, type CopiedPart, type CopyRequest } from "./part-copies.ts";
 import { tableRight } from "./part.ts";
 import { pinAll, readableViews, type Pinned } from "./pins.ts";
+import { pinnedTables, versionsOf } from "./pinned-tables.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
 import { CONDITION_BYTES_MAX, type JudgedCondition } from "./row-condition.ts";
 import type { At } from "./time-travel.ts";
-import { quoteText, type PinnedTable } from "./view.ts";
+import { quoteText } from "./view.ts";
 import { checkViews, type DeclaredView, type ViewDeclaration, type Views } from "./views.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
@@ -177,7 +178,7 @@ class Query {
       child.send({ order: "judge", sql });
       const pins = await this.#judge(child);
       const head = await this.#head(child);
-      const versions = Object.fromEntries(pins.map((pin) => [pin.table.name, pin.snapshot.version]));
+      const versions = versionsOf(pins);
       const end = { rows: 0, isTruncated: false };
       const done = (): void => {
         release();
@@ -230,15 +231,7 @@ class Query {
       },
       judged,
     );
-    const files = pins.flatMap((pin) => pin.files.map((file) => ({ table: pin.table.name, file })));
-    const paths = await localPaths(this.#services, files, child);
-    let next = 0;
-    const tables = pins.map((pin): PinnedTable => {
-      const { names, schema, ingestedUntilMs, part } = pin;
-      const pinned = pin.files.map(({ partitionValues }) => ({ path: paths[next++]!, partitionValues }));
-      const { schemaString, partitionColumns } = schema;
-      return { names, schemaString, partitionColumns, files: pinned, ingestedUntilMs, part };
-    });
+    const tables = await pinnedTables(this.#services, pins, child);
     child.send({ order: "run", sql, tables, views, format, rows });
     return pins;
   }
@@ -377,7 +370,7 @@ function completeThrough(pins: readonly Pinned[]): number | null {
   if (pins.length === 0) return null;
   let lowest = Infinity;
   for (const pin of pins) {
-    const watermark = watermarkOf(pin.snapshot.txns);
+    const watermark = watermarkOf((pin.overlay?.landed ?? pin.snapshot).txns);
     if (watermark === undefined) return null;
     lowest = Math.min(lowest, watermark);
   }

@@ -13,6 +13,7 @@ import {
   type DuckDBPreparedStatement,
 } from "@duckdb/node-api";
 import {
+  filesOf,
   isCopied,
   listOfTexts,
   quoteName,
@@ -73,7 +74,7 @@ export async function pinTables(
 ): Promise<void> {
   const files = tables
     .filter((table) => !isCopied(table))
-    .flatMap(({ files: all }) => all.map(({ path }) => path));
+    .flatMap((table) => filesOf(table).map(({ path }) => path));
   const statements = tables.flatMap((table, index) => viewStatements(table, index));
   if (views.length > 0) await runAll(connection, statements.splice(0));
   for (const { name, query } of views)

@@ -8,7 +8,7 @@ import type { TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog } from "../catalog.ts";
 
 /** For so long a removed file stays on disk, ms (`delta.deletedFileRetentionDuration`). */
-const FILES_KEPT_MS = 7_200_000;
+export const FILES_KEPT_MS = 7_200_000;
 
 /** A version (a number, or digits) or a time (ISO 8601). */
 export type AtPoint = number | string;

@@ -10,7 +10,12 @@
  * the parser and the binder spend most of a short query on them, once for the view and once for the query (measured).
  */
 import { MuaraError } from "../../core/errors.ts";
+import { foldColumns } from "../current/current-table.ts";
+import { foldQuery } from "../current/fold.ts";
 import { type DeltaType, parseSchema } from "../table/delta-schema.ts";
+import { quoteName, quoteText } from "./quote.ts";
+
+export { quoteName, quoteText } from "./quote.ts";
 
 /** What the query process needs to know of one table. JSON-ready. */
 export interface PinnedTable {
@@ -24,6 +29,22 @@ export interface PinnedTable {
   readonly ingestedUntilMs: number | null;
   /** What of it may be seen; null or absent: all. */
   readonly part?: PinnedPart | null;
+  /** Of a current state: what is laid over its rows. */
+  readonly overlay?: PinnedOverlay;
+}
+
+/** Changes that are folded over the rows of a current state (lake/current/fold.ts). */
+export interface PinnedOverlay {
+  /** SQL condition on the rows that were merged; null: every row. */
+  readonly rows: string | null;
+  /** null: there are none. */
+  readonly changes: {
+    readonly schemaString: string;
+    readonly partitionColumns: readonly string[];
+    readonly files: readonly PinnedFile[];
+    /** SQL condition on rows of the change table. */
+    readonly condition: string;
+  } | null;
 }
 
 /** A declared view. */
@@ -83,6 +104,11 @@ function sqlType(type: DeltaType): string {
   return `STRUCT(${type.fields.map((field) => `${quoteName(field.name)} ${sqlType(field.type)}`).join(", ")})`;
 }
 
+/** Every file that is read. */
+export function filesOf({ files, overlay }: PinnedTable): readonly PinnedFile[] {
+  return [...files, ...(overlay?.changes?.files ?? [])];
+}
+
 /** Whether the visible rows are copied, so that the engine needs the files no more once the statements have run. */
 export function isCopied({ part }: PinnedTable): boolean {
   return part != null && (part.rows !== null || part.columns.some(({ when }) => when !== null));
@@ -95,10 +121,9 @@ export function isCopied({ part }: PinnedTable): boolean {
  * @param index of the table in its query: the variables of several must differ
  */
 export function viewStatements(table: PinnedTable, index = 0): readonly string[] {
-  const columns = sqlColumns(table.schemaString);
-  const groups = groupByPartition(table);
-  const variables = variablesOf(table, groups, index);
-  const whole = viewBody(table, columns, groups, index);
+  const { variables, whole } = table.overlay
+    ? foldedBody(table, table.overlay, index)
+    : plainBody(table, index);
   const visible = table.part ? partOf(whole, table.part) : whole;
   const copy = `muara_visible_${index}`;
   const copies = isCopied(table) ? [`CREATE TABLE ${copy} AS ${visible}`] : [];
@@ -126,7 +151,39 @@ export function partStatements(
   };
 }
 
-function variablesOf(table: PinnedTable, groups: readonly Group[], index: number): readonly string[] {
+interface Body {
+  readonly variables: readonly string[];
+  readonly whole: string;
+}
+
+function plainBody(table: FileSet, index: number | string): Body {
+  const groups = groupByPartition(table);
+  return {
+    variables: variablesOf(table, groups, index),
+    whole: viewBody(table, sqlColumns(table.schemaString), groups, index),
+  };
+}
+
+function foldedBody(table: PinnedTable, { rows, changes }: PinnedOverlay, index: number): Body {
+  const columns = foldColumns(table.schemaString);
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  const base = plainBody(table, index);
+  const where = rows === null ? "" : ` WHERE ${rows}`;
+  const whole = `SELECT ${names} FROM (${base.whole})${where}`;
+  if (!changes) return { variables: base.variables, whole };
+  const added = plainBody({ ...changes, ingestedUntilMs: null }, `${index}_changes`);
+  const query = foldQuery({
+    base: whole,
+    changes: `SELECT ${names} FROM (${added.whole}) WHERE ${changes.condition}`,
+    columns,
+  });
+  return { variables: [...base.variables, ...added.variables], whole: query };
+}
+
+/** What of a table its rows are read by. */
+type FileSet = Pick<PinnedTable, "schemaString" | "partitionColumns" | "files" | "ingestedUntilMs">;
+
+function variablesOf(table: FileSet, groups: readonly Group[], index: number | string): readonly string[] {
   const variables = groups.map(
     ([, paths], group) => `SET VARIABLE muara_files_${index}_${group} = ${listOfTexts(paths)}`,
   );
@@ -161,7 +218,12 @@ export function readSchema(schemaString: string, partitionColumns: readonly stri
 type Columns = ReturnType<typeof sqlColumns>;
 type Group = readonly [Readonly<Record<string, string | null>>, readonly string[]];
 
-function viewBody(table: PinnedTable, columns: Columns, groups: readonly Group[], index: number): string {
+function viewBody(
+  table: FileSet,
+  columns: Columns,
+  groups: readonly Group[],
+  index: number | string,
+): string {
   if (groups.length === 0) {
     const empty = columns.map((column) => `CAST(NULL AS ${column.type}) AS ${quoteName(column.name)}`);
     return `SELECT ${empty.join(", ")} WHERE false`;
@@ -201,7 +263,7 @@ export function listOfTexts(texts: readonly string[]): string {
   return `string_split(${quoteText(texts.join(SEPARATOR))}, chr(31))`;
 }
 
-function groupByPartition(table: PinnedTable): readonly Group[] {
+function groupByPartition(table: FileSet): readonly Group[] {
   const groups = new Map<string, [Readonly<Record<string, string | null>>, string[]]>();
   for (const file of table.files) {
     const key = JSON.stringify(table.partitionColumns.map((column) => file.partitionValues[column] ?? null));
@@ -210,12 +272,4 @@ function groupByPartition(table: PinnedTable): readonly Group[] {
     else groups.set(key, [file.partitionValues, [file.path]]);
   }
   return [...groups.values()];
-}
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

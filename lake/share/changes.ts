@@ -197,7 +197,7 @@ async function changesIn(
   const kind = commit.info[KIND];
   // What stays of a file that it took a part of was there before.
   if (kind === "retention") return [];
-  if (kind !== undefined && kind !== "rollback")
+  if (kind !== undefined && kind !== "rollback" && kind !== "current")
     throw new MuaraError(
       "share.changes_erased",
       `Version ${commit.version} erased rows; read the table anew and go on with version ${commit.version + 1}.`,

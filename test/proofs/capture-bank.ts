@@ -58,25 +58,25 @@ export class Bank {
         tables: Object.fromEntries(TELLER_TABLES.map((table) => [`public.${table.name}`, table.name])),
       });
     }
-    for (const { name } of TELLER_TABLES) await this.#post("/v1/deliveries", deliveryOf(name));
+    for (const table of TELLER_TABLES) await this.#post("/v1/deliveries", deliveryOf(table));
   }
 
   /** Waits until the lake has the last transaction of every shard in each of its tables. */
   async landed(last: ReadonlyMap<string, SourceTransaction>): Promise<void> {
     const union = TELLER_TABLES.map(
       ({ name }) =>
-        `SELECT source.shard AS shard, max(source.lsn) AS lsn FROM "${name}"
-          WHERE source.change <> 'copy' GROUP BY 1`,
+        `SELECT source.shard AS shard, max_by(source.xid, source.lsn) AS xid FROM "${name}"
+          WHERE source.change NOT IN ('copy', 'truncate') GROUP BY 1`,
     ).join(" UNION ALL ");
     await eventually("all landed", SETTLE_MS, async () => {
       const muara = await this.running();
-      const rows = await sqlRows(muara, `SELECT shard, min(lsn), count(*) FROM (${union}) GROUP BY 1`);
+      const rows = await sqlRows(muara, `SELECT shard, min(xid), count(*) FROM (${union}) GROUP BY 1`);
       const newest = new Map(
-        rows.map(([shard, lsn, count]) => [String(shard), [String(lsn), Number(count)]]),
+        rows.map(([shard, xid, count]) => [String(shard), [Number(xid), Number(count)]]),
       );
-      return [...last].every(([shard, { lsn }]) => {
+      return [...last].every(([shard, { xid }]) => {
         const [at, tables] = newest.get(shard) ?? [];
-        return at === String(lsn) && tables === TELLER_TABLES.length;
+        return at === xid && tables === TELLER_TABLES.length;
       });
     });
   }
@@ -86,18 +86,18 @@ export class Bank {
     const muara = await this.running();
     const rows = await sqlRows(
       muara,
-      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE shard = '${shard}'`,
+      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE source.shard = '${shard}'`,
     );
     return rows.map(([key, digest]) => ({ key: key === null ? null : String(key), digest: String(digest) }));
   }
 
   storeRows(table: TellerTable, shard: string): Promise<readonly RowDigest[]> {
-    return rowsOf(this.store, DATABASE, table, `where shard = '${shard}'`);
+    return rowsOf(this.store, DATABASE, table, `where _muara_shard = '${shard}'`);
   }
 
   /** Of one shard, like `TellerShard.sums`. */
   storeSums(shard: string): Promise<TellerSums> {
-    return sumsOf(this.store, `where shard = '${shard}'`);
+    return sumsOf(this.store, `where _muara_shard = '${shard}'`);
   }
 
   /** Nothing of the Muara's own accounts is open or wrong. @returns duplicates by table */
@@ -149,6 +149,7 @@ export class Bank {
       const { status, text } = await this.host.post(path, JSON.stringify(body));
       // One whose answer was lost is there already when it is declared again.
       if (status === 201 || status === 409) return true;
+      if (status === 404) return false; // a table is there once its capture has begun
       throw new Error(`${path} answered ${status}: ${text}`);
     });
   }
@@ -168,10 +169,17 @@ function settingsOf(shards: readonly TellerShard[], store: PostgresServer): unkn
   };
 }
 
-function deliveryOf(name: string): unknown {
+function deliveryOf({ name, key }: TellerTable): unknown {
   return {
     name: name.replaceAll("_", "-"),
-    table: `${name}.current`,
-    postgres: { target: "store", table: name },
+    table: name,
+    from: "begin",
+    batch_rows: 10_000,
+    postgres: {
+      target: "store",
+      table: `public.${name}`,
+      mode: "state",
+      ...(key === null ? {} : { key: [key] }),
+    },
   };
 }

@@ -21,6 +21,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   "event-type": true,
   "event-type-removal": false,
   key: false,
+  reconciliation: false,
   role: true,
   setting: true,
   share: true,

@@ -5,12 +5,15 @@
 import type { SourceBatch, SourcePart } from "../../core/ports/source.ts";
 import { RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
 import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
+import type { CopyRun, WovenBatch } from "./copy-run.ts";
 import type { Resume } from "./resume.ts";
 
 export interface AppendOptions {
   readonly resume: Resume;
+  /** Copies beside the stream; undefined where there are none. */
+  readonly copies: Pick<CopyRun, "weave" | "durable"> | undefined;
   /** For what is no change of a table: resolves when it is durable. */
-  readonly publish: (batch: SourceBatch) => Promise<void>;
+  readonly publish: (batch: SourceBatch, signal: AbortSignal) => Promise<void>;
   /** Called in order, with each cursor up to which all is durable, and what it took. */
   readonly onDurable: (batch: Durable) => void;
 }
@@ -36,12 +39,15 @@ export class BatchAppender {
 
   /** Resolves once the batch before it is durable; its own bytes are free then. @throws what an append throws */
   async add(batch: SourceBatch, signal: AbortSignal): Promise<void> {
-    const parts = withOwnBytes(batch.parts.flatMap((part) => this.#options.resume.without(part) ?? []));
+    const { copies, resume } = this.#options;
+    const woven = await copies?.weave(batch);
+    const own = (woven?.groups ?? [batch.parts]).map((parts) =>
+      withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])),
+    );
     const messages = batch.messages.map((one) => ({ ...one, content: one.content.slice() }));
     await this.#underWay;
-    const bytes = parts.reduce((sum, { records }) => sum + records.bytes.length, 0);
-    this.inFlightBytes = bytes;
-    this.#underWay = this.#append({ ...batch, parts, messages }, bytes, signal);
+    this.inFlightBytes = own.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
+    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, woven, signal);
     // Told when the next one is added, or at the end.
     this.#underWay.catch(() => undefined);
   }
@@ -51,16 +57,25 @@ export class BatchAppender {
     await this.#underWay;
   }
 
-  async #append(batch: SourceBatch, bytes: number, signal: AbortSignal): Promise<void> {
-    await Promise.all([
-      ...batch.parts.map(({ stream, partition, records }) =>
-        appendAtLast(this.#ports, stream, partition, records, signal),
-      ),
-      this.#options.publish(batch),
-    ]);
-    this.inFlightBytes = 0;
+  async #append(
+    batch: SourceBatch,
+    groups: readonly (readonly SourcePart[])[],
+    woven: WovenBatch | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const published = this.#options.publish(batch, signal);
+    published.catch(() => undefined); // looked at below
+    for (const parts of groups)
+      await Promise.all(
+        parts.map(({ stream, partition, records }) =>
+          appendAtLast(this.#ports, stream, partition, records, signal),
+        ),
+      );
+    await published;
+    if (woven) this.#options.copies!.durable(woven);
     const { cursor, changes, commitUs } = batch;
-    this.#options.onDurable({ cursor, changes, commitUs, bytes });
+    this.#options.onDurable({ cursor, changes, commitUs, bytes: this.inFlightBytes });
+    this.inFlightBytes = 0;
   }
 }
 

@@ -3,7 +3,8 @@
  * the new form goes into the log.
  */
 import type { Capture } from "../../core/capture.ts";
-import type { SourceBinding, SourceRelation } from "../../core/ports/source.ts";
+import { MuaraError } from "../../core/errors.ts";
+import type { OutboxBinding, SourceBinding, SourceRelation } from "../../core/ports/source.ts";
 import type { SourceDatabase, SourceTable } from "../../core/ports/source-database.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { ensureCapturedType } from "./event-types.ts";
@@ -34,8 +35,10 @@ export class Binder {
   }
 
   /** @returns null for what is not captured @throws source.*, event_type.*, capture.conflict */
-  async bind(relation: SourceRelation): Promise<SourceBinding | null> {
+  async bind(relation: SourceRelation): Promise<SourceBinding | OutboxBinding | null> {
     const table = `${relation.schema}.${relation.name}`;
+    const { outbox } = this.#capture;
+    if (table === outbox?.table) return { outbox: outboxColumns(relation, outbox) };
     const bound = this.#tables.get(table);
     if (!bound) return null;
     const { eventType, partition } = bound;
@@ -63,6 +66,21 @@ export class Binder {
       keyScope: keys === "shard" ? shard : null,
     };
   }
+}
+
+/** @throws capture.stopped where the table has no such columns */
+function outboxColumns(
+  { columns }: SourceRelation,
+  { table, event_type, payload }: NonNullable<Capture["outbox"]>,
+): OutboxBinding["outbox"] {
+  const placeOf = (wanted: string): number => {
+    const place = columns.findIndex(({ name }) => name === wanted);
+    if (place >= 0) return place;
+    throw new MuaraError("capture.stopped", `The outbox table ${table} has no column "${wanted}".`, {
+      details: { table, column: wanted },
+    });
+  };
+  return { eventType: placeOf(event_type), payload: placeOf(payload) };
 }
 
 /**

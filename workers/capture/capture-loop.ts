@@ -5,6 +5,9 @@
 import { isAssertion } from "../../core/assert.ts";
 import type { Capture, CaptureState } from "../../core/capture.ts";
 import { hasCode } from "../../core/errors.ts";
+import type { BindRelation } from "../../core/ports/source.ts";
+import { Binder } from "./binding.ts";
+import { type CopyOptions, copyTables } from "./copy-tables.ts";
 import { begin, blankState, busy, goOn, hasBegun } from "./prepare.ts";
 import { type CaptureCounts, CaptureSession, type SessionOptions, type SessionPorts } from "./session.ts";
 import { StateKeeper } from "./state-keeper.ts";
@@ -16,7 +19,7 @@ const BUSY_MS = 2_000;
 const LOOK_MS = 500;
 const PROBLEM_LENGTH_MAX = 1_000;
 
-export interface CaptureOptions extends SessionOptions {
+export interface CaptureOptions extends SessionOptions, CopyOptions {
   readonly pauseMsMax: number;
 }
 
@@ -84,7 +87,7 @@ export class CaptureLoop {
     }
     const state = hasBegun(this.#capture, saved)
       ? await goOn(this.#ports, this.#capture, saved)
-      : await this.#begin();
+      : await this.#begin(signal);
     const session = new CaptureSession(this.#ports, this.#options, this.#capture, state, this.#counts);
     this.#session = session;
     try {
@@ -95,16 +98,23 @@ export class CaptureLoop {
   }
 
   /** One process at a time: the others find what it has begun. */
-  async #begin(): Promise<CaptureState> {
+  async #begin(signal: AbortSignal): Promise<CaptureState> {
     const { database, keeper } = this.#ports;
     const release = await database.claim(`muara capture ${this.#capture.id}`);
     if (!release) throw busy(this.#capture);
     try {
       const again = await keeper.load();
       if (hasBegun(this.#capture, again)) return await goOn(this.#ports, this.#capture, again);
-      const { state, slot } = await begin(this.#ports, this.#capture);
-      await slot.release();
-      return await keeper.save({ ...state, phase: "streaming" });
+      const begun = await begin(this.#ports, this.#capture);
+      this.#enter("copying");
+      try {
+        const tables = new Map(Object.entries(begun.state.tables));
+        const binder = new Binder(this.#ports, this.#capture, database, tables);
+        const bind: BindRelation = (relation) => binder.bind(relation);
+        return await copyTables(this.#ports, this.#options, this.#capture, begun, bind, signal);
+      } finally {
+        await begun.slot.release();
+      }
     } finally {
       await release();
     }
@@ -136,12 +146,10 @@ export class CaptureLoop {
       this.#enter("waiting", problem);
       return this.#spread(BUSY_MS);
     }
-    if (hasCode(error, "capture.stopped") || hasCode(error, "source.lost")) {
-      logger.error("a capture has stopped", { capture, problem });
-      this.#enter("stopped", problem);
-      await this.#saveProblem("stopped", problem);
-      return LOOK_MS;
-    }
+    // A copy that lost its snapshot begins anew by itself.
+    const isLost = hasCode(error, "source.lost") && hasBegun(this.#capture, this.#ports.keeper.state);
+    if (hasCode(error, "capture.stopped") || isLost)
+      return this.#stop(isLost ? `${problem}. Copy anew with \`muara capture recopy ${capture}\`.` : problem);
     if (this.#state !== "retrying" || this.#problem !== problem)
       logger.warn("a capture has no stream for now", { capture, problem });
     const isNew = this.#problem !== problem;
@@ -150,6 +158,14 @@ export class CaptureLoop {
     return this.#spread(
       Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)),
     );
+  }
+
+  /** @returns ms until it is looked whether somebody has done something */
+  async #stop(problem: string): Promise<number> {
+    this.#ports.logger.error("a capture has stopped", { capture: this.#capture.name, problem });
+    this.#enter("stopped", problem);
+    await this.#saveProblem("stopped", problem);
+    return LOOK_MS;
   }
 
   /** Not in the place of another process that has the capture and is well. */

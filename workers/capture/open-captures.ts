@@ -1,12 +1,12 @@
-/** The worker of captures, over the databases of the configuration. */
+/** The worker of captures, as the configuration has it. */
 import type { Config } from "../../core/config.ts";
-import type { OpenSource } from "../../core/ports/source-database.ts";
+import { createOutbox, type OutboxPorts } from "./outbox.ts";
 import { type CaptureWorker, type CaptureWorkerPorts, createCaptureWorker } from "./worker.ts";
 
 export function openCaptures(
-  ports: Omit<CaptureWorkerPorts, "openSource" | "publish">,
-  openSource: OpenSource,
-  { capture }: Pick<Config, "capture">,
+  ports: Omit<CaptureWorkerPorts, "publish"> & OutboxPorts,
+  { capture, limits }: Pick<Config, "capture" | "limits">,
 ): CaptureWorker {
-  return createCaptureWorker({ ...ports, openSource, publish: async () => undefined }, capture);
+  const outbox = createOutbox(ports, limits);
+  return createCaptureWorker({ ...ports, publish: outbox.publish }, capture);
 }

@@ -74,8 +74,8 @@ export async function begin(ports: PreparePorts, capture: Capture): Promise<Begu
   if (missing.length > 0)
     throw new MuaraError(
       "capture.stopped",
-      `there is no table ${missing.join(", ")} in ${database.place}. Correct the declaration, or make the table, and: ` +
-        `\`muara capture recopy ${capture.name}\`.`,
+      `there is no table ${missing.join(", ")} in ${database.place}. Make the table, and: ` +
+        `\`muara capture recopy ${capture.name}\`. Or remove the capture, and add it without the table.`,
     );
   await takeAway(database, former, former?.captureId === capture.id);
   const planned = planTables(ports, capture, former);

@@ -6,12 +6,19 @@
 import type { Capture, CaptureState } from "../../core/capture.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
-import type { SourceBatch, SourceLimits, SourceStatus, SourceStream } from "../../core/ports/source.ts";
+import type {
+  BindRelation,
+  SourceLimits,
+  SourceMessage,
+  SourceStatus,
+  SourceStream,
+} from "../../core/ports/source.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
 import type { AppendPorts } from "../ingest/append-at-last.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { BatchAppender, type Durable } from "./append-batch.ts";
 import { Binder } from "./binding.ts";
+import { CopyRun } from "./copy-run.ts";
 import { publicationsOf } from "./prepare.ts";
 import { Resume } from "./resume.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -27,6 +34,8 @@ const HEARTBEAT_PREFIX = "muara.heartbeat";
 export interface SessionOptions extends SourceLimits {
   readonly heartbeatMs: number;
   readonly silentMs: number;
+  /** In one chunk of a copy. */
+  readonly copyRows: number;
 }
 
 export interface SessionPorts extends AppendPorts, DeclarePorts {
@@ -35,8 +44,15 @@ export interface SessionPorts extends AppendPorts, DeclarePorts {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What is no change of a table; resolves once it is durable. */
-  readonly publish: (capture: Capture, batch: SourceBatch) => Promise<void>;
+  readonly publish: PublishMessages;
 }
+
+export type PublishMessages = (
+  capture: Capture,
+  incarnation: number,
+  messages: readonly SourceMessage[],
+  signal: AbortSignal,
+) => Promise<void>;
 
 /** Of a capture, since this process started; counted on by each of its sessions. */
 export interface CaptureCounts {
@@ -54,6 +70,7 @@ export class CaptureSession {
   readonly #giveUp = new AbortController();
   #stream: SourceStream | undefined;
   #appender: BatchAppender | undefined;
+  #copyRun: CopyRun | undefined;
   /** All up to it is durable. */
   #durable: string;
   #failure: { readonly error: unknown } | undefined;
@@ -80,7 +97,9 @@ export class CaptureSession {
   /** Until the signal is aborted. @throws source.*, log.*, declaration.conflict where somebody else has the capture */
   async run(state: CaptureState, onOpen: () => void, signal: AbortSignal): Promise<void> {
     const { database } = this.#ports;
-    const stream = await this.#open(state);
+    const binder = new Binder(this.#ports, this.#capture, database, new Map(Object.entries(state.tables)));
+    const bind: BindRelation = (relation) => binder.bind(relation);
+    const stream = await this.#open(state, bind);
     this.#stream = stream;
     const ended = new AbortController();
     const finish = (): void => void this.#finish();
@@ -89,9 +108,16 @@ export class CaptureSession {
     try {
       // From here on nobody else appends: what is in the log now is all that there is.
       const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.atMs);
+      const copies = this.#copies(state, stream, bind);
+      this.#copyRun = copies;
+      if (copies) void this.#copy(copies, ended.signal);
       this.#appender = new BatchAppender(this.#ports, {
         resume,
-        publish: (batch) => this.#ports.publish(this.#capture, batch),
+        copies,
+        publish: async ({ messages }, giveUp) => {
+          if (messages.length > 0)
+            await this.#ports.publish(this.#capture, state.incarnation, messages, giveUp);
+        },
         onDurable: (batch) => this.#noteDurable(batch),
       });
       onOpen();
@@ -103,24 +129,59 @@ export class CaptureSession {
       ended.abort();
       await saving;
       if (!this.#failure) await this.#save().catch((error: unknown) => this.#fail(error));
-      await stream.close().catch(() => undefined);
+      await this.#close();
     }
     if (this.#failure && !signal.aborted) throw this.#failure.error;
   }
 
-  async #open(state: CaptureState): Promise<SourceStream> {
+  async #open(state: CaptureState, bind: BindRelation): Promise<SourceStream> {
     const { database } = this.#ports;
-    const tables = new Map(Object.entries(state.tables));
-    const binder = new Binder(this.#ports, this.#capture, database, tables);
     return database.stream({
       slot: state.slot,
       publications: await publicationsOf(database, this.#capture),
       cursor: state.lsn,
       shard: this.#capture.shard,
       incarnation: state.incarnation,
-      bind: (relation) => binder.bind(relation),
+      bind,
       limits: this.#options,
     });
+  }
+
+  /** Of tables that are copied in chunks, beside the stream. */
+  #copies(state: CaptureState, stream: SourceStream, bind: BindRelation): CopyRun | undefined {
+    const { database, clock, logger } = this.#ports;
+    const { copyRows: chunkRows, batchBytes: chunkBytes } = this.#options;
+    const tables = Object.entries(state.tables)
+      .filter(([, { copy }]) => copy === "waiting" || copy === "copying")
+      .map(([name, progress]) => {
+        const [schema, table] = splitTable(name);
+        const { shard } = this.#capture;
+        return {
+          name,
+          progress,
+          table: { schema, name: table, shard, incarnation: state.incarnation, bind },
+        };
+      });
+    if (tables.length === 0) return undefined;
+    return new CopyRun({
+      copy: database.copy(),
+      from: BigInt(state.lsn),
+      tables,
+      chunkRows,
+      chunkBytes,
+      save: () => this.#save(),
+      ask: () => stream.ask(),
+      clock,
+      logger,
+    });
+  }
+
+  async #copy(copies: CopyRun, ended: AbortSignal): Promise<void> {
+    try {
+      await copies.run(ended);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   async #read(stream: SourceStream, appender: BatchAppender, signal: AbortSignal): Promise<void> {
@@ -155,14 +216,24 @@ export class CaptureSession {
 
   /** The state first: what the source was told is known here. */
   async #save(): Promise<void> {
-    const lsn = this.#durable;
-    await this.#ports.keeper.update((state) => ({ ...state, lsn, phase: "streaming", problem: null }));
+    // Taken together when it is this one's turn: a copy's progress belongs to a cursor.
+    let lsn = this.#durable;
+    await this.#ports.keeper.update((state) => {
+      lsn = this.#durable;
+      const tables = { ...state.tables, ...this.#copyRun?.tables };
+      return { ...state, lsn, tables, phase: "streaming", problem: null };
+    });
     this.#stream!.acknowledge(lsn);
   }
 
   #fail(error: unknown): void {
     this.#failure ??= { error };
-    void this.#stream?.close().catch(() => undefined);
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    // It is over in any case.
+    await this.#stream?.close().catch(() => undefined);
   }
 
   /** A stop: what is under way becomes durable, as far as that takes no longer than a stop may. */
@@ -172,7 +243,7 @@ export class CaptureSession {
     await Promise.race([this.#appender?.settled().catch(() => undefined), late]);
     done.abort();
     await this.#save().catch((error: unknown) => this.#fail(error));
-    await this.#stream?.close().catch(() => undefined);
+    await this.#close();
   }
 
   /** So that a source without changes of its own lets go of log that others in its cluster write. */
@@ -195,4 +266,9 @@ export class CaptureSession {
 
 function placesOf({ tables }: CaptureState): readonly { stream: string; partition: number }[] {
   return Object.values(tables).map(({ eventType: stream, partition }) => ({ stream, partition }));
+}
+
+function splitTable(name: string): readonly [schema: string, table: string] {
+  const at = name.indexOf(".");
+  return [name.slice(0, at), name.slice(at + 1)];
 }

@@ -52,8 +52,8 @@ export class StateKeeper {
     return this.#enqueue(() => change(this.#state!));
   }
 
-  #enqueue(next: () => Omit<CaptureState, "atMs">): Promise<CaptureState> {
-    const saved = this.#saving.catch(() => undefined).then(() => this.#save(next()));
+  #enqueue(state: () => Omit<CaptureState, "atMs">): Promise<CaptureState> {
+    const saved = this.#saving.catch(() => undefined).then(() => this.#save(state()));
     this.#saving = saved;
     saved.catch(() => undefined);
     return saved;

@@ -11,7 +11,8 @@ import { CaptureLoop, type CaptureOptions, type CapturePorts, type CaptureStatus
 import { takeAway } from "../../core/capture-source.ts";
 
 const LOOK_MS = 500;
-const ORPHANS_MS = 15_000;
+/** Between two attempts at what removed captures have left, ms. */
+const ORPHANS_MS = 2_000;
 const US = 1_000_000;
 
 export interface CaptureWorkerPorts extends Omit<CapturePorts, "database"> {
@@ -57,9 +58,9 @@ class Captures implements CaptureWorker {
       const { changeCount } = registry;
       if (changeCount !== seen) this.#adopt();
       seen = changeCount;
-      if (clock.monotonicMs() - sweptMs >= ORPHANS_MS) {
-        sweptMs = clock.monotonicMs();
+      if (this.#hasOrphans() && clock.monotonicMs() - sweptMs >= ORPHANS_MS) {
         await this.#sweepOrphans();
+        sweptMs = clock.monotonicMs();
       }
       await clock.sleep(LOOK_MS, signal);
     }
@@ -127,6 +128,11 @@ class Captures implements CaptureWorker {
     await running.loop.run(abort.signal);
   }
 
+  #hasOrphans(): boolean {
+    const { registry } = this.#ports;
+    return registry.list("capture-state").some(({ name }) => !registry.get("capture", name));
+  }
+
   /** States without a capture: its slot would keep the source's log for ever. */
   async #sweepOrphans(): Promise<void> {
     const { registry, logger } = this.#ports;
@@ -134,7 +140,7 @@ class Captures implements CaptureWorker {
       const database = value?.database;
       if (!value || database === undefined || registry.get("capture", name)) continue;
       try {
-        await takeAway(await this.#ports.openSource(database), value);
+        if (value.isKept !== true) await takeAway(await this.#ports.openSource(database), value);
         await registry.put("capture-state", name, revision, null);
         logger.info("took away what a removed capture had left", { capture: name, slot: value.slot });
       } catch (error) {

@@ -1,0 +1,76 @@
+/** What the OpenAPI document says of tokens and roles. */
+import { z } from "zod";
+import { roleSchema } from "../core/role.ts";
+import {
+  flag,
+  json,
+  list,
+  listOf,
+  object,
+  path,
+  problem,
+  read,
+  text,
+  time,
+  type Json,
+} from "./openapi-parts.ts";
+import { tokenRequestSchema } from "./routes/tokens.ts";
+
+export const ACCESS_SCHEMAS: Json = {
+  RoleRequest: z.toJSONSchema(roleSchema, { io: "input" }),
+  Role: object({
+    name: text,
+    description: text,
+    grants: list({ type: "object" }),
+    configured: { ...flag, description: "Declared in the configuration, and changed only there." },
+  }),
+  TokenRequest: z.toJSONSchema(tokenRequestSchema, { io: "input" }),
+  Token: object({
+    id: text,
+    description: text,
+    grants: list({ type: "object" }),
+    roles: list(text),
+    created_at: time,
+    expires_at: time,
+  }),
+};
+
+export const ACCESS_PATHS: Json = {
+  "/v1/tokens": {
+    get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
+    post: {
+      operationId: "createToken",
+      summary: "Create a token; its text is shown only in this answer",
+      requestBody: { required: true, content: json("TokenRequest") },
+      responses: { "201": { description: "The token.", content: json("Token") }, default: problem() },
+    },
+  },
+  "/v1/tokens/{id}": {
+    delete: {
+      operationId: "revokeToken",
+      summary: "Revoke a token",
+      parameters: [path("id")],
+      responses: { "204": { description: "It is revoked." }, default: problem() },
+    },
+  },
+  "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
+  "/v1/roles/{name}": {
+    put: {
+      operationId: "putRole",
+      summary: "Declare a role or replace its grants; its tokens have them at once",
+      parameters: [path("name")],
+      requestBody: { required: true, content: json("RoleRequest") },
+      responses: {
+        "200": { description: "It is replaced.", content: json("Role") },
+        "201": { description: "It is declared.", content: json("Role") },
+        default: problem(),
+      },
+    },
+    delete: {
+      operationId: "removeRole",
+      summary: "Remove a role; its tokens lose its grants at once",
+      parameters: [path("name")],
+      responses: { "204": { description: "It is removed." }, default: problem() },
+    },
+  },
+};

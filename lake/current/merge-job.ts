@@ -1,0 +1,121 @@
+/**
+ * The merging of changes in the process that rewrites files: first it gathers the changes of the ranges that are asked
+ * for and says which slices of the table they touch, then it folds them over these slices' rows.
+ *
+ * A range is cut before a delete that nothing of its shard follows yet and that is young: the create of the same row
+ * under another key may be on its way, and what it needs of the row is gone once the delete is merged.
+ */
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { CURRENT_SLICE } from "../../core/columns.ts";
+import { columnsOf } from "../parquet/delta-type.ts";
+import { deltaStats } from "../parquet/delta-stats.ts";
+import { readFooter } from "../parquet/footer-file.ts";
+import { footerStatistics } from "../parquet/footer-stats.ts";
+import { listOfTexts, quoteName, readSchema } from "../query/view.ts";
+import { copyToFile } from "../rewrite-file.ts";
+import type { FoldJob, FoldedSlice, GatherJob, RewriteReport } from "../rewrite-job.ts";
+import { parseSchema } from "../table/delta-schema.ts";
+import { type OffsetRange, rangeCondition } from "./current-table.ts";
+import { foldQuery, IS_CHANGE, IS_UNKEYED, sliceOf } from "./fold.ts";
+
+/** How long a delete waits for what may follow it, by the time at which the changes were accepted. */
+const HOLD = "INTERVAL '60 seconds'";
+
+export async function gatherChanges(connection: DuckDBConnection, job: GatherJob): Promise<RewriteReport> {
+  const { inputs, schemaString, partitionColumns, columns, ranges, slices } = job;
+  const source = sourceOf(
+    inputs.map(({ path }) => path),
+    schemaString,
+    partitionColumns,
+  );
+  const names = [...columns.map(({ name }) => quoteName(name)), "log_partition", "log_offset"].join(", ");
+  await connection.run("DROP TABLE IF EXISTS muara_changes");
+  await connection.run(
+    `CREATE TEMP TABLE muara_changes AS SELECT ${names} FROM ${source} WHERE ${rangeCondition(ranges)}`,
+  );
+  const cut: OffsetRange[] = [];
+  for (const range of ranges) cut.push(await cutRange(connection, range));
+  await connection.run(`DELETE FROM muara_changes WHERE NOT (${rangeCondition(cut)})`);
+  const [sums] = await rowsOf(
+    connection,
+    `SELECT count(*), epoch_us(max(event_time)),
+      count(*) FILTER ((${IS_CHANGE}) AND (${IS_UNKEYED})), bool_or(source.change = 'truncate') FROM muara_changes`,
+  );
+  const touched = await rowsOf(
+    connection,
+    `SELECT DISTINCT ${sliceOf(slices)} FROM muara_changes WHERE ${IS_CHANGE} AND source.change <> 'truncate'`,
+  );
+  const newest = await rowsOf(
+    connection,
+    `SELECT source.shard, max_by(source.lsn, (source.incarnation, source.lsn)) FROM muara_changes
+      WHERE ${IS_CHANGE} GROUP BY ALL`,
+  );
+  const ends: { to: number; ingestMs: number | null }[] = [];
+  for (const range of cut) {
+    const [row] = await rowsOf(
+      connection,
+      `SELECT epoch_ms(max(ingest_time)) FROM muara_changes WHERE ${rangeCondition([range])}`,
+    );
+    ends.push({ to: range.to!, ingestMs: row![0] === null ? null : Number(row![0]) });
+  }
+  return {
+    report: "gathered",
+    rows: Number(sums![0]),
+    timeUs: sums![1] === null ? null : String(sums![1] as bigint),
+    unkeyed: Number(sums![2]),
+    slices: sums![3] === true ? null : touched.map(([slice]) => String(slice)),
+    newest: newest.map(([shard, lsn]) => ({ shard: String(shard), lsn: String(lsn as bigint) })),
+    ends,
+  };
+}
+
+async function cutRange(connection: DuckDBConnection, range: OffsetRange): Promise<OffsetRange> {
+  const condition = rangeCondition([range]);
+  const [row] = await rowsOf(
+    connection,
+    `WITH here AS (FROM muara_changes WHERE ${condition}),
+      last AS (SELECT max_by(source.change, log_offset) AS change, max(log_offset) AS place,
+        max_by(ingest_time, log_offset) AS accepted FROM here GROUP BY source.shard)
+    SELECT min(place) FROM last
+    WHERE change = 'delete' AND accepted >= (SELECT max(ingest_time) FROM here) - ${HOLD}`,
+  );
+  return row![0] === null ? range : { ...range, to: Number(row![0]) };
+}
+
+export async function foldChanges(connection: DuckDBConnection, job: FoldJob): Promise<RewriteReport> {
+  const { inputs, schemaString, columns, slices, outputs } = job;
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  const paths = inputs.map(({ path }) => path);
+  const base =
+    paths.length === 0 ? null : `SELECT ${names} FROM ${sourceOf(paths, schemaString, [CURRENT_SLICE])}`;
+  const query = foldQuery({ base, changes: `SELECT ${names} FROM muara_changes`, columns });
+  await connection.run("DROP TABLE IF EXISTS muara_rows");
+  await connection.run(
+    `CREATE TEMP TABLE muara_rows AS SELECT *, ${sliceOf(slices)} AS ${CURRENT_SLICE} FROM (${query})`,
+  );
+  const stored = columnsOf(parseSchema(schemaString)).filter(({ name }) => name !== CURRENT_SLICE);
+  const files: FoldedSlice[] = [];
+  for (const { slice, path } of outputs) {
+    const rows = `FROM muara_rows WHERE ${CURRENT_SLICE} = '${Number(slice)}'`;
+    const [count] = await rowsOf(connection, `SELECT count(*) ${rows}`);
+    if (Number(count![0]) === 0) continue;
+    const order = "source.shard, event_key, event_id";
+    const file = await copyToFile(connection, `SELECT ${names} ${rows} ORDER BY ${order}`, path);
+    const { rows: written, groups } = footerStatistics(readFooter(path, file.bytes), stored);
+    files.push({ slice, file: { ...file, rows: written }, stats: deltaStats(stored, written, groups) });
+  }
+  await connection.run("DROP TABLE muara_rows; DROP TABLE muara_changes");
+  return { report: "folded", files };
+}
+
+function sourceOf(
+  paths: readonly string[],
+  schemaString: string,
+  partitionColumns: readonly string[],
+): string {
+  return `read_parquet(${listOfTexts(paths)}, schema = ${readSchema(schemaString, partitionColumns)})`;
+}
+
+async function rowsOf(connection: DuckDBConnection, sql: string): Promise<readonly (readonly unknown[])[]> {
+  return (await connection.runAndReadAll(sql)).getRows();
+}
