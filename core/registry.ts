@@ -19,6 +19,7 @@ export type DeclarationKind =
   | "capture-incarnation"
   | "capture-state"
   | "delivery"
+  | "delivery-erasure"
   | "delivery-position"
   | "erasure"
   | "event-schema"

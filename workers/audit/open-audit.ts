@@ -15,6 +15,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   "capture-incarnation": false,
   "capture-state": false,
   delivery: true,
+  "delivery-erasure": false,
   "delivery-position": false,
   erasure: true,
   "event-schema": false,
