@@ -107,6 +107,8 @@ export class CaptureSession {
     const ended = new AbortController();
     const finish = (): void => void this.#finish();
     signal.addEventListener("abort", finish);
+    // A stop may have come while the stream was opened.
+    if (signal.aborted) finish();
     let saving: Promise<void> = Promise.resolve();
     try {
       // From here on nobody else appends: what is in the log now is all that there is.

@@ -15,7 +15,7 @@ import { type CaptureWorker, createCaptureWorker } from "../../../workers/captur
 import { eventually } from "../../services/muara.ts";
 import type { PostgresServer } from "../../services/postgres.ts";
 
-export const STREAMS_MS_MAX = 30_000;
+export const STREAMS_MS_MAX = 60_000;
 
 export interface ChangeRecord {
   readonly metadata: { readonly eid: string };
