@@ -1,5 +1,5 @@
 /** Current states of captured tables: as of then, for whom, of what has no key, under new columns, and what races. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { Principal } from "../../../core/authorize.ts";
 import { EPOCH_MS, type Change, capturedType } from "./changes.ts";
 import { World } from "./world.ts";
@@ -7,6 +7,9 @@ import { World } from "./world.ts";
 const PROPERTIES = { id: { type: "integer" }, name: { type: "string" }, bio: { type: "string" } };
 const TYPE = capturedType(PROPERTIES);
 const NOW = `"shop1.public.accounts.current"`;
+
+// Each step starts processes, which take long where everything runs at once.
+vi.setConfig({ testTimeout: 240_000 });
 
 let world: World;
 afterEach(async () => world.close());

@@ -1,5 +1,5 @@
 /** Erasure in captured tables: in changes, in what rows were before, in current states, and in merges under way. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { Subject } from "../../../lake/subject.ts";
 import { holds } from "../byte-scan.ts";
 import { type Change, capturedType } from "./changes.ts";
@@ -7,6 +7,9 @@ import { World } from "./world.ts";
 
 const TYPE = capturedType({ id: { type: "integer" }, email: { type: "string" }, name: { type: "string" } });
 const ANNA: Subject = { column: "email", value: "anna@example.org" };
+
+// Each step starts processes, which take long where everything runs at once.
+vi.setConfig({ testTimeout: 240_000 });
 
 let world: World;
 afterEach(async () => world.close());

@@ -106,4 +106,4 @@ test("whatever lands is seen at once, and stays so when it is merged, by one or 
     { numRuns: RUNS },
   );
   expect(merged).toBeGreaterThan(0);
-}, 180_000);
+}, 400_000);

@@ -58,7 +58,7 @@ export class World {
     const openTable = (name: string) => openTableLog(this.store, name, { clock, randomness, logger });
     this.ports = { log, store: this.store, openTable, kernel, clock, randomness, logger, registry };
     this.catalog = createCatalog({ ...this.ports, declaredSchema });
-    const options = { ...configSchema.parse({}).query, warm: 1, timeoutMs: 20_000 };
+    const options = { ...configSchema.parse({}).query, warm: 1, timeoutMs: 120_000 };
     this.query = createQueryService({ catalog: this.catalog, options, clock, logger });
   }
 
