@@ -14,6 +14,8 @@ const BENCHES = [
   "query",
   "start",
   "rebuild",
+  "ods",
+  "ods-latency",
   "table",
   "settle",
   "freshness",

@@ -1,6 +1,6 @@
 /**
- * From the commit at a source to the row in the operational data store: a source with so many changes a second, capture,
- * landing and delivery in one Muara with its defaults (`npm run bench:ods-latency`, `--json` for one object).
+ * From the commit at a source to the row in the operational data store: a source with so many changes a second,
+ * capture, landing and delivery in one Muara with its defaults (`npm run bench:ods-latency`, `--json` for one object).
  * `RATE` and `SECONDS` in the environment.
  */
 import { writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** A landed table into a table of a real PostgreSQL: each row once, refused ones as dead letters, whoever is stopped. */
+/** A landed table into one of a real PostgreSQL: each row once, refused ones as dead letters, whoever is stopped. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { seededRandomness, systemClock } from "../../../core/clock.ts";
 import type { Delivery, DeliveryPosition, PostgresTarget } from "../../../core/delivery.ts";
