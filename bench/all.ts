@@ -15,6 +15,8 @@ const BENCHES = [
   "query",
   "start",
   "rebuild",
+  "ods",
+  "ods-latency",
   "table",
   "settle",
   "freshness",

@@ -112,7 +112,8 @@ function statement(chance: Randomness): string {
     return `UPDATE customers SET balance = 'NaN', born = '0044-03-15 BC', seen = 'infinity'
       WHERE id = ${id}`;
   return `INSERT INTO customers VALUES (${id}, 'c${id}@example.org', ${pick(1e6) / 100},
-      date '2000-01-01' + ${pick(9_000)}, repeat('bio ${pick(1e9)} ', 400), ARRAY['a "b"', NULL, 'c${pick(9)}'], '{"n": ${pick(1e9)}.10}', now())
+      date '2000-01-01' + ${pick(9_000)}, repeat('bio ${pick(1e9)} ', 400),
+      ARRAY['a "b"', NULL, 'c${pick(9)}'], '{"n": ${pick(1e9)}.10}', now())
     ON CONFLICT (id) DO UPDATE SET bio = excluded.bio, doc = excluded.doc`;
 }
 
