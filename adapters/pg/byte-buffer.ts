@@ -4,7 +4,7 @@ const BYTES_MIN = 1_024;
 /** There is always room for so many bytes more than were asked for: a name, a separator, a short value. */
 export const SPARE_BYTES = 512;
 /** Below it a loop is faster than a call. */
-const LOOP_BYTES_MAX = 24;
+const LOOP_BYTES_MAX = 96;
 
 export class ByteBuffer {
   bytes: Uint8Array<ArrayBuffer>;

@@ -17,7 +17,7 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
 /** Longer texts are looked through first, and copied at once where nothing has to be escaped. */
-const SHORT_BYTES_MAX = 64;
+const SHORT_BYTES_MAX = 256;
 
 /** Per byte: 0 as it is, 1 as `\u00XX`, else the letter behind the backslash. */
 const ESCAPES = new Uint8Array(256);

@@ -35,7 +35,7 @@ const MATRIX: readonly (readonly [string, readonly string[]])[] = [
   ],
   [
     "text",
-    ["repeat('x', 64)", "repeat('x', 65)", "repeat('\"', 64)", "repeat('\"', 65)", "'NULL'", "'null'"],
+    ["repeat('x', 256)", "repeat('x', 257)", "repeat('\"', 256)", "repeat('\"', 257)", "'NULL'", "'null'"],
   ],
   ["varchar(5)", ["'abc'"]],
   ["char(5)", ["'abc'"]],
