@@ -103,7 +103,7 @@ export class Bank {
       muara,
       `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE source.shard = '${shard}'`,
     );
-    return rows.map(([key, digest]) => ({ key: key === null ? null : String(key), digest: String(digest) }));
+    return (rows as readonly [string | null, string][]).map(([key, digest]) => ({ key, digest }));
   }
 
   storeRows(table: TellerTable, shard: string): Promise<readonly RowDigest[]> {

@@ -159,7 +159,7 @@ export function pgbench(
   });
   onChild(child);
   let errors = "";
-  child.stderr!.on("data", (chunk: Buffer) => (errors += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code, signal) => {
