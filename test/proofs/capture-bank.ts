@@ -66,7 +66,7 @@ export class Bank {
     const union = TELLER_TABLES.map(
       ({ name }) =>
         `SELECT source.shard AS shard, max_by(source.xid, source.lsn) AS xid FROM "${name}"
-          WHERE source.change <> 'copy' GROUP BY 1`,
+          WHERE source.change NOT IN ('copy', 'truncate') GROUP BY 1`,
     ).join(" UNION ALL ");
     await eventually("all landed", SETTLE_MS, async () => {
       const muara = await this.running();
@@ -86,18 +86,18 @@ export class Bank {
     const muara = await this.running();
     const rows = await sqlRows(
       muara,
-      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE shard = '${shard}'`,
+      `SELECT ${rowSql(table, "duckdb")} FROM "${table.name}.current" WHERE source.shard = '${shard}'`,
     );
     return rows.map(([key, digest]) => ({ key: key === null ? null : String(key), digest: String(digest) }));
   }
 
   storeRows(table: TellerTable, shard: string): Promise<readonly RowDigest[]> {
-    return rowsOf(this.store, DATABASE, table, `where shard = '${shard}'`);
+    return rowsOf(this.store, DATABASE, table, `where _muara_shard = '${shard}'`);
   }
 
   /** Of one shard, like `TellerShard.sums`. */
   storeSums(shard: string): Promise<TellerSums> {
-    return sumsOf(this.store, `where shard = '${shard}'`);
+    return sumsOf(this.store, `where _muara_shard = '${shard}'`);
   }
 
   /** Nothing of the Muara's own accounts is open or wrong. @returns duplicates by table */
@@ -149,6 +149,7 @@ export class Bank {
       const { status, text } = await this.host.post(path, JSON.stringify(body));
       // One whose answer was lost is there already when it is declared again.
       if (status === 201 || status === 409) return true;
+      if (status === 404) return false; // a table is there once its capture has begun
       throw new Error(`${path} answered ${status}: ${text}`);
     });
   }
@@ -177,7 +178,8 @@ function deliveryOf({ name, key }: TellerTable): unknown {
     postgres: {
       target: "store",
       table: `public.${name}`,
-      ...(key === null ? { mode: "append" } : { mode: "state", key: [key] }),
+      mode: "state",
+      ...(key === null ? {} : { key: [key] }),
     },
   };
 }

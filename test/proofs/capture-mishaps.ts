@@ -71,7 +71,7 @@ async function killAll(
     host.assertNoSurprise();
     await host.kill();
   }
-  await host.start();
+  if (!host.running) await host.start();
 }
 
 async function sleepUntil(ms: number): Promise<void> {

@@ -50,9 +50,9 @@ async function expected(place: CapturePlace): Promise<string[]> {
 
 /** Writes until it is told to end. */
 function writer(place: CapturePlace): { end: () => Promise<void> } {
-  let isOver = false;
+  const over = new AbortController();
   const done = (async () => {
-    for (let round = 0; !isOver; round++) {
+    for (let round = 0; !over.signal.aborted; round++) {
       const id = 1 + ((round * 37) % ROWS);
       await place.sql(`UPDATE t SET v = v + 1 WHERE id = ${id}; DELETE FROM t WHERE id = ${id + 1};
         INSERT INTO t VALUES (${ROWS + 1 + round}, ${round}); UPDATE t SET id = -id WHERE id = ${id + 2}`);
@@ -60,7 +60,7 @@ function writer(place: CapturePlace): { end: () => Promise<void> } {
   })();
   return {
     end: async () => {
-      isOver = true;
+      over.abort();
       await done;
     },
   };

@@ -161,8 +161,6 @@ test("a dead source disturbs no other", async () => {
     openSource: (openSource) => async (name) => {
       const source = await openSource(name);
       if (name !== "dead") return source;
-      const dead = (): Promise<never> =>
-        Promise.reject(new MuaraError("source.unavailable", "nobody answers"));
       return { ...source, server: dead, slot: dead, tables: dead, claim: dead } as SourceDatabase;
     },
   });
@@ -217,6 +215,10 @@ test("heartbeats move a source on that nobody writes to", async () => {
   await place.until("shop", "has moved", (state) => BigInt(state.lsn) > BigInt(lsn) + 200n);
   expect(place.messages.filter(({ prefix }) => prefix !== "muara.heartbeat")).toEqual([]);
 });
+
+function dead(): Promise<never> {
+  return Promise.reject(new MuaraError("source.unavailable", "nobody answers"));
+}
 
 /** A log whose methods can be replaced. */
 function wrapped<T extends object>(log: T): T {
