@@ -298,7 +298,7 @@ async function openReads(
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
-    deliver: config.deliver,
+    deliver: { ...config.deliver, postgres: Object.keys(config.postgres) },
     capture: config.capture,
     reconcile: async (...asked: Parameters<Reconcile>) => {
       const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
@@ -378,7 +378,7 @@ async function runDeltaLoads(base: Base, signal: AbortSignal): Promise<void> {
 /** Sends rows of tables to where they are declared to go. */
 async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
   const { openDeliveries } = await import("./workers/deliver/open-deliveries.ts");
-  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
   const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
   base.gauges.push(() => worker.samples());
   await worker.run(signal);

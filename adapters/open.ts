@@ -11,6 +11,9 @@ import type { Outgoing } from "../core/ports/outgoing.ts";
 import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 import type { Sink } from "../core/ports/sink.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
+import type { DatabaseAddress } from "../core/database-address.ts";
+import type { PostgresSinkOptions } from "./pg/sink.ts";
+import type { SinkPlaces } from "./pg/sink-places.ts";
 import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
 
 const MIB = 1_048_576;
@@ -88,8 +91,21 @@ export async function openObjectStore(
 export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly clock: Clock }): {
   readonly webhook: (options: WebhookOptions) => Sink;
   readonly log: (address: string) => Promise<Log>;
+  readonly postgres: (options: Omit<PostgresSinkOptions, "places">, connectionsMax: number) => Promise<Sink>;
 } {
+  /** By address. */
+  const places = new Map<DatabaseAddress, SinkPlaces>();
   return {
+    postgres: async (options, connectionsMax) => {
+      const [{ createPostgresSink }, { createSinkPlaces }] = await Promise.all([
+        import("./pg/sink.ts"),
+        import("./pg/sink-places.ts"),
+      ]);
+      const { address } = options;
+      const own = places.get(address) ?? createSinkPlaces(connectionsMax);
+      places.set(address, own);
+      return createPostgresSink({ ...options, places: own });
+    },
     webhook: (options) => createWebhookSink(services, options),
     log: async (address) => {
       const { openKafkaLogAt } = await import("./kafka/open.ts");

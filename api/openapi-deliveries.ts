@@ -29,6 +29,10 @@ const delivery = object({
   dead: whole,
   version: { type: ["integer", "null"], description: "Of the table: everything up to it is delivered." },
   behind_versions: wholeOrNull,
+  lag_ms: {
+    ...wholeOrNull,
+    description: "Age of the oldest commit that is not delivered, ms; null where that is not known.",
+  },
   description: text,
   by: text,
   created_at: time,
@@ -47,7 +51,8 @@ export const DELIVERY_PATHS: Json = {
     get: read("listDeliveries", "Deliveries of tables that the token administers", listOf("Delivery")),
     post: {
       operationId: "createDelivery",
-      summary: "Send the rows of a table to a webhook or to Kafka; the secret is shown only in this answer",
+      summary:
+        "Send the rows of a table to a webhook, to Kafka or into PostgreSQL; a webhook's secret is shown only here",
       requestBody: { required: true, content: json("DeliveryRequest") },
       responses: { "201": { description: "Declared.", content: json("Delivery") }, default: problem() },
     },

@@ -28,7 +28,24 @@ export const ERASURE_SCHEMAS: Json = {
     value_hash: { ...text, description: "HMAC-SHA-256 of the value under a secret of the lake." },
     started_at: time,
     finished_at: time,
-    complete: { ...flag, description: "False where files wait, or it was cut off: repeat it then." },
+    complete: {
+      ...flag,
+      description:
+        "False where files wait, or it was cut off: repeat it then; or while deliveries have to erase, too.",
+    },
+    deliveries: {
+      ...list(
+        object({
+          delivery: text,
+          state: { enum: ["waiting", "done", "kept", "gone"] },
+          rows: wholeOrNull,
+          done_at: textOrNull,
+        }),
+      ),
+      description:
+        "Of the tables: waiting until they have passed the version without the subject; kept: what was sent cannot " +
+        "be taken back; gone: the delivery is no more.",
+    },
     log_until: {
       ...textOrNull,
       format: "date-time",

@@ -46,22 +46,25 @@ function addressOf({ host, port, user }: PostgresServer): unknown {
 }
 
 async function declare(muara: MuaraProcess): Promise<void> {
-  const post = async (path: string, body: unknown): Promise<void> => {
-    const response = await muara.fetch(path, { method: "POST", body: JSON.stringify(body) });
-    if (response.status !== 201)
-      throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
-  };
+  const post = async (path: string, body: unknown): Promise<void> =>
+    eventually(path, DECLARED_MS, async () => {
+      const response = await muara.fetch(path, { method: "POST", body: JSON.stringify(body) });
+      const text = await response.text();
+      // A table is there once its capture has begun.
+      if (response.status === 201 || response.status === 404) return response.status === 201;
+      throw new Error(`${path} answered ${response.status}: ${text}`);
+    });
   await post("/v1/captures", {
     name: "source",
     database: "source",
     tables: { "public.fresh": TYPE },
-    copy: "none",
   });
   await post("/v1/deliveries", {
     name: "fresh",
-    table: `${TYPE}.current`,
+    table: TYPE,
     from: "begin",
-    postgres: { target: "store", table: "fresh" },
+    batch_rows: 10_000,
+    postgres: { target: "store", table: "public.fresh", mode: "state", key: ["n"] },
   });
 }
 
@@ -83,8 +86,7 @@ async function measure(
     ["in the store", inStore],
   ];
   const writer = new Writer(source);
-  const isFirst = await writer.write();
-  if (!isFirst) throw new Error("the first transaction is not there");
+  await writer.write();
   for (const [name, newest] of readers)
     await eventually(name, DECLARED_MS, async () => (await newest().catch(() => 0)) >= ROWS);
   const delays = readers.map(([, newest]) => follow(newest, writer));
@@ -113,13 +115,12 @@ class Writer {
   }
 
   /** One transaction. */
-  async write(client?: Awaited<ReturnType<PostgresServer["connect"]>>): Promise<boolean> {
+  async write(client?: Awaited<ReturnType<PostgresServer["connect"]>>): Promise<void> {
     const first = this.committedMs.length * ROWS + 1;
     const text = `insert into fresh select g, clock_timestamp(), repeat('x', 100)
       from generate_series(${first}, ${first + ROWS - 1}) g`;
     await (client ? client.query(text) : this.#source.sql(text));
     this.committedMs.push(performance.now());
-    return true;
   }
 
   /** @returns changes per second */

@@ -4,11 +4,52 @@
  * that of two processes that deliver the same only one gets on.
  */
 import { z } from "zod";
+import { DATABASE_NAME } from "./database-address.ts";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const MIB = 1_048_576;
 
 export const deliveryName = z.string().regex(NAME, "1 to 63 of a-z, 0-9, - and _");
+
+/** PostgreSQL cuts longer names off, silently; a table's columns are checked when it is made. */
+const IDENTIFIER_BYTES_MAX = 63;
+const identifier = z
+  .string()
+  .min(1)
+  .refine((text) => isIdentifier(text), `1 to ${IDENTIFIER_BYTES_MAX} bytes, without a NUL`);
+
+/** A table of an operational data store, and what rows do there. */
+export const postgresTargetSchema = z
+  .strictObject({
+    /** Name in the configuration's `postgres`. */
+    target: z.string().regex(DATABASE_NAME, "1 to 63 of a-z, 0-9, - and _"),
+    table: z
+      .string()
+      .regex(/^[^.]+\.[^.]+$/, "schema.table")
+      .refine((text) => text.split(".").every(isIdentifier), `names of 1 to ${IDENTIFIER_BYTES_MAX} bytes`),
+    /**
+     * `append`: each row once, by event_id. `upsert`: of each key the row that was accepted last. `state`: what the
+     * changes of a captured table make of its rows.
+     */
+    mode: z.enum(["append", "upsert", "state"]),
+    /** Columns; of `state` those of the source's key, by default the record's key is one column. */
+    key: z.array(identifier).min(1).max(32).optional(),
+  })
+  .refine(({ mode, key }) => mode !== "upsert" || key !== undefined, {
+    path: ["key"],
+    message: "upsert needs the columns of the key",
+  })
+  .refine(({ key }) => new Set(key).size === (key?.length ?? 0), {
+    path: ["key"],
+    message: "a column twice",
+  });
+
+export type PostgresTarget = z.infer<typeof postgresTargetSchema>;
+
+function isIdentifier(text: string): boolean {
+  const { length } = new TextEncoder().encode(text);
+  return length >= 1 && length <= IDENTIFIER_BYTES_MAX && !text.includes("\0") && text.isWellFormed();
+}
 
 export const deliveryRequestSchema = z
   .strictObject({
@@ -21,18 +62,30 @@ export const deliveryRequestSchema = z
       .optional(),
     /** Kafka: one of the addresses that the configuration names, and the topic there. */
     kafka: z.strictObject({ target: deliveryName, topic: z.string().regex(/^[\w.-]{1,200}$/) }).optional(),
+    /** An operational data store. */
+    postgres: postgresTargetSchema.optional(),
     /** Rows that are there, or only those to come. */
     from: z.enum(["begin", "now"]).default("now"),
-    batch_rows: z.int().min(1).max(10_000).default(500),
+    batch_rows: z.int().min(1).max(10_000).optional().describe("default: 500, of postgres 5000"),
     batch_bytes: z
       .int()
       .min(1_024)
       .max(16 * MIB)
-      .default(MIB),
+      .optional()
+      .describe("default: 1 MiB, of postgres 8 MiB"),
     timeout_ms: z.int().min(100).max(120_000).default(10_000),
     description: z.string().max(200).default(""),
   })
-  .refine(({ url, kafka }) => (url === undefined) !== (kafka === undefined), "either url or kafka");
+  .refine(
+    ({ url, kafka, postgres }) => [url, kafka, postgres].filter((one) => one !== undefined).length === 1,
+    "one of url, kafka and postgres",
+  )
+  .transform((request) => {
+    const isLarge = request.postgres !== undefined;
+    const { batch_rows: rows = isLarge ? 5_000 : 500, batch_bytes: bytes = isLarge ? 8 * MIB : MIB } =
+      request;
+    return { ...request, batch_rows: rows, batch_bytes: bytes };
+  });
 
 /** What the registry keeps under its name. */
 export interface Delivery extends z.infer<typeof deliveryRequestSchema> {

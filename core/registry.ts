@@ -20,6 +20,7 @@ export type DeclarationKind =
   | "capture-state"
   | "delivery"
   | "delta-load-state"
+  | "delivery-erasure"
   | "delivery-position"
   | "erasure"
   | "event-schema"

@@ -2,11 +2,14 @@
 import { assert } from "../../core/assert.ts";
 import { BESIDE_SUFFIX, CHANGE_KINDS, type ChangeKind } from "../../core/change.ts";
 import type { SourceBinding, SourceField, SourceRelation } from "../../core/ports/source.ts";
+import { SPARE_BYTES } from "./byte-buffer.ts";
 import { ChangeHead, type ChangeOrigin } from "./change-head.ts";
 
 const encoder = new TextEncoder();
 /** Of an index in a transaction (core/change.ts). */
 const INDEX_DIGITS_MAX = 10;
+/** Of a field; escaped, with quotes, it is within what a buffer keeps spare. PostgreSQL's own names have 63 bytes. */
+const NAME_LENGTH_MAX = Math.floor((SPARE_BYTES - 8) / 6);
 
 export class BoundRelation {
   readonly relation: SourceRelation;
@@ -35,6 +38,8 @@ export class BoundRelation {
     const { columns, identity, schema, name } = relation;
     const place = `${schema}.${name}`;
     assert(fields.length === columns.length, `${place} has ${columns.length} columns, not ${fields.length}`);
+    for (const field of fields)
+      assert((field?.name.length ?? 0) <= NAME_LENGTH_MAX, `a field of ${place} has too long a name`);
     for (const i of key) {
       assert(fields[i] != null, `the key of ${place} has a column that is left out`);
       assert(

@@ -1,6 +1,8 @@
 /** Bytes that are written one after the other into memory that grows. Hot loops write into `bytes` themselves. */
 
 const BYTES_MIN = 1_024;
+/** There is always room for so many bytes more than were asked for: a name, a separator, a short value. */
+export const SPARE_BYTES = 512;
 /** Below it a loop is faster than a call. */
 const LOOP_BYTES_MAX = 24;
 
@@ -12,9 +14,9 @@ export class ByteBuffer {
     this.bytes = new Uint8Array(Math.max(BYTES_MIN, capacity));
   }
 
-  /** Makes room for `more` bytes behind `length`; `bytes` may be another array afterwards. */
+  /** Makes room for `more` bytes behind `length` and the spare ones; `bytes` may be another array afterwards. */
   reserve(more: number): void {
-    const needed = this.length + more;
+    const needed = this.length + more + SPARE_BYTES;
     if (needed > this.bytes.length) this.#grow(needed);
   }
 

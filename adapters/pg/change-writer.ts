@@ -51,7 +51,7 @@ export class ChangeWriter {
     const { out } = arena;
     const start = out.length;
     out.put(bound.head(kind, index).of(this.transaction, index));
-    if (tuple) writeUnchanged(out, bound, tuple, only);
+    if (tuple?.hasUnchanged && only === null) writeUnchanged(out, bound, tuple);
     if (before) {
       out.copy(BEFORE, 0, BEFORE.length);
       writeFields(out, bound, before.tuple, before.only);
@@ -76,11 +76,17 @@ function writeFields(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: 
   const { kinds, starts, ends, bytes } = tuple;
   /** A name begins with a comma, which the first leaves out. */
   let skipped = 1;
+  out.reserve(0);
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];
     const kind = kinds[i];
     if (!field || kind === UNCHANGED || (only !== null && only[i] === 0)) continue;
-    out.copy(names[i]!, skipped, names[i]!.length);
+    const name = names[i]!;
+    // A name is within what is spare, and every value makes as much room again.
+    const target = out.bytes;
+    let at = out.length;
+    for (let k = skipped; k < name.length; k++) target[at++] = name[k]!;
+    out.length = at;
     skipped = 0;
     if (kind === NULL) out.copy(NULL_TEXT, 0, NULL_TEXT.length);
     else if (!writeValue(out, field, bytes, starts[i]!, ends[i]!)) {
@@ -91,10 +97,10 @@ function writeFields(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: 
   }
 }
 
-function writeUnchanged(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: Uint8Array | null): void {
+function writeUnchanged(out: ByteBuffer, bound: BoundRelation, tuple: Tuple): void {
   let isFirst = true;
   for (let i = 0; i < bound.fields.length; i++) {
-    if (tuple.kinds[i] !== UNCHANGED || !bound.fields[i] || only !== null) continue;
+    if (tuple.kinds[i] !== UNCHANGED || !bound.fields[i]) continue;
     if (isFirst) out.put(UNCHANGED_LIST);
     else writeByte(out, COMMA);
     isFirst = false;

@@ -5,6 +5,7 @@
  * Surprising rule: a transaction is known by where the record of its commit begins, which its first message tells.
  * Every change counts for the index, also of relations that nobody bound, and every update counts for two.
  */
+import { assert } from "../../core/assert.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { OutboxBinding, SourceBinding, SourceColumn, SourceRelation } from "../../core/ports/source.ts";
 import { BatchBuilder } from "./batch-builder.ts";
@@ -26,17 +27,24 @@ const OLD = 0x4f;
 const NEW = 0x4e;
 const decoder = new TextDecoder();
 
+interface Known {
+  readonly id: number;
+  readonly columns: number;
+  /** null: nobody wants its changes; undefined: nobody has said so far. */
+  bound: BoundRelation | null | undefined;
+  /** Its inserts are messages. */
+  outbox: OutboxBinding["outbox"] | undefined;
+}
+
 export class PgoutputDecoder {
   readonly batch: BatchBuilder = new BatchBuilder();
   readonly #origin: ChangeOrigin;
   readonly #transaction = new Transaction();
   readonly #writer = new ChangeWriter(this.batch, this.#transaction);
-  /** By oid; null: nobody wants its changes. */
-  readonly #bound = new Map<number, BoundRelation | null>();
-  /** By oid, of those whose inserts are messages. */
-  readonly #outboxes = new Map<number, OutboxBinding["outbox"]>();
-  /** Count of columns, also of what is not bound. */
-  readonly #columns = new Map<number, number>();
+  /** By oid. */
+  readonly #known = new Map<number, Known>();
+  /** Of the last change: the next one often is of the same relation. */
+  #last: Known | undefined;
   readonly #new = new Tuple();
   readonly #old = new Tuple();
   #isOpen = false;
@@ -99,8 +107,11 @@ export class PgoutputDecoder {
 
   /** @param binding null: changes of it are left out */
   bind(relation: SourceRelation, binding: SourceBinding | OutboxBinding | null): void {
+    const known = this.#known.get(relation.id);
+    assert(known !== undefined, `nothing was told of the relation ${relation.id}`);
     const isOutbox = binding !== null && "outbox" in binding;
-    const bound =
+    known.outbox = isOutbox ? binding.outbox : undefined;
+    known.bound =
       binding && !isOutbox
         ? new BoundRelation(
             this.#origin,
@@ -109,9 +120,6 @@ export class PgoutputDecoder {
             this.batch.slot(binding.stream, binding.partition),
           )
         : null;
-    this.#bound.set(relation.id, bound);
-    if (isOutbox) this.#outboxes.set(relation.id, binding.outbox);
-    else this.#outboxes.delete(relation.id);
   }
 
   #insert(): void {
@@ -121,7 +129,7 @@ export class PgoutputDecoder {
     const index = this.#index++;
     const bound = this.#boundOf(id);
     if (bound) this.#writer.write(bound, "create", index, this.#new, null, null);
-    else this.#tellRow(this.#outboxes.get(id), index);
+    else this.#tellRow(this.#knownOf(id).outbox, index);
   }
 
   /** Of an outbox: what a row lacks, its message lacks. */
@@ -160,7 +168,7 @@ export class PgoutputDecoder {
       return;
     }
     const isWhole = kind === OLD;
-    for (let i = 0; i < bound.fields.length; i++) {
+    for (let i = 0; after.hasUnchanged && i < bound.fields.length; i++) {
       if (after.kinds[i] !== UNCHANGED) continue;
       if (isWhole ? before.kinds[i] !== UNCHANGED : bound.isIdentity[i] === 1 && before.kinds[i] === TEXT)
         after.take(i, before);
@@ -241,8 +249,8 @@ export class PgoutputDecoder {
       columns.push({ name: column, isKey, typeId: this.#word(), modifier: this.#word() | 0 });
     }
     if (this.#at !== this.#end) throw broken("a relation that does not end with its last column");
-    this.#columns.set(id, count);
-    this.#bound.delete(id);
+    this.#known.set(id, { id, columns: count, bound: undefined, outbox: undefined });
+    this.#last = undefined;
     // PostgreSQL sends its own catalog under an empty name.
     return { id, schema: schema === "" ? "pg_catalog" : schema, name, identity, columns };
   }
@@ -280,16 +288,22 @@ export class PgoutputDecoder {
     return this.#word();
   }
 
+  #knownOf(id: number): Known {
+    if (this.#last?.id === id) return this.#last;
+    const known = this.#known.get(id);
+    if (!known) throw broken(`a change of the relation ${id}, of which nothing is known`);
+    this.#last = known;
+    return known;
+  }
+
   #boundOf(id: number): BoundRelation | null {
-    const bound = this.#bound.get(id);
-    if (bound === undefined) throw broken(`a change of the relation ${id}, of which nothing is known`);
+    const { bound } = this.#knownOf(id);
+    assert(bound !== undefined, `nobody has said what becomes of the relation ${id}`);
     return bound;
   }
 
   #row(tuple: Tuple, id: number): void {
-    const count = this.#columns.get(id);
-    if (count === undefined) throw broken(`a change of the relation ${id}, of which nothing is known`);
-    this.#at = tuple.read(this.#bytes, this.#at, this.#end, count);
+    this.#at = tuple.read(this.#bytes, this.#at, this.#end, this.#knownOf(id).columns);
   }
 
   #byte(): number {

@@ -15,6 +15,8 @@ export const COLUMNS_MAX = 1_664;
 export class Tuple {
   /** The message that it lies in. */
   bytes: Uint8Array = new Uint8Array(0);
+  /** Whether a column is UNCHANGED. */
+  hasUnchanged = false;
   readonly kinds: Uint8Array = new Uint8Array(COLUMNS_MAX);
   readonly starts: Uint32Array = new Uint32Array(COLUMNS_MAX);
   readonly ends: Uint32Array = new Uint32Array(COLUMNS_MAX);
@@ -31,6 +33,7 @@ export class Tuple {
     this.bytes = bytes;
     const { kinds, starts, ends } = this;
     let at = start + 2;
+    let hasUnchanged = false;
     for (let i = 0; i < count; i++) {
       const kind = at < end ? bytes[at] : -1;
       at++;
@@ -45,9 +48,12 @@ export class Tuple {
         at += length;
         ends[i] = at;
       } else if (kind === KIND_NULL) kinds[i] = NULL;
-      else if (kind === KIND_UNCHANGED) kinds[i] = UNCHANGED;
-      else throw broken("kind of a value");
+      else if (kind === KIND_UNCHANGED) {
+        kinds[i] = UNCHANGED;
+        hasUnchanged = true;
+      } else throw broken("kind of a value");
     }
+    this.hasUnchanged = hasUnchanged;
     return at;
   }
 

@@ -13,6 +13,7 @@ const LIST: readonly Field[] = [
   { name: "delivered", isNumber: true },
   { name: "dead", isNumber: true },
   { name: "behind_versions", isNumber: true },
+  { name: "lag_ms", isNumber: true },
   { name: "problem" },
 ];
 const LETTERS: readonly Field[] = [
@@ -26,20 +27,31 @@ const KAFKA = /^([^/]+)\/(.+)$/;
 interface CreateOptions {
   readonly to?: string;
   readonly kafka?: string;
+  readonly postgres?: string;
+  readonly into?: string;
+  readonly mode?: string;
+  readonly key?: string;
   readonly from: string;
   readonly description: string;
   readonly batchRows?: string;
 }
 
 export const addDeliver: AddCommand = (program, run) => {
-  const deliver = program.command("deliver").description("rows of tables, sent to webhooks and to Kafka");
+  const deliver = program
+    .command("deliver")
+    .description("rows of tables, sent to webhooks, to Kafka and into PostgreSQL");
   deliver
     .command("create")
+    .alias("add")
     .description("send the rows of a table; takes admin there")
     .argument("<name>")
     .argument("<table>")
     .option("--to <address>", "where signed POST requests go")
     .option("--kafka <target/topic>", "a cluster that deliver.kafka names, and a topic there")
+    .option("--postgres <target>", "a database that postgres names")
+    .option("--into <schema.table>", "there: made and given columns as needed")
+    .option("--mode <append|upsert|state>", "there: each row once; last of a key; rows of a captured table")
+    .option("--key <columns>", "there: columns of the key, with commas between")
     .option("--from <begin|now>", "rows that are there as well, or only those to come", "now")
     .option("--batch-rows <number>", "rows in one request, at most")
     .option("--description <text>", "what it is for", "")
@@ -118,19 +130,29 @@ function addOne(
   );
 }
 
-function targetOf({ to, kafka }: CreateOptions): Item {
+function targetOf({ to, kafka, postgres, into, mode, key }: CreateOptions): Item {
   const match = KAFKA.exec(kafka ?? "");
-  if (to !== undefined && kafka === undefined) return { url: to };
-  if (to === undefined && match) return { kafka: { target: match[1], topic: match[2] } };
+  const given = [to, kafka, postgres].filter((one) => one !== undefined).length;
+  if (given === 1 && to !== undefined) return { url: to };
+  if (given === 1 && match) return { kafka: { target: match[1], topic: match[2] } };
+  if (given === 1 && postgres !== undefined && into !== undefined && mode !== undefined)
+    return {
+      postgres: {
+        target: postgres,
+        table: into,
+        mode,
+        ...(key === undefined ? {} : { key: key.split(",").map((name) => name.trim()) }),
+      },
+    };
   throw new CliFailure(
     EXIT.usage,
-    "Give either --to ADDRESS or --kafka TARGET/TOPIC.",
+    "Give one of --to ADDRESS, --kafka TARGET/TOPIC and --postgres TARGET --into SCHEMA.TABLE --mode MODE.",
     "`muara deliver create --help`",
   );
 }
 
-function toOf({ url, kafka }: Item): string {
+function toOf({ url, kafka, postgres }: Item): string {
   if (typeof url === "string") return url;
-  const { target, topic } = (kafka ?? {}) as { target?: string; topic?: string };
-  return `${target}/${topic}`;
+  const { target, topic, table } = (kafka ?? postgres ?? {}) as Readonly<Record<string, string>>;
+  return `${target}/${topic ?? table}`;
 }

@@ -16,11 +16,18 @@ const TABLES: readonly Field[] = [
   { name: "in_flight", isNumber: true },
 ];
 
+const DELIVERIES: readonly Field[] = [
+  { name: "delivery" },
+  { name: "state" },
+  { name: "rows", isNumber: true },
+];
+
 interface Answer extends Readonly<Record<string, unknown>> {
   readonly complete: boolean;
   readonly dry_run: boolean;
   readonly log_until: string | null;
   readonly tables: readonly Record<string, unknown>[];
+  readonly deliveries: readonly { readonly state: string }[];
 }
 
 export const addErase: AddCommand = (program, run) => {
@@ -49,16 +56,19 @@ export const addErase: AddCommand = (program, run) => {
         };
         const answer = await client.send<Answer>("POST", "/v1/erasures", body);
         if (flags.output === "table") {
-          const { tables, ...rest } = answer;
+          const { tables, deliveries, ...rest } = answer;
           printObject(io.stdout, "table", rest);
           io.stdout.write("\n");
           printObjects(io.stdout, "table", TABLES, tables);
+          if (deliveries.length > 0) printObjects(io.stdout, "table", DELIVERIES, deliveries);
         } else printObject(io.stdout, flags.output, answer);
         if (answer.dry_run) return EXIT.done;
         if (answer.log_until !== null)
           say(`the log's own retention removes the events by ${answer.log_until}`);
         if (answer.tables.some(({ in_flight: count }) => Number(count) > 0))
           say("events of the subject have not landed yet: repeat the erasure when they have");
+        else if (answer.deliveries.some(({ state }) => state === "waiting"))
+          say("deliveries erase it where they deliver to: GET /v1/erasures tells when they have");
         else if (!answer.complete)
           say("files wait that may be uploads under way: repeat the erasure tomorrow");
         return answer.complete ? EXIT.done : EXIT.checkFailed;

@@ -10,6 +10,7 @@ import {
   type DeliveryPosition,
   deliveryRequestSchema,
 } from "../../core/delivery.ts";
+import { dropErasures } from "../../core/delivery-erasure.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
 import {
@@ -72,6 +73,7 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const { value, revision } = await one(context);
     await registry.put("delivery", value!.name, revision, null, context.get("principal").id);
     await forget(ports, value!.name);
+    await dropErasures(registry, value!.id);
     logger.info("deleted a delivery", { by: context.get("principal").id, delivery: value!.name });
     return context.body(null, 204);
   });
@@ -112,13 +114,9 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
       `${principal.id} may not deliver "${table}": it takes admin there.`,
     );
   if (request.kafka && !Object.hasOwn(deliver?.kafka ?? {}, request.kafka.target))
-    throw new MuaraError(
-      "request.malformed",
-      `/kafka/target: deliver.kafka has no "${request.kafka.target}"`,
-      {
-        details: { pointer: "/kafka/target" },
-      },
-    );
+    throw noTarget("/kafka/target", "deliver.kafka", request.kafka.target);
+  if (request.postgres && !deliver?.postgres?.includes(request.postgres.target))
+    throw noTarget("/postgres/target", "postgres", request.postgres.target);
   await registry.refresh();
   const most = deliver?.deliveries ?? 0;
   if (registry.list("delivery").length >= most)
@@ -132,6 +130,10 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
   await registry.put("delivery-position", request.name, 0, await firstPosition(ports, delivery));
   await registry.put("delivery", request.name, 0, delivery, principal.id);
   return delivery;
+}
+
+function noTarget(pointer: string, key: string, name: string): MuaraError {
+  return new MuaraError("request.malformed", `${pointer}: ${key} has no "${name}"`, { details: { pointer } });
 }
 
 async function firstPosition(
@@ -173,8 +175,9 @@ function mayDeliver(principal: Principal, { table }: Delivery): boolean {
 }
 
 /** Never the secret. */
-async function shown({ registry, catalog }: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
-  const { name, table, url, kafka, from, isPaused, description, by, createdMs } = delivery;
+async function shown(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
+  const { registry, catalog } = ports;
+  const { name, table, url, kafka, postgres, from, isPaused, description, by, createdMs } = delivery;
   const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
   const position = stored?.id === delivery.id ? stored : undefined;
   const newest = await catalog.snapshot(table).catch(() => undefined);
@@ -183,6 +186,7 @@ async function shown({ registry, catalog }: ApiPorts, delivery: Delivery): Promi
     table,
     ...(url === undefined ? {} : { url: new URL(url).origin }),
     ...(kafka === undefined ? {} : { kafka }),
+    ...(postgres === undefined ? {} : { postgres }),
     from,
     batch_rows: delivery.batch_rows,
     batch_bytes: delivery.batch_bytes,
@@ -196,8 +200,24 @@ async function shown({ registry, catalog }: ApiPorts, delivery: Delivery): Promi
     dead: position?.dead ?? 0,
     version: position?.version ?? null,
     behind_versions: newest && position ? Math.max(0, newest.version - position.version) : null,
+    lag_ms: newest && position ? await lagMs(ports, table, position, newest.version) : null,
     updated_at: isoOrNull(position?.atMs),
   };
+}
+
+/** Age of the oldest commit that is not delivered, ms; 0 where all is, null where it is not known. */
+async function lagMs(
+  { catalog, clock }: ApiPorts,
+  table: string,
+  { version, snapshot }: DeliveryPosition,
+  newest: number,
+): Promise<number | null> {
+  if (version >= newest && snapshot === null) return 0;
+  const commit = await catalog
+    .log(table)
+    .read(snapshot ?? version + 1)
+    .catch(() => undefined);
+  return commit ? Math.max(0, clock.nowMs() - commit.timestampMs) : null;
 }
 
 function hex(bytes: Uint8Array): string {

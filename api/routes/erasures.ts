@@ -6,6 +6,7 @@ import { createHmac } from "node:crypto";
 import type { Hono } from "hono";
 import { z } from "zod";
 import { systemRandomness } from "../../core/clock.ts";
+import { askDeliveries, deliveryErasures } from "../../core/delivery-erasure.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { CatalogTable } from "../../lake/catalog.ts";
 import type { Erased } from "../../lake/erase.ts";
@@ -46,7 +47,7 @@ export function addErasureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     demand(context, "admin", { kind: "table", name: "*" });
     await ports.registry.refresh();
     const records = ports.registry.list<ErasureRecord>("erasure");
-    return context.json({ items: records.map(({ name, value }) => shown(name, value!)) });
+    return context.json({ items: records.map(({ name, value }) => shown(ports, name, value!)) });
   });
 
   app.post("/v1/erasures", async (context) => {
@@ -72,12 +73,19 @@ export function addErasureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     };
     if (!isDryRun) await ports.registry.put("erasure", id, 0, begun, begun.by);
     const erased: Erased[] = [];
-    for (const table of tables) erased.push(await removals.erase(table, subject, id, { isDryRun, signal }));
+    for (const table of tables) {
+      erased.push(await removals.erase(table, subject, id, { isDryRun, signal }));
+      if (isDryRun) continue;
+      const { version } = await ports.catalog.snapshot(table.name);
+      const { column, value } = subject;
+      const asked = { erasure: id, column, value: String(value), version };
+      await askDeliveries(ports.registry, table.name, asked);
+    }
     const done = { ...begun, finishedMs: ports.clock.nowMs(), tables: erased };
-    if (isDryRun) return context.json({ ...shown(id, done), id: null, dry_run: true });
+    if (isDryRun) return context.json({ ...shown(ports, id, done), id: null, dry_run: true });
     await ports.registry.put("erasure", id, 1, done, begun.by);
     ports.logger.info("a subject was erased", { id, by: begun.by, eventTypes: begun.eventTypes });
-    return context.json({ ...shown(id, done), dry_run: false });
+    return context.json({ ...shown(ports, id, done), dry_run: false });
   });
 }
 
@@ -104,7 +112,8 @@ async function hashOf(ports: ApiPorts, table: string, value: string): Promise<st
   return createHmac("sha256", secretOf(snapshot)).update(value).digest("hex");
 }
 
-function shown(id: string, record: ErasureRecord): Record<string, unknown> {
+function shown({ registry }: ApiPorts, id: string, record: ErasureRecord): Record<string, unknown> {
+  const deliveries = deliveryErasures(registry, id);
   const waiting = record.tables.flatMap((table) => table.waiting);
   // Records of an older release tell nothing of it.
   const isGoneFromLog =
@@ -119,7 +128,16 @@ function shown(id: string, record: ErasureRecord): Record<string, unknown> {
     value_hash: record.valueHash,
     started_at: isoOrNull(record.startedMs),
     finished_at: isoOrNull(record.finishedMs),
-    complete: record.finishedMs !== null && waiting.length + inFlight === 0,
+    complete:
+      record.finishedMs !== null &&
+      waiting.length + inFlight === 0 &&
+      deliveries.every(({ value }) => value === null),
+    deliveries: deliveries.map(({ delivery, value, rows, doneMs }) => ({
+      delivery,
+      state: value !== null ? "waiting" : doneMs === null ? "gone" : rows === null ? "kept" : "done",
+      rows,
+      done_at: isoOrNull(doneMs),
+    })),
     log_until: isGoneFromLog ? null : isoOrNull(record.logUntilMs),
     tables: record.tables.map((one) => ({
       table: one.table,

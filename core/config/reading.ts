@@ -93,6 +93,9 @@ export const deliverSchema = z
       "rows refused in a row; beyond it nothing becomes a dead letter until one is taken",
     ),
     deliveries: count(100).describe("deliveries that may be declared"),
+    postgresConnections: count(8).describe(
+      "connections of deliveries to one of `postgres`, of this process; further deliveries take turns",
+    ),
     kafka: z
       .record(z.string(), z.string().startsWith("kafka://"))
       .default({})

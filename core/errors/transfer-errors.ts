@@ -2,6 +2,11 @@
 import type { ErrorEntry } from "./error-entry.ts";
 
 export const TRANSFER_ERRORS = {
+  "delivery.target": {
+    status: 409,
+    retryable: false,
+    help: "A delivery cannot use the table that it goes to; the message says why, `docs/OPERATE.md` what it needs.",
+  },
   "delivery.not_found": {
     status: 404,
     retryable: false,

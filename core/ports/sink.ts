@@ -7,11 +7,25 @@
  * - `refused` is about these rows: the same rows will never be taken, others may be. Everything else says `later`.
  * - a sink that says `transactional` has each row once, whatever happens: it knows what it has taken.
  */
+import type { Column } from "../columns.ts";
+
 export interface SinkRow {
   /** Decides what keeps its order; null: nothing. */
   readonly key: string | null;
   /** One JSON object. */
   readonly json: string;
+  /**
+   * The same by column, as data files hold it: integers, times (µs) and unscaled decimals as bigint or number, dates
+   * as days, or any of them as text; null or absent for NULL.
+   */
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+export interface SinkColumn extends Column {
+  /** Of a captured table: the column's name in the source. */
+  readonly field?: string;
+  /** And its type there, as PostgreSQL writes it. */
+  readonly sourceType?: string;
 }
 
 export interface SinkBatch {
@@ -25,7 +39,21 @@ export interface SinkBatch {
   readonly generation: number;
   /** Number of its first row among all of the delivery; grows without gaps, the same at every attempt. */
   readonly sequence: number;
+  /** Of the table, in its order; the same object until they change. */
+  readonly columns: readonly SinkColumn[];
+  /** Whether more rows of the same version of the table follow. Only then an older row may follow a newer one. */
+  readonly hasMore: boolean;
   readonly rows: readonly SinkRow[];
+}
+
+/** Rows in which a column has a value are to go. */
+export interface SinkErasure {
+  /** Stable: the same erasure, whenever it is asked for. */
+  readonly id: string;
+  /** A column of the table, or a field inside of one: `customer.email`. */
+  readonly column: string;
+  readonly value: string;
+  readonly columns: readonly SinkColumn[];
 }
 
 export type SinkOutcome =
@@ -39,5 +67,11 @@ export interface Sink {
   readonly guarantee: "transactional" | "idempotent";
   /** Never throws for what the other side does. One at a time. */
   write(batch: SinkBatch, signal: AbortSignal): Promise<SinkOutcome>;
+  /**
+   * Between two batches. Done once, whatever happens, and the number of rows that went is kept there.
+   * @returns undefined: not now
+   * Absent: what is there cannot be taken back.
+   */
+  erase?(erasure: SinkErasure, signal: AbortSignal): Promise<{ readonly rows: number } | undefined>;
   close(): Promise<void>;
 }

@@ -13,6 +13,12 @@ export type SinkCase = readonly [string, (place: SinkPlace) => Promise<void>];
 
 const never = new AbortController().signal;
 
+const COLUMNS: SinkBatch["columns"] = ["generation", "n"].map((name) => ({
+  name,
+  type: { kind: "long" },
+  nullable: false,
+}));
+
 export function batchOf(from: number, to: number, generation = 0): SinkBatch {
   return {
     id: `d.${generation}.${from}-${to - from}`,
@@ -21,10 +27,13 @@ export function batchOf(from: number, to: number, generation = 0): SinkBatch {
     committedMs: 1_772_366_400_000,
     generation,
     sequence: from,
+    columns: COLUMNS,
+    hasMore: false,
     rows: Array.from({ length: to - from }, (_, i) => ({
       // Of the row, wherever its batch begins.
       key: (from + i) % 3 === 0 ? null : `k${(from + i) % 3}`,
       json: JSON.stringify({ generation, n: from + i }),
+      values: { generation: BigInt(generation), n: BigInt(from + i) },
     })),
   };
 }

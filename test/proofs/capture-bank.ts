@@ -12,6 +12,8 @@ import { DATABASE, rowsOf, sumsOf, TellerShard, type TellerSums } from "./captur
 import { rowSql, type TellerTable, TELLER_TABLES } from "./capture-tables.ts";
 import { Host } from "./host.ts";
 
+/** Accounts are more: their copies go on where they were killed, those of the others begin again. */
+const COPY_ONCE_ROWS = 50_000;
 const DECLARE_MS = 60_000;
 const SETTLE_MS = 600_000; // no promise, only an end
 
@@ -165,7 +167,7 @@ function settingsOf(shards: readonly TellerShard[], store: PostgresServer): unkn
       store: addressOf(store),
       ...Object.fromEntries(shards.map(({ name, server }) => [name, addressOf(server)])),
     },
-    capture: { pauseMsMax: 1_000 },
+    capture: { pauseMsMax: 1_000, copyOnceRows: COPY_ONCE_ROWS },
   };
 }
 

@@ -51,7 +51,10 @@ export async function runCaptureMemory({
     const directory = join(folder.path, "log");
     const backlog = { database: "postgres", changes: rows, endLsn: "", slot: SLOT };
     const task: CaptureTask = {
-      ...{ host, port, user, directory },
+      host,
+      port,
+      user,
+      directory,
       log: "file",
       cacheBytes: CACHE_BYTES,
       publications: [PUBLICATION],

@@ -16,6 +16,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   "capture-state": false,
   "delta-load-state": false,
   delivery: true,
+  "delivery-erasure": false,
   "delivery-position": false,
   erasure: true,
   "event-schema": false,

@@ -9,6 +9,7 @@ import { hasCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Sink, SinkBatch, SinkOutcome } from "../../core/ports/sink.ts";
 import type { Registry } from "../../core/registry.ts";
+import { eraseDelivered } from "./erase-delivered.ts";
 import { PositionKeeper } from "./position-keeper.ts";
 import { type FeedPorts, partOf, TableFeed } from "./table-feed.ts";
 
@@ -47,6 +48,8 @@ export class DeliveryLoop {
   #attempt = 0;
   /** Rows refused since one was taken. */
   #refused = 0;
+  /** How much was declared when there was nothing left to erase. */
+  #erasedAt = -1;
 
   constructor(ports: DeliverPorts, options: DeliverOptions, delivery: Delivery, sink: Sink) {
     this.#ports = ports;
@@ -103,6 +106,7 @@ export class DeliveryLoop {
         version: position.version,
       });
     this.#position = position;
+    await this.#erase(position, signal);
     if (!batch) {
       await this.#save(true);
       return false;
@@ -110,6 +114,14 @@ export class DeliveryLoop {
     await this.#deliver(batch, signal);
     await this.#save(false);
     return true;
+  }
+
+  /** Between two batches: what is passed is delivered. */
+  async #erase(position: DeliveryPosition, signal: AbortSignal): Promise<void> {
+    const { changeCount } = this.#ports.registry;
+    if (changeCount === this.#erasedAt) return;
+    const isDone = await eraseDelivered(this.#ports, this.#sink, position, this.#feed.columns(), signal);
+    if (isDone) this.#erasedAt = changeCount;
   }
 
   /** Until every row of it is taken, or a dead letter. */

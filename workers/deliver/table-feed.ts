@@ -6,21 +6,23 @@
  * Where the commits are no longer kept, the feed begins again with the whole table, as every consumer does that is
  * overtaken.
  */
-import type { Column } from "../../core/columns.ts";
 import type { Delivery, DeliveryPosition } from "../../core/delivery.ts";
 import { hasCode } from "../../core/errors.ts";
+import type { EventType } from "../../core/event-type.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
-import type { SinkBatch, SinkRow } from "../../core/ports/sink.ts";
+import type { SinkBatch, SinkColumn } from "../../core/ports/sink.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
-import { columnsOf } from "../../lake/parquet/delta-type.ts";
+import type { Registry } from "../../core/registry.ts";
 import { DataFile } from "../../lake/parquet/row-range.ts";
 import { storePathOf } from "../../lake/table/add-file.ts";
-import { parseSchema } from "../../lake/table/delta-schema.ts";
-import { rowJson } from "./row-json.ts";
+import { FedRow } from "./fed-row.ts";
+import { sinkColumns } from "./sink-columns.ts";
 
 /** Versions that are passed in one look. */
 const LOOK_MAX = 200;
-const KEY = "event_key";
+/** Rows of a file that are decoded at once, if they are small. */
+const WINDOW_ROWS = 10_000;
+const WINDOW_BYTES = 16 * 1_048_576;
 
 interface Step {
   readonly version: number;
@@ -39,6 +41,26 @@ export interface Fed {
 export interface FeedPorts {
   readonly openTable: (name: string) => TableLog;
   readonly store: ObjectStore;
+  readonly registry: Registry;
+}
+
+interface OpenFile {
+  readonly path: string;
+  readonly file: DataFile;
+  /** Rows that it is worth to decode at once. */
+  readonly windowRows: number;
+  window: { readonly from: number; readonly rows: readonly Record<string, unknown>[] };
+}
+
+interface Columns {
+  readonly schemaString: string;
+  readonly eventType: unknown;
+  readonly columns: readonly SinkColumn[];
+}
+
+interface Rows {
+  readonly rows: readonly FedRow[];
+  readonly hasMore: boolean;
 }
 
 export class TableFeed {
@@ -47,12 +69,15 @@ export class TableFeed {
   readonly #log: TableLog;
   #snapshot: TableSnapshot | undefined;
   #step: Step | undefined;
-  #open: { readonly path: string; readonly file: DataFile } | undefined;
+  #open: OpenFile | undefined;
+  #columns: Columns | undefined;
+  readonly #registry: Registry;
 
-  constructor({ openTable, store }: FeedPorts, delivery: Delivery) {
+  constructor({ openTable, store, registry }: FeedPorts, delivery: Delivery) {
     this.#delivery = delivery;
     this.#store = store;
     this.#log = openTable(delivery.table);
+    this.#registry = registry;
   }
 
   /** @throws store.unavailable, table.corrupt */
@@ -65,9 +90,9 @@ export class TableFeed {
         continue;
       }
       if (!step) break;
-      const rows = await this.#rowsOf(step, position.rows);
-      if (rows === "gone") position = await this.#again(position);
-      else if (rows.length > 0) return { position, batch: this.#batchOf(step, position, rows) };
+      const found = await this.#rowsOf(step, position.rows);
+      if (found === "gone") position = await this.#again(position);
+      else if (found.rows.length > 0) return { position, batch: this.#batchOf(step, position, found) };
       else position = passed(position, step);
     }
     return { position, batch: undefined };
@@ -106,7 +131,9 @@ export class TableFeed {
 
   async #wholeAt(version: number): Promise<Step> {
     const { files, timestampMs } = await this.#log.snapshot({ version });
-    return { version, isSnapshot: true, committedMs: timestampMs, files: inOrder([...files.values()]) };
+    const all = [...files.values()];
+    const ordered = this.#delivery.postgres ? inAcceptedOrder(all) : inOrder(all);
+    return { version, isSnapshot: true, committedMs: timestampMs, files: ordered };
   }
 
   async #changesOf(version: number): Promise<Step | undefined> {
@@ -116,49 +143,76 @@ export class TableFeed {
     return { version, isSnapshot: false, committedMs: commit.timestampMs, files: inOrder(addedBy(commit)) };
   }
 
+  /** What the table's rows have, as far as is known by now. */
+  columns(): readonly SinkColumn[] {
+    const schemaString = this.#snapshot?.metadata?.schemaString;
+    if (schemaString === undefined) return [];
+    const eventType = this.#registry.get<EventType>("event-type", this.#delivery.table)?.value ?? undefined;
+    if (this.#columns?.schemaString !== schemaString || this.#columns.eventType !== eventType)
+      this.#columns = { schemaString, eventType, columns: sinkColumns(schemaString, eventType) };
+    return this.#columns.columns;
+  }
+
   /** Rows of a step from the one with this number on, as many as a batch has. */
-  async #rowsOf({ files }: Step, from: number): Promise<readonly SinkRow[] | "gone"> {
-    const { batch_rows: rowsMax, batch_bytes: bytesMax } = this.#delivery;
-    const schema = parseSchema(this.#snapshot!.metadata!.schemaString);
-    const columns = columnsOf(schema);
-    const rows: SinkRow[] = [];
+  async #rowsOf({ files }: Step, from: number): Promise<Rows | "gone"> {
+    const { batch_rows: rowsMax, batch_bytes: bytesMax, postgres } = this.#delivery;
+    const columns = this.columns();
+    const rows: FedRow[] = [];
     let first = 0;
     let bytes = 0;
-    for (const add of files) {
+    for (const [i, add] of files.entries()) {
       const stated = statedRows(add);
       if (stated !== undefined && first + stated <= from) {
         first += stated;
         continue;
       }
-      const file = await this.#fileOf(add);
-      if (!file) return "gone";
+      const open = await this.#fileOf(add);
+      if (!open) return "gone";
       const start = Math.max(0, from + rows.length - first);
-      const found = await file.read(columns, start, Math.min(file.rows, start + rowsMax - rows.length));
-      for (const row of found) {
-        const one = sinkRow(columns, add, row);
-        bytes += one.json.length;
-        if (rows.length > 0 && bytes > bytesMax) return rows;
-        rows.push(one);
+      const end = Math.min(open.file.rows, start + rowsMax - rows.length);
+      for (const values of await this.#readRows(open, columns, start, end)) {
+        const row = new FedRow(columns, add.partitionValues, values);
+        bytes += postgres ? row.estimatedBytes : row.json.length;
+        if (rows.length > 0 && bytes > bytesMax) return { rows, hasMore: true };
+        rows.push(row);
       }
-      first += file.rows;
-      if (rows.length >= rowsMax) return rows;
+      first += open.file.rows;
+      const isLast = end === open.file.rows && files.slice(i + 1).every((file) => statedRows(file) === 0);
+      if (rows.length >= rowsMax) return { rows, hasMore: !isLast };
     }
-    return rows;
+    return { rows, hasMore: false };
   }
 
-  async #fileOf({ path, size }: AddFile): Promise<DataFile | undefined> {
-    if (this.#open?.path === path) return this.#open.file;
+  async #readRows(
+    open: OpenFile,
+    columns: readonly SinkColumn[],
+    from: number,
+    to: number,
+  ): Promise<readonly Record<string, unknown>[]> {
+    const { file, window, windowRows } = open;
+    const has = (start: number, rows: number): boolean => start <= from && to <= start + rows;
+    if (!has(window.from, window.rows.length)) {
+      const end = Math.min(file.rows, Math.max(to, from + windowRows));
+      open.window = { from, rows: await file.read(columns, from, end) };
+    }
+    return open.window.rows.slice(from - open.window.from, to - open.window.from);
+  }
+
+  async #fileOf({ path, size }: AddFile): Promise<OpenFile | undefined> {
+    if (this.#open?.path === path) return this.#open;
     const file = await DataFile.open(this.#store, storePathOf(this.#delivery.table, path), size);
-    this.#open = file && { path, file };
-    return file;
+    const windowRows = Math.min(WINDOW_ROWS, Math.ceil((WINDOW_BYTES / size) * (file?.rows ?? 0)));
+    this.#open = file && { path, file, windowRows, window: { from: 0, rows: [] } };
+    return this.#open;
   }
 
-  #batchOf({ committedMs }: Step, position: DeliveryPosition, rows: readonly SinkRow[]): SinkBatch {
+  #batchOf({ committedMs }: Step, position: DeliveryPosition, { rows, hasMore }: Rows): SinkBatch {
     const { id, name, table } = this.#delivery;
     const sequence = position.delivered + position.dead;
     const { generation } = position;
+    const columns = this.columns();
     return partOf(
-      { id: "", delivery: name, table, committedMs, generation, sequence, rows },
+      { id: "", delivery: name, table, committedMs, generation, sequence, columns, hasMore, rows },
       id,
       0,
       rows.length,
@@ -170,7 +224,8 @@ export class TableFeed {
 export function partOf(batch: SinkBatch, id: string, from: number, to: number): SinkBatch {
   const sequence = batch.sequence + from;
   const own = `${id}.${batch.generation}.${sequence}-${to - from}`;
-  return { ...batch, id: own, sequence, rows: batch.rows.slice(from, to) };
+  const hasMore = batch.hasMore || to < batch.rows.length;
+  return { ...batch, id: own, sequence, hasMore, rows: batch.rows.slice(from, to) };
 }
 
 /** What a number stood for, it does not stand for any more. */
@@ -195,24 +250,19 @@ function inOrder(files: readonly AddFile[]): readonly AddFile[] {
   return files.toSorted((a, b) => a.modificationTime - b.modificationTime || (a.path < b.path ? -1 : 1));
 }
 
+/** By the oldest row of each: a file that was compacted is younger than what came after its rows. */
+function inAcceptedOrder(files: readonly AddFile[]): readonly AddFile[] {
+  const oldest = new Map(files.map((file) => [file.path, oldestOf(file)]));
+  return inOrder(files).toSorted((a, b) => oldest.get(a.path)! - oldest.get(b.path)!);
+}
+
+function oldestOf({ stats, modificationTime }: AddFile): number {
+  const match = /"minValues":\{[^{}]*"ingest_time":"([^"]{1,40})"/.exec(stats ?? "");
+  const ms = Date.parse(match?.[1] ?? "");
+  return Number.isFinite(ms) ? ms : modificationTime;
+}
+
 function statedRows({ stats }: AddFile): number | undefined {
   const match = /"numRecords":(\d{1,15})[,}]/.exec(stats ?? "");
   return match ? Number(match[1]) : undefined;
-}
-
-function sinkRow(
-  columns: readonly Column[],
-  { partitionValues }: AddFile,
-  row: Readonly<Record<string, unknown>>,
-): SinkRow {
-  const json = rowJson(columns, row);
-  const parts = Object.entries(partitionValues).map(
-    ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
-  );
-  const key = row[KEY];
-  const inside = json.slice(1, -1);
-  return {
-    key: typeof key === "string" ? key : null,
-    json: `{${[...(inside === "" ? [] : [inside]), ...parts].join(",")}}`,
-  };
 }

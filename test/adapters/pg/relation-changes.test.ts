@@ -178,7 +178,8 @@ it("messages of the database's owner come at their place, with what they say", a
   const place = await makePlace(server, "create table a (id int primary key)");
   await place.slot("messages");
   await place.client.query(
-    "begin; insert into a values (1); select pg_logical_emit_message(true, 'outbox', 'within'); insert into a values (2); commit",
+    `begin; insert into a values (1); select pg_logical_emit_message(true, 'outbox', 'within');
+     insert into a values (2); commit`,
   );
   await place.client.query(String.raw`select pg_logical_emit_message(false, 'outside', '\x00ff22'::bytea)`);
   // One that is told although its transaction is undone.

@@ -75,8 +75,10 @@ export interface Reader {
   readonly events: ChangeEvent[];
   readonly messages: SourceMessage[];
   readonly batches: { readonly cursor: string | null; readonly changes: number; readonly bytes: number }[];
-  /** Cursors that were handed over. */
+  /** Cursors that were handed over with what ends there. */
   readonly cursors: string[];
+  /** Cursors of batches that only tell how far the source is. */
+  readonly places: string[];
   /** Reads on until it is so. */
   until(isDone: () => boolean): Promise<void>;
   /** Tells that everything that was read is durable, and waits until the source knows. */
@@ -209,6 +211,11 @@ export function eventsOf(batch: SourceBatch): ChangeEvent[] {
   return parts.flat().sort(inOrder);
 }
 
+/** Nothing has come, but the source has gone on. */
+export function isOnlyPlace({ changes, messages, commitUs }: SourceBatch): boolean {
+  return changes === 0 && messages.length === 0 && commitUs === null;
+}
+
 function inOrder(first: ChangeEvent, second: ChangeEvent): number {
   return first.source.lsn - second.source.lsn || first.source.index - second.source.index;
 }
@@ -219,6 +226,7 @@ function readerOf(stream: SourceStream, confirmed: () => Promise<bigint>): Reade
     messages: [],
     batches: [],
     cursors: [],
+    places: [],
   };
   /** A read that nobody has waited for to its end. */
   let pending: Promise<SourceBatch | undefined> | undefined;
@@ -235,6 +243,10 @@ function readerOf(stream: SourceStream, confirmed: () => Promise<bigint>): Reade
         if (batch === "late") continue;
         pending = undefined;
         if (!batch) throw new Error("the stream was closed");
+        if (isOnlyPlace(batch)) {
+          reader.places.push(batch.cursor!);
+          continue;
+        }
         reader.events.push(...eventsOf(batch));
         reader.messages.push(...batch.messages);
         const bytes = batch.parts.reduce((sum, { records }) => sum + records.bytes.length, 0);

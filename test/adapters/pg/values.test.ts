@@ -1,6 +1,6 @@
 /**
- * Every kind of value, as an event has it, against what the type's own output function shows of the same row: what is in
- * `data` gives that text back, or the text stands beside.
+ * Every kind of value, as an event has it, against what the type's own output function shows of the same row: what is
+ * in `data` gives that text back, or the text stands beside.
  */
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

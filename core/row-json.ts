@@ -2,8 +2,8 @@
  * Rows of data files as JSON texts, exactly: integers and decimals with all their digits, times with their
  * microseconds, JSON columns as their own text. Columns without a value are left out.
  */
-import { assert, unreachable } from "../../core/assert.ts";
-import type { Column, ColumnType } from "../../core/columns.ts";
+import { assert, unreachable } from "./assert.ts";
+import type { Column, ColumnType } from "./columns.ts";
 
 const MICROS = 1_000_000n;
 const DAY_MS = 86_400_000;
@@ -21,7 +21,8 @@ export function rowJson(columns: readonly Column[], row: Readonly<Record<string,
 /** What a data file holds of a column that has no parts. */
 type Scalar = string | number | bigint | boolean;
 
-function valueJson(type: ColumnType, value: unknown): string {
+/** @param value as a data file holds it */
+export function valueJson(type: ColumnType, value: unknown): string {
   if (value === null || value === undefined) return "null";
   const scalar = value as Scalar;
   switch (type.kind) {
@@ -58,14 +59,14 @@ function doubleJson(value: number): string {
 }
 
 /** A big-endian two's complement integer, or a small one. */
-function unscaled(value: unknown): bigint {
+export function unscaled(value: unknown): bigint {
   if (!(value instanceof Uint8Array)) return BigInt(value as bigint | number);
   let number = 0n;
   for (const byte of value) number = (number << 8n) | BigInt(byte);
   return BigInt.asIntN(value.length * 8, number);
 }
 
-function decimalText(number: bigint, scale: number): string {
+export function decimalText(number: bigint, scale: number): string {
   if (scale === 0) return String(number);
   const sign = number < 0n ? "-" : "";
   const digits = String(number < 0n ? -number : number).padStart(scale + 1, "0");

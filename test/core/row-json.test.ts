@@ -1,11 +1,11 @@
 /** Rows of data files as JSON: every digit, every microsecond. The oracle is what was written. */
 import { expect, test } from "vitest";
-import { createMemoryObjectStore } from "../../../adapters/memory/object-store.ts";
-import { ManualClock } from "../../../core/clock.ts";
-import type { Column } from "../../../core/columns.ts";
-import { DataFile } from "../../../lake/parquet/row-range.ts";
-import { writeRows } from "../../../lake/parquet/rows.ts";
-import { rowJson } from "../../../workers/deliver/row-json.ts";
+import { createMemoryObjectStore } from "../../adapters/memory/object-store.ts";
+import { ManualClock } from "../../core/clock.ts";
+import type { Column } from "../../core/columns.ts";
+import { DataFile } from "../../lake/parquet/row-range.ts";
+import { writeRows } from "../../lake/parquet/rows.ts";
+import { rowJson } from "../../core/row-json.ts";
 
 function column(name: string, type: Column["type"]): Column {
   return { name, type, nullable: true };

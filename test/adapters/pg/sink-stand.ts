@@ -1,0 +1,59 @@
+/** A PostgreSQL database with sinks into it, for tests. */
+import { createPostgresSink } from "../../../adapters/pg/sink.ts";
+import { createSinkPlaces } from "../../../adapters/pg/sink-places.ts";
+import { databaseAddressSchema } from "../../../core/database-address.ts";
+import type { PostgresTarget } from "../../../core/delivery.ts";
+import type { Sink, SinkBatch, SinkColumn, SinkRow } from "../../../core/ports/sink.ts";
+import type { PostgresServer } from "../../services/postgres.ts";
+
+export interface SinkStand {
+  readonly database: string;
+  open(target: Omit<PostgresTarget, "target">, id?: string): Sink;
+  sql(text: string): Promise<Record<string, unknown>[]>;
+  close(): Promise<void>;
+}
+
+export async function sinkStand(server: PostgresServer): Promise<SinkStand> {
+  const database = await server.freshDatabase();
+  const { host, port, user } = server;
+  const address = databaseAddressSchema.parse({ host, port, user, database });
+  const sinks: Sink[] = [];
+  return {
+    database,
+    sql: (text) => server.sql(text, [], database),
+    open: (target, id = "d1") => {
+      const sink = createPostgresSink({
+        address,
+        readSecret: () => Promise.reject(new Error("no secret")),
+        id,
+        name: "shop",
+        target,
+        timeoutMs: 20_000,
+        places: createSinkPlaces(4),
+      });
+      sinks.push(sink);
+      return sink;
+    },
+    close: async () => void (await Promise.all(sinks.map((sink) => sink.close()))),
+  };
+}
+
+export function sinkBatch(
+  sequence: number,
+  columns: readonly SinkColumn[],
+  rows: readonly (SinkRow["values"] & { readonly event_key?: string | null })[],
+  more: Partial<SinkBatch> = {},
+): SinkBatch {
+  return {
+    id: `d1.0.${sequence}-${rows.length}`,
+    delivery: "shop",
+    table: "order.created",
+    committedMs: 1_772_366_400_000,
+    generation: 0,
+    sequence,
+    columns,
+    hasMore: false,
+    rows: rows.map((values) => ({ key: values.event_key ?? null, json: "{}", values })),
+    ...more,
+  };
+}
