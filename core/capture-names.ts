@@ -4,11 +4,12 @@ import { MuaraError } from "./errors.ts";
 import { EVENT_TYPE_NAME } from "./event-type.ts";
 
 const SLUG_MAX = 36;
-const ID_LENGTH = 6;
+/** Of an id: what names at the source have of it. */
+export const STEM_LENGTH = 6;
 
 /** Of the declaration: another Muara, or a capture declared anew, has others. */
 function stem({ name, id }: Pick<Capture, "name" | "id">): string {
-  return `muara_${name.replaceAll("-", "_").slice(0, SLUG_MAX)}_${id.slice(0, ID_LENGTH)}`;
+  return `muara_${name.replaceAll("-", "_").slice(0, SLUG_MAX)}_${id.slice(0, STEM_LENGTH)}`;
 }
 
 /** Each incarnation has a slot of its own, which nobody else can have made. */

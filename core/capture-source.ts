@@ -1,5 +1,6 @@
 /** What a capture has at its source: told by a table's identity, taken away when it is removed. */
 import type { CaptureState } from "./capture.ts";
+import { hasCode } from "./errors.ts";
 import type { SourceDatabase, SourceTable } from "./ports/source-database.ts";
 
 /** The slot and the publications of a state. @throws source.busy while somebody reads the slot */
@@ -11,8 +12,11 @@ export async function takeAway(
   if (!state) return;
   if (state.slot !== "") await database.dropSlot(state.slot);
   if (keepsPublications) return;
-  await database.unpublish(state.publication);
-  await database.unpublish(`${state.publication}_inserts`);
+  for (const name of [state.publication, `${state.publication}_inserts`])
+    await database.unpublish(name).catch((error: unknown) => {
+      // One that the owner of the tables has made is his.
+      if (!hasCode(error, "source.refused")) throw error;
+    });
 }
 
 /** Without one the source refuses updates of a table whose updates are published. */

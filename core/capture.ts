@@ -70,6 +70,8 @@ export interface CaptureState {
   readonly timeline: number;
   /** End of the last transaction that is durable here, as text of an integer. */
   readonly lsn: string;
+  /** What is here beyond `lsn` was appended then or later, ms: whoever goes on looks for it from there. */
+  readonly sinceMs: number;
   readonly phase: "preparing" | "copying" | "streaming" | "stopped";
   /** Per table, `schema.table`. */
   readonly tables: Readonly<Record<string, CapturedTable>>;

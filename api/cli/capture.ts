@@ -90,9 +90,9 @@ function addCheck(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run
     .argument("[name]", "a capture that is declared")
     .option("--database <name>", "or a database of the configuration")
     .action(
-      run(async (session, { args, opts }) => {
-        const name = args[0];
-        const options = opts<TableOptions>();
+      run(async (session, given) => {
+        const name = given.args[0];
+        const options = given.opts<TableOptions>();
         if ((name === undefined) === (options.database === undefined))
           throw new CliFailure(EXIT.usage, "Give either a capture's name or --database NAME.");
         const { findings } =
@@ -121,10 +121,10 @@ function addAdd(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run: 
     .option("--outbox <table>", "a table whose inserts are events")
     .option("--description <text>", "what it is for", "")
     .action(
-      run(async ({ client, io, flags, say }, command_) => {
-        const options = command_.opts<AddOptions>();
+      run(async ({ client, io, flags, say }, given) => {
+        const options = given.opts<AddOptions>();
         const created = await client.send<Item>("POST", "/v1/captures", {
-          name: command_.args[0],
+          name: given.args[0],
           database: options.database,
           keys: options.keys,
           copy: options.copy ? "initial" : "none",

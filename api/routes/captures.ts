@@ -12,7 +12,12 @@ import {
   type CaptureState,
   tableName,
 } from "../../core/capture.ts";
-import { eventTypeNames, insertsPublicationName, publicationName } from "../../core/capture-names.ts";
+import {
+  eventTypeNames,
+  insertsPublicationName,
+  publicationName,
+  STEM_LENGTH,
+} from "../../core/capture-names.ts";
 import { type Finding, preflight } from "../../core/capture-preflight.ts";
 import { takeAway } from "../../core/capture-source.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -101,7 +106,8 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.post("/v1/captures/:name/recopy", (context) =>
     change(context, "copies anew", (capture) => ({
       ...capture,
-      id: newId(),
+      // Under the same names at its source.
+      id: capture.id.slice(0, STEM_LENGTH) + newId().slice(STEM_LENGTH),
       copy: "initial",
       isPaused: false,
     })),

@@ -146,12 +146,10 @@ export class CaptureLoop {
       this.#enter("waiting", problem);
       return this.#spread(BUSY_MS);
     }
-    if (hasCode(error, "capture.stopped") || hasCode(error, "source.lost")) {
-      logger.error("a capture has stopped", { capture, problem });
-      this.#enter("stopped", problem);
-      await this.#saveProblem("stopped", problem);
-      return LOOK_MS;
-    }
+    // A copy that lost its snapshot begins anew by itself.
+    const isLost = hasCode(error, "source.lost") && hasBegun(this.#capture, this.#ports.keeper.state);
+    if (hasCode(error, "capture.stopped") || isLost)
+      return this.#stop(isLost ? `${problem}. Copy anew with \`muara capture recopy ${capture}\`.` : problem);
     if (this.#state !== "retrying" || this.#problem !== problem)
       logger.warn("a capture has no stream for now", { capture, problem });
     const isNew = this.#problem !== problem;
@@ -160,6 +158,14 @@ export class CaptureLoop {
     return this.#spread(
       Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)),
     );
+  }
+
+  /** @returns ms until it is looked whether somebody has done something */
+  async #stop(problem: string): Promise<number> {
+    this.#ports.logger.error("a capture has stopped", { capture: this.#capture.name, problem });
+    this.#enter("stopped", problem);
+    await this.#saveProblem("stopped", problem);
+    return LOOK_MS;
   }
 
   /** Not in the place of another process that has the capture and is well. */

@@ -66,7 +66,7 @@ export async function goOn(
 
 /** Makes the slot. Its snapshot is the caller's to release. @throws capture.*, source.*, event_type.* */
 export async function begin(ports: PreparePorts, capture: Capture): Promise<Begun> {
-  const { database, keeper, registry } = ports;
+  const { database, keeper, registry, clock } = ports;
   const former = keeper.state;
   const server = await database.server();
   const tables = await presentTables(database, capture);
@@ -77,13 +77,13 @@ export async function begin(ports: PreparePorts, capture: Capture): Promise<Begu
       `there is no table ${missing.join(", ")} in ${database.place}. Make the table, and: ` +
         `\`muara capture recopy ${capture.name}\`. Or remove the capture, and add it without the table.`,
     );
-  await takeAway(database, former, former?.captureId === capture.id);
+  await takeAway(database, former, former?.publication === publicationName(capture));
   const planned = planTables(ports, capture, former);
   await declareTypes(ports, capture, planned, tables);
   await publish(database, capture, tables);
   const incarnation = await nextIncarnation(registry);
   const name = slotName(capture, incarnation);
-  const state = await keeper.save(firstState(capture, incarnation, name, server, planned));
+  const state = await keeper.save(firstState(capture, incarnation, name, server, planned, clock.nowMs()));
   const slot = await database.createSlot(name);
   return { state: { ...state, lsn: String(slot.lsn) }, slot, tables };
 }
@@ -181,6 +181,7 @@ export function blankState(capture: Capture): Omit<CaptureState, "atMs"> {
     systemId: "",
     timeline: 0,
     lsn: "0",
+    sinceMs: 0,
     phase: "preparing",
     tables: {},
     problem: null,
@@ -193,6 +194,7 @@ function firstState(
   slot: string,
   { systemId, timeline }: SourceServer,
   tables: CaptureState["tables"],
+  sinceMs: number,
 ): Omit<CaptureState, "atMs"> {
-  return { ...blankState(capture), incarnation, slot, systemId, timeline, tables };
+  return { ...blankState(capture), incarnation, slot, systemId, timeline, tables, sinceMs };
 }

@@ -73,6 +73,8 @@ export class CaptureSession {
   #copyRun: CopyRun | undefined;
   /** All up to it is durable. */
   #durable: string;
+  /** Since when what is beyond it may be in the log. */
+  #sinceMs: number;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(
@@ -86,6 +88,7 @@ export class CaptureSession {
     this.#options = options;
     this.#capture = capture;
     this.#durable = state.lsn;
+    this.#sinceMs = state.sinceMs;
     this.#counts = counts;
   }
 
@@ -107,7 +110,7 @@ export class CaptureSession {
     let saving: Promise<void> = Promise.resolve();
     try {
       // From here on nobody else appends: what is in the log now is all that there is.
-      const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.atMs);
+      const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.sinceMs);
       const copies = this.#copies(state, stream, bind);
       this.#copyRun = copies;
       if (copies) void this.#copy(copies, ended.signal);
@@ -194,7 +197,11 @@ export class CaptureSession {
   }
 
   #noteDurable({ cursor, changes, commitUs, bytes }: Durable): void {
-    if (cursor !== null && BigInt(cursor) > BigInt(this.#durable)) this.#durable = cursor;
+    if (cursor !== null && BigInt(cursor) > BigInt(this.#durable)) {
+      this.#durable = cursor;
+      // What comes next is appended from now on.
+      this.#sinceMs = this.#ports.clock.nowMs();
+    }
     this.#counts.changes += changes;
     this.#counts.bytes += bytes;
     this.#counts.commitUs = commitUs ?? this.#counts.commitUs;
@@ -221,7 +228,8 @@ export class CaptureSession {
     await this.#ports.keeper.update((state) => {
       lsn = this.#durable;
       const tables = { ...state.tables, ...this.#copyRun?.tables };
-      return { ...state, lsn, tables, phase: "streaming", problem: null };
+      const sinceMs = this.#sinceMs;
+      return { ...state, lsn, sinceMs, tables, phase: "streaming", problem: null };
     });
     this.#stream!.acknowledge(lsn);
   }

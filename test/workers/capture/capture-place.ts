@@ -2,7 +2,7 @@
 import { openDatabase } from "../../../adapters/pg/database.ts";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import type { Capture, CaptureState } from "../../../core/capture.ts";
-import { systemClock, systemRandomness } from "../../../core/clock.ts";
+import { type Clock, systemClock, systemRandomness } from "../../../core/clock.ts";
 import { resolveConfig } from "../../../core/config.ts";
 import { databaseAddressSchema } from "../../../core/database-address.ts";
 import { silentLogger } from "../../../core/logger.ts";
@@ -47,6 +47,8 @@ export interface CapturePlace {
   readonly registry: Registry;
   readonly openSource: OpenSource;
   readonly messages: SourceMessage[];
+  /** Wall clocks go on by so much at once. */
+  shift(ms: number): void;
   sql(text: string): Promise<Record<string, unknown>[]>;
   declare(name: string, more?: Partial<Capture>): Promise<Capture>;
   change(name: string, change: (capture: Capture) => Capture | null): Promise<void>;
@@ -75,15 +77,17 @@ export async function makeCapturePlace(
   const database = await server.freshDatabase();
   const sql = (text: string): Promise<Record<string, unknown>[]> => server.sql(text, [], database);
   await sql(ddl);
+  let shiftMs = 0;
+  const clock: Clock = { ...systemClock, nowMs: () => systemClock.nowMs() + shiftMs };
   const services = {
-    clock: systemClock,
+    clock,
     randomness: systemRandomness,
     logger: silentLogger,
     onFatal: () => undefined,
   };
   const plain = createMemoryLog(services as never);
   const log = options.wrap?.(plain) ?? plain;
-  const registry = await Registry.open(plain, systemRandomness.uuid(), systemClock);
+  const registry = await Registry.open(plain, systemRandomness.uuid(), clock);
   const { host, port, user } = server;
   const address = databaseAddressSchema.parse({ host, port, user, database });
   const plainSource: OpenSource = async () =>
@@ -101,6 +105,7 @@ export async function makeCapturePlace(
     registry,
     openSource,
     messages,
+    shift: (ms) => void (shiftMs += ms),
     sql,
     declare: async (name, more = {}) => {
       const capture: Capture = {
@@ -118,7 +123,7 @@ export async function makeCapturePlace(
         id: systemRandomness.uuid().replaceAll("-", "").slice(0, 12),
         isPaused: false,
         by: "token:tester",
-        createdMs: systemClock.nowMs(),
+        createdMs: clock.nowMs(),
         ...more,
       };
       await registry.refresh();
@@ -135,7 +140,7 @@ export async function makeCapturePlace(
       return registry.get<CaptureState>("capture-state", name)?.value ?? undefined;
     },
     start: async () => {
-      const own = await Registry.open(log, systemRandomness.uuid(), systemClock);
+      const own = await Registry.open(log, systemRandomness.uuid(), clock);
       const abort = new AbortController();
       const worker = createCaptureWorker(
         {

@@ -1,6 +1,7 @@
 /** Captures of a real server, over their life: begun, stopped, handed over, paused, removed, and left alone. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { SourceDatabase } from "../../../core/ports/source-database.ts";
+import type { CaptureState } from "../../../core/capture.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import { eventually } from "../../services/muara.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
@@ -98,6 +99,33 @@ test("a session that is cut off anywhere repeats nothing in the log", async () =
   const records = await place.landed("shop.public.t", 4_000);
   expect(worker.status().get("shop")!.sessions).toBeGreaterThan(5);
   expect(ids(records)).toEqual(Array.from({ length: 4_000 }, (_, i) => i));
+});
+
+test("a crash between an append and its saved cursor repeats nothing, however long nobody captures then", async () => {
+  const place = await open(TABLE);
+  await place.declare("shop");
+  const first = await place.start();
+  await place.until("shop", "streams", streams);
+  await first.stop();
+  const before = (await place.state("shop"))!;
+  const slotOf = (from: string, to: string): Promise<unknown> =>
+    place.sql(`SELECT pg_copy_logical_replication_slot('${from}', '${to}')`);
+  await slotOf(before.slot, `${before.slot}_kept`);
+  const second = await place.start();
+  await place.sql("INSERT INTO t SELECT g FROM generate_series(1, 50) g");
+  await place.landed("shop.public.t", 50);
+  await second.stop();
+  // State and slot as they were before the rows; the log has them.
+  await place.sql(`SELECT pg_drop_replication_slot('${before.slot}')`);
+  await slotOf(`${before.slot}_kept`, before.slot);
+  await place.sql(`SELECT pg_drop_replication_slot('${before.slot}_kept')`);
+  await place.registry.refresh();
+  const stored = place.registry.get<CaptureState>("capture-state", "shop")!;
+  await place.registry.put("capture-state", "shop", stored.revision, { ...before, atMs: stored.value!.atMs });
+  place.shift(3 * 3_600_000);
+  await place.start();
+  await place.sql("INSERT INTO t VALUES (51)");
+  expect(ids(await place.landed("shop.public.t", 51))).toEqual(Array.from({ length: 51 }, (_, i) => i + 1));
 });
 
 test("an append that is refused, or of unknown outcome, is repeated until it is there", async () => {
