@@ -1,7 +1,7 @@
 /**
  * What the bench of capture reads: databases of a server, each with changes behind a slot that is never read itself:
- * half of them pgbench's TPC-B, in transactions of four changes, the other half in two transactions, which insert and
- * change a quarter each. Every run gets a copy of the slot, and so starts at the same place.
+ * a quarter of them pgbench's TPC-B, in transactions of four changes, the others in two transactions, which insert rows
+ * and change all of them. Every run gets a copy of the slot, and so starts at the same place.
  */
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,7 @@ export interface Backlog {
   readonly endLsn: string;
 }
 
-/** @param changes divisible by 4 × 2 × 4 clients */
+/** @param changes divisible by 64 */
 export async function fillBacklog(
   server: PostgresServer,
   database: string,
@@ -38,9 +38,9 @@ export async function fillBacklog(
   const sql = (text: string): Promise<Record<string, unknown>[]> => server.sql(text, [], database);
   await server.sql(`create database ${database}`);
   const place = ["-h", server.host, "-p", String(server.port), "-U", server.user, database];
-  const bulk = changes / 4;
-  const each = changes / 2 / CHANGES_PER_TRANSACTION / CLIENTS;
-  await RUN(postgresProgram("pgbench"), ["-i", "-q", "-s", "10", ...place]);
+  const bulk = (changes * 3) / 8;
+  const each = changes / 4 / CHANGES_PER_TRANSACTION / CLIENTS;
+  await RUN(postgresProgram("pgbench"), ["-i", "-q", "-s", String(CLIENTS), ...place]);
   await sql(
     `create table bulk (id bigint primary key, shard int, name text, amount numeric(18,2), at timestamptz,
       document jsonb)`,

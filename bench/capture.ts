@@ -1,11 +1,11 @@
 /**
- * Capture in parts, each against who does the same in the same run: `npm run bench:capture -- [decode] [drain] [fresh]
- * [--json]`, all of them unless named.
+ * Capture in parts, each against who does the same in the same run: `npm run bench:capture -- [decode] [drain] [shards]
+ * [fresh] [--json]`, all of them unless named.
  *
  * - `decode`: a recorded stream of changes becomes events as bytes; against the parser of `pg-logical-replication`,
  *   which makes objects, and against the same with JSON.stringify.
- * - `drain`: a backlog behind a slot, and eight of them side by side, until all of it is durable; against
- *   `pg_recvlogical`, which writes it to /dev/null, from copies of the same slot. Wall time (the server's decoding
+ * - `drain`: a backlog behind a slot until all of it is durable, `shards`: eight of them side by side; against
+ *   `pg_recvlogical`, which writes it to /dev/null, from copies of the same slots. Wall time (the server's decoding
  *   bounds both), and the client's CPU time.
  * - `fresh`: from a commit at the source to its rows in an answer.
  */
@@ -21,7 +21,7 @@ import { median, type Metric, printResult } from "./result.ts";
 
 const CHANGES = Number(process.env["CHANGES"] ?? 400_000);
 const SHARDS = Number(process.env["SHARDS"] ?? 8);
-const SHARD_CHANGES = Number(process.env["SHARD_CHANGES"] ?? 100_000);
+const SHARD_CHANGES = Number(process.env["SHARD_CHANGES"] ?? 96_000);
 const ROUNDS = Number(process.env["ROUNDS"] ?? 5);
 const SETTINGS = {
   max_replication_slots: "40",
@@ -96,13 +96,15 @@ async function main(): Promise<void> {
   const named = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
   const isAsked = (part: string): boolean => named.length === 0 || named.includes(part);
   const metrics: Metric[] = [];
-  if (isAsked("decode") || isAsked("drain")) {
+  if (["decode", "drain", "shards"].some(isAsked)) {
     const server = await startPostgres(SETTINGS);
     try {
-      const one = await fillBacklog(server, "one", CHANGES);
-      if (isAsked("decode")) metrics.push(...(await measureDecoding(server, one, ROUNDS)));
-      if (isAsked("drain")) {
-        metrics.push(...(await drain(server, "one shard", [one])));
+      if (isAsked("decode") || isAsked("drain")) {
+        const one = await fillBacklog(server, "one", CHANGES);
+        if (isAsked("decode")) metrics.push(...(await measureDecoding(server, one, ROUNDS)));
+        if (isAsked("drain")) metrics.push(...(await drain(server, "one shard", [one])));
+      }
+      if (isAsked("shards")) {
         const many: Backlog[] = [];
         for (let i = 1; i <= SHARDS; i++) many.push(await fillBacklog(server, `shard${i}`, SHARD_CHANGES));
         metrics.push(...(await drain(server, `${SHARDS} shards`, many)));

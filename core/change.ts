@@ -15,11 +15,13 @@
  * - within a shard, (incarnation, lsn, index) orders all changes. lsn is where the record of the transaction's commit
  *   begins in the source's log: known before the first change is sent, while its end is only known after the last.
  *   index grows within a transaction, with gaps (every update takes two, for it may become a delete and a create).
- *   All changes of one table of one shard are in one partition, in that order.
- * - a value that its column cannot hold (NaN, infinity, a date before Christ, an array with other bounds) is null in
- *   its column, and `NAME__text` beside it has the text as the source shows it.
+ *   All changes of one table of one shard are in one partition, in that order. Copied rows have places between them
+ *   (core/copy-place.ts), and 0 as xid.
+ * - a value that its column or an event cannot hold (NaN, infinity, a date before Christ, an array with other bounds,
+ *   JSON with a key twice in an object or nested beyond 60) is null in its column, and `NAME__text` beside it has the
+ *   text as the source shows it.
  * - the record's key is a JSON array of the key's values as they stand in `data`, the shard first unless keys are
- *   global: ["shop1",42]. Without a key in the source there is none.
+ *   global: ["shop1",42]; of a value that stands beside, its text. Without a key in the source there is none.
  */
 import { assert } from "./assert.ts";
 

@@ -89,20 +89,29 @@ export interface GatherJob {
 /** Folds what was gathered over the rows of the files: all of the slices that it touches. */
 export interface FoldJob {
   readonly order: "fold";
-  readonly inputs: readonly RewriteInput[];
+  readonly inputs: readonly SliceInput[];
   /** Delta schema of the current state, JSON text. */
   readonly schemaString: string;
   readonly columns: readonly FoldColumn[];
   readonly slices: number;
-  /** Files to write; absolute paths. */
-  readonly outputs: readonly { readonly slice: string; readonly path: string }[];
+  /** Rows and changes of a slice beyond which it is folded in parts, to a file each. */
+  readonly rowsAtOnce: number;
+  /** Those to be written anew. */
+  readonly touched: readonly string[];
+  /** Where new files go; absolute. */
+  readonly folder: string;
+}
+
+export interface SliceInput extends RewriteInput {
+  readonly slice: string;
 }
 
 export type RewriteJob = PutTogetherJob | FilterJob | NoteJob | ReplaceJob | JudgeJob | GatherJob | FoldJob;
 
-/** A slice that has rows. */
+/** Rows of a slice; a large one has several files. */
 export interface FoldedSlice {
   readonly slice: string;
+  readonly path: string;
   readonly file: NewFile;
   /** Delta statistics, JSON text. */
   readonly stats: string;

@@ -20,7 +20,11 @@ export async function connectCopy(
   address: DatabaseAddress,
   options: Omit<ConnectOptions, "purpose" | "settings">,
 ): Promise<Client> {
-  const settings = { idle_in_transaction_session_timeout: "0", default_transaction_read_only: "on" };
+  const settings = {
+    idle_in_transaction_session_timeout: "0",
+    default_transaction_read_only: "on",
+    search_path: "pg_catalog",
+  };
   return connectDatabase(address, { ...options, purpose: "copy", settings });
 }
 
@@ -72,8 +76,8 @@ export class CopyWriter {
 }
 
 /**
- * Rows of a query, each given to `row`; valid until it returns. After each piece that has come from the server the caller
- * may take what there is, or stop with `return`.
+ * Rows of a query, each given to `row`; valid until it returns. After each piece that has come from the server the
+ * caller may take what there is, or stop with `return`.
  * @throws source.*
  */
 export async function* copyRows(

@@ -2,8 +2,8 @@
  * Copies of tables of a PostgreSQL database (core/ports/source-copy.ts).
  *
  * Surprising rules:
- * - a table is locked (ACCESS SHARE) before a chunk's snapshot is taken. ALTER TABLE and TRUNCATE do not keep what older
- *   snapshots see: between the two they would show an empty table.
+ * - a table is locked (ACCESS SHARE) before a chunk's snapshot is taken. ALTER TABLE and TRUNCATE do not keep what
+ *   older snapshots see: between the two they would show an empty table.
  * - the exported snapshot is older than the lock; so the files of the table are compared with those that it had then.
  */
 import type { Client } from "pg";

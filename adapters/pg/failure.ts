@@ -16,8 +16,10 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   "42501": "source.refused",
 };
 const SQLSTATE = /^[0-9A-Z]{5}$/;
-/** Of Node's: what a certificate, a key or a password is not. */
-const REFUSED = /CERT|SSL|TLS|UNABLE_TO_|^SASL|does not support SSL|establishing an SSL/i;
+/** Codes of Node's about certificates and keys. */
+const REFUSED_CODE = /CERT|SSL|TLS|UNABLE_TO_/;
+/** What `pg` says without a code; nothing that a name of a host could be. */
+const REFUSED_TEXT = /^SASL|^The server does not support SSL|^There was an error establishing an SSL/;
 
 interface Failure {
   readonly code?: string;
@@ -37,7 +39,8 @@ export function databaseError(error: unknown, place: string): MuaraError {
     const ours = CODES[code] ?? CODES[code.slice(0, 2)] ?? "source.statement";
     return new MuaraError(ours, `${place}: ${said}`, { details: { sqlstate: code }, cause: error });
   }
-  const ours = REFUSED.test(code) || REFUSED.test(message) ? "source.refused" : "source.unavailable";
+  const ours =
+    REFUSED_CODE.test(code) || REFUSED_TEXT.test(message) ? "source.refused" : "source.unavailable";
   return new MuaraError(ours, `${place}: ${said}`, { cause: error });
 }
 

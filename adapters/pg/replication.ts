@@ -260,7 +260,6 @@ class ReplicationStream implements SourceStream {
   #change(bytes: Uint8Array, start: number, end: number): void {
     const relation = this.#decoder.decode(bytes, start, end);
     if (relation) {
-      this.#isBinding = true;
       void this.#bind(relation);
       return;
     }

@@ -28,7 +28,7 @@ export const addSql: AddCommand = (program, run) => {
     .description("query the lake: SELECT, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES")
     .argument("[query]", "the SQL; without it -f FILE or stdin")
     .option("-f, --file <file>", "read the SQL from a file (- for stdin)")
-    .option("--at <point>", "a version (one table) or a time (ISO 8601), for time travel")
+    .option("--at <point>", "a version (one table), a time (ISO 8601), or of a current state lsn:X/Y[@SHARD]")
     .option("--limit <rows>", "rows at most")
     .option("--timeout <duration>", "give up after e.g. 2m")
     .action(run(runSql));

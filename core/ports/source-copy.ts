@@ -87,7 +87,7 @@ export interface ChunkCopy {
     request: ChunkRequest,
     watch: ChunkWatch,
   ): Promise<CopyChunk | "unbound" | "unaskable">;
-  /** A truncate, to stand before the copy of a table that has rows of a former one. @param at where the stream begins */
+  /** A truncate, to stand before a copy where rows of a former one are. @param at where the stream begins */
   emptied(table: CopyTable, at: bigint): Promise<SourcePart | null>;
   /**
    * An empty transaction, so that the end of the log reaches the disk: the stream tells nothing before. Servers leave

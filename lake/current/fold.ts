@@ -34,6 +34,8 @@ const BEGINS = "('base', 'create', 'copy', 'delete')";
 const VERSION =
   "source.incarnation::HUGEINT * 19807040628566084398385987584 + source.lsn::HUGEINT * 1073741824 + source.index";
 const KEY = 'source.shard AS "s=", coalesce(event_key, event_id) AS "k="';
+/** What the choice of the last versions needs. `open=`: not all of it is there. */
+const NARROW = '"n=", "s=", "k=", "c=", "v=", coalesce(len(source.unchanged), 0) > 0 AS "open="';
 const UNCHANGED = "coalesce(source.unchanged, []::VARCHAR[])";
 
 /** Rows of the change table that are changes: of something that has a key, or inserts. */
@@ -48,35 +50,48 @@ export function sliceOf(slices: number): string {
   return `(md5_number_lower(source.shard || chr(31) || coalesce(event_key, event_id)) % ${slices})::VARCHAR`;
 }
 
+/** Shards and keys of `muara_changes` under which a row goes on or went on before, as far as that matters. */
+export function linkedKeys(): string {
+  const keys = `SELECT ${KEY}, source.change AS "c=", ${VERSION} AS "v=", ${UNCHANGED} AS "x=" FROM muara_changes`;
+  return `WITH pairs AS (SELECT c."s=", c."k=", d."k=" AS "pk=" FROM (${keys} WHERE ${IS_CHANGE}) c
+  JOIN (${keys} WHERE ${IS_CHANGE}) d ON d."s=" = c."s=" AND d."v=" = c."v=" - 1
+  WHERE c."c=" = 'create' AND d."c=" = 'delete' AND len(c."x=") > 0)
+SELECT "s=", "k=" FROM pairs UNION SELECT "s=", "pk=" FROM pairs`;
+}
+
 /** A SELECT of `columns`, in their order; rows in any. */
 export function foldQuery({ base, changes, columns }: FoldInput): string {
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
   const rows = base === null ? `SELECT ${names} FROM (${changes}) WHERE false` : base;
-  return `WITH RECURSIVE ${[...itemsOf(names, rows, changes), ...lineage(), ...filled(columns)].join(",\n")}
+  const whole = `SEMI JOIN (SELECT "n=" FROM _last WHERE NOT "open=") USING ("n=")`;
+  return `WITH RECURSIVE ${[...itemsOf(names, rows, changes), ...lineage(names), ...filled(columns)].join(",\n")}
 SELECT ${names} FROM _kept ANTI JOIN _keys USING ("s=", "k=")
 UNION ALL
-SELECT ${names} FROM _last WHERE "c=" <> 'delete' AND len(${UNCHANGED}) = 0
+SELECT ${names} FROM _all ${whole}
+UNION ALL
+SELECT ${names} FROM _touched ${whole}
 UNION ALL
 SELECT ${columns.map(toastColumn).join(", ")}
 FROM _open t JOIN _filled f ON f."f=" = t."n=" JOIN _beside b ON b."f=" = t."n="`;
 }
 
-/** The changes, the rows that they are about, and the last version of each. `"n="` is unique. */
+/** The changes, the rows that they are about, and the last version of each. `n=` is unique; few columns are wide. */
 function itemsOf(names: string, rows: string, changes: string): readonly string[] {
   return [
     `_all AS MATERIALIZED (SELECT ${names}, ${KEY}, source.change AS "c=", ${VERSION} AS "v=",
   row_number() OVER () AS "n=" FROM (${changes}) WHERE ${IS_CHANGE} AND NOT (${IS_UNKEYED}))`,
     `_cuts AS MATERIALIZED (SELECT "s=", max("v=") AS "cut=" FROM _all WHERE "c=" = 'truncate' GROUP BY "s=")`,
     `_keys AS MATERIALIZED (SELECT DISTINCT "s=", "k=" FROM _all WHERE "c=" <> 'truncate')`,
-    `_base AS (SELECT ${names}, ${KEY}, 'base' AS "c=", ${VERSION} AS "v=" FROM (${rows}))`,
+    `_base AS (SELECT ${names}, ${KEY}, ${VERSION} AS "v=" FROM (${rows}))`,
     `_kept AS (SELECT b.* FROM _base b LEFT JOIN _cuts t USING ("s=") WHERE t."cut=" IS NULL OR b."v=" > t."cut=")`,
-    `_touched AS MATERIALIZED (SELECT *, -row_number() OVER () AS "n=" FROM _kept SEMI JOIN _keys USING ("s=", "k="))`,
-    `_items AS MATERIALIZED (SELECT a.* FROM _all a LEFT JOIN _cuts t USING ("s=")
+    `_touched AS MATERIALIZED (SELECT *, 'base' AS "c=", -row_number() OVER () AS "n=" FROM _kept
+  SEMI JOIN _keys USING ("s=", "k="))`,
+    `_items AS MATERIALIZED (SELECT ${NARROW} FROM _all a LEFT JOIN _cuts t USING ("s=")
   LEFT JOIN (SELECT "s=", "k=", "v=" AS "old=" FROM _touched) b USING ("s=", "k=")
-  WHERE a."c=" <> 'truncate' AND (t."cut=" IS NULL OR a."v=" > t."cut=") AND (b."old=" IS NULL OR a."v=" > b."old=")
-  UNION ALL BY NAME SELECT * FROM _touched)`,
+  WHERE "c=" <> 'truncate' AND (t."cut=" IS NULL OR "v=" > t."cut=") AND (b."old=" IS NULL OR "v=" > b."old=")
+  UNION ALL SELECT ${NARROW} FROM _touched)`,
     `_last AS MATERIALIZED (SELECT * FROM _items
-  SEMI JOIN (SELECT arg_max("n=", "v=") AS "n=" FROM _items GROUP BY "s=", "k=") USING ("n="))`,
+  SEMI JOIN (SELECT arg_max("n=", "v=") AS "n=" FROM _items GROUP BY "s=", "k=") USING ("n=") WHERE "c=" <> 'delete')`,
   ];
 }
 
@@ -84,9 +99,10 @@ function itemsOf(names: string, rows: string, changes: string): readonly string[
  * Of rows whose last version is not all there (`_open`): the versions before it. A life of a key goes from where a row
  * begins to where it ends; lives are linked where a row goes on under another key.
  */
-function lineage(): readonly string[] {
+function lineage(names: string): readonly string[] {
   return [
-    `_open AS MATERIALIZED (SELECT * FROM _last WHERE "c=" <> 'delete' AND len(${UNCHANGED}) > 0)`,
+    `_wide AS (SELECT ${names}, "v=", "n=" FROM _all UNION ALL SELECT ${names}, "v=", "n=" FROM _touched)`,
+    `_open AS MATERIALIZED (SELECT * FROM _wide SEMI JOIN (SELECT "n=" FROM _last WHERE "open=") USING ("n="))`,
     `_lives AS MATERIALIZED (SELECT "n=", "s=", "k=", "v=", "c=", count(*) FILTER ("c=" IN ${BEGINS})
   OVER (PARTITION BY "s=", "k=" ORDER BY "v=" ROWS UNBOUNDED PRECEDING) AS "l="
   FROM _items WHERE EXISTS (SELECT 1 FROM _open))`,
@@ -94,8 +110,8 @@ function lineage(): readonly string[] {
   JOIN _lives d ON d."s=" = c."s=" AND d."v=" = c."v=" - 1 WHERE c."c=" = 'create' AND d."c=" = 'delete')`,
     `_chain AS (SELECT l."n=" AS "f=", l."s=", l."k=", l."l=" FROM _lives l SEMI JOIN _open USING ("n=")
   UNION SELECT c."f=", k."s=", k."pk=", k."pl=" FROM _chain c JOIN _links k USING ("s=", "k=", "l="))`,
-    `_before AS MATERIALIZED (SELECT c."f=", i.* FROM _chain c JOIN _lives l USING ("s=", "k=", "l=")
-  JOIN _items i ON i."n=" = l."n=" WHERE i."c=" <> 'delete')`,
+    `_before AS MATERIALIZED (SELECT c."f=", w.* FROM _chain c JOIN _lives l USING ("s=", "k=", "l=")
+  JOIN _wide w ON w."n=" = l."n=" WHERE l."c=" <> 'delete')`,
   ];
 }
 

@@ -5,6 +5,7 @@
  * A range is cut before a delete that nothing of its shard follows yet and that is young: the create of the same row
  * under another key may be on its way, and what it needs of the row is gone once the delete is merged.
  */
+import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { CURRENT_SLICE } from "../../core/columns.ts";
 import { columnsOf } from "../parquet/delta-type.ts";
@@ -13,10 +14,10 @@ import { readFooter } from "../parquet/footer-file.ts";
 import { footerStatistics } from "../parquet/footer-stats.ts";
 import { listOfTexts, quoteName, readSchema } from "../query/view.ts";
 import { copyToFile } from "../rewrite-file.ts";
-import type { FoldJob, FoldedSlice, GatherJob, RewriteReport } from "../rewrite-job.ts";
+import type { FoldJob, FoldedSlice, GatherJob, RewriteReport, SliceInput } from "../rewrite-job.ts";
 import { parseSchema } from "../table/delta-schema.ts";
 import { type OffsetRange, rangeCondition } from "./current-table.ts";
-import { foldQuery, IS_CHANGE, IS_UNKEYED, sliceOf } from "./fold.ts";
+import { foldQuery, IS_CHANGE, IS_UNKEYED, linkedKeys, sliceOf } from "./fold.ts";
 
 /** How long a delete waits for what may follow it, by the time at which the changes were accepted. */
 const HOLD = "INTERVAL '60 seconds'";
@@ -82,30 +83,65 @@ async function cutRange(connection: DuckDBConnection, range: OffsetRange): Promi
   return row![0] === null ? range : { ...range, to: Number(row![0]) };
 }
 
+/** Part by part, so that memory is bounded; a part is what a finer hash of the key makes of a slice. */
 export async function foldChanges(connection: DuckDBConnection, job: FoldJob): Promise<RewriteReport> {
-  const { inputs, schemaString, columns, slices, outputs } = job;
-  const names = columns.map(({ name }) => quoteName(name)).join(", ");
-  const paths = inputs.map(({ path }) => path);
-  const base =
-    paths.length === 0 ? null : `SELECT ${names} FROM ${sourceOf(paths, schemaString, [CURRENT_SLICE])}`;
-  const query = foldQuery({ base, changes: `SELECT ${names} FROM muara_changes`, columns });
-  await connection.run("DROP TABLE IF EXISTS muara_rows");
   await connection.run(
-    `CREATE TEMP TABLE muara_rows AS SELECT *, ${sliceOf(slices)} AS ${CURRENT_SLICE} FROM (${query})`,
+    `CREATE OR REPLACE TEMP TABLE muara_linked AS ${linkedKeys()};
+    CREATE OR REPLACE TEMP TABLE muara_counts AS
+      SELECT ${sliceOf(job.slices)} AS slice, count(*) AS changes FROM muara_changes GROUP BY ALL`,
   );
-  const stored = columnsOf(parseSchema(schemaString)).filter(({ name }) => name !== CURRENT_SLICE);
+  const [linked] = await rowsOf(connection, "SELECT count(*) FROM muara_linked");
   const files: FoldedSlice[] = [];
-  for (const { slice, path } of outputs) {
-    const rows = `FROM muara_rows WHERE ${CURRENT_SLICE} = '${Number(slice)}'`;
-    const [count] = await rowsOf(connection, `SELECT count(*) ${rows}`);
-    if (Number(count![0]) === 0) continue;
-    const order = "source.shard, event_key, event_id";
-    const file = await copyToFile(connection, `SELECT ${names} ${rows} ORDER BY ${order}`, path);
-    const { rows: written, groups } = footerStatistics(readFooter(path, file.bytes), stored);
-    files.push({ slice, file: { ...file, rows: written }, stats: deltaStats(stored, written, groups) });
+  for (const slice of job.touched) {
+    const own = job.inputs.filter((input) => input.slice === slice);
+    const [counts] = await rowsOf(
+      connection,
+      `SELECT coalesce(sum(changes), 0) + ${own.length === 0 ? "0" : `(${countOf(job, own)})`}
+        FROM muara_counts WHERE slice = '${Number(slice)}'`,
+    );
+    const parts = Math.max(1, Math.ceil(Number(counts![0]) / job.rowsAtOnce));
+    for (let part = 0; part < parts; part++) {
+      const isOwn = `${sliceOf(job.slices * parts)} = '${Number(slice) + job.slices * part}'`;
+      const path = join(job.folder, `slice-${Number(slice)}-${part}.parquet`);
+      const file = await foldPart(connection, job, path, slice, isOwn, Number(linked![0]) > 0);
+      if (file) files.push(file);
+    }
   }
-  await connection.run("DROP TABLE muara_rows; DROP TABLE muara_changes");
+  await connection.run("DROP TABLE muara_linked; DROP TABLE muara_counts; DROP TABLE muara_changes");
   return { report: "folded", files };
+}
+
+/** @param isOwn condition on rows of the part @param isLinked whether rows of other parts may be needed, too */
+async function foldPart(
+  connection: DuckDBConnection,
+  { inputs, schemaString, columns }: FoldJob,
+  to: string,
+  slice: string,
+  isOwn: string,
+  isLinked: boolean,
+): Promise<FoldedSlice | undefined> {
+  const names = columns.map(({ name }) => quoteName(name)).join(", ");
+  const other = `(source.shard, coalesce(event_key, event_id)) IN (FROM muara_linked)`;
+  const condition = isLinked ? `(${isOwn}) OR ${other}` : isOwn;
+  const paths = inputs.filter((input) => isLinked || input.slice === slice).map(({ path }) => path);
+  const source = paths.length === 0 ? undefined : sourceOf(paths, schemaString, [CURRENT_SLICE]);
+  const query = foldQuery({
+    base: source === undefined ? null : `SELECT ${names} FROM ${source} WHERE ${condition}`,
+    changes: `SELECT ${names} FROM muara_changes WHERE ${condition} OR source.change = 'truncate'`,
+    columns,
+  });
+  const rest = isLinked ? ` WHERE ${isOwn}` : "";
+  const order = "source.shard, event_key, event_id";
+  const file = await copyToFile(connection, `SELECT ${names} FROM (${query})${rest} ORDER BY ${order}`, to);
+  if (file.rows === 0) return undefined;
+  const stored = columnsOf(parseSchema(schemaString)).filter(({ name }) => name !== CURRENT_SLICE);
+  const { rows, groups } = footerStatistics(readFooter(to, file.bytes), stored);
+  return { slice, path: to, file: { ...file, rows }, stats: deltaStats(stored, rows, groups) };
+}
+
+function countOf({ schemaString }: FoldJob, inputs: readonly SliceInput[]): string {
+  const paths = inputs.map(({ path }) => path);
+  return `SELECT count(*) FROM ${sourceOf(paths, schemaString, [CURRENT_SLICE])}`;
 }
 
 function sourceOf(

@@ -48,6 +48,8 @@ export interface MergeOptions {
   readonly slices: number;
   /** Changes of one partition that are merged at once, at most. */
   readonly rows: number;
+  /** Rows and changes that are in memory at once, about. */
+  readonly rowsAtOnce?: number;
 }
 
 export interface Merged {
@@ -61,6 +63,8 @@ export interface Merged {
   readonly isVoid: boolean;
 }
 
+/** Of wide rows, some hundred MiB. */
+const ROWS_AT_ONCE = 100_000;
 const NOTHING: Merged = { changes: 0, files: 0, bytes: 0, hasMore: false, isVoid: false };
 
 type Gathered = Extract<RewriteReport, { readonly report: "gathered" }>;
@@ -89,7 +93,17 @@ export class CurrentMerger {
     checkNotPaused(base.metadata, this.#ports.clock.nowMs());
     const ranges = this.#rangesOf(changes, base);
     if (ranges.length === 0) return NOTHING;
-    const work = { eventType, name, log, base, changes, ranges, rowsMax: this.#options.rows, signal };
+    const work = {
+      eventType,
+      name,
+      log,
+      base,
+      changes,
+      ranges,
+      rowsMax: this.#options.rows,
+      rowsAtOnce: this.#options.rowsAtOnce ?? ROWS_AT_ONCE,
+      signal,
+    };
     return this.#process.inTurn((folder) => new Merge(this.#ports, this.#process, { ...work, folder }).run());
   }
 
@@ -112,6 +126,7 @@ interface MergeWork {
   readonly changes: TableSnapshot;
   readonly ranges: readonly StreamRange[];
   readonly rowsMax: number;
+  readonly rowsAtOnce: number;
   readonly folder: string;
   readonly signal: AbortSignal;
 }
@@ -165,16 +180,26 @@ class Merge {
   async #fold(schemaString: string, slices: readonly string[], old: readonly AddFile[]): Promise<AddFile[]> {
     const { name, folder, signal } = this.#work;
     const { clock, randomness, store } = this.#ports;
-    const outputs = slices.map((slice) => ({ slice, path: join(folder, `slice-${slice}.parquet`) }));
-    const inputs = await this.#inputs(name, old, "rows");
+    const inputs = (await this.#inputs(name, old, "rows")).map((input, i) => ({
+      ...input,
+      slice: String(old[i]!.partitionValues[CURRENT_SLICE]),
+    }));
     const columns = foldColumns(schemaString);
-    const job = { order: "fold" as const, inputs, schemaString, columns, slices: this.#slices, outputs };
-    const { files } = await this.#process.run(job, "folded", name, signal);
+    const { rowsAtOnce } = this.#work;
+    const request = {
+      inputs,
+      schemaString,
+      columns,
+      slices: this.#slices,
+      rowsAtOnce,
+      touched: slices,
+      folder,
+    };
+    const { files } = await this.#process.run({ order: "fold", ...request }, "folded", name, signal);
     const add: AddFile[] = [];
-    for (const { slice, file, stats } of files) {
+    for (const { slice, path: from, file, stats } of files) {
       const partitionValues = { [CURRENT_SLICE]: slice };
       const path = dataFilePath(partitionValues, randomness.uuid());
-      const from = outputs.find((output) => output.slice === slice)!.path;
       await putLocalFile(store, storePathOf(name, path), from, file.bytes);
       const modificationTime = clock.nowMs();
       const tags = tagsOf(file.checksum);

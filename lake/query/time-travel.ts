@@ -41,7 +41,8 @@ export async function pinSnapshot(
     const snapshot = await catalog.log(name).snapshot({ version: Number(point) });
     return { snapshot, ingestedUntilMs: null };
   }
-  const timeMs = Date.parse(String(point));
+  // What is no time by a long way is taken for one by some parsers: those of current states are not for others.
+  const timeMs = /^lsn/i.test(String(point)) ? NaN : Date.parse(String(point));
   if (Number.isNaN(timeMs))
     throw new MuaraError("request.malformed", `"${point}" is neither a version nor an ISO 8601 time.`, {
       details: { pointer: "/at" },

@@ -69,9 +69,9 @@ test("every reason is found, without a lock that anybody would notice", async ()
     .toBe(1);
   const client = await server.connect(database);
   const modes = new Set<string>();
-  let isOver = false;
+  const over = new AbortController();
   const looking = (async () => {
-    for (; !isOver;) {
+    while (!over.signal.aborted) {
       const { rows } = await client.query(
         "SELECT DISTINCT mode FROM pg_locks WHERE locktype = 'relation' AND pid <> pg_backend_pid()",
       );
@@ -83,7 +83,7 @@ test("every reason is found, without a lock that anybody would notice", async ()
     const response = await stack.call("POST", "/v1/captures/check", { database: "shop1" });
     answers.push((await response.json()) as Findings);
   }
-  isOver = true;
+  over.abort();
   await looking;
   expect([...modes]).toEqual(["AccessShareLock"]);
   const found = answers[0]!.findings.map(({ severity, code, table }) => [severity, code, table]);

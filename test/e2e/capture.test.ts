@@ -137,15 +137,14 @@ test("kills of the process and crashes of the source: the change table is the so
     return [{ I: "C", U: "U", D: "D" }[action], String(row["id"]), columns ? String(row["balance"]) : null];
   });
   await sql("SELECT pg_drop_replication_slot('oracle')");
-  const query = (what: string): string => `SELECT ${what} FROM "shop1.public.accounts"`;
   await eventually("the last change landed", LANDED_MS_MAX, async () => {
-    const rows = await muara.sql(query("count(*) FILTER (id = 1000)")).catch(() => [[0]]);
+    const rows = await muara.sql(accounts("count(*) FILTER (id = 1000)")).catch(() => [[0]]);
     return Number(rows[0]![0]) === 1;
   });
-  const landed = await muara.sql(`${query("data_op, id::text, balance::text")} ORDER BY log_offset`);
+  const landed = await muara.sql(`${accounts("data_op, id::text, balance::text")} ORDER BY log_offset`);
   expect(landed).toEqual(history);
   expect(history.length).toBeGreaterThan(100);
-  const [[count, distinct]] = (await muara.sql(query("count(*), count(DISTINCT event_id)"))) as [
+  const [[count, distinct]] = (await muara.sql(accounts("count(*), count(DISTINCT event_id)"))) as [
     [string, string],
   ];
   expect(distinct).toBe(count);
@@ -162,4 +161,8 @@ interface WalChange {
   readonly action: "I" | "U" | "D";
   readonly columns?: readonly { readonly name: string; readonly value: unknown }[];
   readonly identity?: readonly { readonly name: string; readonly value: unknown }[];
+}
+
+function accounts(what: string): string {
+  return `SELECT ${what} FROM "shop1.public.accounts"`;
 }

@@ -17,6 +17,10 @@ const COPY_ONCE_ROWS = 50_000;
 const DECLARE_MS = 60_000;
 const SETTLE_MS = 600_000; // no promise, only an end
 
+interface Shown {
+  readonly tables: readonly { readonly copy: string | null }[];
+}
+
 export class Bank {
   readonly shards: readonly TellerShard[];
   readonly store: PostgresServer;
@@ -61,6 +65,15 @@ export class Bank {
       });
     }
     for (const table of TELLER_TABLES) await this.#post("/v1/deliveries", deliveryOf(table));
+  }
+
+  /** Waits until all copies are taken. */
+  async copied(): Promise<void> {
+    await eventually("all copied", SETTLE_MS, async () => {
+      const muara = await this.running();
+      const { items } = (await (await muara.fetch("/v1/captures")).json()) as { items: readonly Shown[] };
+      return items.every(({ tables }) => tables.every(({ copy }) => copy === "done"));
+    });
   }
 
   /** Waits until the lake has the last transaction of every shard in each of its tables. */

@@ -11,69 +11,74 @@ const CRASHES_UNTIL = 0.85;
 
 export interface Mishaps {
   readonly kills: number;
+  killsWhileCopying: number;
   killsBeforeReady: number;
   serverCrashes: number;
   storeAwaySeconds: number;
 }
 
-/** Ends with a Muara that runs. @param untilMs by performance.now() */
+/** Ends with a Muara that runs. */
 export async function befall(
   bank: Bank,
   kills: number,
+  seconds: number,
   storeAwaySeconds: number,
-  untilMs: number,
   random: Randomness,
 ): Promise<Mishaps> {
-  const mishaps: Mishaps = { kills, killsBeforeReady: 0, serverCrashes: 0, storeAwaySeconds: 0 };
+  const spanMs = seconds * 1_000;
+  const beganMs = performance.now();
   // Drawn beforehand: how long something takes must not change what is drawn.
-  const spanMs = untilMs - performance.now();
-  const crashes = bank.shards.map((shard) => ({
-    shard,
-    atMs: untilMs - spanMs + random.fraction() * CRASHES_UNTIL * spanMs,
-  }));
-  const awayMs = untilMs - spanMs + random.fraction() * (spanMs - storeAwaySeconds * 1_000);
+  const crashes = bank.shards.map((shard) => ({ shard, atMs: random.fraction() * CRASHES_UNTIL * spanMs }));
+  const awayMs = random.fraction() * (spanMs - storeAwaySeconds * 1_000);
+  const until = (ms: number): Promise<void> => sleep(Math.max(0, beganMs + ms - performance.now()));
+  let serverCrashes = 0;
   const crash = async (): Promise<void> => {
     for (const { shard, atMs } of crashes.toSorted((a, b) => a.atMs - b.atMs)) {
-      await sleepUntil(atMs);
+      await until(atMs);
       await shard.server.restart("immediate");
-      mishaps.serverCrashes++;
+      serverCrashes++;
     }
   };
-  const takeAway = async (): Promise<void> => {
-    await sleepUntil(awayMs);
+  const takeAway = async (): Promise<number> => {
+    await until(awayMs);
     const fromMs = performance.now();
     await bank.store.halt("immediate");
     await sleep(storeAwaySeconds * 1_000);
     await bank.store.start();
-    mishaps.storeAwaySeconds = Math.round((performance.now() - fromMs) / 1_000);
+    return Math.round((performance.now() - fromMs) / 1_000);
   };
-  await Promise.all([killAll(bank, kills, untilMs, random, mishaps), crash(), takeAway()]);
-  return mishaps;
+  const [killsBeforeReady, , awaySeconds] = await Promise.all([
+    killAgainAndAgain(bank, kills, spanMs, random),
+    crash(),
+    takeAway(),
+  ]);
+  return { kills, killsWhileCopying: 0, killsBeforeReady, serverCrashes, storeAwaySeconds: awaySeconds };
 }
 
-async function killAll(
+/**
+ * SIGKILL at random moments; each process lives on average so long that the kills fill the time, its start left out.
+ * Ends with a Muara that runs.
+ * @returns kills of a process that was not ready
+ */
+export async function killAgainAndAgain(
   bank: Bank,
   kills: number,
-  untilMs: number,
+  spanMs: number,
   random: Randomness,
-  mishaps: Mishaps,
-): Promise<void> {
+): Promise<number> {
   const { host } = bank;
+  let early = 0;
   for (let done = 0; done < kills; done++) {
     const [dice, share] = [random.fraction(), random.fraction()];
     if (!host.running && dice < EARLY_KILLS) {
-      if (!(await host.startBriefly(share * EARLY_MS_MAX))) mishaps.killsBeforeReady++;
+      if (!(await host.startBriefly(share * EARLY_MS_MAX))) early++;
       continue;
     }
     if (!host.running) await host.start();
-    const left = kills - done;
-    await sleep(Math.max(0, (share * 2 * (untilMs - performance.now())) / left));
+    await sleep((share * 2 * spanMs) / kills);
     host.assertNoSurprise();
     await host.kill();
   }
   if (!host.running) await host.start();
-}
-
-async function sleepUntil(ms: number): Promise<void> {
-  await sleep(Math.max(0, ms - performance.now()));
+  return early;
 }

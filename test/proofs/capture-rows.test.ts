@@ -17,8 +17,8 @@ let copy: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "muara-capture-rows-"));
   shard = await TellerShard.start("shop1", folder, 400);
-  shard.begin(2);
-  await shard.ended();
+  shard.begin();
+  await shard.end(); // one turn
 });
 
 afterAll(async () => {

@@ -14,6 +14,8 @@ import { sleep } from "./host.ts";
 export const DATABASE = "bank";
 const CLIENTS = 4;
 const PAUSE_MS = 100;
+/** pgbench writes its account down only where it ends by itself. */
+const TURN_SECONDS = "2";
 
 export interface TellerSums {
   readonly tellers: string;
@@ -56,14 +58,14 @@ export class TellerShard {
     this.#rate = rate;
   }
 
-  /** Begins transactions, for so long: pgbench writes its account down only where it ends by itself. */
-  begin(seconds: number): void {
-    this.#running = this.#run(performance.now() + seconds * 1_000);
+  begin(): void {
+    this.#running = this.#run();
     this.#running.catch(() => undefined); // whoever waits for its end sees it
   }
 
   /** Resolves once the last transaction has ended. */
-  async ended(): Promise<void> {
+  async end(): Promise<void> {
+    this.#isOver = true;
     await this.#running;
   }
 
@@ -97,15 +99,12 @@ export class TellerShard {
     return logged;
   }
 
-  async #run(untilMs: number): Promise<void> {
-    for (;;) {
-      const seconds = Math.ceil((untilMs - performance.now()) / 1_000);
-      if (this.#isOver || seconds <= 0) return;
-      const prefix = join(this.#folder, `${this.name}-${this.breaks}`);
-      const args = ["-n", "-c", String(CLIENTS), "-R", String(this.#rate), "-T", String(seconds), "-l"];
+  async #run(): Promise<void> {
+    for (let turn = 0; !this.#isOver; turn++) {
+      const prefix = join(this.#folder, `${this.name}-${turn}`);
+      const args = ["-n", "-c", String(CLIENTS), "-R", String(this.#rate), "-T", TURN_SECONDS, "-l"];
       try {
         await pgbench(this.server, [...args, "--log-prefix", prefix], (child) => (this.#child = child));
-        return;
       } catch {
         this.breaks++;
         await sleep(PAUSE_MS);

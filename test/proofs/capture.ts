@@ -8,7 +8,7 @@
 import { seededRandomness } from "../../core/clock.ts";
 import { Bank } from "./capture-bank.ts";
 import { checkBank, type Checked } from "./capture-checks.ts";
-import { befall, type Mishaps } from "./capture-mishaps.ts";
+import { befall, killAgainAndAgain, type Mishaps } from "./capture-mishaps.ts";
 import { proofCommand, type ProofOptions } from "./proof-command.ts";
 
 const SHARDS = 8;
@@ -16,6 +16,10 @@ const KILLS = 50;
 const RATE = 150;
 /** Of the time the store is not there: two minutes of five. */
 const STORE_AWAY = 0.4;
+/** Of the kills: the others come while changes stream, for `seconds`, which begin when the copies are done. */
+const KILLS_WHILE_COPYING = 0.1;
+/** In which those come. */
+const COPY_MS = 10_000;
 
 export interface CaptureOptions extends ProofOptions {
   readonly seconds: number;
@@ -38,16 +42,22 @@ export async function runCapture(options: CaptureOptions): Promise<CaptureResult
   let isGood = false;
   try {
     await bank.host.start();
-    for (const shard of bank.shards) shard.begin(seconds);
-    const untilMs = performance.now() + seconds * 1_000;
+    for (const shard of bank.shards) shard.begin();
     await bank.declare();
     tell("declared");
-    const mishaps = await befall(bank, kills, seconds * STORE_AWAY, untilMs, seededRandomness(seed));
-    for (const shard of bank.shards) await shard.ended();
+    const random = seededRandomness(seed);
+    const early = Math.ceil(kills * KILLS_WHILE_COPYING);
+    const killsBeforeReady = await killAgainAndAgain(bank, early, COPY_MS, random);
+    await bank.copied();
+    tell("copied");
+    const mishaps = await befall(bank, kills - early, seconds, seconds * STORE_AWAY, random);
+    await Promise.all(bank.shards.map((shard) => shard.end()));
     tell("everything has happened");
     const checked = await checkBank(bank, tell);
     isGood = true;
-    return { shards, seconds, rate, ...mishaps, ...checked };
+    mishaps.killsWhileCopying = early;
+    mishaps.killsBeforeReady += killsBeforeReady;
+    return { shards, seconds, rate, ...mishaps, kills, ...checked };
   } catch (error) {
     throw new Error(`capture with seed ${seed}, in ${bank.host.folder}`, { cause: error });
   } finally {

@@ -76,8 +76,10 @@ export const usedPackages: Rule = (files) => {
       .flatMap(referencesOf)
       .map(({ specifier }) => specifier),
   );
-  const isUsed = (name: string): boolean =>
-    TOOLS.has(name) || [...imported].some((used) => used === name || used.startsWith(`${name}/`));
+  const isImported = (name: string): boolean =>
+    [...imported].some((used) => used === name || used.startsWith(`${name}/`));
+  /** Types are used with what they describe. */
+  const isUsed = (name: string): boolean => TOOLS.has(name) || isImported(name.replace(/^@types\//, ""));
   return dependenciesOf(manifestOf(files))
     .filter(([name]) => !isUsed(name))
     .map(([name]) => `package.json: ${name} is imported nowhere`);

@@ -276,9 +276,15 @@ const PLANTS: readonly Plant[] = [
   },
   {
     rule: "every package is used",
-    bad: [manifest({ zod: "4.0.0" }), file("core/a.ts", '// import { z } from "zod";\nsay("zod");\n')],
-    says: ["zod is imported nowhere"],
-    good: [manifest({ zod: "4.0.0" }), file("core/a.ts", 'import { z } from "zod/mini";\n')],
+    bad: [
+      manifest({ zod: "4.0.0", "@types/pg": "8.0.0" }),
+      file("core/a.ts", '// import { z } from "zod";\nsay("zod");\n'),
+    ],
+    says: ["zod is imported nowhere", "@types/pg is imported nowhere"],
+    good: [
+      manifest({ zod: "4.0.0", "@types/zod": "4.0.0" }),
+      file("core/a.ts", 'import { z } from "zod/mini";\n'),
+    ],
   },
   {
     rule: "the lock agrees and names no host",

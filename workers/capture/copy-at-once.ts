@@ -1,9 +1,9 @@
 /**
- * Copies of whole tables as of the snapshot of a new slot, before its changes are read; and which way a table is copied.
+ * Copies of whole tables as of the snapshot of a new slot, before its changes are read; and which way one is copied.
  *
- * Surprising rule: nothing of it is resumed, for the snapshot ends with its session. A table that was begun is copied in
- * chunks after a restart: its rows then stand behind those that are there already, and what was deleted since the slot
- * was made is in the stream.
+ * Surprising rule: nothing of it is resumed, for the snapshot ends with its session. A table that was begun is copied
+ * in chunks after a restart: its rows then stand behind those that are there already, and what was deleted since the
+ * slot was made is in the stream.
  */
 import type { CapturedTable } from "../../core/capture.ts";
 import { hasCode } from "../../core/errors.ts";

@@ -4,8 +4,8 @@
  * taken, so that each partition has its changes in the order of their places, copies included.
  *
  * Surprising rules:
- * - a batch that goes beyond a chunk's place waits for the chunk's rows: they are read while the stream goes on, and the
- *   place is known before them.
+ * - a batch that goes beyond a chunk's place waits for the chunk's rows: they are read while the stream goes on, and
+ *   the place is known before them.
  * - the stream must be one and the same from when a chunk is taken until it has passed its place: then all that the
  *   chunk has seen is on the source's disk. Whoever connects anew makes a new run from the progress that was saved.
  */
@@ -41,6 +41,8 @@ export interface CopyRunOptions {
   readonly ask: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of each table, keys of changes that are remembered. */
+  readonly notedKeysMax?: number;
 }
 
 export interface CopyRunTable {
@@ -51,6 +53,8 @@ export interface CopyRunTable {
 
 /** A batch with the rows of chunks in their places. */
 export interface WovenBatch {
+  /** The batch's. */
+  readonly cursor: string | null;
   /** To append, group after group; parts of one group are of different partitions. Bytes are valid as the batch's. */
   readonly groups: readonly (readonly SourcePart[])[];
   /** Of tables, by name, once all of it is durable. */
@@ -73,7 +77,7 @@ export class CopyRun {
     this.#position = options.from;
     this.#tasks = options.tables
       .filter(({ progress }) => progress.copy === "waiting" || progress.copy === "copying")
-      .map(({ name, table, progress }) => new CopyTask(name, table, progress));
+      .map(({ name, table, progress }) => new CopyTask(name, table, progress, options.notedKeysMax));
     for (const { name, progress } of this.#tasks) this.#durable.set(name, progress);
   }
 
@@ -82,8 +86,8 @@ export class CopyRun {
   }
 
   /**
-   * What is durable of each table, by name, to be saved together with the cursor of the same batch: before the source is
-   * told the cursor. Numbers that rows may bear are told ahead.
+   * What is durable of each table, by name, to be saved together with the cursor of the same batch, and before the
+   * source is told it. Numbers that rows may bear are told ahead.
    */
   get tables(): Readonly<Record<string, CapturedTable>> {
     return Object.fromEntries(
@@ -132,7 +136,7 @@ export class CopyRun {
     }
     if (cursor !== null && cursor > this.#position) this.#position = cursor;
     this.#wake();
-    return { groups, progress: this.#handedOver() };
+    return { cursor: batch.cursor, groups, progress: this.#handedOver() };
   }
 
   #handedOver(): ReadonlyMap<string, CapturedTable> {

@@ -33,7 +33,7 @@ export interface Flight {
 export class CopyTask {
   readonly name: string;
   readonly table: CopyTable;
-  readonly filter: CopyFilter = new CopyFilter();
+  readonly filter: CopyFilter;
   readonly flights: Flight[] = [];
   /** What is handed over. */
   progress: CapturedTable;
@@ -47,7 +47,8 @@ export class CopyTask {
   #askedAgain = new Set<string>();
   readonly #again: Set<string>;
 
-  constructor(name: string, table: CopyTable, progress: CapturedTable) {
+  constructor(name: string, table: CopyTable, progress: CapturedTable, notedKeysMax?: number) {
+    this.filter = new CopyFilter(notedKeysMax);
     this.name = name;
     this.table = table;
     this.progress = progress;
@@ -122,7 +123,7 @@ export class CopyTask {
     }
   }
 
-  /** Rows of the first flight that are newer than all that was handed over. @returns undefined: they are asked for again */
+  /** Rows of the first flight, but what the stream has newer. @returns undefined: they are asked for again */
   handOver(flight: Flight, chunk: CopyChunk): SourcePart | undefined {
     const { isVoid, dropped, again } = this.filter.judge(chunk, presentKeys(chunk.records));
     if (isVoid) {

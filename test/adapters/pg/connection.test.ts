@@ -8,6 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { databaseAddressSchema, type DatabaseAddress } from "../../../core/database-address.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import { connectDatabase, connectReplication, rowsOf } from "../../../adapters/pg/connection.ts";
+import { openReplication } from "../../../adapters/pg/replication.ts";
+import { systemClock } from "../../../core/clock.ts";
+import { captureSchema } from "../../../core/config/databases.ts";
+import { keyOf } from "../../../core/record.ts";
 import { freePort } from "../../services/free-port.ts";
 import { startPostgres, type PostgresServer } from "../../services/postgres.ts";
 
@@ -34,6 +38,39 @@ async function failureOf(asked: Promise<{ end(): Promise<void> }>): Promise<Muar
   const { message, details, stack } = error as MuaraError;
   expect(JSON.stringify({ message, details, stack })).not.toContain(PASSWORD);
   return error as MuaraError;
+}
+
+/** A stream of changes takes the same connection. */
+async function changesAreRead(source: DatabaseAddress): Promise<void> {
+  await server.sql("create table secured (id int primary key); create publication secured for table secured");
+  await server.sql("select pg_create_logical_replication_slot('secured', 'pgoutput')");
+  await server.sql("insert into secured values (1)");
+  const stream = await openReplication(
+    source,
+    { readSecret, clock: systemClock },
+    {
+      slot: "secured",
+      publications: ["secured"],
+      cursor: null,
+      shard: "shop1",
+      incarnation: 1,
+      limits: captureSchema.parse({}),
+      bind: () =>
+        Promise.resolve({
+          stream: "secured",
+          partition: 0,
+          header: "",
+          fields: [{ name: "id", form: "integer" }],
+          key: [0],
+          keyScope: null,
+        }),
+    },
+  );
+  let batch = await stream.next();
+  while (batch?.changes === 0) batch = await stream.next();
+  const { records } = batch!.parts[0]!;
+  expect(new TextDecoder().decode(keyOf(records, 0)!)).toBe("[1]");
+  await stream.close();
 }
 
 function openssl(...args: readonly string[]): void {
@@ -141,6 +178,8 @@ describe("a session", () => {
   it("waits for a server that says nothing as long as it may", async () => {
     const closed = await failureOf(connectDatabase(address({ port: await freePort() }), options));
     expect(closed).toMatchObject({ code: "source.unavailable", retryable: true });
+    const nameless = await failureOf(connectDatabase(address({ host: "ssl-cert.invalid" }), options));
+    expect(nameless.code).toBe("source.unavailable");
     const mute: Server = createServer(() => undefined);
     const port = await freePort();
     await new Promise<void>((resolve) => mute.listen(port, "127.0.0.1", resolve));
@@ -159,6 +198,7 @@ describe("a session", () => {
     for (const tls of [{ ca }, { serverName: "db.example" }, { ca, serverName: "other.example" }]) {
       expect((await failureOf(connectDatabase(address({ tls }), options))).code).toBe("source.refused");
     }
+    await changesAreRead(trusted);
     const missing = await failureOf(connectDatabase(address({ tls: { ca: join(folder, "none") } }), options));
     expect(missing.code).toBe("config.invalid");
     await server.restart("fast");

@@ -118,6 +118,8 @@ const MATRIX: readonly (readonly [string, readonly string[]])[] = [
   ["pair", ["'(1,\"a b\")'"]],
 ];
 
+const ROWS = Math.max(...MATRIX.map(([, values]) => values.length));
+
 let server: PostgresServer;
 let place: Place;
 
@@ -153,8 +155,7 @@ function textOf(form: ValueForm, value: unknown, shown: string): string | undefi
 
 it("gives back the text that the database shows, or has it beside", async () => {
   await place.slot("matrix");
-  const rows = Math.max(...MATRIX.map(([, values]) => values.length));
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < ROWS; row++) {
     const given = MATRIX.flatMap(([type, values], i) =>
       values[row] ? [[`c${i}`, `(${values[row]})::${type}`]] : [],
     );
@@ -163,7 +164,7 @@ it("gives back the text that the database shows, or has it beside", async () => 
     );
   }
   const reader = await place.open("matrix");
-  await reader.until(() => reader.events.length === rows);
+  await reader.until(() => reader.events.length === ROWS);
   await reader.close();
   const columns = place.relations[0]!.columns;
   const types = await readTypes(
@@ -240,7 +241,7 @@ function at(type: string): string {
 
 it("arrays are arrays of what their elements are", async () => {
   const reader = await place.open("matrix");
-  await reader.until(() => reader.events.length > 0);
+  await reader.until(() => reader.events.length === ROWS);
   const [first, second, third] = reader.events.map(({ data }) => data);
   await reader.close();
   expect(first![at("int4[]")]).toEqual([]);

@@ -66,6 +66,9 @@ test("as of an LSN or a time: of one shard or all, by a kept version or by all c
   // A version is what was merged, and nothing over it.
   expect(await names(String(answer.versions[world.current]))).toEqual(["x", "A"]);
   expect(await names(String(answer.versions[world.current]! - 1))).toEqual(["x", "a", "b"]);
+  await expect(world.rows(`SELECT 1 FROM "${TYPE.name}"`, "lsn:100")).rejects.toMatchObject({
+    code: "request.malformed",
+  });
   for (const at of ["lsn:", "lsn:1/", "lsn:1/123456789", "lsn:9223372036854775808", "lsn:1@", "then"])
     await expect(names(at), at).rejects.toMatchObject({ code: "request.malformed" });
 });

@@ -80,7 +80,7 @@ test("whatever lands is seen at once, and stays so when it is merged, by one or 
   await fc.assert(
     fc.asyncProperty(script, async ({ changes, stops, partitions }) => {
       world = await World.open(TYPE, partitions);
-      const mergers = [world.merger(), world.merger()];
+      const mergers = [world.merger(), world.merger({ rowsAtOnce: 3 })];
       try {
         let from = 0;
         const ordered = stops.toSorted((a, b) => a.at - b.at);

@@ -1,6 +1,6 @@
 /**
  * Copies in chunks beside a stream, against a model of the source with many transactions at once: whatever happens
- * between any two steps, crashes included, the records put together are the source's rows, in the order of their places.
+ * between any two steps, crashes included, the records put together are the source's rows, in the order of places.
  * `MUARA_SEED=n` replays one history.
  */
 import assert from "node:assert/strict";
@@ -175,6 +175,7 @@ async function live(
     ],
     chunkRows: 1 + source.below(12),
     chunkBytes: 1_000_000,
+    ...(source.chance(0.3) ? { notedKeysMax: source.below(6) } : {}),
     save,
     ask: () => undefined,
     clock: clockOf(world),
