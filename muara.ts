@@ -150,7 +150,8 @@ export async function startWorkers(
     const server = await listen(config, drain.handle);
     if (workers.includes("land")) background.push(runLake(base, abort.signal));
     if (workers.includes("pull")) background.push(runPulls(base, abort.signal));
-    if (workers.includes("capture")) background.push(runCaptures(base, abort.signal));
+    if (workers.includes("capture"))
+      background.push(runCaptures(base, abort.signal), runDeltaLoads(base, abort.signal));
     if (workers.some((name) => name === "capture" || name === "api"))
       background.push(base.captureWatch.run(abort.signal));
     if (workers.includes("deliver")) background.push(runDeliveries(base, abort.signal));
@@ -363,6 +364,15 @@ async function runCaptures(base: Base, signal: AbortSignal): Promise<void> {
   const worker = openCaptures(ports, base.config);
   base.gauges.push(() => worker.samples());
   await worker.run(signal);
+}
+
+/** Reads tables whose databases' logs cannot be read. */
+async function runDeltaLoads(base: Base, signal: AbortSignal): Promise<void> {
+  const loads = Object.entries(base.config.deltaLoads);
+  if (loads.length === 0) return;
+  const { runDeltaLoad } = await import("./workers/capture/delta-load.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  await Promise.all(loads.map(([name, load]) => runDeltaLoad(ports, { ...load, name }, signal)));
 }
 
 /** Sends rows of tables to where they are declared to go. */

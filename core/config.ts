@@ -8,6 +8,7 @@ import { eventTypesSchema, journalSchema, limitsSchema, quotasSchema, streamsSch
 import { captureSchema, postgresSchema } from "./config/databases.ts";
 import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
 import { deliverSchema, extractSchema, querySchema, shareSchema } from "./config/reading.ts";
+import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
 import { declaredPullsSchema } from "./pull.ts";
@@ -79,6 +80,11 @@ export const configSchema = z.strictObject({
       "`{shop1: {host, port, database, user, password: {file: PATH}, tls}}`",
   ),
   capture: captureSchema,
+  deltaLoads: deltaLoadsSchema
+    .default({})
+    .describe(
+      "tables that are read by a column of modification times, by name: `{old: {database, tables, column}}`",
+    ),
   roles: z
     .record(z.string().regex(ROLE_NAME, "a-z, 0-9, - and _, 63 at most"), roleSchema)
     .default({})

@@ -19,6 +19,7 @@ export type DeclarationKind =
   | "capture-incarnation"
   | "capture-state"
   | "delivery"
+  | "delta-load-state"
   | "delivery-erasure"
   | "delivery-position"
   | "erasure"

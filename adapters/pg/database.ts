@@ -10,6 +10,7 @@ import type { ReadSecret } from "../../core/secret.ts";
 import { readColumnTypes, readTables } from "./catalog.ts";
 import { connectDatabase, connectReplication, placeOf, rowsOf } from "./connection.ts";
 import { openCopy } from "./copy.ts";
+import { openDelta } from "./delta.ts";
 import { publishedTables, publishTables, removePublication } from "./publication.ts";
 import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
@@ -77,6 +78,7 @@ export function openDatabase(
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
     copy: () => openCopy(address, { readSecret }),
+    delta: () => openDelta(address, { readSecret }),
     stream: (request) => openReplication(address, { readSecret, clock }, request),
     snapshot: (terms) => openSnapshot(address, { ...terms, readSecret, clock }),
     emit: (prefix, content) =>

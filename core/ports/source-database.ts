@@ -11,6 +11,7 @@
  */
 import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
+import type { SourceDelta } from "./source-delta.ts";
 import type { SourceCopy } from "./source-copy.ts";
 import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
 
@@ -133,6 +134,7 @@ export interface SourceDatabase {
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   published(name: string): Promise<readonly string[] | undefined>;
   copy(): SourceCopy;
+  delta(): SourceDelta;
   stream(request: SourceRequest): Promise<SourceStream>;
   /**
    * All of it at one place of its log, for as long as that is open.

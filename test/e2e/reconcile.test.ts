@@ -120,7 +120,7 @@ test("copied and changed under writers, every table has the same rows; what is f
   expect(await sql("SELECT count(*)::int AS n FROM pg_replication_slots WHERE temporary")).toEqual([
     { n: 0 },
   ]);
-}, 180_000);
+}, 300_000);
 
 test("messages and rows of an outbox are events; what rolls back is none, what is bad is a dead letter", async () => {
   const { start, sql } = await stand();
@@ -172,4 +172,4 @@ test("messages and rows of an outbox are events; what rolls back is none, what i
   expect(await muara.sql(query)).toEqual([["1"], ["2"], ["3"], ["4"], ["5"]]);
   const letters = await muara.sql("SELECT reason, decode(payload) FROM dead_letters");
   expect(letters).toEqual([["event.not_json", "no JSON"]]);
-}, 180_000);
+}, 300_000);
