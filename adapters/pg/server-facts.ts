@@ -73,7 +73,7 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
 export async function identifySystem(
   session: Client,
 ): Promise<Pick<SourceServer, "systemId" | "timeline" | "lsn">> {
-  const [row] = await rowsOf<{ systemid: string; timeline: number; xlogpos: string }>(
+  const [row] = await rowsOf<{ systemid: string; timeline: number | string; xlogpos: string }>(
     session,
     "IDENTIFY_SYSTEM",
   );

@@ -209,9 +209,9 @@ export function changeOf(row: SinkRow): Change {
   return {
     shard,
     kind: change,
-    incarnation: BigInt((incarnation ?? 0) as bigint),
-    lsn: BigInt(lsn as bigint),
-    index: BigInt((index ?? 0) as bigint),
+    incarnation: BigInt((incarnation ?? 0) as number | string),
+    lsn: BigInt(lsn as number | string),
+    index: BigInt((index ?? 0) as number | string),
     unchanged: unchanged ?? NOTHING,
     row,
   };

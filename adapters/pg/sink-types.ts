@@ -148,7 +148,7 @@ function plainText(type: ColumnType): (value: unknown) => string {
 
 function asText(value: unknown): string {
   if (typeof value === "string") return value;
-  return Object.is(value, -0) ? "-0" : String(value as number | bigint | boolean);
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 function bytesText(value: unknown): string {

@@ -76,11 +76,11 @@ export function addReconcile(
     .option("--named <count>", "differences that are named, per table", "20")
     .option("--wait <seconds>", "how long the source, the capture and landing are waited for", "60")
     .action(
-      run(async (session, { args, opts }) => {
-        const { table, repair, named, wait } = opts<Options>();
+      run(async (session, given) => {
+        const { table, repair, named, wait } = given.opts<Options>();
         if (repair !== undefined && repair !== "list")
           throw new CliFailure(EXIT.usage, "--repair knows nothing but list.");
-        const report = await reconcile(session, args[0]!, {
+        const report = await reconcile(session, given.args[0]!, {
           named: Number(named),
           wait_ms: Math.round(Number(wait) * 1_000),
           ...(table.length === 0 ? {} : { tables: table }),

@@ -78,7 +78,7 @@ export const addCapture: AddCommand = (program, run) => {
         say(
           left?.["slot"] === undefined
             ? `${name} is removed`
-            : `${name} is removed; its slot ${String(left["slot"])} goes once nobody reads it`,
+            : `${name} is removed; its slot ${left["slot"] as string} goes once nobody reads it`,
         );
       }),
     );

@@ -132,7 +132,7 @@ export interface SourceDatabase {
   /** Nothing happens where there is none. */
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
-  published(name: string): Promise<readonly string[] | undefined>;
+  readonly published: (name: string) => Promise<readonly string[] | undefined>;
   copy(): SourceCopy;
   delta(): SourceDelta;
   stream(request: SourceRequest): Promise<SourceStream>;

@@ -62,7 +62,7 @@ export async function gatherChanges(connection: DuckDBConnection, job: GatherJob
   return {
     report: "gathered",
     rows: Number(sums![0]),
-    timeUs: sums![1] === null ? null : String(sums![1] as bigint),
+    timeUs: sums![1] === null ? null : `${sums![1] as bigint}`,
     unkeyed: Number(sums![2]),
     slices: sums![3] === true ? null : touched.map(([slice]) => String(slice)),
     newest: newest.map(([shard, lsn]) => ({ shard: String(shard), lsn: String(lsn as bigint) })),

@@ -56,7 +56,7 @@ test("one that has stopped, one that is lost, a source that does not answer", ()
 
 test("is told once, and that it is over; figures and a forecast", async () => {
   const clock = new ManualClock(NOW_MS);
-  const log = createMemoryLog({ clock, randomness: seededRandomness(1) } as never);
+  const log = createMemoryLog({ clock, randomness: seededRandomness(1) });
   const registry = await Registry.open(log, "w", clock);
   await registry.put("capture", "shop", 0, capture);
   await registry.put("capture-state", "shop", 0, state);

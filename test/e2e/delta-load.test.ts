@@ -49,6 +49,18 @@ async function stand() {
   return { start, database, sql: (text: string) => server.sql(text, [], database) };
 }
 
+/** What a load shows in the end. */
+const seen = (isOverlapping: boolean): readonly (readonly unknown[])[] => [
+  ["1", "first"], // deleted
+  ["2", "last"],
+  ["3", "first"], // changed without its time
+  ...["4", "5", "6", "7"].map((id) => [id, "first"]),
+  ...(isOverlapping ? [["20", "late"]] : []), // committed later than its time
+  ["40", "marker"], // 30 has no time
+  ["50", "end"],
+];
+const between = (table: string): string => `SELECT count(*) FROM "${table}" WHERE v = 'passing'`;
+
 test("deletes, what lies between two reads, late commits, equal times and none: capture has them all", async () => {
   const { start, sql, database } = await stand();
   await sql(`CREATE TABLE orders (id int PRIMARY KEY, v text, modified_at timestamptz DEFAULT clock_timestamp());
@@ -86,18 +98,8 @@ test("deletes, what lies between two reads, late commits, equal times and none: 
 
   const truth = (await sql("SELECT id::text, v FROM orders ORDER BY orders.id")).map(({ id, v }) => [id, v]);
   expect(await rows("captured.orders")).toEqual(truth);
-  const seen = (isOverlapping: boolean): readonly (readonly unknown[])[] => [
-    ["1", "first"], // deleted
-    ["2", "last"],
-    ["3", "first"], // changed without its time
-    ...["4", "5", "6", "7"].map((id) => [id, "first"]),
-    ...(isOverlapping ? [["20", "late"]] : []), // committed later than its time
-    ["40", "marker"], // 30 has no time
-    ["50", "end"],
-  ];
   expect(await rows("plain.orders")).toEqual(seen(false));
   expect(await rows("overlapping.orders")).toEqual(seen(true));
-  const between = (table: string): string => `SELECT count(*) FROM "${table}" WHERE v = 'passing'`;
   expect(await Promise.all(tables.map((table) => muara.sql(between(table))))).toEqual([
     [["0"]],
     [["0"]],

@@ -38,7 +38,11 @@ export async function runDeltaLoad(
       const release = await source.claim(`muara delta load ${load.name}`);
       if (release) {
         pauseMs = PAUSE_MS_LEAST;
-        await new Run(ports, load, source).run(signal).finally(release);
+        try {
+          await new Run(ports, load, source).run(signal);
+        } finally {
+          await release();
+        }
       }
     } catch (error) {
       if (signal.aborted) return;

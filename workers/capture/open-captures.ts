@@ -8,5 +8,5 @@ export function openCaptures(
   { capture, limits }: Pick<Config, "capture" | "limits">,
 ): CaptureWorker {
   const outbox = createOutbox(ports, limits);
-  return createCaptureWorker({ ...ports, publish: outbox.publish }, capture);
+  return createCaptureWorker({ ...ports, publish: (...args) => outbox.publish(...args) }, capture);
 }

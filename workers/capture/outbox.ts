@@ -197,7 +197,7 @@ function headersOf(
     };
     starts[item] = out.length;
     out.write(encoder.encode(JSON.stringify(header)));
-    lengths[item] = out.length - starts[item]!;
+    lengths[item] = out.length - starts[item];
   }
   return { bytes: out.done(), starts, lengths };
 }

@@ -84,7 +84,7 @@ function union(
 function decimalOf(
   schema: PropertySchema,
 ): { readonly precision: number; readonly scale: number } | undefined {
-  const match = /^decimal\((\d+),(\d+)\)$/.exec(String(schema["format"] ?? ""));
+  const match = /^decimal\((\d+),(\d+)\)$/.exec((schema["format"] as string | undefined) ?? "");
   // A number that is a decimal has another JSON form.
   if (!match || ![schema["type"]].flat().includes("string")) return undefined;
   return { precision: Number(match[1]), scale: Number(match[2]) };

@@ -8,9 +8,9 @@ import type { PostgresServer } from "../../services/postgres.ts";
 
 export interface SinkStand {
   readonly database: string;
-  open(target: Omit<PostgresTarget, "target">, id?: string): Sink;
-  sql(text: string): Promise<Record<string, unknown>[]>;
-  close(): Promise<void>;
+  readonly open: (target: Omit<PostgresTarget, "target">, id?: string) => Sink;
+  readonly sql: (text: string) => Promise<Record<string, unknown>[]>;
+  readonly close: () => Promise<void>;
 }
 
 export async function sinkStand(server: PostgresServer): Promise<SinkStand> {

@@ -107,7 +107,7 @@ function expected(changes: readonly Change[]): readonly ModelRow[] {
 }
 
 function textOf(value: unknown): string | null {
-  return value === undefined || value === null ? null : String(value as string | number);
+  return value === undefined || value === null ? null : `${value as string | number | bigint}`;
 }
 
 function check(actual: readonly ModelRow[], wanted: readonly ModelRow[], where: string): void {

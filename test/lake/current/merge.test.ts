@@ -60,7 +60,7 @@ function byKey(a: ModelRow, b: ModelRow): number {
 }
 
 function textOf(value: unknown): string | null {
-  return value === undefined || value === null ? null : String(value as string | number);
+  return value === undefined || value === null ? null : `${value as string | number | bigint}`;
 }
 
 function check(actual: readonly ModelRow[], wanted: readonly ModelRow[], where: string): void {

@@ -85,7 +85,7 @@ export async function makeCapturePlace(
     logger: silentLogger,
     onFatal: () => undefined,
   };
-  const plain = createMemoryLog(services as never);
+  const plain = createMemoryLog(services);
   const log = options.wrap?.(plain) ?? plain;
   const registry = await Registry.open(plain, systemRandomness.uuid(), clock);
   const { host, port, user } = server;

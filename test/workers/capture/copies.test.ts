@@ -40,12 +40,12 @@ function current(records: readonly ChangeRecord[]): string[] {
     else if (source.change === "delete") rows.delete(key!);
     else rows.set(key!, data["v"]);
   }
-  return [...rows].map(([key, v]) => `${key} ${v}`).toSorted();
+  return [...rows].map(([key, v]) => `${key} ${v as string}`).toSorted();
 }
 
 async function expected(place: CapturePlace): Promise<string[]> {
   const rows = await place.sql("SELECT id, v FROM t");
-  return rows.map(({ id, v }) => `["shop",${id}] ${v}`).toSorted();
+  return rows.map(({ id, v }) => `["shop",${id as number}] ${v as string}`).toSorted();
 }
 
 /** Writes until it is told to end. */

@@ -21,7 +21,7 @@ async function resumed(
   const log = createMemoryLog({
     clock: new ManualClock(1_000_000),
     randomness: seededRandomness(1),
-  } as never);
+  });
   await log.createStream("t", { partitions: 2, cleanup: "delete", retentionMs: 1e9 });
   for (const one of inLog) await log.append("t", 1, packRecords([one]));
   return Resume.read(

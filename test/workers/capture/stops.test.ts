@@ -129,7 +129,7 @@ test("another server at the address, and a server that was promoted", async () =
   const uid =
     process.getuid?.() === 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
   const [program, ...args] = [...uid, postgresProgram("pg_ctl"), "-D", data, "-w", "promote"];
-  execFileSync(program!, args, { cwd: "/", stdio: "ignore" });
+  execFileSync(program, args, { cwd: "/", stdio: "ignore" });
   await eventually("it is promoted", STREAMS_MS_MAX, async () => {
     const [row] = await server.sql("SELECT pg_is_in_recovery() AS is_standby");
     return row!["is_standby"] === false;

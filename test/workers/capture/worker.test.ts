@@ -1,6 +1,5 @@
 /** Captures of a real server, over their life: begun, stopped, handed over, paused, removed, and left alone. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { SourceDatabase } from "../../../core/ports/source-database.ts";
 import type { CaptureState } from "../../../core/capture.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import { eventually } from "../../services/muara.ts";
@@ -189,7 +188,7 @@ test("a dead source disturbs no other", async () => {
     openSource: (openSource) => async (name) => {
       const source = await openSource(name);
       if (name !== "dead") return source;
-      return { ...source, server: dead, slot: dead, tables: dead, claim: dead } as SourceDatabase;
+      return { ...source, server: dead, slot: dead, tables: dead, claim: dead };
     },
   });
   await place.declare("dead", { database: "dead", prefix: "dead" });

@@ -35,7 +35,7 @@ interface Stand {
   readonly store: SinkStand;
   land(events: readonly string[]): Promise<void>;
   position(): DeliveryPosition;
-  start(): { stop(): Promise<void> };
+  readonly start: () => { readonly stop: () => Promise<void> };
 }
 
 async function stand(target: Omit<PostgresTarget, "target">): Promise<Stand> {
@@ -66,8 +66,12 @@ async function stand(target: Omit<PostgresTarget, "target">): Promise<Stand> {
     },
     position: () => at.registry.get<DeliveryPosition>("delivery-position", "shop")!.value!,
     start: () => {
-      const openSink = async (): Promise<ReturnType<SinkStand["open"]>> => store.open(target);
-      const ports = { ...at, clock: systemClock, randomness: seededRandomness(3), openSink };
+      const ports = {
+        ...at,
+        clock: systemClock,
+        randomness: seededRandomness(3),
+        openSink: async () => store.open(target),
+      };
       const quick = { everyMs: 5, saveMs: 0, pauseMsMax: 20, standbyMs: 50, refusedMax: 5 };
       const over = new AbortController();
       const running = createDeliverWorker(ports, quick).run(over.signal);
