@@ -45,5 +45,12 @@ export function eventTypeNames({
           details: { table, event_type: name },
         },
       );
-  return new Map(entries.filter(([table]) => table !== outbox?.table));
+  const own = entries.filter(([table]) => table !== outbox?.table);
+  const twice = own.find(([, name], i) => own.findIndex(([, other]) => other === name) < i);
+  // Rows of two tables may have the same key.
+  if (twice)
+    throw new MuaraError("event_type.invalid", `Two tables would feed "${twice[1]}": give each its own.`, {
+      details: { table: twice[0], event_type: twice[1] },
+    });
+  return new Map(own);
 }

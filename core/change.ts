@@ -47,7 +47,7 @@ export const INCARNATION_MAX = 2 ** 28 - 1;
 /** Changes of one transaction. */
 export const INDEX_MAX = 2 ** 30 - 1;
 
-/** Of a change: unique within all captures, and the same whenever it is read. */
+/** Of a change: unique among the changes of all captures, of a copied row within its table; always the same. */
 export interface ChangePlace {
   readonly incarnation: number;
   readonly lsn: bigint;

@@ -1,8 +1,9 @@
 /**
  * Columns of a table as properties of its event type. Several shards, and the same table at other times, share one
  * type, so nothing that is declared is taken away or made narrower: a column whose values have another form than its
- * property goes on as `NAME__TYPE`.
+ * property goes on as `NAME__TYPE`, one that is text now as `NAME__text_2`.
  */
+import { BESIDE_SUFFIX } from "../../core/change.ts";
 import { DECIMAL_PRECISION_MAX } from "../../core/columns.ts";
 import { isSameValue } from "../ingest/same-schema.ts";
 
@@ -56,7 +57,8 @@ function* candidates({ name, typeName }: TypedColumn): Generator<string> {
   yield name;
   const type = typeName.replaceAll(/[^A-Za-z0-9]+/g, "_").replace(/^_|_$/g, "");
   const other = `${name}__${type}`;
-  yield other;
+  // The texts of values that their column cannot hold stand there.
+  if (!other.endsWith(BESIDE_SUFFIX)) yield other;
   for (let number = 2; ; number++) yield `${other}_${number}`;
 }
 

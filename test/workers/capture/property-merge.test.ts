@@ -77,3 +77,13 @@ test("two columns never share a property, and names of objects are none", () => 
   );
   expect(names).toEqual(["n__text_2", "toString"]);
 });
+
+test("a column that is text now does not go where the texts of other values stand", () => {
+  const was = mergeProperties(
+    {},
+    [{ name: "n", typeName: "double precision", schema: { type: "number" } }],
+    true,
+  );
+  const now = [{ name: "n", typeName: "text", schema: { type: "string" } }];
+  expect(mergeProperties(was.properties, now, true).names).toEqual(["n__text_2"]);
+});
