@@ -6,6 +6,8 @@ import { HANG_UP_HEADER } from "../../core/http.ts";
 
 /** How long connections may take to close once everything else is. */
 const CLOSE_MS = 500;
+/** Turns after which the library waits for the end of a body, if it ever does. */
+const END_TURNS = 4;
 
 export type Fetch = (request: Request) => Response | Promise<Response>;
 
@@ -13,7 +15,10 @@ export type Fetch = (request: Request) => Response | Promise<Response>;
 export function listen(config: Config, handle: Fetch): Promise<ServerType> {
   const { headerBytes, requestMs, connections } = config.limits;
   const server = createAdaptorServer({
-    fetch: (request, bindings) => hangUp(handle(request), bindings as HttpBindings),
+    fetch: (request, bindings) => {
+      readOut(bindings as HttpBindings);
+      return hangUp(handle(request), bindings as HttpBindings);
+    },
     overrideGlobalObjects: false,
     serverOptions: {
       maxHeaderSize: headerBytes,
@@ -31,6 +36,24 @@ export function listen(config: Config, handle: Fetch): Promise<ServerType> {
       fail(new MuaraError("config.invalid", problem, { details: { key: "port" }, cause }));
     });
     server.listen(config.port, config.host, () => done(server));
+  });
+}
+
+/**
+ * Reads what is left of a body once the answer is out. The server's library does so, too, and cuts the connection, in
+ * the middle of a later request, where the end has not come within half a second: it never comes where a stream that
+ * was made of the body and then left alone holds it back, and not for the library where it came between its look at
+ * the body and its waiting.
+ */
+function readOut({ incoming, outgoing }: HttpBindings): void {
+  if (incoming.method === "GET" || incoming.method === "HEAD") return;
+  outgoing.once("close", () => {
+    if (incoming.readableEnded || incoming.destroyed) return;
+    const turn = (turns: number): void =>
+      void setTimeout(() => (turns === 0 ? incoming.emit("end") : turn(turns - 1)));
+    incoming.once("end", () => turn(END_TURNS));
+    incoming.removeAllListeners("data");
+    incoming.resume();
   });
 }
 
