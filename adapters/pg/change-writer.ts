@@ -12,7 +12,6 @@ const encoder = new TextEncoder();
 const NULL_TEXT = encoder.encode("null");
 const DATA = encoder.encode('},"data":{');
 const BEFORE = encoder.encode('},"before":{');
-const DATA_AFTER_BEFORE = encoder.encode('},"data":{');
 const UNCHANGED_LIST = encoder.encode(',"unchanged":[');
 const COMMA = 0x2c;
 const CLOSE = 0x7d;
@@ -55,8 +54,8 @@ export class ChangeWriter {
     if (before) {
       out.copy(BEFORE, 0, BEFORE.length);
       writeFields(out, bound, before.tuple, before.only);
-      out.copy(DATA_AFTER_BEFORE, 0, DATA_AFTER_BEFORE.length);
-    } else out.copy(DATA, 0, DATA.length);
+    }
+    out.copy(DATA, 0, DATA.length);
     if (tuple) writeFields(out, bound, tuple, only);
     out.reserve(2);
     out.bytes[out.length++] = CLOSE;

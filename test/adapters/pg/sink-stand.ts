@@ -13,6 +13,23 @@ export interface SinkStand {
   readonly close: () => Promise<void>;
 }
 
+export function column(
+  name: string,
+  kind: "string" | "long" | "timestamp" | "json" | "double" | "date" = "string",
+): SinkColumn {
+  return { name, type: { kind }, nullable: true };
+}
+
+/** What a captured table has before the columns of its rows. */
+export const CAPTURED_ENVELOPE: readonly SinkColumn[] = [
+  column("event_id"),
+  column("event_key"),
+  column("data_op"),
+  { name: "source", type: { kind: "struct", fields: [] }, nullable: true },
+  column("before", "json"),
+  column("extra", "json"),
+];
+
 export async function sinkStand(server: PostgresServer): Promise<SinkStand> {
   const database = await server.freshDatabase();
   const { host, port, user } = server;

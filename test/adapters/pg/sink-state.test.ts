@@ -4,9 +4,9 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../../core/clock.ts";
-import type { SinkBatch, SinkColumn } from "../../../core/ports/sink.ts";
+import type { SinkBatch } from "../../../core/ports/sink.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 let server: PostgresServer;
@@ -21,24 +21,12 @@ beforeEach(async () => {
 });
 afterEach(() => it.close());
 
-const column = (
-  name: string,
-  kind: "string" | "long" | "timestamp" | "json" | "double" | "date",
-): SinkColumn => ({
-  name,
-  type: { kind },
-  nullable: true,
-});
-const SOURCE: SinkColumn = { name: "source", type: { kind: "struct", fields: [] }, nullable: true };
-const ENVELOPE: readonly SinkColumn[] = [
-  column("event_id", "string"),
-  column("event_key", "string"),
-  column("data_op", "string"),
-  SOURCE,
-  column("before", "json"),
-  column("extra", "json"),
+const COLUMNS = [
+  ...CAPTURED_ENVELOPE,
+  column("id", "long"),
+  column("name", "string"),
+  column("bio", "string"),
 ];
-const COLUMNS = [...ENVELOPE, column("id", "long"), column("name", "string"), column("bio", "string")];
 
 type Row = Readonly<{ id: bigint; name: string | null; bio: string | null }>;
 interface Made {
@@ -270,7 +258,7 @@ const keyless = (n: number, change: string): Made => ({
 
 test("a table that only gets inserts needs no key; what would need one is refused", async () => {
   const sink = it.open({ table: "ods.t", mode: "state" });
-  const columns = [...ENVELOPE, column("name", "string")];
+  const columns = [...CAPTURED_ENVELOPE, column("name", "string")];
   await sink.write(sinkBatch(0, columns, [keyless(1, "copy"), keyless(2, "create")]), never);
   expect(await it.sql("select _muara_key as key, name from ods.t order by 1")).toEqual([
     { key: "e1", name: "n1" },

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { SinkColumn } from "../../../core/ports/sink.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 let server: PostgresServer;
@@ -17,26 +17,8 @@ beforeEach(async () => {
 });
 afterEach(() => it.close());
 
-const column = (
-  name: string,
-  kind: "string" | "long" | "timestamp" | "json" | "double" | "date",
-): SinkColumn => ({
-  name,
-  type: { kind },
-  nullable: true,
-});
-const SOURCE: SinkColumn = { name: "source", type: { kind: "struct", fields: [] }, nullable: true };
-const ENVELOPE: readonly SinkColumn[] = [
-  column("event_id", "string"),
-  column("event_key", "string"),
-  column("data_op", "string"),
-  SOURCE,
-  column("before", "json"),
-  column("extra", "json"),
-];
-
 const TYPED: readonly SinkColumn[] = [
-  ...ENVELOPE,
+  ...CAPTURED_ENVELOPE,
   { ...column("id", "long"), sourceType: "integer" },
   {
     name: "big",

@@ -1,9 +1,9 @@
 /** The conformance suite of sinks over a real PostgreSQL, and what its tables become, whoever writes them. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { SinkColumn, SinkRow } from "../../../core/ports/sink.ts";
+import type { SinkRow } from "../../../core/ports/sink.ts";
 import { batchOf, SINK_CASES, type SinkPlace } from "../../conformance/sink.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 let server: PostgresServer;
@@ -22,15 +22,6 @@ async function stand(): Promise<SinkStand> {
   cleanups.push(() => made.close());
   return made;
 }
-
-const column = (
-  name: string,
-  kind: "string" | "long" | "timestamp" | "json" | "double" = "string",
-): SinkColumn => ({
-  name,
-  type: { kind },
-  nullable: true,
-});
 
 const accepted = (id: number, name: string | null, offset: number): SinkRow["values"] => ({
   id: BigInt(id),
