@@ -38,7 +38,7 @@ async function makePlace(port = target.port): Promise<Place> {
   const { host, user } = source;
   const config = {
     land: { commitMs: 100, projectMs: 200 },
-    deliver: { everyMs: 50, saveMs: 200, pauseMsMax: 300, standbyMs: 500 },
+    deliver: { everyMs: 50, saveMs: 200, pauseMsMax: 300, standbyMs: 500, postgres: ["store"] },
     capture: { statusMs: 200, pauseMsMax: 300 },
     postgres: {
       shop1: { host, port: source.port, user, database: from },

@@ -51,6 +51,8 @@ export class DeliveryLoop {
   #refused = 0;
   /** How much was declared when there was nothing left to erase. */
   #erasedAt = -1;
+  /** Why erasures wait, by their names, as it was logged. */
+  readonly #told = new Map<string, string>();
 
   constructor(ports: DeliverPorts, options: DeliverOptions, delivery: Delivery, sink: Sink) {
     this.#ports = ports;
@@ -122,7 +124,8 @@ export class DeliveryLoop {
   async #erase(position: DeliveryPosition, signal: AbortSignal): Promise<void> {
     const { changeCount } = this.#ports.registry;
     if (changeCount === this.#erasedAt) return;
-    const isDone = await eraseDelivered(this.#ports, this.#sink, position, this.#feed.columns(), signal);
+    const columns = this.#feed.columns();
+    const isDone = await eraseDelivered(this.#ports, this.#sink, position, columns, this.#told, signal);
     if (isDone) this.#erasedAt = changeCount;
   }
 
