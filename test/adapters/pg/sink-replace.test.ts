@@ -152,7 +152,7 @@ test("a column that is not ours keeps its values", async () => {
   expect(await it.sql("select distinct name, theirs from ods.t")).toEqual([{ name: "y", theirs: 8 }]);
 });
 
-test("keys that are equal in several texts are one row; a row that is refused leaves all others as they were", async () => {
+test("keys that are equal in several texts are one row; a refused row leaves all others as they were", async () => {
   await it.sql("create schema ods; create table ods.t (id numeric primary key, name varchar(4))");
   const sink = it.open(UPSERT);
   const own = [column("id"), column("name")];
