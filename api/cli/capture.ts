@@ -65,13 +65,7 @@ export const addCapture: AddCommand = (program, run) => {
     "/pause",
   );
   addOne(capture.command("resume").description("go on where it was"), run, "/v1/captures", "POST", "/resume");
-  addOne(
-    capture.command("recopy").description("begin anew, with a new slot and a copy of all tables"),
-    run,
-    "/v1/captures",
-    "POST",
-    "/recopy",
-  );
+  addRecopy(capture.command("recopy"), run);
   addReconcile(capture.command("reconcile"), run);
   capture
     .command("remove")
@@ -156,6 +150,21 @@ function addTables(
   return command
     .option("--table <schema.table[=type]>", "a table, and the event type it feeds (repeatable)", collect, [])
     .option("--prefix <name>", "of the event types that are not named; default: the database's name");
+}
+
+function addRecopy(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run: RunAction): void {
+  command
+    .description("copy tables anew; without any, begin anew with a new slot and a copy of all tables")
+    .argument("<name>")
+    .option("--table <schema.table>", "only this one, beside the others (repeatable)", collect, [])
+    .action(
+      run(async ({ client, io, flags }, given) => {
+        const { table } = given.opts<{ table: readonly string[] }>();
+        const tail = new URLSearchParams(table.map((one) => ["table", one])).toString();
+        const path = `${pathOf(given.args[0]!)}/recopy${tail === "" ? "" : `?${tail}`}`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", path));
+      }),
+    );
 }
 
 /** Exit code 1 where one of them is an error. */

@@ -60,8 +60,8 @@ async function eraseOne(
   const column = exactPath(known.columns, value!.column);
   await eraseLetters(store, deliveryId, column, subject!);
   const gone = await sink.erase?.({ id: name, column, value: subject!, ...known }, signal);
-  if (gone && "reason" in gone) return gone.reason;
-  const rows = gone?.rows ?? null;
+  if (sink.erase && (!gone || "reason" in gone)) return gone?.reason ?? "not now";
+  const rows = gone && "rows" in gone ? gone.rows : null;
   await registry.put(DELIVERY_ERASURE, name, revision, {
     ...value!,
     value: null,
