@@ -149,11 +149,7 @@ test("copied and changed under writers, every table has the same rows; what is f
   expect((await command(muara, "--table", "public.none")).code).toBe(1);
   expect((await command(muara, "--repair", "now")).code).toBe(2);
   const kept = (await (await muara.fetch("/v1/captures/shop/reconciliations")).json()) as { items: Report[] };
-  expect(kept.items.map(({ is_equal: isEqual }) => isEqual)).slice(-3)).toEqual([
-    false,
-    true,
-    true,
-  ]);
+  expect(kept.items.map(({ is_equal: isEqual }) => isEqual).slice(-3)).toEqual([false, true, true]);
   expect(JSON.stringify(kept)).not.toContain("unseen");
   expect(await sql("SELECT count(*)::int AS n FROM pg_replication_slots WHERE temporary")).toEqual([
     { n: 0 },
