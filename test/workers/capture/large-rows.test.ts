@@ -120,7 +120,7 @@ test("on Kafka, where a record is at most 16 MiB; in a copy, too", async () => {
       ),
     );
     const text = `INSERT INTO t VALUES (${id}, encode($1::bytea, 'base64'))`;
-    await server.sql(text, [noise], place.database);
+    await places.server.sql(text, [noise], place.database);
   };
   await insert(1, 24 * 1_048_576);
   await place.sql("INSERT INTO t VALUES (2, 'beside it')");
