@@ -51,7 +51,5 @@ function whyMissed(
     return of.inserts === undefined ? NOTHING_LEFT : NO_IDENTITY;
   }
   if (of.inserts?.includes(name)) return undefined;
-  const where =
-    of.whole === undefined && of.inserts === undefined ? "the publication was dropped" : undefined;
-  return where ?? "it was not in the publication";
+  return of.whole === undefined ? "the publication was dropped" : "it was not in the publication";
 }

@@ -78,7 +78,7 @@ test("a table that is taken out of the publication is named and published again;
   expect((await alerts(place)).size).toBe(0);
 }, 60_000);
 
-test("a publication that is dropped stops the capture where the source says so, and copied anew it goes on", async () => {
+test("a dropped publication stops the capture where the source says so; copied anew it goes on", async () => {
   const place = await open();
   await place.start();
   const publication = await copied(place);
@@ -120,8 +120,9 @@ test("a table that loses its key: the source is not hurt for long, and it is tol
   await place.start();
   const state = await place.until("shop", "has noticed", ({ missed }) => missed !== undefined);
   expect(state.missed!["public.t"]).toContain("only its inserts are captured");
-  await place.until("shop", "streams", streams);
-  await place.sql("UPDATE t SET v = 1");
+  await expect
+    .poll(() => place.sql("UPDATE t SET v = 1 RETURNING 1").catch(() => []), { timeout: STREAMS_MS_MAX })
+    .toHaveLength(20);
   await place.landed("shop.public.other", 1);
   expect([...(await alerts(place)).keys()]).toEqual(["missed"]);
   await place.sql("ALTER TABLE t ADD PRIMARY KEY (id)");
