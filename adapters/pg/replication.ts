@@ -26,8 +26,6 @@ import { lsnFrom } from "./transaction.ts";
 
 /** Messages (pg_logical_emit_message) are told since version 14. */
 const MESSAGES_SINCE = 140_000;
-/** Of a server that never asks whether we are there. */
-const SILENT_MS = 60_000;
 /** Shares of the server's patience after which it is told how far we are. */
 const TELLS = 3;
 
@@ -141,7 +139,7 @@ class ReplicationStream implements SourceStream {
     this.#decoder = new PgoutputDecoder({ shard, incarnation });
     this.#acknowledgedLsn = BigInt(cursor ?? 0);
     this.#handedLsn = this.#acknowledgedLsn;
-    this.#silentMs = server.timeoutMs === 0 ? SILENT_MS : server.timeoutMs;
+    this.#silentMs = server.timeoutMs === 0 ? limits.quietMs : server.timeoutMs;
     this.#heardMs = clock.monotonicMs();
     const tellMs = Math.max(1, Math.min(limits.statusMs, Math.floor(this.#silentMs / TELLS)));
     this.#timer = setInterval(() => this.#watch(), tellMs);
@@ -225,7 +223,10 @@ class ReplicationStream implements SourceStream {
   /** Decodes as much as there is room for, and hands over what is ready. */
   #pump(): void {
     try {
-      do this.#decode();
+      // While nobody waits, the log is slower than the source: fewer and larger batches help it.
+      const { batchBytes } = this.#request.limits;
+      const mostBytes = this.#waiter ? batchBytes / WAITED_FOR : batchBytes;
+      do this.#decode(mostBytes);
       while (this.#handOver());
       this.#regulate();
     } catch (error) {
@@ -233,10 +234,9 @@ class ReplicationStream implements SourceStream {
     }
   }
 
-  #decode(): void {
+  #decode(mostBytes: number): void {
     const { batch } = this.#decoder;
-    const { batchBytes } = this.#request.limits;
-    while (!this.#isBinding && batch.bytes < batchBytes && this.#failure === undefined && this.#frames.next())
+    while (!this.#isBinding && batch.bytes < mostBytes && this.#failure === undefined && this.#frames.next())
       this.#frame();
   }
 

@@ -4,7 +4,8 @@
  * copied in between, since the bytes of a batch are its own until another is asked for.
  */
 import type { SourceBatch, SourcePart } from "../../core/ports/source.ts";
-import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
+import type { AppendPorts } from "../ingest/append-at-last.ts";
+import { appendChanges } from "./append-changes.ts";
 import type { CopyRun, WovenBatch } from "./copy-run.ts";
 import type { Resume } from "./resume.ts";
 
@@ -65,7 +66,7 @@ export class BatchAppender {
     for (const parts of groups)
       await Promise.all(
         parts.map(({ stream, partition, records }) =>
-          appendAtLast(this.#ports, stream, partition, records, signal),
+          appendChanges(this.#ports, stream, partition, records, signal),
         ),
       );
     await published;
