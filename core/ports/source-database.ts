@@ -9,7 +9,7 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
-import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
+import type { DatabaseSnapshot, SnapshotTerms, StoreRequest, StoreSnapshot } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
 import type { SourceDelta } from "./source-delta.ts";
 import type { SourceCopy } from "./source-copy.ts";
@@ -61,7 +61,7 @@ export interface SourceTable {
   /** Columns that tell rows apart in every change: of the index that is the identity, else of the primary key. */
   readonly key: readonly string[];
   readonly columns: readonly SourceTableColumn[];
-  /** The server's estimate: as analysed, or as counted since where that is more; of a partitioned table that of its partitions. */
+  /** The server's estimate: as analysed, or as counted since where that is more; of partitions, their sum. */
   readonly rows: number;
   /** Updates and deletes since its statistics began, partitions included. */
   readonly updates: number;
@@ -156,6 +156,11 @@ export interface SourceDatabase {
    * @throws source.timeout where a transaction has been open for `waitMs`: the snapshot waits for its end
    */
   snapshot(options: SnapshotTerms): Promise<DatabaseSnapshot>;
+  /**
+   * A table that a delivery writes here, as of a version of the lake's table.
+   * @throws reconciliation.impossible, reconciliation.behind where there is none within `waitMs`
+   */
+  store(request: StoreRequest, options: SnapshotTerms): Promise<StoreSnapshot>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
