@@ -9,7 +9,7 @@
  *   until it is released.
  * - all reject with source.*; what is not there is undefined.
  */
-import type { DatabaseSnapshot, SnapshotTerms, StoreRequest, StoreSnapshot } from "./snapshot.ts";
+import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
 import type { JsonSchema } from "../event-type.ts";
 import type { SourceDelta } from "./source-delta.ts";
 import type { SourceCopy } from "./source-copy.ts";
@@ -156,11 +156,6 @@ export interface SourceDatabase {
    * @throws source.timeout where a transaction has been open for `waitMs`: the snapshot waits for its end
    */
   snapshot(options: SnapshotTerms): Promise<DatabaseSnapshot>;
-  /**
-   * A table that a delivery writes here, as of a version of the lake's table.
-   * @throws reconciliation.impossible, reconciliation.behind where there is none within `waitMs`
-   */
-  store(request: StoreRequest, options: SnapshotTerms): Promise<StoreSnapshot>;
   /** Writes a transactional message into its log. */
   emit(prefix: string, content: string): Promise<void>;
 }
