@@ -14,6 +14,7 @@ import type { OpenSource } from "../core/ports/source-database.ts";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import type { PostgresSinkOptions } from "./pg/sink.ts";
 import type { SinkPlaces } from "./pg/sink-places.ts";
+import type { SearchSinkRequest } from "./elasticsearch/open.ts";
 import { createWebhookSink, type WebhookOptions } from "./http/webhook-sink.ts";
 
 const MIB = 1_048_576;
@@ -92,6 +93,7 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
   readonly webhook: (options: WebhookOptions) => Sink;
   readonly log: (address: string) => Promise<Log>;
   readonly postgres: (options: Omit<PostgresSinkOptions, "places">, connectionsMax: number) => Promise<Sink>;
+  readonly elasticsearch: (request: SearchSinkRequest) => Promise<Sink>;
 } {
   /** By address. */
   const places = new Map<DatabaseAddress, SinkPlaces>();
@@ -105,6 +107,10 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
       const own = places.get(address) ?? createSinkPlaces(connectionsMax);
       places.set(address, own);
       return createPostgresSink({ ...options, places: own });
+    },
+    elasticsearch: async (request) => {
+      const { openSearchSink } = await import("./elasticsearch/open.ts");
+      return openSearchSink(services.clock, request);
     },
     webhook: (options) => createWebhookSink(services, options),
     log: async (address) => {

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { DATABASE_NAME } from "./database-address.ts";
+import { searchTargetSchema } from "./search-target.ts";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const MIB = 1_048_576;
@@ -64,6 +65,8 @@ export const deliveryRequestSchema = z
     kafka: z.strictObject({ target: deliveryName, topic: z.string().regex(/^[\w.-]{1,200}$/) }).optional(),
     /** An operational data store. */
     postgres: postgresTargetSchema.optional(),
+    /** An index of a search engine. */
+    elasticsearch: searchTargetSchema.optional(),
     /** Rows that are there, or only those to come. */
     from: z.enum(["begin", "now"]).default("now"),
     batch_rows: z.int().min(1).max(10_000).optional().describe("default: 500, of postgres 5000"),
@@ -77,8 +80,9 @@ export const deliveryRequestSchema = z
     description: z.string().max(200).default(""),
   })
   .refine(
-    ({ url, kafka, postgres }) => [url, kafka, postgres].filter((one) => one !== undefined).length === 1,
-    "one of url, kafka and postgres",
+    ({ url, kafka, postgres, elasticsearch }) =>
+      [url, kafka, postgres, elasticsearch].filter((one) => one !== undefined).length === 1,
+    "one of url, kafka, postgres and elasticsearch",
   )
   .transform((request) => {
     const isLarge = request.postgres !== undefined;

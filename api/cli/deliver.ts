@@ -23,12 +23,15 @@ const LETTERS: readonly Field[] = [
   { name: "reason" },
   { name: "row" },
 ];
-const KAFKA = /^([^/]+)\/(.+)$/;
+const TARGET = /^([^/]+)\/(.+)$/;
 
 interface CreateOptions {
   readonly to?: string;
   readonly kafka?: string;
   readonly postgres?: string;
+  readonly elasticsearch?: string;
+  readonly each?: string;
+  readonly keepDays?: string;
   readonly into?: string;
   readonly mode?: string;
   readonly key?: string;
@@ -40,7 +43,7 @@ interface CreateOptions {
 export const addDeliver: AddCommand = (program, run) => {
   const deliver = program
     .command("deliver")
-    .description("rows of tables, sent to webhooks, to Kafka and into PostgreSQL");
+    .description("rows of tables, sent to webhooks, to Kafka, into PostgreSQL and Elasticsearch");
   deliver
     .command("create")
     .alias("add")
@@ -52,7 +55,13 @@ export const addDeliver: AddCommand = (program, run) => {
     .option("--postgres <target>", "a database that postgres names")
     .option("--into <schema.table>", "there: made and given columns as needed")
     .option("--mode <append|upsert|state>", "there: each row once; last of a key; rows of a captured table")
-    .option("--key <columns>", "there: columns of the key, with commas between")
+    .option(
+      "--elasticsearch <target/index>",
+      "a search engine that deliver.elasticsearch names, and an index",
+    )
+    .option("--each <day|month>", "there: an index for each, by event_time")
+    .option("--keep-days <number>", "there: indices that ended longer ago are deleted")
+    .option("--key <columns>", "columns of the key, with commas between")
     .option("--from <begin|now>", "rows that are there as well, or only those to come", "now")
     .option("--batch-rows <number>", "rows in one request, at most")
     .option("--description <text>", "what it is for", "")
@@ -128,29 +137,43 @@ export const addDeliver: AddCommand = (program, run) => {
     );
 };
 
-function targetOf({ to, kafka, postgres, into, mode, key }: CreateOptions): Item {
-  const match = KAFKA.exec(kafka ?? "");
-  const given = [to, kafka, postgres].filter((one) => one !== undefined).length;
+function targetOf(options: CreateOptions): Item {
+  const { to, kafka, postgres, elasticsearch, into, mode, key } = options;
+  const match = TARGET.exec(kafka ?? elasticsearch ?? "");
+  const given = [to, kafka, postgres, elasticsearch].filter((one) => one !== undefined).length;
+  const columns = key === undefined ? {} : { key: key.split(",").map((name) => name.trim()) };
   if (given === 1 && to !== undefined) return { url: to };
-  if (given === 1 && match) return { kafka: { target: match[1], topic: match[2] } };
+  if (given === 1 && match && kafka !== undefined) return { kafka: { target: match[1], topic: match[2] } };
+  if (given === 1 && match)
+    return { elasticsearch: { target: match[1], index: match[2], ...columns, ...timeOf(options) } };
   if (given === 1 && postgres !== undefined && into !== undefined && mode !== undefined)
     return {
       postgres: {
         target: postgres,
         table: into,
         mode,
-        ...(key === undefined ? {} : { key: key.split(",").map((name) => name.trim()) }),
+        ...columns,
       },
     };
   throw new CliFailure(
     EXIT.usage,
-    "Give one of --to ADDRESS, --kafka TARGET/TOPIC and --postgres TARGET --into SCHEMA.TABLE --mode MODE.",
+    "Give one of --to ADDRESS, --kafka TARGET/TOPIC, --elasticsearch TARGET/INDEX and " +
+      "--postgres TARGET --into SCHEMA.TABLE --mode MODE.",
     "`muara deliver create --help`",
   );
 }
 
-function toOf({ url, kafka, postgres }: Item): string {
+function timeOf({ each, keepDays }: CreateOptions): Item {
+  if (each === undefined) return {};
+  const days =
+    keepDays === undefined ? {} : { retention_days: wholeNumber("--keep-days", keepDays, 1, 36_500) };
+  return { time: { unit: each, ...days } };
+}
+
+function toOf({ url, kafka, postgres, elasticsearch }: Item): string {
   if (typeof url === "string") return url;
-  const { target, topic, table } = (kafka ?? postgres ?? {}) as Readonly<Record<string, string>>;
-  return `${target}/${topic ?? table}`;
+  const { target, topic, table, index } = (kafka ?? postgres ?? elasticsearch ?? {}) as Readonly<
+    Record<string, string>
+  >;
+  return `${target}/${topic ?? table ?? index}`;
 }

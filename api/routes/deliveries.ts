@@ -117,6 +117,8 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
     throw noTarget("/kafka/target", "deliver.kafka", request.kafka.target);
   if (request.postgres && !deliver?.postgres.includes(request.postgres.target))
     throw noTarget("/postgres/target", "deliver.postgres", request.postgres.target);
+  if (request.elasticsearch && !Object.hasOwn(deliver?.elasticsearch ?? {}, request.elasticsearch.target))
+    throw noTarget("/elasticsearch/target", "deliver.elasticsearch", request.elasticsearch.target);
   await registry.refresh();
   const most = deliver?.deliveries ?? 0;
   if (registry.list("delivery").length >= most)
@@ -177,7 +179,8 @@ function mayDeliver(principal: Principal, { table }: Delivery): boolean {
 /** Never the secret. */
 async function shown(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
   const { registry, catalog } = ports;
-  const { name, table, url, kafka, postgres, from, isPaused, description, by, createdMs } = delivery;
+  const { name, table, url, kafka, postgres, elasticsearch, from, isPaused, description, by, createdMs } =
+    delivery;
   const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
   const position = stored?.id === delivery.id ? stored : undefined;
   const newest = await catalog.snapshot(table).catch(() => undefined);
@@ -187,6 +190,7 @@ async function shown(ports: ApiPorts, delivery: Delivery): Promise<Record<string
     ...(url === undefined ? {} : { url: new URL(url).origin }),
     ...(kafka === undefined ? {} : { kafka }),
     ...(postgres === undefined ? {} : { postgres }),
+    ...(elasticsearch === undefined ? {} : { elasticsearch }),
     from,
     batch_rows: delivery.batch_rows,
     batch_bytes: delivery.batch_bytes,

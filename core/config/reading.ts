@@ -1,6 +1,7 @@
 /** The configuration of what reads the lake: SQL, extracts, shares and deliveries. */
 import { z } from "zod";
 import { DATABASE_NAME } from "../database-address.ts";
+import { searchAddressesSchema } from "../search-address.ts";
 import { bytes, count, HOUR_MS, MIB, ms } from "./scalars.ts";
 
 export const querySchema = z
@@ -107,5 +108,8 @@ export const deliverSchema = z
       .record(z.string(), z.string().startsWith("kafka://"))
       .default({})
       .describe("clusters that deliveries may go to, by name: { name: kafka://HOST:PORT,… }"),
+    elasticsearch: searchAddressesSchema
+      .default({})
+      .describe("search engines that deliveries may write to, by name"),
   })
   .prefault({});

@@ -5,6 +5,8 @@ import type { Delivery, PostgresTarget } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Sink } from "../../core/ports/sink.ts";
+import type { SearchAddress } from "../../core/search-address.ts";
+import type { SearchTarget } from "../../core/search-target.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import type { DeliverPorts } from "./delivery-loop.ts";
 import { openLogSink } from "./log-sink.ts";
@@ -28,6 +30,14 @@ export interface SinkOpeners {
     },
     connectionsMax: number,
   ) => Promise<Sink>;
+  readonly elasticsearch: (request: {
+    readonly address: SearchAddress;
+    readonly readSecret: ReadSecret;
+    readonly id: string;
+    readonly createdMs: number;
+    readonly target: SearchTarget;
+    readonly timeoutMs: number;
+  }) => Promise<Sink>;
 }
 
 export function openDeliveries(
@@ -37,7 +47,7 @@ export function openDeliveries(
 ): DeliverWorker {
   const { readSecret } = ports;
   const openSink = async (delivery: Delivery): Promise<Sink> => {
-    const { id, name, url, kafka, postgres, secret, timeout_ms: timeoutMs } = delivery;
+    const { id, name, url, kafka, postgres, elasticsearch, secret, timeout_ms: timeoutMs } = delivery;
     if (url !== undefined) return openers.webhook({ url, secret, timeoutMs });
     if (postgres) {
       const isAllowed =
@@ -51,11 +61,27 @@ export function openDeliveries(
         details: { key: "deliver.postgres" },
       });
     }
+    if (elasticsearch) {
+      const { target } = elasticsearch;
+      const known = Object.hasOwn(deliver.elasticsearch, target) ? deliver.elasticsearch[target] : undefined;
+      if (!known) throw notConfigured("deliver.elasticsearch", target);
+      const { createdMs } = delivery;
+      return openers.elasticsearch({
+        address: known,
+        readSecret,
+        id,
+        createdMs,
+        target: elasticsearch,
+        timeoutMs,
+      });
+    }
     const address = Object.hasOwn(deliver.kafka, kafka!.target) ? deliver.kafka[kafka!.target] : undefined;
     if (address !== undefined) return openLogSink(await openers.log(address), kafka!.topic, delivery.id);
-    throw new MuaraError("config.invalid", `deliver.kafka has no "${kafka!.target}"`, {
-      details: { key: "deliver.kafka" },
-    });
+    throw notConfigured("deliver.kafka", kafka!.target);
   };
   return createDeliverWorker({ ...ports, openSink }, deliver);
+}
+
+function notConfigured(key: string, name: string): MuaraError {
+  return new MuaraError("config.invalid", `${key} has no "${name}"`, { details: { key } });
 }
