@@ -47,16 +47,23 @@ export const IS_UNKEYED = "event_key IS NULL AND source.change IN ('update', 'de
 
 /** In which slice of a table a row is, a text. */
 export function sliceOf(slices: number): string {
-  return `(md5_number_lower(source.shard || chr(31) || coalesce(event_key, event_id)) % ${slices})::VARCHAR`;
+  return sliceOfKey("source.shard", "coalesce(event_key, event_id)", slices);
 }
 
-/** Shards and keys of `muara_changes` under which a row goes on or went on before, as far as that matters. */
-export function linkedKeys(): string {
+function sliceOfKey(shard: string, key: string, slices: number): string {
+  return `(md5_number_lower(${shard} || chr(31) || ${key}) % ${slices})::VARCHAR`;
+}
+
+/**
+ * Of the changes in `muara_changes`: shard and key under which a row goes on, `"pk="` the one before, as far as that
+ * matters; `"slice="` and `"ps="` are their slices.
+ */
+export function linkedKeys(slices: number): string {
   const keys = `SELECT ${KEY}, source.change AS "c=", ${VERSION} AS "v=", ${UNCHANGED} AS "x=" FROM muara_changes`;
-  return `WITH pairs AS (SELECT c."s=", c."k=", d."k=" AS "pk=" FROM (${keys} WHERE ${IS_CHANGE}) c
+  return `SELECT c."s=", c."k=", d."k=" AS "pk=", ${sliceOfKey('c."s="', 'c."k="', slices)} AS "slice=",
+  ${sliceOfKey('d."s="', 'd."k="', slices)} AS "ps=" FROM (${keys} WHERE ${IS_CHANGE}) c
   JOIN (${keys} WHERE ${IS_CHANGE}) d ON d."s=" = c."s=" AND d."v=" = c."v=" - 1
-  WHERE c."c=" = 'create' AND d."c=" = 'delete' AND len(c."x=") > 0)
-SELECT "s=", "k=" FROM pairs UNION SELECT "s=", "pk=" FROM pairs`;
+  WHERE c."c=" = 'create' AND d."c=" = 'delete' AND len(c."x=") > 0`;
 }
 
 /** A SELECT of `columns`, in their order; rows in any. */

@@ -23,7 +23,7 @@ import { foldQuery, IS_CHANGE, IS_UNKEYED, linkedKeys, sliceOf } from "./fold.ts
 const HOLD = "INTERVAL '60 seconds'";
 
 export async function gatherChanges(connection: DuckDBConnection, job: GatherJob): Promise<RewriteReport> {
-  const { inputs, schemaString, partitionColumns, columns, ranges, slices } = job;
+  const { inputs, schemaString, partitionColumns, columns, ranges, isFixed, slices } = job;
   const source = sourceOf(
     inputs.map(({ path }) => path),
     schemaString,
@@ -35,8 +35,13 @@ export async function gatherChanges(connection: DuckDBConnection, job: GatherJob
     `CREATE TEMP TABLE muara_changes AS SELECT ${names} FROM ${source} WHERE ${rangeCondition(ranges)}`,
   );
   const cut: OffsetRange[] = [];
-  for (const range of ranges) cut.push(await cutRange(connection, range));
+  for (const range of ranges) cut.push(isFixed ? range : await cutRange(connection, range));
   await connection.run(`DELETE FROM muara_changes WHERE NOT (${rangeCondition(cut)})`);
+  await connection.run(
+    `CREATE OR REPLACE TEMP TABLE muara_linked AS ${linkedKeys(slices)};
+    CREATE OR REPLACE TEMP TABLE muara_counts AS
+      SELECT ${sliceOf(slices)} AS slice, count(*) AS changes FROM muara_changes GROUP BY ALL`,
+  );
   const [sums] = await rowsOf(
     connection,
     `SELECT count(*), epoch_us(max(event_time)),
@@ -51,6 +56,7 @@ export async function gatherChanges(connection: DuckDBConnection, job: GatherJob
     `SELECT source.shard, max_by(source.lsn, (source.incarnation, source.lsn)) FROM muara_changes
       WHERE ${IS_CHANGE} GROUP BY ALL`,
   );
+  const linked = await rowsOf(connection, `SELECT DISTINCT "slice=", "ps=" FROM muara_linked`);
   const ends: { to: number; ingestMs: number | null }[] = [];
   for (const range of cut) {
     const [row] = await rowsOf(
@@ -65,6 +71,7 @@ export async function gatherChanges(connection: DuckDBConnection, job: GatherJob
     timeUs: sums![1] === null ? null : `${sums![1] as bigint}`,
     unkeyed: Number(sums![2]),
     slices: sums![3] === true ? null : touched.map(([slice]) => String(slice)),
+    linked: linked.map(([slice, before]) => [String(slice), String(before)] as const),
     newest: newest.map(([shard, lsn]) => ({ shard: String(shard), lsn: String(lsn as bigint) })),
     ends,
   };
@@ -85,12 +92,10 @@ async function cutRange(connection: DuckDBConnection, range: OffsetRange): Promi
 
 /** Part by part, so that memory is bounded; a part is what a finer hash of the key makes of a slice. */
 export async function foldChanges(connection: DuckDBConnection, job: FoldJob): Promise<RewriteReport> {
-  await connection.run(
-    `CREATE OR REPLACE TEMP TABLE muara_linked AS ${linkedKeys()};
-    CREATE OR REPLACE TEMP TABLE muara_counts AS
-      SELECT ${sliceOf(job.slices)} AS slice, count(*) AS changes FROM muara_changes GROUP BY ALL`,
+  const [linked] = await rowsOf(
+    connection,
+    `SELECT count(*) FROM muara_linked WHERE list_contains(${listOfTexts(job.touched)}, "slice=")`,
   );
-  const [linked] = await rowsOf(connection, "SELECT count(*) FROM muara_linked");
   const files: FoldedSlice[] = [];
   for (const slice of job.touched) {
     const own = job.inputs.filter((input) => input.slice === slice);
@@ -107,7 +112,8 @@ export async function foldChanges(connection: DuckDBConnection, job: FoldJob): P
       if (file) files.push(file);
     }
   }
-  await connection.run("DROP TABLE muara_linked; DROP TABLE muara_counts; DROP TABLE muara_changes");
+  if (job.isLast)
+    await connection.run("DROP TABLE muara_linked; DROP TABLE muara_counts; DROP TABLE muara_changes");
   return { report: "folded", files };
 }
 
@@ -121,7 +127,8 @@ async function foldPart(
   isLinked: boolean,
 ): Promise<FoldedSlice | undefined> {
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
-  const other = `(source.shard, coalesce(event_key, event_id)) IN (FROM muara_linked)`;
+  const other = `(source.shard, coalesce(event_key, event_id)) IN
+    (SELECT "s=", "k=" FROM muara_linked UNION ALL SELECT "s=", "pk=" FROM muara_linked)`;
   const condition = isLinked ? `(${isOwn}) OR ${other}` : isOwn;
   const paths = inputs.filter((input) => isLinked || input.slice === slice).map(({ path }) => path);
   const source = paths.length === 0 ? undefined : sourceOf(paths, schemaString, [CURRENT_SLICE]);
