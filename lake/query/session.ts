@@ -17,6 +17,7 @@ import {
   isCopied,
   listOfTexts,
   quoteName,
+  quoteText,
   viewStatements,
   type PinnedTable,
   type PinnedView,
@@ -36,7 +37,7 @@ export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection
     memory_limit: `${Math.floor(limits.memoryBytes / 1_048_576)}MiB`,
     // User SQL does not spill: the disk is not its to fill, and it would be one more folder to write to.
     temp_directory: limits.spill?.folder ?? "",
-    ...(limits.spill ? { max_temp_directory_size: `${Math.floor(limits.spill.bytes / 1_048_576)}MiB` } : {}),
+    ...(limits.spill ? { max_temp_directory_size: sizeOf(limits.spill) } : {}),
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     allow_community_extensions: "false",
@@ -46,6 +47,23 @@ export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection
   await connection.run("SET TimeZone = 'UTC'");
   await connection.run("SET errors_as_json = true");
   return connection;
+}
+
+type Spill = NonNullable<EngineLimits["spill"]>;
+
+function sizeOf({ bytes }: Spill): string {
+  return `${Math.floor(bytes / 1_048_576)}MiB`;
+}
+
+/**
+ * For queries of a current state: how much is laid over its rows is not the asker's doing. Before the lock.
+ * @param spill its folder is the process's own
+ */
+export async function letSpill(connection: DuckDBConnection, spill: Spill): Promise<void> {
+  await runAll(connection, [
+    `SET temp_directory = ${quoteText(spill.folder)}`,
+    `SET max_temp_directory_size = '${sizeOf(spill)}'`,
+  ]);
 }
 
 /** @param paths files that may be opened from now on, for reading and (the engine's rule) writing */
