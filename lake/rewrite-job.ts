@@ -96,7 +96,7 @@ export interface FoldJob {
   readonly schemaString: string;
   readonly columns: readonly FoldColumn[];
   readonly slices: number;
-  /** Rows and changes of a slice beyond which it is folded in parts, to a file each. */
+  /** Rows and changes beyond which slices are folded one by one, and a slice in parts, to a file each. */
   readonly rowsAtOnce: number;
   /** Those to be written anew. Rows of the others are not needed for it. */
   readonly touched: readonly string[];
@@ -163,6 +163,8 @@ export type RewriteReport =
       readonly unkeyed: number;
       /** Those touched; null: all, because a shard was emptied. */
       readonly slices: readonly string[] | null;
+      /** Changes by slice. */
+      readonly counts: Readonly<Record<string, number>>;
       /** Pairs of slices that have to be folded together: a row of the one goes on in the other. */
       readonly linked: readonly (readonly [string, string])[];
       /** Of each shard the newest change's lsn, text. */

@@ -73,9 +73,13 @@ export function nextRound(
 
 function rowsOfRound({ files }: TableSnapshot): number {
   let rows = 0;
-  for (const { stats } of files.values())
-    rows += stats === undefined ? 0 : ((JSON.parse(stats) as { numRecords?: number }).numRecords ?? 0);
+  for (const { stats } of files.values()) rows += numRecords(stats);
   return Math.max(ROWS_MIN, rows * SHARE_OF_TABLE);
+}
+
+/** @param stats Delta statistics, JSON text */
+export function numRecords(stats: string | undefined): number {
+  return stats === undefined ? 0 : ((JSON.parse(stats) as { numRecords?: number }).numRecords ?? 0);
 }
 
 function slicesOf({ txns }: TableSnapshot, round: bigint): ReadonlySet<string> {

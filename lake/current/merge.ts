@@ -28,7 +28,7 @@ import {
   mayHold,
   SLICES,
 } from "./current-table.ts";
-import { type Gathered, nextRound, type Round, roundTxns, stepTxn } from "./merge-round.ts";
+import { type Gathered, nextRound, numRecords, type Round, roundTxns, stepTxn } from "./merge-round.ts";
 
 export interface MergePorts {
   readonly store: ObjectStore;
@@ -177,7 +177,7 @@ class Merge {
   }
 
   /** What is left to be folded, and what of it together; of widened columns no file may have the narrow type. */
-  #groups({ slices, linked }: Gathered, isWidened: boolean): string[][] {
+  #groups({ slices, linked, counts }: Gathered, isWidened: boolean): string[][] {
     const all = Array.from({ length: this.#slices }, (_, slice) => String(slice));
     if (isWidened) return [all];
     const left = (slices ?? all).filter((slice) => !this.#round.done.has(slice));
@@ -186,7 +186,25 @@ class Merge {
       const together = groups.filter((group) => group.some((slice) => pair.includes(slice)));
       groups = [...groups.filter((group) => !together.includes(group)), together.flat()];
     }
-    return groups.filter((group) => group.length > 0);
+    return this.#together(groups, counts);
+  }
+
+  /** Groups that are small enough to be folded at once, which costs less. */
+  #together(groups: readonly string[][], counts: Readonly<Record<string, number>>): string[][] {
+    const rows = rowsBySlice(this.#base);
+    const sizeOf = (group: readonly string[]): number =>
+      group.reduce((sum, slice) => sum + (counts[slice] ?? 0) + (rows.get(slice) ?? 0), 0);
+    const found: string[][] = [];
+    let size = Infinity;
+    for (const group of groups) {
+      size += sizeOf(group);
+      if (size <= this.#work.rowsAtOnce) found.at(-1)!.push(...group);
+      else {
+        found.push([...group]);
+        size = sizeOf(group);
+      }
+    }
+    return found;
   }
 
   /** Folds groups, which are taken from the list, until it takes too long; at least one. */
@@ -316,6 +334,15 @@ class Merge {
       }
     }
   }
+}
+
+function rowsBySlice({ files }: TableSnapshot): ReadonlyMap<string, number> {
+  const rows = new Map<string, number>();
+  for (const { partitionValues, stats } of files.values()) {
+    const slice = String(partitionValues[CURRENT_SLICE]);
+    rows.set(slice, (rows.get(slice) ?? 0) + numRecords(stats));
+  }
+  return rows;
 }
 
 function isInTheWay({ metadata, txns, remove }: TableCommit, gone: ReadonlySet<string>): boolean {

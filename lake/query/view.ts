@@ -11,7 +11,7 @@
  */
 import { MuaraError } from "../../core/errors.ts";
 import { foldColumns } from "../current/current-table.ts";
-import { foldQuery } from "../current/fold.ts";
+import { FOLD_PLACE, foldQuery } from "../current/fold.ts";
 import { type DeltaType, parseSchema } from "../table/delta-schema.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
@@ -174,7 +174,7 @@ function foldedBody(table: PinnedTable, { rows, changes }: PinnedOverlay, index:
   const added = plainBody({ ...changes, ingestedUntilMs: null }, `${index}_changes`);
   const query = foldQuery({
     base: whole,
-    changes: `SELECT ${names} FROM (${added.whole}) WHERE ${changes.condition}`,
+    changes: `SELECT ${names}, ${FOLD_PLACE} FROM (${added.whole}) WHERE ${changes.condition}`,
     columns,
   });
   return { variables: [...base.variables, ...added.variables], whole: query };

@@ -39,6 +39,8 @@ const STRUCTURE = JSON.stringify([
     amount: "DECIMAL(12,2)",
     data_source: "VARCHAR",
     extra: "VARCHAR",
+    log_partition: "BIGINT",
+    log_offset: "BIGINT",
   },
 ]);
 const TYPED = new Set(["id", "bio", "amount", "data_source"]);
@@ -55,7 +57,10 @@ afterAll(() => {
 });
 
 /** As landing would make a row of it. */
-function rowOf({ shard, incarnation, lsn, index, change, key, data = {}, unchanged }: Change): object {
+function rowOf(
+  { shard, incarnation, lsn, index, change, key, data = {}, unchanged }: Change,
+  offset: number,
+): object {
   const { source: _, ...others } = data;
   const beside = Object.entries(others).filter(([name]) => !TYPED.has(name));
   const typed = Object.fromEntries(Object.entries(others).filter(([name]) => TYPED.has(name)));
@@ -66,6 +71,8 @@ function rowOf({ shard, incarnation, lsn, index, change, key, data = {}, unchang
     event_key: key ? JSON.stringify(key) : null,
     source: { shard, incarnation, lsn, index, xid: 1, change, unchanged: unchanged ?? null },
     ...typed,
+    log_partition: 0,
+    log_offset: offset,
     extra: beside.length > 0 ? JSON.stringify({ data: Object.fromEntries(beside) }) : null,
   };
 }
