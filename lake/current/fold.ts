@@ -43,8 +43,7 @@ const VERSION =
 const KEY = 'source.shard AS "s=", coalesce(event_key, event_id) AS "k="';
 const UNCHANGED = "coalesce(source.unchanged, []::VARCHAR[])";
 /** 50 bits of offset, 16 of partition; streams that landed one after the other differ in their ingest times. */
-const PLACE =
-  "(epoch_us(ingest_time)::HUGEINT * 1125899906842624 + log_offset) * 65536 + log_partition";
+const PLACE = "(epoch_us(ingest_time)::HUGEINT * 1125899906842624 + log_offset) * 65536 + log_partition";
 
 /** Rows of the change table that are changes: of something that has a key, or inserts. */
 export const IS_CHANGE: string =

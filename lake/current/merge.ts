@@ -20,14 +20,7 @@ import { createTableChange } from "../table/create-table.ts";
 import { formatSchema, parseSchema } from "../table/delta-schema.ts";
 import { evolveSchema } from "../table/evolve-schema.ts";
 import { checkNotPaused } from "../table/table-pause.ts";
-import {
-  CURRENT_STEP,
-  currentName,
-  currentSchema,
-  foldColumns,
-  mayHold,
-  SLICES,
-} from "./current-table.ts";
+import { CURRENT_STEP, currentName, currentSchema, foldColumns, mayHold, SLICES } from "./current-table.ts";
 import { type Gathered, nextRound, numRecords, type Round, roundTxns, stepTxn } from "./merge-round.ts";
 
 export interface MergePorts {
