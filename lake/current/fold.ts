@@ -38,9 +38,9 @@ export const FOLD_PLACE = "log_partition, log_offset";
 const KINDS = "('create', 'update', 'delete', 'copy', 'truncate')";
 const BEGINS = "('base', 'create', 'copy', 'delete')";
 /** 28 bits of incarnation, 64 of lsn, 30 of index. */
-const VERSION =
+export const VERSION: string =
   "source.incarnation::HUGEINT * 19807040628566084398385987584 + source.lsn::HUGEINT * 1073741824 + source.index";
-const KEY = 'source.shard AS "s=", coalesce(event_key, event_id) AS "k="';
+export const KEY = 'source.shard AS "s=", coalesce(event_key, event_id) AS "k="';
 const UNCHANGED = "coalesce(source.unchanged, []::VARCHAR[])";
 /** 50 bits of offset, 16 of partition; streams that landed one after the other differ in their ingest times. */
 const PLACE = "(epoch_us(ingest_time)::HUGEINT * 1125899906842624 + log_offset) * 65536 + log_partition";
@@ -62,11 +62,11 @@ function sliceOfKey(shard: string, key: string, slices: number): string {
 }
 
 /**
- * Of the changes in `muara_changes`: shard and key under which a row goes on, `"pk="` the one before, as far as that
+ * Of the changes in a table: shard and key under which a row goes on, `"pk="` the one before, as far as that
  * matters; `"slice="` and `"ps="` are their slices.
  */
-export function linkedKeys(slices: number): string {
-  const keys = `SELECT ${KEY}, source.change AS "c=", ${VERSION} AS "v=", ${UNCHANGED} AS "x=" FROM muara_changes`;
+export function linkedKeys(slices: number, changes = "muara_changes"): string {
+  const keys = `SELECT ${KEY}, source.change AS "c=", ${VERSION} AS "v=", ${UNCHANGED} AS "x=" FROM ${changes}`;
   return `SELECT c."s=", c."k=", d."k=" AS "pk=", ${sliceOfKey('c."s="', 'c."k="', slices)} AS "slice=",
   ${sliceOfKey('d."s="', 'd."k="', slices)} AS "ps=" FROM (${keys} WHERE ${IS_CHANGE}) c
   JOIN (${keys} WHERE ${IS_CHANGE}) d ON d."s=" = c."s=" AND d."v=" = c."v=" - 1
@@ -136,10 +136,12 @@ function lineage(): readonly string[] {
   OVER (PARTITION BY "s=", "k=" ORDER BY "v=" ROWS UNBOUNDED PRECEDING) AS "l=" FROM _items)`,
     `_links AS MATERIALIZED (SELECT c."s=", c."k=", c."l=", d."k=" AS "pk=", d."l=" - 1 AS "pl=" FROM _lives c
   JOIN _lives d ON d."s=" = c."s=" AND d."v=" = c."v=" - 1 WHERE c."c=" = 'create' AND d."c=" = 'delete')`,
-    `_chain AS (SELECT l."n=" AS "f=", l."s=", l."k=", l."l=" FROM _lives l
-  SEMI JOIN (SELECT "f=" AS "n=" FROM _open) USING ("n=")
+    `_own AS MATERIALIZED (SELECT l."n=" AS "f=", l."s=", l."k=", l."l=" FROM _lives l
+  SEMI JOIN (SELECT "f=" AS "n=" FROM _open) USING ("n="))`,
+    // What recurs stays in memory, so it begins with those that have a life before.
+    `_chain AS (SELECT c."f=", k."s=", k."pk=" AS "k=", k."pl=" AS "l=" FROM _own c JOIN _links k USING ("s=", "k=", "l=")
   UNION SELECT c."f=", k."s=", k."pk=", k."pl=" FROM _chain c JOIN _links k USING ("s=", "k=", "l="))`,
-    `_before AS MATERIALIZED (SELECT c."f=", l."n=", l."v=", l."x=" FROM _chain c
+    `_before AS MATERIALIZED (SELECT c."f=", l."n=", l."v=", l."x=" FROM (FROM _own UNION ALL FROM _chain) c
   JOIN _lives l USING ("s=", "k=", "l=") WHERE l."c=" <> 'delete')`,
   ];
 }

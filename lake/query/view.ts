@@ -12,6 +12,7 @@
 import { MuaraError } from "../../core/errors.ts";
 import { foldColumns } from "../current/current-table.ts";
 import { FOLD_PLACE, foldQuery } from "../current/fold.ts";
+import { foldInParts } from "../current/fold-parts.ts";
 import { type DeltaType, parseSchema } from "../table/delta-schema.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
@@ -42,6 +43,8 @@ export interface PinnedOverlay {
     readonly schemaString: string;
     readonly partitionColumns: readonly string[];
     readonly files: readonly PinnedFile[];
+    /** That the files have, at most. */
+    readonly rows: number;
     /** SQL condition on rows of the change table. */
     readonly condition: string;
   } | null;
@@ -151,6 +154,9 @@ export function partStatements(
   };
 }
 
+/** Changes of which the engine's memory holds all that is known of them, whatever they are. */
+const FOLDED_AT_ONCE = 200_000;
+
 interface Body {
   readonly variables: readonly string[];
   readonly whole: string;
@@ -172,12 +178,15 @@ function foldedBody(table: PinnedTable, { rows, changes }: PinnedOverlay, index:
   const whole = `SELECT ${names} FROM (${base.whole})${where}`;
   if (!changes) return { variables: base.variables, whole };
   const added = plainBody({ ...changes, ingestedUntilMs: null }, `${index}_changes`);
-  const query = foldQuery({
+  const input = {
     base: whole,
     changes: `SELECT ${names}, ${FOLD_PLACE} FROM (${added.whole}) WHERE ${changes.condition}`,
     columns,
-  });
-  return { variables: [...base.variables, ...added.variables], whole: query };
+  };
+  const variables = [...base.variables, ...added.variables];
+  if (changes.rows <= FOLDED_AT_ONCE) return { variables, whole: foldQuery(input) };
+  const parts = foldInParts(input, Math.ceil(changes.rows / FOLDED_AT_ONCE), String(index));
+  return { variables: [...variables, ...parts.statements], whole: parts.select };
 }
 
 /** What of a table its rows are read by. */
