@@ -14,8 +14,10 @@ import {
 } from "@duckdb/node-api";
 import {
   filesOf,
+  FOLDED_AT_ONCE,
   isCopied,
   listOfTexts,
+  openChanges,
   quoteName,
   quoteText,
   viewStatements,
@@ -93,7 +95,9 @@ export async function pinTables(
   const files = tables
     .filter((table) => !isCopied(table))
     .flatMap((table) => filesOf(table).map(({ path }) => path));
-  const statements = tables.flatMap((table, index) => viewStatements(table, index));
+  const statements: string[] = [];
+  for (const [index, table] of tables.entries())
+    statements.push(...viewStatements(table, index, await needsParts(connection, table, index)));
   if (views.length > 0) await runAll(connection, statements.splice(0));
   for (const { name, query } of views)
     try {
@@ -105,6 +109,15 @@ export async function pinTables(
     ...statements,
     ...lockStatements(output === undefined ? files : [...files, output]),
   ]);
+}
+
+/** Whether changes that lie over a table may be more than memory holds. */
+async function needsParts(connection: DuckDBConnection, table: PinnedTable, index: number): Promise<boolean> {
+  const statements = openChanges(table, index);
+  if (!statements) return false;
+  await runAll(connection, statements.slice(0, -1));
+  const counted = await connection.runAndReadAll(statements.at(-1)!);
+  return Number(counted.getRows()[0]![0]) > FOLDED_AT_ONCE;
 }
 
 /** In one call: each by itself costs as much again in going to and fro (measured). The first that fails is the last. */
