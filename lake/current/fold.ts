@@ -139,7 +139,8 @@ function lineage(): readonly string[] {
     `_own AS MATERIALIZED (SELECT l."n=" AS "f=", l."s=", l."k=", l."l=" FROM _lives l
   SEMI JOIN (SELECT "f=" AS "n=" FROM _open) USING ("n="))`,
     // What recurs stays in memory, so it begins with those that have a life before.
-    `_chain AS (SELECT c."f=", k."s=", k."pk=" AS "k=", k."pl=" AS "l=" FROM _own c JOIN _links k USING ("s=", "k=", "l=")
+    `_chain AS (SELECT c."f=", k."s=", k."pk=" AS "k=", k."pl=" AS "l=" FROM _own c
+  JOIN _links k USING ("s=", "k=", "l=")
   UNION SELECT c."f=", k."s=", k."pk=", k."pl=" FROM _chain c JOIN _links k USING ("s=", "k=", "l="))`,
     `_before AS MATERIALIZED (SELECT c."f=", l."n=", l."v=", l."x=" FROM (FROM _own UNION ALL FROM _chain) c
   JOIN _lives l USING ("s=", "k=", "l=") WHERE l."c=" <> 'delete')`,
@@ -160,7 +161,8 @@ function filled(columns: readonly FoldColumn[]): readonly string[] {
   const wide = values.map((value) => `, ${value}`).join("");
   return [
     `_columns("i=", "fields=") AS (${list === "" ? "SELECT 0, []::VARCHAR[] WHERE false" : `VALUES ${list}`})`,
-    `_wanted AS MATERIALIZED (SELECT o."f=", b."x=" FROM _open o JOIN _before b ON b."f=" = o."f=" AND b."n=" = o."f=")`,
+    `_wanted AS MATERIALIZED (SELECT o."f=", b."x=" FROM _open o
+  JOIN _before b ON b."f=" = o."f=" AND b."n=" = o."f=")`,
     `_gaps AS MATERIALIZED (SELECT w."f=", c."i=",
   arg_max(b."n=", b."v=") FILTER (NOT list_has_any(b."x=", c."fields=")) AS "n="
   FROM _wanted w JOIN _columns c ON list_has_any(w."x=", c."fields=") JOIN _before b ON b."f=" = w."f="

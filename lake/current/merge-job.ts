@@ -92,7 +92,7 @@ async function cutRange(connection: DuckDBConnection, range: OffsetRange): Promi
   return row![0] === null ? range : { ...range, to: Number(row![0]) };
 }
 
-/** What fits into memory at once; else slice by slice, and of those part by part: what a finer hash makes of a slice. */
+/** All at once where it fits into memory; else slice by slice, in parts: what a finer hash makes of a slice. */
 export async function foldChanges(connection: DuckDBConnection, job: FoldJob): Promise<RewriteReport> {
   const rows = await rowCount(connection, job, job.touched);
   const files =

@@ -1,4 +1,4 @@
-/** Queries over far more unmerged changes than the engine's memory holds: the right rows, and less disk than allowed. */
+/** Queries over more unmerged changes than the engine's memory holds: the right rows, and no more disk than allowed. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** A merge in steps: what a commit has, what others find who go on with it, and what it must not let go before its end. */
+/** A merge in steps: what a commit has, what others find who go on with it, and what must stay until its end. */
 import { afterEach, expect, test, vi } from "vitest";
 import { mergedUntilMs, sliceTxn, unmergedRanges } from "../../../lake/current/current-table.ts";
 import { type Change, capturedType } from "./changes.ts";
