@@ -7,7 +7,7 @@ import { systemClock, systemRandomness } from "../core/clock.ts";
 import { silentLogger } from "../core/logger.ts";
 import { checksumTags } from "../lake/checksum.ts";
 import { currentName, foldColumns, rangeCondition } from "../lake/current/current-table.ts";
-import { foldQuery } from "../lake/current/fold.ts";
+import { FOLD_PLACE, foldQuery } from "../lake/current/fold.ts";
 import { CurrentMerger } from "../lake/current/merge.ts";
 import { childOf } from "../lake/query/resident.ts";
 import { openEngine } from "../lake/query/session.ts";
@@ -116,7 +116,7 @@ async function land(round: number): Promise<void> {
 async function ourRounds(): Promise<Run> {
   const merger = new CurrentMerger(
     { ...services, store, openTable },
-    { slices: 16, rows: 2_000_000 },
+    { slices: 16, rows: 2_000_000, turnMs: Infinity },
     { folder },
   );
   const costs: number[] = [];
@@ -172,7 +172,7 @@ async function overlay(): Promise<Run> {
   const last = `read_parquet('${join(folder, "files", `${rounds}.parquet`)}')`;
   const fold = foldQuery({
     base,
-    changes: `SELECT ${names} FROM ${last} WHERE ${rangeCondition([range])}`,
+    changes: `SELECT ${names}, ${FOLD_PLACE} FROM ${last} WHERE ${rangeCondition([range])}`,
     columns,
   });
   const connection = await engine();

@@ -1,7 +1,8 @@
 /**
  * Upkeep of one lake as the configuration says: which tasks there are, and what they share. One process puts files
  * together for all tables, one job after the other; what takes rows away and what merges changes have others of the
- * same size. They are started when there is work.
+ * same size. They are started when there is work. Merging waits for none of the others, since queries pay for what is
+ * not merged.
  */
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
@@ -27,6 +28,8 @@ import { createUpkeep } from "./upkeep.ts";
 
 /** Longer than files of a group take to be put together; it is renewed for each. */
 const LEASE_MS = 60_000;
+/** Merging begins so long after a start. */
+const MERGE_AFTER_MS = 1_000;
 const HOUR_MS = 3_600_000;
 
 export interface LakeUpkeepPorts {
@@ -77,15 +80,19 @@ export function createLakeUpkeep(
   // The export comes last: of what compaction has left.
   const tasks = [
     ...removals.tasks,
-    currentTask(services, merger, current),
     compactionTask(ports, options, config.compactMs, owner),
     icebergTask(services, config.icebergMs),
   ];
   const others = (known: ReadonlySet<string>): Promise<readonly string[]> =>
     foreignTables(services.store, known);
-  const upkeep = createUpkeep({ ...services, others }, config.run === "on" ? tasks : []);
+  const isOn = config.run === "on";
+  const upkeep = createUpkeep({ ...services, others }, isOn ? tasks : []);
+  const merges = isOn ? [currentTask(services, merger, current)] : [];
+  const merging = createUpkeep(services, merges, { firstMs: MERGE_AFTER_MS });
   return {
-    run: (signal) => upkeep.run(signal),
+    run: async (signal) => {
+      await Promise.all([upkeep.run(signal), merging.run(signal)]);
+    },
     compact: async (name, signal) => {
       const log = services.openTable(name);
       return compactTable(ports, options, { name, log, base: await log.snapshot(), owner }, signal);

@@ -83,10 +83,12 @@ export interface GatherJob {
   readonly columns: readonly FoldColumn[];
   /** With an end. */
   readonly ranges: readonly OffsetRange[];
+  /** Whether they end where they do, whatever stands there. */
+  readonly isFixed: boolean;
   readonly slices: number;
 }
 
-/** Folds what was gathered over the rows of the files: all of the slices that it touches. */
+/** Folds what was gathered over the rows of the files: all of some slices. */
 export interface FoldJob {
   readonly order: "fold";
   readonly inputs: readonly SliceInput[];
@@ -94,10 +96,12 @@ export interface FoldJob {
   readonly schemaString: string;
   readonly columns: readonly FoldColumn[];
   readonly slices: number;
-  /** Rows and changes of a slice beyond which it is folded in parts, to a file each. */
+  /** Rows and changes beyond which slices are folded one by one, and a slice in parts, to a file each. */
   readonly rowsAtOnce: number;
-  /** Those to be written anew. */
+  /** Those to be written anew. Rows of the others are not needed for it. */
   readonly touched: readonly string[];
+  /** Whether what was gathered is not needed after this. */
+  readonly isLast: boolean;
   /** Where new files go; absolute. */
   readonly folder: string;
 }
@@ -159,6 +163,10 @@ export type RewriteReport =
       readonly unkeyed: number;
       /** Those touched; null: all, because a shard was emptied. */
       readonly slices: readonly string[] | null;
+      /** Changes by slice. */
+      readonly counts: Readonly<Record<string, number>>;
+      /** Pairs of slices that have to be folded together: a row of the one goes on in the other. */
+      readonly linked: readonly (readonly [string, string])[];
       /** Of each shard the newest change's lsn, text. */
       readonly newest: readonly { readonly shard: string; readonly lsn: string }[];
       /** Of each range: where it ends now, and the newest ingest time in it, ms. */

@@ -7,7 +7,7 @@
  * task commits must be right whoever else does the same. Paused tables get no turn.
  */
 import { isAssertion } from "../core/assert.ts";
-import type { Clock } from "../core/clock.ts";
+import type { Clock, Randomness } from "../core/clock.ts";
 import { hasCode } from "../core/errors.ts";
 import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
 import type { Logger } from "../core/logger.ts";
@@ -44,6 +44,13 @@ export interface UpkeepPorts {
   readonly logger: Logger;
   /** Tables in the lake that are neither declared nor Muara's own; asked for seldom, since it lists folders. */
   readonly others?: (known: ReadonlySet<string>) => Promise<readonly string[]>;
+  /** Where a pass begins, so that no table is always the last where processes live briefly; default: at the first. */
+  readonly randomness?: Pick<Randomness, "fraction">;
+}
+
+export interface UpkeepOptions {
+  /** How long after the start the first turns come at the latest, ms; default: as the tasks' intervals are. */
+  readonly firstMs?: number;
 }
 
 export interface Upkeep {
@@ -58,31 +65,37 @@ const LOOK_MS_MAX = 60_000;
 /** Tables that are not Muara's are looked for this often. */
 const OTHERS_EVERY_MS = 3_600_000;
 
-export function createUpkeep(ports: UpkeepPorts, tasks: readonly UpkeepTask[]): Upkeep {
-  return new TurnByTurn(ports, tasks);
+export function createUpkeep(
+  ports: UpkeepPorts,
+  tasks: readonly UpkeepTask[],
+  options: UpkeepOptions = {},
+): Upkeep {
+  return new TurnByTurn(ports, tasks, options);
 }
 
 class TurnByTurn implements Upkeep {
   readonly #ports: UpkeepPorts;
   readonly #tasks: readonly UpkeepTask[];
+  readonly #firstMs: number;
   readonly #tables = new Map<string, KnownTable>();
   /** By task and table: monotonic ms of the next turn. */
   readonly #dueMs = new Map<string, number>();
   #others: readonly string[] = [];
   #othersDueMs = -Infinity;
 
-  constructor(ports: UpkeepPorts, tasks: readonly UpkeepTask[]) {
+  constructor(ports: UpkeepPorts, tasks: readonly UpkeepTask[], { firstMs = Infinity }: UpkeepOptions) {
     this.#ports = ports;
     this.#tasks = tasks;
+    this.#firstMs = firstMs;
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#ports;
     if (this.#tasks.length === 0) return;
     const everyMs = Math.min(LOOK_MS_MAX, ...this.#tasks.map((task) => task.everyMs));
-    while (!signal.aborted) {
+    for (let waitMs = Math.min(everyMs, this.#firstMs); !signal.aborted; waitMs = everyMs) {
       // First the wait: a start has more urgent things to do.
-      await clock.sleep(everyMs, signal);
+      await clock.sleep(waitMs, signal);
       if (signal.aborted) return;
       try {
         await this.pass(signal);
@@ -97,9 +110,10 @@ class TurnByTurn implements Upkeep {
     await this.#ports.registry.refresh();
     const declared = this.#declared();
     const others = (await this.#findOthers(declared)).map((name) => [name, undefined] as const);
-    for (const [i, [name, eventType]] of [...declared, ...others].entries()) {
+    const tables = [...declared, ...others].map((one, i) => [...one, i >= declared.length] as const);
+    const first = Math.floor((this.#ports.randomness?.fraction() ?? 0) * tables.length);
+    for (const [name, eventType, isOther] of [...tables.slice(first), ...tables.slice(0, first)]) {
       if (signal.aborted) return;
-      const isOther = i >= declared.length;
       const fit = this.#tasks.filter(({ isForOthers }) => !isOther || isForOthers === true);
       const due = fit.filter((task) => this.#isDue(task, name));
       if (due.length === 0) continue;

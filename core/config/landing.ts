@@ -94,7 +94,7 @@ export const currentSchema = z
       .max(1_024)
       .default(16)
       .describe("parts of a current state by hash of the key, of which a merge writes those that it touches"),
-    rows: count(2_000_000).describe("changes of a partition that are merged at once"),
+    rows: count(2_000_000).describe("changes that are merged in one round, at most"),
   })
   .prefault({});
 

@@ -10,6 +10,9 @@ export const querySchema = z
     memoryBytes: bytes(1_024 * MIB).describe(
       "resident memory of a query process; beyond it it is killed, bytes",
     ),
+    spillBytes: bytes(8 * 1_024 * MIB).describe(
+      "disk that a query of a current state may take for changes that are not merged yet, bytes",
+    ),
     rows: count(10_000).describe("rows in an answer unless the request asks for fewer or more"),
     rowsMax: count(1_000_000).describe("rows that a request may ask for"),
     sqlBytes: bytes(65_536).describe("length of the SQL text, bytes"),

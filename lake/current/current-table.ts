@@ -3,7 +3,10 @@
  * `txn`s say of the changes that are in it.
  *
  * `muara:current`                              step, grows by one with every merge
- * `muara:current:<log>:<topic>:<partition>`    the next offset to merge; `…:ingest` newest ingest time merged, ms
+ * `muara:current:<log>:<topic>:<partition>`    the next offset to merge; `…:ingest` newest ingest time merged, ms;
+ *                                              `…:to` where the round ends that is under way (merge-round.ts)
+ * `muara:current:round`                        number of the last round that took several commits
+ * `muara:current:slice:<slice>`                the last such round that the slice has
  * `muara:current:lsn:<shard>`                  of the newest change merged of a shard
  * `muara:current:time`                         newest event time merged, µs since 1970 UTC
  * `muara:current:since`                        older versions are not to be read any more
@@ -18,6 +21,7 @@ import type { FoldColumn } from "./fold.ts";
 import { type DeltaField, type DeltaStruct, formatSchema, parseSchema } from "../table/delta-schema.ts";
 
 export const CURRENT_STEP = "muara:current";
+export const CURRENT_ROUND: string = `${CURRENT_STEP}:round`;
 export const CURRENT_TIME: string = `${CURRENT_STEP}:time`;
 export const CURRENT_SINCE: string = `${CURRENT_STEP}:since`;
 export const CURRENT_UNKEYED: string = `${CURRENT_STEP}:unkeyed`;
@@ -127,6 +131,15 @@ export function mergedTxn(stream: Pick<StreamRange, "logId" | "topicId" | "parti
 /** Under which name stands the newest ingest time merged, ms. */
 export function mergedIngestTxn(stream: Pick<StreamRange, "logId" | "topicId" | "partition">): string {
   return `${mergedTxn(stream)}:ingest`;
+}
+
+/** Under which name stands where the round ends that is under way; not beyond the next offset: none is. */
+export function roundEndTxn(stream: Pick<StreamRange, "logId" | "topicId" | "partition">): string {
+  return `${mergedTxn(stream)}:to`;
+}
+
+export function sliceTxn(slice: string): string {
+  return `${CURRENT_STEP}:slice:${slice}`;
 }
 
 /** Rows of the change table that were accepted before are merged, ms; Infinity where all are. */

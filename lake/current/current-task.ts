@@ -1,7 +1,8 @@
 /**
  * Upkeep of current states: merges what has landed, as often as it may. A merge writes every slice anew that changes
- * touch, so its cost is that of the table rather than of the changes; each one is followed by a pause as long as keeps
- * merging below its share of a core. Queries do not wait for it: they lay over what is not merged.
+ * touch, so its cost is that of the table rather than of the changes; each turn is followed by a pause as long as keeps
+ * merging below its share of a core. After a start there is none, so that processes that live briefly merge, too.
+ * Queries do not wait for it: they lay over what is not merged.
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -45,7 +46,7 @@ export function currentTask(
       const ms = clock.monotonicMs() - startedMs;
       known.dueMs = startedMs + ms / share;
       known.seen = merged.hasMore || merged.isVoid ? undefined : landed;
-      if (merged.changes > 0)
+      if (merged.steps > 0)
         logger.info("changes were merged", { table: table.name, ms: Math.round(ms), ...merged });
     },
   };

@@ -1,7 +1,8 @@
 /**
- * Merging: what has landed of a captured type becomes part of its current state, in one commit with the offsets that
- * were consumed, moved exactly from → to. Nobody owns it: of two that merge the same, one commits and the other throws
- * its files away. Rows lie in slices by hash of their key, and only slices that changes touch are written anew.
+ * Merging: what has landed of a captured type becomes part of its current state, together with the offsets that were
+ * consumed, moved exactly from → to. Nobody owns it: of two that merge the same, one commits and the other throws its
+ * files away. Rows lie in slices by hash of their key, and only slices that changes touch are written anew. What takes
+ * long is committed in steps of a few slices (merge-round.ts), so that whoever is killed loses one of them.
  */
 import { join } from "node:path";
 import type { Clock, Randomness } from "../../core/clock.ts";
@@ -9,31 +10,18 @@ import { CURRENT_SLICE } from "../../core/columns.ts";
 import { isStoreTrouble } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
-import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../../core/ports/table-log.ts";
+import type { AddFile, TableCommit, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import { statedChecksum, tagsOf } from "../checksum.ts";
 import { putLocalFile } from "../local-copy.ts";
-import type { RewriteInput, RewriteReport } from "../rewrite-job.ts";
+import type { RewriteInput } from "../rewrite-job.ts";
 import { localInput, RewriteProcess, type RewriterOptions } from "../rewrite-process.ts";
 import { checkYoung, dataFilePath, storePathOf } from "../table/add-file.ts";
 import { createTableChange } from "../table/create-table.ts";
 import { formatSchema, parseSchema } from "../table/delta-schema.ts";
 import { evolveSchema } from "../table/evolve-schema.ts";
 import { checkNotPaused } from "../table/table-pause.ts";
-import {
-  CURRENT_STEP,
-  CURRENT_TIME,
-  CURRENT_UNKEYED,
-  currentName,
-  currentSchema,
-  foldColumns,
-  lsnTxn,
-  mayHold,
-  mergedIngestTxn,
-  mergedTxn,
-  SLICES,
-  type StreamRange,
-  unmergedRanges,
-} from "./current-table.ts";
+import { CURRENT_STEP, currentName, currentSchema, foldColumns, mayHold, SLICES } from "./current-table.ts";
+import { type Gathered, nextRound, numRecords, type Round, roundTxns, stepTxn } from "./merge-round.ts";
 
 export interface MergePorts {
   readonly store: ObjectStore;
@@ -46,15 +34,21 @@ export interface MergePorts {
 export interface MergeOptions {
   /** Of a table that is made now. */
   readonly slices: number;
-  /** Changes of one partition that are merged at once, at most. */
+  /** Changes of a round, at most. */
   readonly rows: number;
+  /** What was folded for so long is committed; a step is at least one slice, ms. */
+  readonly stepMs?: number;
+  /** A merge begins no further step after so long, ms. */
+  readonly turnMs?: number;
   /** Rows and changes that are in memory at once, about. */
   readonly rowsAtOnce?: number;
 }
 
 export interface Merged {
-  /** Changes that were merged; 0 where there was nothing to do, or another was faster. */
+  /** Changes of the round that came to its end; 0 where none did. */
   readonly changes: number;
+  /** Commits; 0 where there was nothing to do, or another was faster. */
+  readonly steps: number;
   readonly files: number;
   readonly bytes: number;
   /** Whether more is there to be merged at once. */
@@ -65,9 +59,10 @@ export interface Merged {
 
 /** Of wide rows, some hundred MiB. */
 const ROWS_AT_ONCE = 100_000;
-const NOTHING: Merged = { changes: 0, files: 0, bytes: 0, hasMore: false, isVoid: false };
-
-type Gathered = Extract<RewriteReport, { readonly report: "gathered" }>;
+const STEP_MS = 2_000;
+/** Other tables wait meanwhile; to gather changes again for each step would be a waste. */
+const TURN_MS = 10_000;
+const NOTHING: Merged = { changes: 0, steps: 0, files: 0, bytes: 0, hasMore: false, isVoid: false };
 
 export class CurrentMerger {
   readonly #ports: MergePorts;
@@ -81,7 +76,7 @@ export class CurrentMerger {
   }
 
   /**
-   * One merge of what the snapshot of the change table has.
+   * A turn of merging what the snapshot of the change table has: a round, or some steps of one.
    * @throws table.paused, table.rewrite_failed, table.version_not_found, table.corrupt, table.unsupported,
    *   table.commit_unknown, store.unavailable
    */
@@ -91,26 +86,13 @@ export class CurrentMerger {
     const log = this.#ports.openTable(name);
     const base = await ensureCurrent(this.#ports, name, log, changes.metadata.schemaString, this.#options);
     checkNotPaused(base.metadata, this.#ports.clock.nowMs());
-    const ranges = this.#rangesOf(changes, base);
-    if (ranges.length === 0) return NOTHING;
-    const work = {
-      eventType,
-      name,
-      log,
-      base,
-      changes,
-      ranges,
-      rowsMax: this.#options.rows,
-      rowsAtOnce: this.#options.rowsAtOnce ?? ROWS_AT_ONCE,
-      signal,
-    };
-    return this.#process.inTurn((folder) => new Merge(this.#ports, this.#process, { ...work, folder }).run());
-  }
-
-  #rangesOf(changes: TableSnapshot, base: TableSnapshot): readonly StreamRange[] {
-    return unmergedRanges(changes, base)
-      .filter(({ from, to }) => from < to!)
-      .map((range) => ({ ...range, to: Math.min(range.to!, range.from + this.#options.rows) }));
+    const round = nextRound(changes, base, this.#options.rows);
+    if (!round) return NOTHING;
+    const { rowsAtOnce = ROWS_AT_ONCE, stepMs = STEP_MS, turnMs = TURN_MS } = this.#options;
+    const work = { eventType, name, log, changes, rowsAtOnce, stepMs, turnMs, signal };
+    return this.#process.inTurn((folder) =>
+      new Merge(this.#ports, this.#process, { ...work, folder }, base, round).run(),
+    );
   }
 
   close(): Promise<void> {
@@ -122,13 +104,19 @@ interface MergeWork {
   readonly eventType: string;
   readonly name: string;
   readonly log: TableLog;
-  readonly base: TableSnapshot;
   readonly changes: TableSnapshot;
-  readonly ranges: readonly StreamRange[];
-  readonly rowsMax: number;
   readonly rowsAtOnce: number;
+  readonly stepMs: number;
+  readonly turnMs: number;
   readonly folder: string;
   readonly signal: AbortSignal;
+}
+
+/** Slices that are written anew together. */
+interface Folded {
+  readonly slices: readonly string[];
+  readonly old: readonly AddFile[];
+  readonly add: readonly AddFile[];
 }
 
 class Merge {
@@ -136,35 +124,108 @@ class Merge {
   readonly #process: RewriteProcess;
   readonly #work: MergeWork;
   readonly #slices: number;
+  #base: TableSnapshot;
+  #round: Round;
+  #copies = 0;
 
-  constructor(ports: MergePorts, process: RewriteProcess, work: MergeWork) {
+  constructor(
+    ports: MergePorts,
+    process: RewriteProcess,
+    work: MergeWork,
+    base: TableSnapshot,
+    round: Round,
+  ) {
     this.#ports = ports;
     this.#process = process;
     this.#work = work;
-    this.#slices = Number(work.base.metadata!.configuration[SLICES]);
+    this.#base = base;
+    this.#round = round;
+    this.#slices = Number(base.metadata!.configuration[SLICES]);
   }
 
   async run(): Promise<Merged> {
-    const { base, changes, ranges } = this.#work;
-    const present = parseSchema(base.metadata!.schemaString);
-    const step = evolveSchema(present, parseSchema(currentSchema(changes.metadata!.schemaString)));
-    const schemaString = step ? formatSchema(step.schema) : base.metadata!.schemaString;
+    const { changes, turnMs } = this.#work;
+    const { clock } = this.#ports;
+    const startedMs = clock.monotonicMs();
+    const present = parseSchema(this.#base.metadata!.schemaString);
+    const grown = evolveSchema(present, parseSchema(currentSchema(changes.metadata!.schemaString)));
+    const schemaString = grown ? formatSchema(grown.schema) : this.#base.metadata!.schemaString;
     const gathered = await this.#gather(schemaString);
-    if (gathered.ends.every(({ to }, i) => to === ranges[i]!.from)) return NOTHING;
-    const isWidened = (step?.widened.length ?? 0) > 0;
+    if (gathered.ends.every(({ to }, i) => to === this.#round.ranges[i]!.from)) return NOTHING;
+    const left = this.#groups(gathered, (grown?.widened.length ?? 0) > 0);
+    for (let merged = NOTHING; ;) {
+      const folded = await this.#step(schemaString, left);
+      const isLast = left.length === 0;
+      if (!(await this.#commit(gathered, folded, isLast, schemaString))) return { ...merged, isVoid: true };
+      merged = {
+        ...merged,
+        changes: isLast ? gathered.rows : 0,
+        steps: merged.steps + 1,
+        files: merged.files + folded.add.length,
+        bytes: merged.bytes + folded.add.reduce((sum, { size }) => sum + size, 0),
+        hasMore: !isLast || this.#round.hasMore,
+      };
+      if (isLast || clock.monotonicMs() - startedMs >= turnMs) return merged;
+    }
+  }
+
+  /** What is left to be folded, and what of it together; of widened columns no file may have the narrow type. */
+  #groups({ slices, linked, counts }: Gathered, isWidened: boolean): string[][] {
     const all = Array.from({ length: this.#slices }, (_, slice) => String(slice));
-    const slices = isWidened ? all : (gathered.slices ?? all);
-    const old = [...base.files.values()].filter(({ partitionValues }) =>
-      slices.includes(String(partitionValues[CURRENT_SLICE])),
-    );
-    const add = slices.length > 0 ? await this.#fold(schemaString, slices, old) : [];
-    return this.#commit(gathered, old, add, step ? schemaString : undefined);
+    if (isWidened) return [all];
+    const left = (slices ?? all).filter((slice) => !this.#round.done.has(slice));
+    let groups = left.toSorted((a, b) => Number(a) - Number(b)).map((slice) => [slice]);
+    for (const pair of linked) {
+      const together = groups.filter((group) => group.some((slice) => pair.includes(slice)));
+      groups = [...groups.filter((group) => !together.includes(group)), together.flat()];
+    }
+    return this.#together(groups, counts);
+  }
+
+  /** Groups that are small enough to be folded at once, which costs less. */
+  #together(groups: readonly string[][], counts: Readonly<Record<string, number>>): string[][] {
+    const rows = rowsBySlice(this.#base);
+    const sizeOf = (group: readonly string[]): number =>
+      group.reduce((sum, slice) => sum + (counts[slice] ?? 0) + (rows.get(slice) ?? 0), 0);
+    const found: string[][] = [];
+    let size = Infinity;
+    for (const group of groups) {
+      size += sizeOf(group);
+      if (size <= this.#work.rowsAtOnce) found.at(-1)!.push(...group);
+      else {
+        found.push([...group]);
+        size = sizeOf(group);
+      }
+    }
+    return found;
+  }
+
+  /** Folds groups, which are taken from the list, until it takes too long; at least one. */
+  async #step(schemaString: string, left: string[][]): Promise<Folded> {
+    const { clock } = this.#ports;
+    const startedMs = clock.monotonicMs();
+    let folded: Folded = { slices: [], old: [], add: [] };
+    while (left.length > 0) {
+      const slices = left.shift()!;
+      const old = [...this.#base.files.values()].filter(({ partitionValues }) =>
+        slices.includes(String(partitionValues[CURRENT_SLICE])),
+      );
+      const add = await this.#fold(schemaString, slices, old, left.length === 0);
+      folded = {
+        slices: [...folded.slices, ...slices],
+        old: [...folded.old, ...old],
+        add: [...folded.add, ...add],
+      };
+      if (clock.monotonicMs() - startedMs >= this.#work.stepMs) break;
+    }
+    return folded;
   }
 
   async #gather(schemaString: string): Promise<Gathered> {
-    const { eventType, changes, ranges, signal } = this.#work;
+    const { eventType, changes, signal } = this.#work;
+    const { ranges, isBegun } = this.#round;
     const files = [...changes.files.values()].filter((file) => mayHold(file, ranges));
-    const inputs = await this.#inputs(eventType, files, "changes");
+    const inputs = await this.#inputs(eventType, files);
     const job = {
       order: "gather" as const,
       inputs,
@@ -172,29 +233,27 @@ class Merge {
       partitionColumns: changes.metadata!.partitionColumns,
       columns: foldColumns(schemaString),
       ranges,
+      isFixed: isBegun,
       slices: this.#slices,
     };
     return this.#process.run(job, "gathered", eventType, signal);
   }
 
-  async #fold(schemaString: string, slices: readonly string[], old: readonly AddFile[]): Promise<AddFile[]> {
-    const { name, folder, signal } = this.#work;
+  async #fold(
+    schemaString: string,
+    touched: readonly string[],
+    old: readonly AddFile[],
+    isLast: boolean,
+  ): Promise<AddFile[]> {
+    const { name, folder, rowsAtOnce, signal } = this.#work;
     const { clock, randomness, store } = this.#ports;
-    const inputs = (await this.#inputs(name, old, "rows")).map((input, i) => ({
+    const inputs = (await this.#inputs(name, old)).map((input, i) => ({
       ...input,
       slice: String(old[i]!.partitionValues[CURRENT_SLICE]),
     }));
     const columns = foldColumns(schemaString);
-    const { rowsAtOnce } = this.#work;
-    const request = {
-      inputs,
-      schemaString,
-      columns,
-      slices: this.#slices,
-      rowsAtOnce,
-      touched: slices,
-      folder,
-    };
+    const slices = this.#slices;
+    const request = { inputs, schemaString, columns, slices, rowsAtOnce, touched, isLast, folder };
     const { files } = await this.#process.run({ order: "fold", ...request }, "folded", name, signal);
     const add: AddFile[] = [];
     for (const { slice, path: from, file, stats } of files) {
@@ -208,48 +267,52 @@ class Merge {
     return add;
   }
 
-  async #inputs(table: string, files: readonly AddFile[], what: string): Promise<readonly RewriteInput[]> {
+  async #inputs(table: string, files: readonly AddFile[]): Promise<readonly RewriteInput[]> {
     const { folder, signal } = this.#work;
     const inputs: RewriteInput[] = [];
     for (const file of files) {
       signal.throwIfAborted();
       const path = storePathOf(table, file.path);
       const input = { store: this.#ports.store, path, bytes: file.size, checksum: statedChecksum(file) };
-      inputs.push(await localInput(input, join(folder, `${what}-${inputs.length}.parquet`)));
+      inputs.push(await localInput(input, join(folder, `input-${this.#copies++}.parquet`)));
     }
     return inputs;
   }
 
+  /** @returns false where another's commit came first */
   async #commit(
     gathered: Gathered,
-    old: readonly AddFile[],
-    add: readonly AddFile[],
-    schemaString: string | undefined,
-  ): Promise<Merged> {
-    const { base, log, ranges, changes, signal } = this.#work;
+    { slices, old, add }: Folded,
+    isLast: boolean,
+    schemaString: string,
+  ): Promise<boolean> {
+    const { log, changes, signal } = this.#work;
+    const base = this.#base;
     const deletionTimestamp = this.#ports.clock.nowMs();
     checkYoung(add, deletionTimestamp);
     const gone = new Set(old.map(({ path }) => path));
-    const { outcome } = await log.commit({
+    const isGrown = schemaString !== base.metadata!.schemaString;
+    const merged = isLast ? gathered.rows : 0;
+    const { outcome, snapshot } = await log.commit({
       base,
       change: {
         operation: "MERGE",
-        ...(schemaString === undefined ? {} : { metadata: { ...base.metadata!, schemaString } }),
+        ...(isGrown ? { metadata: { ...base.metadata!, schemaString } } : {}),
         add,
         remove: [...gone].map((path) => ({ path, deletionTimestamp, dataChange: true })),
-        txns: [...mergedTxns(base, ranges, gathered), stepTxn(base)],
-        info: { kind: "current", changes: gathered.rows, source: changes.version },
+        txns: [...roundTxns(base, this.#round, gathered, slices, isLast), stepTxn(base)],
+        info: { kind: "current", changes: merged, slices: slices.length, source: changes.version },
       },
       check: (winner) => (isInTheWay(winner, gone) ? "abandon" : "rebase"),
       signal,
     });
     if (outcome !== "committed") {
       await this.#takeBack(add);
-      return { ...NOTHING, isVoid: true };
+      return false;
     }
-    const hasMore = ranges.some(({ from, to }) => to! - from === this.#work.rowsMax);
-    const bytes = add.reduce((sum, { size }) => sum + size, 0);
-    return { changes: gathered.rows, files: add.length, bytes, hasMore, isVoid: false };
+    this.#base = snapshot;
+    this.#round = { ...this.#round, isBegun: true, done: new Set([...this.#round.done, ...slices]) };
+    return true;
   }
 
   /** Only after a proven refusal: no version names these files. */
@@ -266,32 +329,13 @@ class Merge {
   }
 }
 
-/** Moved by whatever changes rows of a current state: it makes merges void that are under way. */
-export function stepTxn({ txns }: TableSnapshot): Txn {
-  return { appId: CURRENT_STEP, version: (txns.get(CURRENT_STEP) ?? 0n) + 1n };
-}
-
-function mergedTxns(base: TableSnapshot, ranges: readonly StreamRange[], gathered: Gathered): Txn[] {
-  const moved = ranges.flatMap((range, i): Txn[] => {
-    const { to, ingestMs } = gathered.ends[i]!;
-    if (to === range.from) return [];
-    const txn: Txn = { appId: mergedTxn(range), version: BigInt(to) };
-    return ingestMs === null ? [txn] : [txn, { appId: mergedIngestTxn(range), version: BigInt(ingestMs) }];
-  });
-  const newest = gathered.newest.map(({ shard, lsn }): Txn => ({
-    appId: lsnTxn(shard),
-    version: BigInt(lsn),
-  }));
-  const timeUs = gathered.timeUs === null ? undefined : BigInt(gathered.timeUs);
-  const time = base.txns.get(CURRENT_TIME);
-  const isNewer = timeUs !== undefined && (time === undefined || timeUs > time);
-  const unkeyed = (base.txns.get(CURRENT_UNKEYED) ?? 0n) + BigInt(gathered.unkeyed);
-  return [
-    ...moved,
-    ...newest,
-    ...(isNewer ? [{ appId: CURRENT_TIME, version: timeUs }] : []),
-    ...(gathered.unkeyed > 0 ? [{ appId: CURRENT_UNKEYED, version: unkeyed }] : []),
-  ];
+function rowsBySlice({ files }: TableSnapshot): ReadonlyMap<string, number> {
+  const rows = new Map<string, number>();
+  for (const { partitionValues, stats } of files.values()) {
+    const slice = String(partitionValues[CURRENT_SLICE]);
+    rows.set(slice, (rows.get(slice) ?? 0) + numRecords(stats));
+  }
+  return rows;
 }
 
 function isInTheWay({ metadata, txns, remove }: TableCommit, gone: ReadonlySet<string>): boolean {

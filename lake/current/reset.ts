@@ -7,7 +7,7 @@ import { MuaraError } from "../../core/errors.ts";
 import { removedRows } from "../../core/landed.ts";
 import type { TableLog, TableSnapshot, Txn } from "../../core/ports/table-log.ts";
 import { CURRENT_SINCE, CURRENT_STEP } from "./current-table.ts";
-import { stepTxn } from "./merge.ts";
+import { stepTxn } from "./merge-round.ts";
 
 /** @throws table.unsupported where changes are gone that rows came from: they could not be made again */
 export function checkResettable(name: string, changes: TableSnapshot): void {

@@ -24,6 +24,7 @@ import {
 } from "./protocol.ts";
 import { conditionTexts, judgeCondition } from "./row-condition.ts";
 import {
+  letSpill,
   lock,
   NotOneSelect,
   openEngine,
@@ -38,7 +39,7 @@ import { quoteText } from "./view.ts";
 const NICENESS = 5;
 const FILE_CHUNK_BYTES = 262_144;
 
-const [memoryBytes, threads] = process.argv.slice(2).map(Number);
+const [memoryBytes, threads, spillBytes = 0] = process.argv.slice(2).map(Number);
 const limits = { memoryBytes: memoryBytes ?? 1_073_741_824, threads: threads ?? 2 };
 let phase: Phase = "preparing";
 
@@ -66,6 +67,8 @@ async function runSql(connection: DuckDBConnection, order: Run): Promise<void> {
   const output = path.join(process.cwd(), "answer.parquet");
   const isParquet = order.format === "parquet";
   phase = "running"; // a grant's condition is evaluated on rows
+  if (order.tables.some(({ overlay }) => overlay?.changes))
+    await letSpill(connection, { folder: path.join(process.cwd(), "spill"), bytes: spillBytes });
   await pinTables(connection, order.tables, order.views ?? [], isParquet ? output : undefined);
   phase = "preparing";
   const prepared = await prepareSelect(connection, order.sql);

@@ -40,6 +40,8 @@ export interface LaunchOptions {
   /** Of the engine alone, bytes. */
   readonly engineBytes: number;
   readonly threads: number;
+  /** Disk for what the engine's memory does not hold, where it may spill at all, bytes. */
+  readonly spillBytes: number;
   /** Length of the longest file that a process may write, bytes. */
   readonly fileBytes: number;
 }
@@ -71,10 +73,10 @@ exec unshare --root="$view" --wd="$folder" -- setpriv --bounding-set=-all --inh-
 const NAMESPACES = ["--user", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--uts"];
 
 /** Command line of the query process itself. */
-function runtimeArgs({ engineBytes, threads }: LaunchOptions): readonly string[] {
+function runtimeArgs({ engineBytes, threads, spillBytes }: LaunchOptions): readonly string[] {
   const isSource = import.meta.url.endsWith(".ts");
   const script = fileURLToPath(new URL(isSource ? "child.ts" : "child.js", import.meta.url));
-  const args = [script, String(engineBytes), String(threads)];
+  const args = [script, ...[engineBytes, threads, spillBytes].map(String)];
   return "Deno" in globalThis ? ["run", "--quiet", "--allow-all", ...args] : args;
 }
 

@@ -17,6 +17,7 @@ import {
   rangeCondition,
   unmergedRanges,
 } from "../current/current-table.ts";
+import { numRecords } from "../current/merge-round.ts";
 import { formatSchema, parseSchema } from "../table/delta-schema.ts";
 import { evolveSchema } from "../table/evolve-schema.ts";
 import { type CurrentPoint, pointOf } from "./current-point.ts";
@@ -36,6 +37,8 @@ export interface Overlay {
     readonly files: readonly AddFile[];
     readonly schema: TableSchema;
     readonly condition: string;
+    /** That the files have. */
+    readonly rows: number;
   } | null;
 }
 
@@ -75,7 +78,7 @@ export async function pinCurrent(
   const ranges = unmergedRanges(landed, base).map((range) => ({ ...range, to: null }));
   const files = [...landed.files.values()].filter((file) => mayHold(file, ranges));
   const condition = `(${rangeCondition(ranges)})${point ? ` AND ${changesUntil(point)}` : ""}`;
-  const changes = files.length > 0 ? { files, schema: changeSchema, condition } : null;
+  const changes = files.length > 0 ? { files, schema: changeSchema, condition, rows: rowsOf(files) } : null;
   const rows = point?.kind === "lsn" && point.shard !== null ? isShard(point.shard) : null;
   const snapshot = base ?? { ...newest, files: new Map<string, AddFile>() };
   return { ...pinned, snapshot, overlay: { ...overlay, rows, changes } };
@@ -141,6 +144,10 @@ function changesUntil(point: Exclude<CurrentPoint, { kind: "version" }>): string
   if (point.kind === "time") return `event_time <= make_timestamptz(${BigInt(point.timeMs) * 1_000n})`;
   const until = `source.lsn <= ${point.lsn}`;
   return point.shard === null ? until : `${isShard(point.shard)} AND ${until}`;
+}
+
+function rowsOf(files: readonly AddFile[]): number {
+  return files.reduce((sum, { stats }) => sum + numRecords(stats), 0);
 }
 
 function isShard(shard: string): string {

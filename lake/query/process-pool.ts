@@ -184,7 +184,8 @@ export class ProcessPool {
       memoryBytes: options.memoryBytes,
       engineBytes: Math.floor(options.memoryBytes * ENGINE_SHARE),
       threads: Math.min(THREADS_MAX, os.availableParallelism()),
-      fileBytes: options.answerBytes,
+      spillBytes: options.spillBytes,
+      fileBytes: Math.max(options.answerBytes, options.spillBytes),
     };
     const walls = options.namespace === "off" ? "switched off (query.namespace)" : await this.#walls(launch);
     if (typeof walls !== "string") {

@@ -14,9 +14,12 @@ import {
 } from "@duckdb/node-api";
 import {
   filesOf,
+  FOLDED_AT_ONCE,
   isCopied,
   listOfTexts,
+  openChanges,
   quoteName,
+  quoteText,
   viewStatements,
   type PinnedTable,
   type PinnedView,
@@ -36,7 +39,7 @@ export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection
     memory_limit: `${Math.floor(limits.memoryBytes / 1_048_576)}MiB`,
     // User SQL does not spill: the disk is not its to fill, and it would be one more folder to write to.
     temp_directory: limits.spill?.folder ?? "",
-    ...(limits.spill ? { max_temp_directory_size: `${Math.floor(limits.spill.bytes / 1_048_576)}MiB` } : {}),
+    ...(limits.spill ? { max_temp_directory_size: sizeOf(limits.spill) } : {}),
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false",
     allow_community_extensions: "false",
@@ -46,6 +49,23 @@ export async function openEngine(limits: EngineLimits): Promise<DuckDBConnection
   await connection.run("SET TimeZone = 'UTC'");
   await connection.run("SET errors_as_json = true");
   return connection;
+}
+
+type Spill = NonNullable<EngineLimits["spill"]>;
+
+function sizeOf({ bytes }: Spill): string {
+  return `${Math.floor(bytes / 1_048_576)}MiB`;
+}
+
+/**
+ * For queries of a current state: how much is laid over its rows is not the asker's doing. Before the lock.
+ * @param spill its folder is the process's own
+ */
+export async function letSpill(connection: DuckDBConnection, spill: Spill): Promise<void> {
+  await runAll(connection, [
+    `SET temp_directory = ${quoteText(spill.folder)}`,
+    `SET max_temp_directory_size = '${sizeOf(spill)}'`,
+  ]);
 }
 
 /** @param paths files that may be opened from now on, for reading and (the engine's rule) writing */
@@ -75,7 +95,9 @@ export async function pinTables(
   const files = tables
     .filter((table) => !isCopied(table))
     .flatMap((table) => filesOf(table).map(({ path }) => path));
-  const statements = tables.flatMap((table, index) => viewStatements(table, index));
+  const statements: string[] = [];
+  for (const [index, table] of tables.entries())
+    statements.push(...viewStatements(table, index, await needsParts(connection, table, index)));
   if (views.length > 0) await runAll(connection, statements.splice(0));
   for (const { name, query } of views)
     try {
@@ -87,6 +109,15 @@ export async function pinTables(
     ...statements,
     ...lockStatements(output === undefined ? files : [...files, output]),
   ]);
+}
+
+/** Whether changes that lie over a table may be more than memory holds. */
+async function needsParts(connection: DuckDBConnection, table: PinnedTable, index: number): Promise<boolean> {
+  const statements = openChanges(table, index);
+  if (!statements) return false;
+  await runAll(connection, statements.slice(0, -1));
+  const counted = await connection.runAndReadAll(statements.at(-1)!);
+  return Number(counted.getRows()[0]![0]) > FOLDED_AT_ONCE;
 }
 
 /** In one call: each by itself costs as much again in going to and fro (measured). The first that fails is the last. */

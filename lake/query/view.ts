@@ -11,7 +11,8 @@
  */
 import { MuaraError } from "../../core/errors.ts";
 import { foldColumns } from "../current/current-table.ts";
-import { foldQuery } from "../current/fold.ts";
+import { FOLD_PLACE, foldQuery } from "../current/fold.ts";
+import { foldInParts } from "../current/fold-parts.ts";
 import { type DeltaType, parseSchema } from "../table/delta-schema.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
@@ -42,6 +43,8 @@ export interface PinnedOverlay {
     readonly schemaString: string;
     readonly partitionColumns: readonly string[];
     readonly files: readonly PinnedFile[];
+    /** That the files have, at most. */
+    readonly rows: number;
     /** SQL condition on rows of the change table. */
     readonly condition: string;
   } | null;
@@ -119,10 +122,11 @@ export function isCopied({ part }: PinnedTable): boolean {
  * a table in memory first: over a view the engine evaluates functions on the values of hidden rows (those of a
  * Parquet dictionary, measured with 1.5.5), and where one fails, the error tells of them.
  * @param index of the table in its query: the variables of several must differ
+ * @param isInParts whether changes are folded in parts
  */
-export function viewStatements(table: PinnedTable, index = 0): readonly string[] {
+export function viewStatements(table: PinnedTable, index = 0, isInParts = false): readonly string[] {
   const { variables, whole } = table.overlay
-    ? foldedBody(table, table.overlay, index)
+    ? foldedBody(table, table.overlay, index, isInParts)
     : plainBody(table, index);
   const visible = table.part ? partOf(whole, table.part) : whole;
   const copy = `muara_visible_${index}`;
@@ -151,6 +155,12 @@ export function partStatements(
   };
 }
 
+/** Changes of which the engine's memory holds all that is known of them, whatever they are. */
+export const FOLDED_AT_ONCE = 200_000;
+
+/** Of those that are folded in parts, and may be wide. */
+const PART_ROWS = 50_000;
+
 interface Body {
   readonly variables: readonly string[];
   readonly whole: string;
@@ -164,7 +174,24 @@ function plainBody(table: FileSet, index: number | string): Body {
   };
 }
 
-function foldedBody(table: PinnedTable, { rows, changes }: PinnedOverlay, index: number): Body {
+/**
+ * Of a table with very many changes over it: a count of those that are not all there. The others are folded within
+ * any memory, which costs less than to fold in parts.
+ */
+export function openChanges({ overlay }: PinnedTable, index: number): readonly string[] | undefined {
+  const changes = overlay?.changes;
+  if (!changes || changes.rows <= FOLDED_AT_ONCE) return undefined;
+  const { variables, whole } = plainBody({ ...changes, ingestedUntilMs: null }, `${index}_changes`);
+  const select = `SELECT count(*) FROM (${whole}) WHERE (${changes.condition}) AND len(source.unchanged) > 0`;
+  return [...variables, select];
+}
+
+function foldedBody(
+  table: PinnedTable,
+  { rows, changes }: PinnedOverlay,
+  index: number,
+  isInParts: boolean,
+): Body {
   const columns = foldColumns(table.schemaString);
   const names = columns.map(({ name }) => quoteName(name)).join(", ");
   const base = plainBody(table, index);
@@ -172,12 +199,15 @@ function foldedBody(table: PinnedTable, { rows, changes }: PinnedOverlay, index:
   const whole = `SELECT ${names} FROM (${base.whole})${where}`;
   if (!changes) return { variables: base.variables, whole };
   const added = plainBody({ ...changes, ingestedUntilMs: null }, `${index}_changes`);
-  const query = foldQuery({
+  const input = {
     base: whole,
-    changes: `SELECT ${names} FROM (${added.whole}) WHERE ${changes.condition}`,
+    changes: `SELECT ${names}, ${FOLD_PLACE} FROM (${added.whole}) WHERE ${changes.condition}`,
     columns,
-  });
-  return { variables: [...base.variables, ...added.variables], whole: query };
+  };
+  const variables = [...base.variables, ...added.variables];
+  if (!isInParts) return { variables, whole: foldQuery(input) };
+  const parts = foldInParts(input, Math.ceil(changes.rows / PART_ROWS), String(index));
+  return { variables: [...variables, ...parts.statements], whole: parts.select };
 }
 
 /** What of a table its rows are read by. */

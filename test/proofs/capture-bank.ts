@@ -10,7 +10,7 @@ import { type RowDigest } from "./capture-rows.ts";
 import { sqlRows, type SourceTransaction } from "./capture-changes.ts";
 import { DATABASE, rowsOf, sumsOf, TellerShard, type TellerSums } from "./capture-shard.ts";
 import { rowSql, type TellerTable, TELLER_TABLES } from "./capture-tables.ts";
-import { Host } from "./host.ts";
+import { fetchAgain, Host } from "./host.ts";
 
 /** Accounts are more: their copies go on where they were killed, those of the others begin again. */
 const COPY_ONCE_ROWS = 50_000;
@@ -71,7 +71,9 @@ export class Bank {
   async copied(): Promise<void> {
     await eventually("all copied", SETTLE_MS, async () => {
       const muara = await this.running();
-      const { items } = (await (await muara.fetch("/v1/captures")).json()) as { items: readonly Shown[] };
+      const { items } = (await (await fetchAgain(muara, "/v1/captures")).json()) as {
+        items: readonly Shown[];
+      };
       return items.every(({ tables }) => tables.every(({ copy }) => copy === "done"));
     });
   }
@@ -120,7 +122,7 @@ export class Bank {
     const muara = await this.running();
     const duplicates: Record<string, number> = {};
     for (const { name } of TELLER_TABLES) {
-      const response = await muara.fetch(`/v1/books?event_type=${name}`);
+      const response = await fetchAgain(muara, `/v1/books?event_type=${name}`);
       const { items } = (await response.json()) as { items: Readonly<Record<string, unknown>>[] };
       const [item] = items;
       if (item?.["balanced"] !== true || item["in_flight"] !== 0 || item["dead_letters"] !== 0)
@@ -137,7 +139,7 @@ export class Bank {
     for (const { name } of TELLER_TABLES) {
       for (const table of [name, `${name}.current`]) {
         const path = `/v1/tables/${encodeURIComponent(table)}/verify?deep=true`;
-        const text = await (await muara.fetch(path)).text();
+        const text = await (await fetchAgain(muara, path)).text();
         const answer = JSON.parse(text) as { holds?: boolean; checks: unknown[] };
         if (answer.holds !== true) throw new Error(`verify ${table}: ${text}`);
         checks += answer.checks.length;

@@ -4,6 +4,7 @@
  * changed each table. The decoder tells where the commit ends, a change where it begins: between the end of the
  * commit before and its own.
  */
+import { fetchAgain } from "./host.ts";
 import type { PostgresServer } from "../services/postgres.ts";
 import type { MuaraProcess } from "../services/muara.ts";
 import { TELLER_TABLES } from "./capture-tables.ts";
@@ -114,7 +115,7 @@ function tell(transaction: SourceTransaction | undefined): string {
 /** More rows than a query of its own would give. */
 export async function sqlRows(muara: MuaraProcess, sql: string): Promise<readonly unknown[][]> {
   const body = JSON.stringify({ sql, limit: ROWS_MAX, timeout_ms: 600_000 });
-  const response = await muara.fetch("/v1/sql", { method: "POST", body });
+  const response = await fetchAgain(muara, "/v1/sql", { method: "POST", body });
   const text = await response.text();
   if (response.status !== 200)
     throw new Error(`SQL answered ${response.status}: ${text.slice(0, 2_000)}\n${sql}`);

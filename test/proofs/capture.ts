@@ -59,6 +59,7 @@ export async function runCapture(options: CaptureOptions): Promise<CaptureResult
     mishaps.killsBeforeReady += killsBeforeReady;
     return { shards, seconds, rate, ...mishaps, kills, ...checked };
   } catch (error) {
+    bank.host.assertNoSurprise();
     throw new Error(`capture with seed ${seed}, in ${bank.host.folder}`, { cause: error });
   } finally {
     await bank.close(isGood);

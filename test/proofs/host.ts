@@ -170,6 +170,18 @@ export class Host {
   }
 }
 
+/** A connection that was closed between two requests breaks off the second one. For requests that change nothing. */
+export async function fetchAgain(muara: MuaraProcess, path: string, init?: RequestInit): Promise<Response> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await muara.fetch(path, init);
+    } catch (error) {
+      if (tries === 3) throw error;
+      await sleep(1_000);
+    }
+  }
+}
+
 function wasNeverSent(error: unknown): boolean {
   const cause = error instanceof Error ? error.cause : undefined;
   return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";

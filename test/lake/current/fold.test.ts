@@ -5,6 +5,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changeId } from "../../../core/change.ts";
 import { foldQuery, type FoldColumn } from "../../../lake/current/fold.ts";
+import { foldInParts } from "../../../lake/current/fold-parts.ts";
 import type { Change } from "./changes.ts";
 import { history, Model, type ModelRow } from "./model.ts";
 
@@ -39,6 +40,8 @@ const STRUCTURE = JSON.stringify([
     amount: "DECIMAL(12,2)",
     data_source: "VARCHAR",
     extra: "VARCHAR",
+    log_partition: "BIGINT",
+    log_offset: "BIGINT",
   },
 ]);
 const TYPED = new Set(["id", "bio", "amount", "data_source"]);
@@ -55,7 +58,10 @@ afterAll(() => {
 });
 
 /** As landing would make a row of it. */
-function rowOf({ shard, incarnation, lsn, index, change, key, data = {}, unchanged }: Change): object {
+function rowOf(
+  { shard, incarnation, lsn, index, change, key, data = {}, unchanged }: Change,
+  offset: number,
+): object {
   const { source: _, ...others } = data;
   const beside = Object.entries(others).filter(([name]) => !TYPED.has(name));
   const typed = Object.fromEntries(Object.entries(others).filter(([name]) => TYPED.has(name)));
@@ -66,15 +72,22 @@ function rowOf({ shard, incarnation, lsn, index, change, key, data = {}, unchang
     event_key: key ? JSON.stringify(key) : null,
     source: { shard, incarnation, lsn, index, xid: 1, change, unchanged: unchanged ?? null },
     ...typed,
+    log_partition: 0,
+    log_offset: offset,
     extra: beside.length > 0 ? JSON.stringify({ data: Object.fromEntries(beside) }) : null,
   };
 }
 
-async function fold(base: boolean, changes: readonly Change[]): Promise<void> {
+async function fold(base: boolean, changes: readonly Change[], parts = 1): Promise<void> {
   const text = JSON.stringify(changes.map(rowOf)).replaceAll("'", "''");
   const rows = `SELECT unnest(from_json('${text}', '${STRUCTURE}'), max_depth := 2)`;
-  const query = foldQuery({ base: base ? "FROM state" : null, changes: rows, columns: COLUMNS });
-  await connection.run(`CREATE OR REPLACE TABLE state AS ${query}`);
+  const input = { base: base ? "FROM state" : null, changes: rows, columns: COLUMNS };
+  if (parts === 1) return void (await connection.run(`CREATE OR REPLACE TABLE state AS ${foldQuery(input)}`));
+  const { statements, select } = foldInParts(input, parts, "0");
+  for (const statement of statements) await connection.run(statement);
+  await connection.run(`CREATE OR REPLACE TABLE state AS ${select}`);
+  await connection.run("DROP TABLE muara_folded_0; DROP TABLE muara_keys_0; DROP TABLE muara_cuts_0");
+  await connection.run("DROP TABLE muara_linked_0");
 }
 
 async function seen(): Promise<readonly ModelRow[]> {
@@ -130,11 +143,13 @@ test("is what the plain fold makes of it, however the history is cut", async () 
       filled += wanted.filter(({ values }) => Object.keys(values).length > 4).length;
       await fold(false, changes);
       check(await seen(), wanted, "in one go");
+      await fold(false, changes, 3);
+      check(await seen(), wanted, "in parts");
       const cuts = places.filter((at) => at > 0 && at < changes.length && mayCut(changes, at));
       let from = 0;
       for (const to of [...cuts.toSorted((a, b) => a - b), changes.length]) {
         if (to === from) continue;
-        await fold(from > 0, changes.slice(from, to));
+        await fold(from > 0, changes.slice(from, to), 1 + (to % 3));
         from = to;
       }
       if (changes.length > 0) check(await seen(), wanted, `cut at ${cuts.join()}`);

@@ -70,21 +70,29 @@ function check(actual: readonly ModelRow[], wanted: readonly ModelRow[], where: 
 
 const script = fc.record({
   changes: history,
-  /** After so many changes: what lands is looked at, and merged by nobody, one or two at a time. */
-  stops: fc.array(fc.record({ at: fc.nat({ max: 90 }), mergers: fc.nat({ max: 2 }) }), { maxLength: 5 }),
+  /** After so many changes: what lands is looked at, and merged by nobody, by one, or by several at a time. */
+  stops: fc.array(fc.record({ at: fc.nat({ max: 90 }), who: fc.subarray([0, 1, 2, 3]) }), { maxLength: 5 }),
   partitions: fc.constantFrom(1, 2),
 });
 
-test("whatever lands is seen at once, and stays so when it is merged, by one or by two", async () => {
+/** One slice, or those that are linked, in a commit, and then another has the turn. */
+const BRIEF = { rowsAtOnce: 1, stepMs: 0, turnMs: 0 };
+
+test("whatever lands is seen at once, and stays so when it is merged, by one or by several", async () => {
   let merged = 0;
+  let steps = 0;
   await fc.assert(
     fc.asyncProperty(script, async ({ changes, stops, partitions }) => {
       world = await World.open(TYPE, partitions);
-      const mergers = [world.merger(), world.merger({ rowsAtOnce: 3 })];
+      const mergers = [{}, { rowsAtOnce: 3 }, BRIEF, BRIEF].map((options) => world!.merger(options));
       try {
         let from = 0;
         const ordered = stops.toSorted((a, b) => a.at - b.at);
-        for (const { at, mergers: count } of [...ordered, { at: changes.length, mergers: 1 }]) {
+        for (const { at, who } of [
+          ...ordered,
+          { at: changes.length, who: [2] },
+          { at: Infinity, who: [0] },
+        ]) {
           const to = Math.max(from, Math.min(at, changes.length));
           await world.send(
             changes.slice(from, to),
@@ -93,8 +101,9 @@ test("whatever lands is seen at once, and stays so when it is merged, by one or 
           await world.land();
           const wanted = expected(changes.slice(0, to));
           if (from !== to) check(await seen(), wanted, `landed ${to}`);
-          const done = await Promise.all(mergers.slice(0, count).map((merger) => world!.merge(merger)));
+          const done = await Promise.all(who.map((i) => world!.merge(mergers[i])));
           merged += done.filter((one) => one.changes > 0).length;
+          steps += done.filter((one) => one.steps > 0 && one.changes === 0).length;
           check(await seen(), wanted, `merged ${to}`);
           from = to;
         }
@@ -106,4 +115,5 @@ test("whatever lands is seen at once, and stays so when it is merged, by one or 
     { numRuns: RUNS },
   );
   expect(merged).toBeGreaterThan(0);
+  expect(steps).toBeGreaterThan(0);
 }, 400_000);

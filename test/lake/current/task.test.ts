@@ -9,7 +9,7 @@ import type { UpkeepTable } from "../../../lake/upkeep.ts";
 import { eventType, never } from "../../workers/land/setup.ts";
 import { capturedType } from "./changes.ts";
 
-const MERGED: Merged = { changes: 5, files: 1, bytes: 1, hasMore: false, isVoid: false };
+const MERGED: Merged = { changes: 5, steps: 1, files: 1, bytes: 1, hasMore: false, isVoid: false };
 
 function world(results: readonly Merged[], takesMs: number) {
   const clock = new ManualClock(0);

@@ -151,5 +151,5 @@ export class Bypass {
 }
 
 function launchOptions({ root, lake }: BypassOptions): Parameters<typeof plainLaunch>[0] {
-  return { root, lake, memoryBytes: 6e8, engineBytes: 3e8, threads: 1, fileBytes: 1e8 };
+  return { root, lake, memoryBytes: 6e8, engineBytes: 3e8, threads: 1, spillBytes: 1e9, fileBytes: 1e8 };
 }

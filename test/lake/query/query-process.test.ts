@@ -29,7 +29,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function start(): Promise<QueryProcess> {
   const own = await mkdtemp(path.join(folder, "q-"));
-  const limits = { memoryBytes: 1e9, engineBytes: 5e8, threads: 1, fileBytes: 1e8 };
+  const limits = { memoryBytes: 1e9, engineBytes: 5e8, threads: 1, spillBytes: 1e9, fileBytes: 1e8 };
   const launch = plainLaunch({ root: folder, lake: undefined, ...limits });
   const child = new QueryProcess({ folder: own, launch, memoryBytes: 1e9, clock: systemClock });
   expect(await child.next()).toEqual({ report: "ready" });

@@ -70,7 +70,7 @@ async function launchWalls(): Promise<{ walls: Walls | string; root: string }> {
   return { walls: await planWalls({ root, lake, ...LIMITS }), root };
 }
 
-const LIMITS = { memoryBytes: 6e8, engineBytes: 3e8, threads: 1, fileBytes: 1_000_000 };
+const LIMITS = { memoryBytes: 6e8, engineBytes: 3e8, threads: 1, spillBytes: 1e9, fileBytes: 1_000_000 };
 
 /** Whether namespaces work here: asked of the product, which says so by its layers. */
 async function hasNamespaces(): Promise<boolean> {
