@@ -15,7 +15,7 @@ const LIKENESS: Readonly<Record<string, string>> = {
 };
 /** Words of the types that it has; the names of a struct's fields stand in quotes or are words as well. */
 const KEPT =
-  /^(VARCHAR|BIGINT|INTEGER|SMALLINT|TINYINT|DOUBLE|FLOAT|BOOLEAN|DATE|BLOB|TIMESTAMP WITH TIME ZONE|DECIMAL\(\d+,\d+\))$/;
+  /^(VARCHAR|(BIG|SMALL|TINY)INT|INTEGER|DOUBLE|FLOAT|BOOLEAN|DATE|BLOB|TIMESTAMP WITH TIME ZONE|DECIMAL\([\d,]+\))$/;
 /** Delta's tables have no such names. */
 const BAD_NAME = /[ ,;{}()\n\t=]|^$/;
 

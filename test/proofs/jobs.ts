@@ -1,6 +1,6 @@
 /**
- * The long run of the jobs' oracle: `npm run proof:jobs -- [--cases 5000] [--seed N]`. Prints what it met; ends with the
- * first case, shrunk, whose steps give other rows than its batch.
+ * The long run of the jobs' oracle: `npm run proof:jobs -- [--cases 5000] [--seed N]`. Prints what it met; ends with
+ * the first case, shrunk, whose steps give other rows than its batch.
  */
 import * as fc from "fast-check";
 import { CONSTRUCTS } from "../lake/job/job-texts.ts";

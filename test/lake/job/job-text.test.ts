@@ -14,7 +14,8 @@ const refusedAt = (source: string): { line: number; column: number; reason: stri
 
 describe("a job's file", () => {
   it("is split into its parts, whatever stands in texts, names and comments", () => {
-    const select = `SELECT 'emit on window close into' AS a, "check" /* emit /* on */ window */, $$ check ( $$, e'it\\'s (',
+    const select = `SELECT 'emit on window close into' AS a, "check" /* emit /* on */ window */, $$ check ( $$,
+      e'it\\'s (',
       -- check ( emit on window close
       emit FROM t WHERE (b IN (1, 2))`;
     const source = `-- a job; of ours

@@ -49,7 +49,8 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY k, window_start`,
   "hop of a stage": ({ step, hopSize }) => `WITH big AS (SELECT * FROM ${order} WHERE n >= 0), -- a comment
     flat AS (SELECT event_time, watermark, k, unnest(tags) AS tag FROM big)
-    SELECT window_end AS closed, tag, count(*) AS c FROM HOP(flat, event_time, INTERVAL '${step}', INTERVAL '${hopSize}')
+    SELECT window_end AS closed, tag, count(*) AS c
+    FROM HOP(flat, event_time, INTERVAL '${step}', INTERVAL '${hopSize}')
     GROUP BY closed, 2`,
   session: ({ gap }) => `SELECT k, window_start, window_end, count(*) AS c, sum(n) AS s
     FROM SESSION("shop.order", event_time, INTERVAL '${gap}', k) GROUP BY k, window_start, window_end`,
@@ -58,7 +59,8 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
   "session of no key": ({ gap }) => `SELECT window_end, min(window_start) AS start, count(*) AS c
     FROM SESSION(${order}, event_time, INTERVAL '${gap}') GROUP BY window_end`,
   "union of two inputs in windows": ({ size }) => `WITH both_ AS (
-      SELECT event_time, watermark, k, n FROM "shop.order" UNION ALL SELECT event_time, watermark, k, -n FROM shop_shipment)
+      SELECT event_time, watermark, k, n FROM "shop.order"
+      UNION ALL SELECT event_time, watermark, k, -n FROM shop_shipment)
     SELECT window_end, k, sum(n) AS s FROM TUMBLE(both_, event_time, INTERVAL '${size}') GROUP BY window_end, k`,
   "top 2 of a window": ({ step, hopSize }) => `WITH sums AS (SELECT window_start, window_end, k, sum(n) AS s
       FROM HOP(${order}, event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY ALL)
@@ -81,7 +83,8 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     `SELECT DISTINCT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')`,
   "window join": ({ size }) => `WITH o AS (SELECT window_start, window_end, k, count(*) AS c
       FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') GROUP BY ALL),
-    s AS (SELECT window_start, window_end, k, sum(n) AS n FROM TUMBLE("shop.shipment", event_time, INTERVAL '${size}') GROUP BY ALL)
+    s AS (SELECT window_start, window_end, k, sum(n) AS n
+      FROM TUMBLE("shop.shipment", event_time, INTERVAL '${size}') GROUP BY ALL)
     SELECT o.window_start, o.k, o.c, s.n FROM o LEFT JOIN s ON o.window_start = s.window_start AND o.k = s.k`,
   "full window join": ({ size, step, hopSize }) => `SELECT window_end, a.event_id, b.event_id AS other
     FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') AS a
@@ -89,7 +92,8 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
   "window anti join": ({
     size,
   }) => `SELECT a.window_end, a.event_id FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') AS a
-    ANTI JOIN TUMBLE("shop.shipment", event_time, INTERVAL '${size}') AS b ON b.window_end = a.window_end AND a.k = b.k`,
+    ANTI JOIN TUMBLE("shop.shipment", event_time, INTERVAL '${size}') AS b
+      ON b.window_end = a.window_end AND a.k = b.k`,
   "union and except of windows": ({
     size,
     gap,
@@ -102,5 +106,6 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {
-  return `CREATE JOB tested WITH (lateness = '${lateness}') AS\n${select}\nEMIT ON WINDOW CLOSE INTO lake "tested.result"`;
+  const head = `CREATE JOB tested WITH (lateness = '${lateness}') AS`;
+  return `${head}\n${select}\nEMIT ON WINDOW CLOSE INTO lake "tested.result"`;
 }

@@ -1,4 +1,4 @@
-/** Generated inputs of jobs: two tables of the lake, as landing commits them, and how a job happens upon the commits. */
+/** Generated inputs of jobs: two tables of the lake, as landing commits them, and how a job meets the commits. */
 import * as fc from "fast-check";
 import type { JobTable } from "../../../lake/job/analysis.ts";
 

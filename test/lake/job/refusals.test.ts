@@ -87,7 +87,8 @@ const REFUSED: readonly (readonly [select: string, reason: RegExp])[] = [
   [`SELECT a.k FROM ${TUMBLED} a JOIN shop_shipment b USING (k)`, /without windows/],
   ["SELECT a.k FROM shop_order a JOIN shop_shipment b USING (k)", /without windows/],
   [
-    `SELECT b.window_end, count(*) AS c FROM ${TUMBLED} a LEFT JOIN ${HOUR} b ON a.window_end = b.window_end GROUP BY 1`,
+    `SELECT b.window_end, count(*) AS c FROM ${TUMBLED} a LEFT JOIN ${HOUR} b
+      ON a.window_end = b.window_end GROUP BY 1`,
     /different windows/,
   ],
   [

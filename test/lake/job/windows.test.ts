@@ -53,7 +53,8 @@ describe("windows of a batch are the model's", () => {
         fc.integer({ min: 0, max: 20 }),
         async (world, lateMs, stepMs, more) => {
           const sizeMs = stepMs + more * 7_000;
-          const call = `hop(shop_order, event_time, INTERVAL '${stepMs} milliseconds', INTERVAL '${sizeMs} milliseconds')`;
+          const spans = [stepMs, sizeMs].map((ms) => `INTERVAL '${ms} milliseconds'`).join(", ");
+          const call = `hop(shop_order, event_time, ${spans})`;
           const { admitted } = hopModel(orders(world), stepMs, sizeMs, lateMs);
           expect(await inWindows(world, lateMs, call)).toEqual(shown(admitted));
         },
