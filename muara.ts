@@ -40,7 +40,7 @@ import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
 import type { OpenSource } from "./core/ports/source-database.ts";
-import type { TableLog } from "./core/ports/table-log.ts";
+import type { OpenTables } from "./lake/table/open-tables.ts";
 import { problemResponse } from "./core/problem.ts";
 import { retainLog } from "./core/retain-log.ts";
 import { serialStore } from "./core/serial-store.ts";
@@ -90,7 +90,8 @@ interface Base {
   readonly registry: Registry;
   readonly roles: Roles;
   readonly authenticator: Authenticator | null;
-  readonly openTable: (name: string) => TableLog;
+  readonly openTable: OpenTables["openTable"];
+  readonly commits: OpenTables["commits"];
   /** Made when first needed. */
   readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
@@ -215,14 +216,9 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const roles = new Roles(registry, config.roles);
-  const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
-  const tables = new Map<string, TableLog>();
-  const openTable = (name: string): TableLog => {
-    let table = tables.get(name);
-    if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
-    return table;
-  };
+  const { openTable, commits } = openTables(store, { ...services });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
@@ -242,6 +238,7 @@ async function openBase(config: Config, logger: Logger): Promise<Base> {
     roles,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
+    commits,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(

@@ -37,6 +37,7 @@ const capture = object({
       copy: { enum: ["none", "waiting", "copying", "done", null] },
       copied_rows: whole,
       complete_at: { ...textOrNull, description: "The copy is whole once `lsn` has passed it." },
+      missed: { ...textOrNull, description: "Why changes since the copy may be missing." },
     }),
   ),
   incarnation: { ...wholeOrNull, description: "Number of the slot; in every change." },
@@ -130,9 +131,9 @@ export const CAPTURE_PATHS: Json = {
   "/v1/captures/{name}/recopy": {
     post: read(
       "recopyCapture",
-      "Begin anew, with a new slot and a copy of all tables",
+      "Copy tables anew beside the stream; without any, begin anew with a new slot and a copy of all",
       reference("Capture"),
-      one,
+      [...one, query("table", list(text))],
     ),
   },
 };

@@ -13,13 +13,15 @@ import type { Sink, SinkBatch, SinkErasure, SinkOutcome } from "../../core/ports
 import type { ReadSecret } from "../../core/secret.ts";
 import { connectDatabase, rowsOf } from "./connection.ts";
 import { sqlstateOf } from "./failure.ts";
-import { makeStaging, NotPlain, type Shape } from "./sink-apply.ts";
+import { makeStaging } from "./sink-apply.ts";
 import { writeBatch } from "./sink-batch.ts";
 import { cutOff, endClient, isAlive } from "./sink-client.ts";
 import { RefusedRow } from "./sink-changes.ts";
 import { planTarget } from "./sink-columns.ts";
+import type { Shape } from "./sink-copy.ts";
 import { eraseRows } from "./sink-erase.ts";
 import type { SinkPlaces } from "./sink-places.ts";
+import { NotPlain } from "./sink-replace.ts";
 import { lockStep, moveStep, takeOver } from "./sink-step.ts";
 import { ensureOwnTables, ensureTable, type TableName, tableName } from "./sink-table.ts";
 

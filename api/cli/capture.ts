@@ -58,12 +58,7 @@ export const addCapture: AddCommand = (program, run) => {
   addOne(capture.command("show").description("how far one is"), run, "GET", "");
   addOne(capture.command("pause").description("rest; the source keeps its log"), run, "POST", "/pause");
   addOne(capture.command("resume").description("go on where it was"), run, "POST", "/resume");
-  addOne(
-    capture.command("recopy").description("begin anew, with a new slot and a copy of all tables"),
-    run,
-    "POST",
-    "/recopy",
-  );
+  addRecopy(capture.command("recopy"), run);
   addReconcile(capture.command("reconcile"), run);
   capture
     .command("remove")
@@ -163,6 +158,21 @@ function addOne(
       printObject(io.stdout, flags.output, one);
     }),
   );
+}
+
+function addRecopy(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run: RunAction): void {
+  command
+    .description("copy tables anew; without any, begin anew with a new slot and a copy of all tables")
+    .argument("<name>")
+    .option("--table <schema.table>", "only this one, beside the others (repeatable)", collect, [])
+    .action(
+      run(async ({ client, io, flags }, given) => {
+        const { table } = given.opts<{ table: readonly string[] }>();
+        const tail = new URLSearchParams(table.map((one) => ["table", one])).toString();
+        const path = `${pathOf(given.args[0]!)}/recopy${tail === "" ? "" : `?${tail}`}`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", path));
+      }),
+    );
 }
 
 /** Exit code 1 where one of them is an error. */

@@ -81,7 +81,9 @@ export const shareSchema = z
 
 export const deliverSchema = z
   .strictObject({
-    everyMs: ms(500).describe("interval at which a delivery looks at its table, ms"),
+    everyMs: ms(500).describe(
+      "interval at which a delivery looks at its table; of commits of its own process it is told at once, ms",
+    ),
     saveMs: ms(500).describe("how far a delivery is is written at most this often, ms"),
     pauseMsMax: ms(300_000).describe(
       "longest pause between two attempts at a receiver that takes nothing, ms",

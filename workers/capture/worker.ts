@@ -98,7 +98,7 @@ class Captures implements CaptureWorker {
     for (const { value } of this.#ports.registry.list<Capture>("capture"))
       if (value && !value.isPaused) declared.set(value.name, value);
     for (const [name, { capture, abort, done }] of this.#running)
-      if (declared.get(name)?.id !== capture.id) {
+      if (stemOf(declared.get(name)) !== stemOf(capture)) {
         abort.abort();
         this.#ended.set(name, done);
         this.#running.delete(name);
@@ -153,6 +153,11 @@ class Captures implements CaptureWorker {
       }
     }
   }
+}
+
+/** Of what a session is about: with another one it ends, and the next begins. */
+function stemOf(capture: Capture | undefined): string | undefined {
+  return capture && JSON.stringify([capture.id, capture.again ?? {}]);
 }
 
 function copySamples(labels: { capture: string }, saved: CaptureState | undefined): readonly Sample[] {

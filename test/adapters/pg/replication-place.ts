@@ -20,6 +20,7 @@ export const LIMITS: SourceLimits = {
   batchBytes: 1_048_576,
   batchMs: 5,
   queueBytes: 8_388_608,
+  quietMs: 60_000,
 };
 export const INCARNATION = 7;
 const DEADLINE_MS = 20_000;

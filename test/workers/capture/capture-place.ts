@@ -63,6 +63,8 @@ export interface CapturePlace {
 }
 
 export interface PlaceOptions {
+  /** Instead of one in memory. */
+  readonly log?: Log;
   /** Wraps the log that workers append to. */
   readonly wrap?: (log: Log) => Log;
   readonly capture?: Record<string, number>;
@@ -85,7 +87,7 @@ export async function makeCapturePlace(
     logger: silentLogger,
     onFatal: () => undefined,
   };
-  const plain = createMemoryLog(services);
+  const plain = options.log ?? createMemoryLog(services);
   const log = options.wrap?.(plain) ?? plain;
   const registry = await Registry.open(plain, systemRandomness.uuid(), clock);
   const { host, port, user } = server;

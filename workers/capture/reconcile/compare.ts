@@ -2,20 +2,26 @@
  * Compares a table of the source with what somebody else has of it: sums per slice first, digests of the rows in
  * slices that differ, and the values of some of the rows that differ.
  */
+import { MuaraError } from "../../../core/errors.ts";
 import type { SnapshotTable, SummedRows } from "../../../core/ports/snapshot.ts";
 import { slicesFor, type RowDigest, type RowValues, TableSums } from "../../../core/row-text.ts";
-import type { Comparison, Difference } from "../../../core/reconciliation.ts";
+import { COLUMNS_MAX, type Comparison, type Difference } from "../../../core/reconciliation.ts";
 import { shownText } from "./shown-text.ts";
 
 /** Rows whose digests are compared at once, about. */
 const DIGESTS_MAX = 200_000;
 
-/** @param named differences that are named, at most */
+/** @param named differences that are named, at most @throws reconciliation.impossible */
 export async function compareTable(
   source: SnapshotTable,
   lake: SummedRows,
   named: number,
 ): Promise<Comparison> {
+  if (source.columns.length > COLUMNS_MAX)
+    throw new MuaraError(
+      "reconciliation.impossible",
+      `${source.schema}.${source.name} has ${source.columns.length} columns; at most ${COLUMNS_MAX} can be compared.`,
+    );
   const slices = slicesFor(source.rows);
   const [ours, theirs] = await Promise.all([sumsOf(source, slices), sumsOf(lake, slices)]);
   const differing = ours.differences(theirs);
