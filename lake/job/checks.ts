@@ -5,7 +5,7 @@ import type { Analysis } from "./analysis.ts";
 import { inputOf } from "./analysis.ts";
 import type { JobText } from "./job-text.ts";
 import { VIOLATION_COLUMNS } from "./plan.ts";
-import type { PlanningEngine } from "./planning-engine.ts";
+import { reasonOf, type PlanningEngine } from "./planning-engine.ts";
 import { JobRefused } from "./refusal.ts";
 import { byteOf, functionName, walk } from "./tree.ts";
 
@@ -17,7 +17,7 @@ const EXACT =
 /** @param release the SELECT as it runs @throws JobRefused where a sum or mean of doubles is in it */
 export async function checkSums({ engine, at, tree }: Analysis, release: string): Promise<void> {
   const calls = await engine.boundCalls(release).catch((error: unknown) => {
-    throw new JobRefused(at(null), `The engine cannot say how it understands this: ${String(error)}`);
+    throw new JobRefused(at(null), `The engine cannot say how it understands this: ${reasonOf(error)}`);
   });
   for (const { name, types, argument } of calls) {
     if (!SUMS.has(name.toLowerCase()) || types.every((type) => EXACT.test(type))) continue;

@@ -12,8 +12,8 @@ import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
 import { splitJob, type JobText } from "./job-text.ts";
 import { WINDOW_MACROS, windowMacros } from "./macros.ts";
 import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
-import { PlanningEngine } from "./planning-engine.ts";
-import { prove } from "./prove.ts";
+import { PlanningEngine, reasonOf } from "./planning-engine.ts";
+import { OWN_NAMES, prove } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
 import { lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
@@ -69,8 +69,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
     analysis,
   );
   const columns = lakeColumns(result, job.select.at);
-  for (const { name, like } of state) await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
-  for (const statement of compiled.prepare) await engine.run(statement);
+  await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, compiled.release);
   return {
     version: PLANNER_VERSION,
@@ -91,6 +90,23 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   };
 }
 
+/** One step over no rows: what the engine does not take then, it will never take. @throws JobRefused */
+async function rehearse(
+  plan: Omit<CompiledPlan, "pending" | "batch" | "state">,
+  state: readonly JobState[],
+  engine: PlanningEngine,
+  at: number,
+): Promise<void> {
+  const { prepare, absorb, release, corrections, forget, preview } = plan;
+  const created = state.map(({ name, like }) => `CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  const answers = [release, ...corrections, ...(preview === null ? [] : [preview])];
+  try {
+    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget]) await engine.run(sql);
+  } catch (error) {
+    throw new JobRefused(at, `The engine does not take what this becomes: ${reasonOf(error)}`);
+  }
+}
+
 async function analyse(job: JobText, tables: readonly JobTable[], engine: PlanningEngine): Promise<Analysis> {
   const { text, at: start } = job.select;
   const at = (byte: number | null): number => start + (byte === null ? 0 : indexOfByte(text, byte));
@@ -102,6 +118,8 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   if (judged.kind === "refused") throw new JobRefused(at(judged.byte), `Not allowed: ${judged.reason}.`);
   if (judged.kind === "show_tables") throw new JobRefused(start, "A job is a SELECT.");
   const mentioned = judged.tables.map(({ name, byte }) => ({ table: known(name, tables, at(byte)), name }));
+  for (const { name, byte } of judged.tables)
+    if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
     inputFrom(table, judged.columns && [...judged.columns, ...checked]),

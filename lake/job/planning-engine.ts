@@ -95,6 +95,11 @@ export class PlanningEngine {
   }
 }
 
+/** What the engine says of an error, in one line. */
+export function reasonOf(error: unknown): string {
+  return readFailure(error, "").reason;
+}
+
 /** The engine tells the line and points at the place below it (`LINE 2: … \n   ^`), or gives both as JSON. */
 function readFailure(error: unknown, sql: string): { reason: string; character: number } {
   const message = error instanceof Error ? error.message : String(error);

@@ -45,6 +45,9 @@ export interface Proof {
 /** Identity of an event, and its place: no two rows of a table have the same. */
 const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
 
+/** Of the tables of a job's engine. */
+export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
+
 /** @param node of the only statement @throws JobRefused */
 export function prove(node: Tree, context: ProofContext): Proof {
   const prover = new Prover(context);
@@ -82,6 +85,7 @@ export class Prover {
     const value = child(item, "value") ?? {};
     const inner = child(child(value, "query") ?? {}, "node") ?? {};
     const name = text(item, "key").toLowerCase();
+    if (OWN_NAMES.test(name)) this.refuse(`The name "${name}" is the engine's own.`, "another name", inner);
     if (names(value, "aliases").length > 0)
       this.refuse(`The columns of "${name}" are named beside it.`, "SELECT … AS column", inner);
     const shape = this.query(inner, visible);

@@ -132,6 +132,8 @@ const REFUSED: readonly (readonly [select: string, reason: RegExp])[] = [
   ["SELECT k FROM shop_order WHERE random() < 0.5", /each time/],
   ["SELECT k FROM shop_order TABLESAMPLE 10%", /by chance/],
   ["WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM r WHERE a < 3) SELECT a FROM r", /./],
+  [`WITH kept_0 AS (SELECT * FROM ${TUMBLED}) SELECT * FROM kept_0`, /engine's own/],
+  ["WITH New_1 AS (SELECT k FROM shop_order) SELECT k FROM New_1", /engine's own/],
   ["SELECT 1 AS a", /no table/],
   ["SELECT * FROM (VALUES (1)) v", /VALUES/],
   ["SELECT read_text('x') AS a FROM shop_order", /Not allowed/],
