@@ -92,8 +92,12 @@ export class CaptureWatch {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
+    const stopped = new Promise<void>((resolve) =>
+      signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
     while (!signal.aborted) {
-      await this.look();
+      // A source that does not answer is not waited for at a stop.
+      await Promise.race([this.look(), stopped]);
       await clock.sleep(Math.min(EVERY_MS_MAX, this.#options.silentMs / 4), signal);
     }
   }

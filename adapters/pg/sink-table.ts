@@ -119,8 +119,8 @@ async function read(client: Client, table: TableName): Promise<Present | undefin
   );
   const unique = await rowsOf<{ names: string[] }>(
     client,
-    `select array(select a.attname::text from unnest(i.indkey) k join pg_catalog.pg_attribute a
-       on a.attrelid = i.indrelid and a.attnum = k) as names
+    `select array(select a.attname::text from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k
+       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k) as names
      from pg_catalog.pg_index i
      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null`,
     [one.id],

@@ -3,6 +3,7 @@ import { addReconcile } from "./capture-reconcile.ts";
 import type { AddCommand, RunAction, Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addOne } from "./show-one.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -55,9 +56,15 @@ export const addCapture: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, LIST, rows);
       }),
     );
-  addOne(capture.command("show").description("how far one is"), run, "GET", "");
-  addOne(capture.command("pause").description("rest; the source keeps its log"), run, "POST", "/pause");
-  addOne(capture.command("resume").description("go on where it was"), run, "POST", "/resume");
+  addOne(capture.command("show").description("how far one is"), run, "/v1/captures", "GET");
+  addOne(
+    capture.command("pause").description("rest; the source keeps its log"),
+    run,
+    "/v1/captures",
+    "POST",
+    "/pause",
+  );
+  addOne(capture.command("resume").description("go on where it was"), run, "/v1/captures", "POST", "/resume");
   addRecopy(capture.command("recopy"), run);
   addReconcile(capture.command("reconcile"), run);
   capture
@@ -143,21 +150,6 @@ function addTables(
   return command
     .option("--table <schema.table[=type]>", "a table, and the event type it feeds (repeatable)", collect, [])
     .option("--prefix <name>", "of the event types that are not named; default: the database's name");
-}
-
-function addOne(
-  command: ReturnType<Parameters<AddCommand>[0]["command"]>,
-  run: RunAction,
-  method: "GET" | "POST",
-  tail: string,
-): void {
-  command.argument("<name>").action(
-    run(async ({ client, io, flags }, { args }) => {
-      const path = pathOf(args[0]!) + tail;
-      const one = method === "GET" ? await client.get<Item>(path) : await client.send<Item>("POST", path);
-      printObject(io.stdout, flags.output, one);
-    }),
-  );
 }
 
 function addRecopy(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run: RunAction): void {

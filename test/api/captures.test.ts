@@ -267,6 +267,18 @@ test("who may not sees nothing, and who may only read changes nothing", async ()
   // The event type is another right.
   const body = { name: "x", database: "shop1", tables: ["public.accounts"], shard: "z" };
   expect(await status("POST", "/v1/captures", half, body)).toBe(403);
+  // Differences are rows of its table; sums are not.
+  const reconciliations = "/v1/captures/lost/reconciliations";
+  expect(await status("POST", reconciliations, half, { named: 1 })).toBe(403);
+  expect(await status("POST", reconciliations, half, { named: 0 })).not.toBe(403);
+});
+
+test("a database that is captured from is no target of deliveries, unless the configuration says so", async () => {
+  const { event_type: table } = (await shown("lost")).tables[0]!;
+  const postgres = { target: "shop1", table: "public.stolen", mode: "append" };
+  const answer = await stack.call("POST", "/v1/deliveries", { name: "out", table, postgres });
+  expect(answer.status).toBe(400);
+  expect(await answer.text()).toContain("/postgres/target: deliver.postgres has no");
 });
 
 test("a change that is a dead letter is not told later: it would bring back what was deleted since", async () => {

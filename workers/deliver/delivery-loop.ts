@@ -3,6 +3,7 @@
  * refuses are found by halving the batch, and become dead letters of the delivery one by one. One that refuses
  * everything is not believed: it is asked again, ever more seldom, and nothing more becomes a dead letter.
  */
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { DELIVERY_FOLDER, type Delivery, type DeliveryPosition } from "../../core/delivery.ts";
@@ -46,13 +47,15 @@ export class DeliveryLoop {
   readonly #sink: Sink;
   readonly #feed: TableFeed;
   readonly #keeper: PositionKeeper;
+  readonly #pause: Backoff;
   #position: DeliveryPosition | undefined;
   #savedMs = -Infinity;
-  #attempt = 0;
   /** Rows refused since one was taken. */
   #refused = 0;
   /** How much was declared when there was nothing left to erase. */
   #erasedAt = -1;
+  /** Why erasures wait, by their names, as it was logged. */
+  readonly #told = new Map<string, string>();
 
   constructor(ports: DeliverPorts, options: DeliverOptions, delivery: Delivery, sink: Sink) {
     this.#ports = ports;
@@ -61,6 +64,7 @@ export class DeliveryLoop {
     this.#sink = sink;
     this.#feed = new TableFeed(ports, delivery);
     this.#keeper = new PositionKeeper(ports.registry, delivery);
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
   }
 
   get position(): DeliveryPosition | undefined {
@@ -84,7 +88,7 @@ export class DeliveryLoop {
           continue;
         }
         logger.error("a delivery cannot go on for now", { delivery: this.#delivery.name, error });
-        await clock.sleep(this.#pauseMs(), signal);
+        await clock.sleep(this.#pause.next(), signal);
       }
     }
     if (this.#position) await this.#keeper.save(this.#position).catch(() => {});
@@ -96,7 +100,7 @@ export class DeliveryLoop {
         return await this.#keeper.load();
       } catch (error) {
         this.#ports.logger.error("a delivery cannot begin for now", { delivery: this.#delivery.name, error });
-        await this.#ports.clock.sleep(this.#pauseMs(), signal);
+        await this.#ports.clock.sleep(this.#pause.next(), signal);
       }
     }
     return undefined;
@@ -125,7 +129,8 @@ export class DeliveryLoop {
   async #erase(position: DeliveryPosition, signal: AbortSignal): Promise<void> {
     const { changeCount } = this.#ports.registry;
     if (changeCount === this.#erasedAt) return;
-    const isDone = await eraseDelivered(this.#ports, this.#sink, position, this.#feed.columns(), signal);
+    const columns = this.#feed.columns();
+    const isDone = await eraseDelivered(this.#ports, this.#sink, position, columns, this.#told, signal);
     if (isDone) this.#erasedAt = changeCount;
   }
 
@@ -164,7 +169,7 @@ export class DeliveryLoop {
     const position = this.#position!;
     if (position.state !== "delivering")
       this.#ports.logger.info("a delivery goes on", { delivery: this.#delivery.name });
-    this.#attempt = 0;
+    this.#pause.reset();
     this.#refused = 0;
     this.#position = {
       ...position,
@@ -204,7 +209,7 @@ export class DeliveryLoop {
       this.#position = { ...position, state: "failing", problem };
       await this.#save(true);
     }
-    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pauseMs()), signal);
+    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pause.next()), signal);
   }
 
   async #save(isIdle: boolean): Promise<void> {
@@ -229,11 +234,5 @@ export class DeliveryLoop {
       seen = this.#keeper.revision;
       await clock.sleep(standbyMs * (1 + randomness.fraction()), signal);
     }
-  }
-
-  /** Grows with each attempt in a row. */
-  #pauseMs(): number {
-    const mostMs = Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20));
-    return mostMs * (0.5 + this.#ports.randomness.fraction() / 2);
   }
 }

@@ -170,7 +170,7 @@ async function keysOf(
     `select a.attname as name from pg_index i
        cross join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, at)
        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-     where i.indrelid = ${id} and ${which} order by k.at`,
+     where i.indrelid = ${id} and ${which} and k.at <= i.indnkeyatts order by k.at`,
   );
   return rows.map(({ name }) => name);
 }

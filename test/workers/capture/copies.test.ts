@@ -1,29 +1,16 @@
 /** What is there when a capture begins: copied at once or in chunks, while others write, and copied anew. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { MuaraError } from "../../../core/errors.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { type CapturePlace, makeCapturePlace, type PlaceOptions, streams } from "./capture-place.ts";
+import { type CapturePlace, capturePlaces, type PlaceOptions, streams } from "./capture-place.ts";
 import { agree } from "./row-model.ts";
 
-let server: PostgresServer;
-const places: CapturePlace[] = [];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
-});
+const places = capturePlaces();
 
 const ROWS = 3_000;
 const TABLE = `CREATE TABLE t (id int PRIMARY KEY, v int);
   INSERT INTO t SELECT g, 0 FROM generate_series(1, ${ROWS}) g; ANALYZE t`;
 
-async function open(options: PlaceOptions = {}): Promise<CapturePlace> {
-  const place = await makeCapturePlace(server, TABLE, options);
-  places.push(place);
-  return place;
-}
+const open = (options: PlaceOptions = {}): Promise<CapturePlace> => places.open(TABLE, options);
 
 /** Writes until it is told to end. */
 function writer(place: CapturePlace): { end: () => Promise<void> } {

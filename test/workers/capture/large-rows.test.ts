@@ -1,5 +1,5 @@
 /** Rows that are larger than the log's largest record: a dead letter that names the row, and nothing else suffers. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { changePlace } from "../../../core/change.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { Log } from "../../../core/ports/log.ts";
@@ -8,10 +8,9 @@ import { refusalNoteOf } from "../../../core/refusal-note.ts";
 import { openAt } from "../../adapters/kafka/kafka-harness.ts";
 import { eventually } from "../../services/muara.ts";
 import { type KafkaServer, startKafka } from "../../services/kafka.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 import {
   type CapturePlace,
-  makeCapturePlace,
+  capturePlaces,
   type PlaceOptions,
   STREAMS_MS_MAX,
   streams,
@@ -19,25 +18,15 @@ import {
 
 const STREAM = "shop.public.t";
 
-let server: PostgresServer;
+const places = capturePlaces();
 let kafka: KafkaServer;
-const places: CapturePlace[] = [];
 beforeAll(async () => {
-  [server, kafka] = await Promise.all([startPostgres(), startKafka()]);
+  kafka = await startKafka();
 }, 180_000);
-afterAll(async () => {
-  await kafka.stop();
-  await server.stop();
-});
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
-});
+afterAll(() => kafka.stop());
 
-async function open(options: PlaceOptions): Promise<CapturePlace> {
-  const place = await makeCapturePlace(server, "CREATE TABLE t (id int PRIMARY KEY, v text)", options);
-  places.push(place);
-  return place;
-}
+const open = (options: PlaceOptions): Promise<CapturePlace> =>
+  places.open("CREATE TABLE t (id int PRIMARY KEY, v text)", options);
 
 interface Stored {
   readonly key: string;
@@ -64,7 +53,7 @@ async function stored(log: Log, count: number): Promise<readonly Stored[]> {
           key: decoder.decode(keyOf(batch, i)!),
           bytes: text.length,
           v: isRefused ? undefined : (JSON.parse(text) as { data: { v: string } }).data.v,
-          eid: text.slice(21, 57),
+          eid: text.slice(20, 56),
           note: isRefused ? refusalNoteOf(headerOf(batch, i)) : undefined,
         });
       }
@@ -131,7 +120,7 @@ test("on Kafka, where a record is at most 16 MiB; in a copy, too", async () => {
       ),
     );
     const text = `INSERT INTO t VALUES (${id}, encode($1::bytea, 'base64'))`;
-    await server.sql(text, [noise], place.database);
+    await places.server.sql(text, [noise], place.database);
   };
   await insert(1, 24 * 1_048_576);
   await place.sql("INSERT INTO t VALUES (2, 'beside it')");
