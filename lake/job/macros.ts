@@ -65,6 +65,8 @@ export function windowMacros(latenessMs: number, use: MacroUse): readonly string
   const admits = admitted("window_end", latenessMs);
   const make = (macro: WindowMacro, parameters: string, body: string): string =>
     `CREATE OR REPLACE TEMP MACRO ${macroName(macro, use)}(${parameters}) AS TABLE ${body}`;
+  // As a bound of HOP's range an infinite time is none: before the first watermark nothing may be released.
+  const begun = use === "job" ? " AND getvariable('release_to') > TIMESTAMPTZ '-infinity'" : "";
   const keys = Array.from({ length: SESSION_KEYS_MAX }, (_, i) => `muara_key_${i}`);
   return [
     make(
@@ -82,7 +84,7 @@ export function windowMacros(latenessMs: number, use: MacroUse): readonly string
       `SELECT *, window_start + muara_size AS window_end FROM (
         SELECT *, make_timestamptz(unnest(
           ${hopStarts("muara_step", "muara_size", "muara_time", latenessMs, use)})) AS window_start
-        FROM query_table(muara_rows) WHERE muara_time IS NOT NULL)`,
+        FROM query_table(muara_rows) WHERE muara_time IS NOT NULL${begun})`,
     ),
     make(
       "session",

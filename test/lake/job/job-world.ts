@@ -75,7 +75,7 @@ const commit = fc.record<WorldCommit>({
   ends: fc.constantFrom("nothing", "step", "step", "restart"),
 });
 
-const begin = fc.option(fc.integer({ min: 0, max: 20 }), { freq: 3 });
+const begin = fc.option(fc.integer({ min: 0, max: 20 }), { freq: 2 });
 
 export const worlds: fc.Arbitrary<World> = fc.record<World>({
   begins: fc.tuple(begin, begin),

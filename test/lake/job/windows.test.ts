@@ -105,6 +105,26 @@ it("tells of every row that was not admitted, by window, once", async () => {
   expect(told).toBeGreaterThan(50);
 });
 
+it("releases nothing before there is a watermark, and all of it at the end", async () => {
+  const own = await openEngine();
+  const calls = [
+    "TUMBLE(shop_order, event_time, INTERVAL '1 hour')",
+    "HOP(shop_order, event_time, INTERVAL '1 hour', INTERVAL '1 hour')",
+    "SESSION(shop_order, event_time, INTERVAL '1 hour')",
+  ];
+  for (const call of calls) {
+    const planned = await planJob(jobText(`SELECT event_id, window_end FROM ${call}`), TABLES, own);
+    if (planned.kind === "refused") throw new Error(planned.refusal.reason);
+    const { absorb, release } = planned.plan;
+    await own.run("INSERT INTO new_0 (event_id, event_time) VALUES ('a', '2026-01-01 00:30:00Z')");
+    for (const statement of absorb) await own.run(statement);
+    await own.run("SET VARIABLE release_to = TIMESTAMPTZ '-infinity'");
+    expect(await rowsOf(own, release)).toEqual([]);
+    await own.run("SET VARIABLE release_to = TIMESTAMPTZ 'infinity'");
+    expect(await rowsOf(own, release)).toHaveLength(1);
+  }
+});
+
 it("gives windows that are not final as a preview, and then as they are", async () => {
   const own = await openEngine();
   const text = jobText(
