@@ -6,7 +6,7 @@ import { assert } from "../../core/assert.ts";
 
 const BYTES_MIN = 1_024;
 /** There is always room for so many bytes more than were asked for: a name, a separator, a short value. */
-export const SPARE_BYTES = 512;
+export const SPARE_BYTES = 528;
 /** Below it a loop is faster than a call. */
 const LOOP_BYTES_MAX = 160;
 export const WORD_BYTES = 4;
