@@ -8,8 +8,8 @@ import { ChangeHead, type ChangeOrigin } from "./change-head.ts";
 const encoder = new TextEncoder();
 /** Of an index in a transaction (core/change.ts). */
 const INDEX_DIGITS_MAX = 10;
-/** Of a field; escaped, with quotes, it is within what a buffer keeps spare. PostgreSQL's own names have 63 bytes. */
-const NAME_LENGTH_MAX = Math.floor((SPARE_BYTES - 8) / 6);
+/** Of a field; escaped, with quotes and what stands beside, it fits what a buffer keeps spare. PostgreSQL has 63. */
+const NAME_LENGTH_MAX = Math.floor((SPARE_BYTES - 20) / 6);
 
 export class BoundRelation {
   readonly relation: SourceRelation;

@@ -2,10 +2,11 @@
  * Bytes that are written one after the other into memory that grows. Hot loops write into `bytes` themselves, and four
  * at once through `view`: a typed array of bytes takes one at a time, a call to copy costs more than a short text.
  */
+import { assert } from "../../core/assert.ts";
 
 const BYTES_MIN = 1_024;
 /** There is always room for so many bytes more than were asked for: a name, a separator, a short value. */
-export const SPARE_BYTES = 512;
+export const SPARE_BYTES = 528;
 /** Below it a loop is faster than a call. */
 const LOOP_BYTES_MAX = 160;
 export const WORD_BYTES = 4;
@@ -24,9 +25,9 @@ export interface Phrase {
 
 const encoder = new TextEncoder();
 
-/** Of at most SPARE_BYTES less a word. */
 export function phraseOf(text: string): Phrase {
   const bytes = encoder.encode(text);
+  assert(bytes.length <= SPARE_BYTES - WORD_BYTES, `a phrase of ${bytes.length} bytes`);
   const padded = new Uint8Array(Math.ceil(bytes.length / WORD_BYTES) * WORD_BYTES);
   padded.set(bytes);
   const view = viewOf(padded);

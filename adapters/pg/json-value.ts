@@ -1,4 +1,4 @@
-/** Values of `json` and `jsonb`, and whether they can be part of an event: PostgreSQL allows more than an event may have. */
+/** Values of `json` and `jsonb`, and whether an event can have them: PostgreSQL allows more than an event does. */
 import { parseJson } from "../../core/parse-json.ts";
 import type { ByteBuffer, Bytes } from "./byte-buffer.ts";
 

@@ -38,7 +38,7 @@ export class BatchAppender {
     this.#options = options;
   }
 
-  /** Resolves once the batch is durable; the next one is asked for and added only then. @throws what an append throws */
+  /** Resolves once it is durable; the next one is asked for and added only then. @throws what an append throws */
   async add(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { copies, resume } = this.#options;
     const woven = await copies?.weave(batch);
