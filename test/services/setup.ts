@@ -5,9 +5,11 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasAlertmanager, installAlertmanager } from "./alertmanager.ts";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
 import { hasPostgres, hasWal2json } from "./postgres.ts";
+import { hasPromtool, installPromtool } from "./promtool.ts";
 import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
@@ -107,6 +109,22 @@ const NEEDS: readonly Need[] = [
     packages: ["golang-go"],
     build: installToxiproxy,
     builder: ["go", "version"],
+  },
+  {
+    what: "Alertmanager, out of Debian's package",
+    for: "a real receiver of alerts (test/adapters/alertmanager)",
+    isThere: hasAlertmanager,
+    packages: ["dpkg"],
+    build: installAlertmanager,
+    builder: ["dpkg-deb", "--version"],
+  },
+  {
+    what: "promtool, out of Debian's package of Prometheus",
+    for: "what an alert's states are, from Prometheus itself (test/core/alert)",
+    isThere: hasPromtool,
+    packages: ["dpkg"],
+    build: installPromtool,
+    builder: ["dpkg-deb", "--version"],
   },
 ];
 
