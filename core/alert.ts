@@ -7,7 +7,7 @@
  * Without `for` a result fires at once. No data is not "gone": what is pending or firing stays as it is, and nothing
  * begins to fire; where the rule wants it, an alert of its own (`NoData`) says that nothing can be said.
  *
- * A pure function of the state and one evaluation, so that the same evaluations in order give the same transitions under
+ * A pure function of the state and one evaluation, so the same evaluations in order give the same transitions under
  * the same ids, whoever runs them and however often. An evaluation that is not newer than the last changes nothing.
  */
 import { z } from "zod";

@@ -60,7 +60,7 @@ export class DropDetector {
   #warming: Warming;
   #nextMs: number | null;
 
-  /** @param state of a detector with the same options, but for z, min_drop, min_expected, hits and bounds of the level */
+  /** @param state of a detector with the same windows, zone, weeks, reach and time of the level */
   constructor(options: DropOptions, state?: DropState) {
     this.#options = options;
     this.#clock = new WeekClock(options.windowMs, options.timeZone, options.holidays);

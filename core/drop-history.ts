@@ -12,7 +12,7 @@ const WEEKS_MIN = 3;
 /** A window that has closed. */
 export interface ClosedWindow {
   readonly count: number;
-  /** [week, the oldest first] counts of its slot; null while there are fewer than three, or the date is like no other. */
+  /** [week, the oldest first] counts of its slot; null: fewer than three, or the date is like no other. */
   readonly weeks: readonly number[] | null;
   /** Whether it counts for the level; what was low does not. */
   isLevel: boolean;

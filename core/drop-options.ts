@@ -28,7 +28,7 @@ export const dropOptionsSchema = z
       .default(3 * HOUR_MS)
       .describe("before the judged windows; how much there is today in relation to other weeks"),
     levelMin: z.number().min(0.01).max(1).default(0.5),
-    levelMax: z.number().min(1).max(100).default(2),
+    levelMax: z.number().min(1).max(100).default(1.25),
     reachMs: z
       .int()
       .min(0)

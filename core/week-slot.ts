@@ -1,5 +1,5 @@
 /**
- * The slot of the week that a window belongs to, in local time: Monday 10:05 is Monday 10:05 before and after the clocks
+ * The slot of the week that a window belongs to, in local time: Monday 10:05 is Monday 10:05 before and after clocks
  * change. A calendar gives dates the slots of another weekday (a holiday runs like a Sunday), or none.
  *
  * Surprising rules: in the week in which clocks go forward the slots of the skipped hour have no window; in the one in

@@ -3,14 +3,14 @@
  * webhook of the test at once, and keeps silences and what it has told in its folder, over restarts.
  */
 import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { debianBinary, hasDebianBinary, unpackDebian } from "./debian-binary.ts";
 import { freePort } from "./free-port.ts";
 
-const PACKAGE = "prometheus-alertmanager";
-const PROGRAM = "prometheus-alertmanager";
+/** Of the installed package: it reads templates from a place that is built in. */
+const PROGRAM = "/usr/bin/prometheus-alertmanager";
 const RUN = fileURLToPath(new URL("../../.services/run", import.meta.url));
 const READY_MS_MAX = 60_000;
 const LOOK_MS = 20;
@@ -26,11 +26,7 @@ export interface AlertmanagerServer {
 }
 
 export function hasAlertmanager(): boolean {
-  return hasDebianBinary(PACKAGE, PROGRAM);
-}
-
-export function installAlertmanager(): void {
-  unpackDebian(PACKAGE);
+  return existsSync(PROGRAM);
 }
 
 /** @param webhookUrl where it tells what fires and what is resolved */
@@ -88,7 +84,7 @@ async function startOnPort(folder: string): Promise<[number, ChildProcess]> {
   for (let start = 1; ; start++) {
     const port = await freePort();
     const child = spawn(
-      debianBinary(PACKAGE, PROGRAM),
+      PROGRAM,
       [
         `--config.file=${join(folder, "config.yml")}`,
         `--storage.path=${join(folder, "data")}`,

@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
-import { hasAlertmanager, installAlertmanager } from "./alertmanager.ts";
+import { hasAlertmanager } from "./alertmanager.ts";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
 import { hasPostgres, hasWal2json } from "./postgres.ts";
@@ -111,12 +111,10 @@ const NEEDS: readonly Need[] = [
     builder: ["go", "version"],
   },
   {
-    what: "Alertmanager, out of Debian's package",
+    what: "Alertmanager",
     for: "a real receiver of alerts (test/adapters/alertmanager)",
     isThere: hasAlertmanager,
-    packages: ["dpkg"],
-    build: installAlertmanager,
-    builder: ["dpkg-deb", "--version"],
+    packages: ["prometheus-alertmanager"],
   },
   {
     what: "promtool, out of Debian's package of Prometheus",

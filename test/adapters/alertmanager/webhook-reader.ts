@@ -31,7 +31,7 @@ export function createWebhookReader(): WebhookReader {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as Page["body"];
+      const body = JSON.parse(Buffer.concat(chunks).toString(), sameTimes) as Page["body"];
       for (const alert of body["alerts"] as TheirAlert[]) pages.push({ alert, body });
       response.writeHead(200).end();
     });
@@ -60,6 +60,13 @@ export function createWebhookReader(): WebhookReader {
     },
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };
+}
+
+/** Go leaves out zeros at the end of a second's fraction. */
+function sameTimes(name: string, value: unknown): unknown {
+  if (name !== "startsAt" && name !== "endsAt") return value;
+  const text = String(value);
+  return text.startsWith("0001-") ? text : new Date(text).toISOString();
 }
 
 function toldOf({ status, labels, annotations, startsAt, endsAt, fingerprint }: TheirAlert): ToldAlert {
