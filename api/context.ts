@@ -49,10 +49,7 @@ export interface ApiPorts {
   /** Of other workers in this process, for /metrics. */
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
-  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka"> & {
-    /** Names of databases. */
-    readonly postgres?: readonly string[];
-  };
+  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres">;
   /** Bounds of captures; absent: none can be declared. */
   readonly capture?: Pick<Config["capture"], "captures">;
   /** Databases of the configuration. */

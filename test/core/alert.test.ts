@@ -46,7 +46,7 @@ function run(
 /** One alert; 1 for a result, 0 for none, - for no data; a minute from one to the next. */
 function runText(of: AlertRule, text: string): string[] {
   const results = { "1": [result({})], "0": [], "-": null };
-  const evaluations = [...text].map((letter, i) => ({
+  const evaluations = Array.from(text, (letter, i) => ({
     atMs: i * MINUTE_MS,
     results: results[letter as "0" | "1" | "-"],
   }));
@@ -143,7 +143,9 @@ describe("as promtool has it", () => {
     const randomness = seededRandomness(SEED);
     const folder = mkdtempSync(join(tmpdir(), "muara-promtool-"));
     try {
-      const cases = Array.from({ length: 60 }, (_, i) => promtoolCase(randomness.fraction, folder, i));
+      const cases = Array.from({ length: 60 }, (_, i) =>
+        promtoolCase(() => randomness.fraction(), folder, i),
+      );
       writeFileSync(
         join(folder, "tests.yml"),
         JSON.stringify({
@@ -155,7 +157,10 @@ describe("as promtool has it", () => {
       const { status, stdout, stderr } = spawnSync(promtool(), ["test", "rules", "tests.yml"], {
         cwd: folder,
       });
-      expect([status, `${stdout}${stderr}`.slice(0, 3_000)]).toEqual([0, expect.stringContaining("SUCCESS")]);
+      expect([status, `${stdout.toString()}${stderr.toString()}`.slice(0, 3_000)]).toEqual([
+        0,
+        expect.stringContaining("SUCCESS"),
+      ]);
       const states = new Set(cases.flatMap((one) => one.seen));
       expect(states).toEqual(new Set(["pending", "firing", "resolved"]));
       expect(cases.some((one) => one.hasKept)).toBe(true);

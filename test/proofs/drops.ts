@@ -60,7 +60,10 @@ export interface Contender {
 }
 
 const fromCounts = (settings: readonly Setting[]): ReturnType<Contender["settings"]> =>
-  settings.map(({ name, fire }) => ({ name, fire: (series, trained) => fire(series.counts, trained) }));
+  settings.map((setting) => ({
+    name: setting.name,
+    fire: (series, trained) => setting.fire(series.counts, trained),
+  }));
 
 export const CONTENDERS: readonly Contender[] = [
   { name: "ours", settings: ourSettings },

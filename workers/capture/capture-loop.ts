@@ -3,7 +3,9 @@
  * not answer. Where going on could leave something out it stops, says why, and waits for a person.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { Backoff, spread } from "../../core/backoff.ts";
 import type { Capture, CaptureState } from "../../core/capture.ts";
+import type { Clock } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { BindRelation } from "../../core/ports/source.ts";
 import { Binder } from "./binding.ts";
@@ -17,6 +19,8 @@ const PAUSE_MS_LEAST = 200;
 const BUSY_MS = 2_000;
 /** How soon is seen that a person has done something about one that stopped, ms. */
 const LOOK_MS = 500;
+/** What is under way at a stop has ended by then, ms: the drain of a session and its goodbye. */
+const STOP_MS = 5_000;
 const PROBLEM_LENGTH_MAX = 1_000;
 
 export interface CaptureOptions extends SessionOptions, CopyOptions {
@@ -38,17 +42,18 @@ export class CaptureLoop {
   readonly #ports: SessionPorts;
   readonly #options: CaptureOptions;
   readonly #capture: Capture;
+  readonly #pause: Backoff;
   readonly #counts: CaptureCounts = { changes: 0, bytes: 0, commitUs: null };
   #session: CaptureSession | undefined;
   #state: CaptureStatus["state"] = "starting";
   #problem: string | undefined;
   #sessions = 0;
-  #attempt = 0;
 
   constructor(ports: CapturePorts, options: CaptureOptions, capture: Capture) {
     this.#ports = { ...ports, keeper: new StateKeeper(ports, capture) };
     this.#options = options;
     this.#capture = capture;
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
   }
 
   status(): CaptureStatus {
@@ -66,12 +71,15 @@ export class CaptureLoop {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let waitMs = 0;
+      const over = new AbortController();
       try {
-        await this.#once(signal);
+        await Promise.race([this.#once(signal), lateStop(this.#ports.clock, signal, over.signal)]);
       } catch (error) {
         if (signal.aborted) return;
         if (isAssertion(error)) throw error;
         waitMs = await this.#pauseAfter(error);
+      } finally {
+        over.abort();
       }
       await this.#ports.clock.sleep(waitMs, signal);
     }
@@ -122,7 +130,7 @@ export class CaptureLoop {
 
   #opened(): void {
     this.#sessions++;
-    this.#attempt = 0;
+    this.#pause.reset();
     if (this.#state !== "streaming")
       this.#ports.logger.info("a capture streams", {
         capture: this.#capture.name,
@@ -144,7 +152,7 @@ export class CaptureLoop {
     if (hasCode(error, "source.busy")) {
       if (this.#state !== "waiting") logger.info("another process has the capture", { capture, problem });
       this.#enter("waiting", problem);
-      return this.#spread(BUSY_MS);
+      return spread(BUSY_MS, this.#ports.randomness);
     }
     // A copy that lost its snapshot begins anew by itself.
     const isLost = hasCode(error, "source.lost") && hasBegun(this.#capture, this.#ports.keeper.state);
@@ -155,9 +163,7 @@ export class CaptureLoop {
     const isNew = this.#problem !== problem;
     this.#enter("retrying", problem);
     if (isNew && this.#mayTell()) await this.#saveProblem(undefined, problem);
-    return this.#spread(
-      Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)),
-    );
+    return this.#pause.next();
   }
 
   /** @returns ms until it is looked whether somebody has done something */
@@ -189,8 +195,13 @@ export class CaptureLoop {
       });
     }
   }
+}
 
-  #spread(ms: number): number {
-    return ms * (0.5 + this.#ports.randomness.fraction() / 2);
-  }
+/** Some time after a stop: what is left by then is a source that does not answer, and of which nothing is under way. */
+function lateStop(clock: Clock, signal: AbortSignal, over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => void clock.sleep(STOP_MS, over).then(resolve);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true, signal: over });
+  });
 }

@@ -4,17 +4,20 @@
  * overlap comes again.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { Backoff } from "../../core/backoff.ts";
 import { type Capture, captureRequestSchema } from "../../core/capture.ts";
 import { eventTypeNames } from "../../core/capture-names.ts";
 import type { DeltaLoad, DeltaLoadPlace, DeltaLoadState } from "../../core/delta-load.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { OpenSource, SourceDatabase } from "../../core/ports/source-database.ts";
 import type { DeltaPage, SourceDelta } from "../../core/ports/source-delta.ts";
-import { type AppendPorts, appendAtLast } from "../ingest/append-at-last.ts";
+import type { AppendPorts } from "../ingest/append-at-last.ts";
+import { appendChanges } from "./append-changes.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { Binder } from "./binding.ts";
 import { ensurePartitions } from "./event-types.ts";
 import { nextIncarnation } from "./incarnation.ts";
+import { SeenRows } from "./seen-rows.ts";
 
 const KIND = "delta-load-state";
 const PAUSE_MS_LEAST = 200;
@@ -31,25 +34,24 @@ export async function runDeltaLoad(
   load: DeltaLoad,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, logger } = ports;
-  for (let pauseMs = PAUSE_MS_LEAST; !signal.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
+  const { clock, logger, randomness } = ports;
+  const pause = new Backoff(PAUSE_MS_LEAST, PAUSE_MS_MAX, randomness);
+  while (!signal.aborted) {
     try {
       const source = await ports.openSource(load.database);
       const release = await source.claim(`muara delta load ${load.name}`);
-      if (release) {
-        pauseMs = PAUSE_MS_LEAST;
+      if (release)
         try {
-          await new Run(ports, load, source).run(signal);
+          await new Run(ports, load, source, () => pause.reset()).run(signal);
         } finally {
           await release();
         }
-      }
     } catch (error) {
       if (signal.aborted) return;
       if (isAssertion(error)) throw error;
       logger.warn("a delta load rests", { load: load.name, error });
     }
-    await clock.sleep(pauseMs, signal);
+    await clock.sleep(pause.next(), signal);
   }
 }
 
@@ -57,16 +59,18 @@ class Run {
   readonly #ports: DeltaLoadPorts;
   readonly #load: DeltaLoad;
   readonly #source: SourceDatabase;
-  /** By table: time and key of rows that are in the log and may come again. */
-  readonly #seen = new Map<string, Map<string, string>>();
+  readonly #onPage: () => void;
+  /** By table: rows that are in the log and may come again. */
+  readonly #seen = new Map<string, SeenRows>();
   #revision = 0;
   #tables: Readonly<Record<string, DeltaLoadPlace>> = {};
   #number = 0;
 
-  constructor(ports: DeltaLoadPorts, load: DeltaLoad, source: SourceDatabase) {
+  constructor(ports: DeltaLoadPorts, load: DeltaLoad, source: SourceDatabase, onPage: () => void) {
     this.#ports = ports;
     this.#load = load;
     this.#source = source;
+    this.#onPage = onPage;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -102,13 +106,13 @@ class Run {
     const from = this.#tables[table]?.until ?? null;
     let until = from;
     let after: readonly string[] | null = null;
-    const before = this.#seen.get(table) ?? new Map<string, string>();
-    const now = new Map<string, string>();
+    const before = this.#seen.get(table);
+    const now = new SeenRows();
     for (let isLast = false; !isLast && !signal.aborted;) {
       const isWanted = ([time, ...key]: readonly string[]): boolean => {
         const id = JSON.stringify(key);
-        now.set(id, time!);
-        return before.get(id) !== time;
+        now.note(id, time!);
+        return before?.timeOf(id) !== time;
       };
       const target = { schema, name, shard: this.#load.shard ?? this.#load.database, incarnation, bind };
       const request = { column, from, overlapMs, after, rows, number: this.#number, isWanted };
@@ -119,6 +123,8 @@ class Run {
       const newest = page.last && page.last[0]! < page.now ? page.last[0]! : page.now;
       if (page.last && (until === null || newest > until)) until = newest;
       await this.#keep(table, page, until, signal);
+      if (until !== null) now.forgetBefore(until, overlapMs);
+      this.#onPage();
     }
     this.#seen.set(table, now);
   }
@@ -137,7 +143,7 @@ class Run {
   async #keep(table: string, { part }: DeltaPage, until: string | null, signal: AbortSignal): Promise<void> {
     const { registry, clock } = this.#ports;
     const count = part?.records.count ?? 0;
-    if (part) await appendAtLast(this.#ports, part.stream, part.partition, part.records, signal);
+    if (part) await appendChanges(this.#ports, part.stream, part.partition, part.records, signal);
     this.#number += count;
     const place = this.#tables[table];
     if (count === 0 && place?.until === until) return;

@@ -6,7 +6,8 @@
  * lets one of them read. A beginning that was broken off is none: its slot goes, and the next one has another number.
  */
 import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
 import type {
   CreatedSlot,
   SourceDatabase,
@@ -24,6 +25,7 @@ import {
   publicationName,
   slotName,
 } from "../../core/capture-names.ts";
+import { missedTables } from "./missed.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 /** Shards of one event type share its partitions from then on. */
@@ -32,6 +34,7 @@ const PARTITIONS_MAX = 8;
 export interface PreparePorts extends DeclarePorts {
   readonly database: SourceDatabase;
   readonly keeper: StateKeeper;
+  readonly logger: Logger;
 }
 
 export interface Begun {
@@ -51,7 +54,7 @@ export async function goOn(
   capture: Capture,
   state: CaptureState,
 ): Promise<CaptureState> {
-  const { database, keeper } = ports;
+  const { database, keeper, logger } = ports;
   const server = await database.server();
   const slot = await database.slot(state.slot);
   const problem = discontinuity(capture.name, state, server, slot);
@@ -59,9 +62,16 @@ export async function goOn(
     throw new MuaraError("capture.stopped", problem, { details: { capture: capture.name } });
   if (slot?.isActive) throw busy(capture);
   const tables = await presentTables(database, capture);
-  await declareTypes(ports, capture, state.tables, tables);
-  await publish(database, capture, tables);
-  return keeper.save({ ...state, phase: "streaming", problem: null });
+  const missed = await missedTables(database, capture, state, tables);
+  let present = state;
+  if (Object.keys(missed).length > 0) {
+    logger.error("changes of captured tables may be missing", { capture: capture.name, missed });
+    // Before the publication is put right: then nobody could tell any more.
+    present = await keeper.save({ ...state, missed: { ...state.missed, ...missed } });
+  }
+  await declareTypes(ports, capture, present.tables, tables);
+  await publish(database, capture, tables, false);
+  return keeper.save({ ...present, phase: "streaming", problem: null });
 }
 
 /** Makes the slot. Its snapshot is the caller's to release. @throws capture.*, source.*, event_type.* */
@@ -80,7 +90,7 @@ export async function begin(ports: PreparePorts, capture: Capture): Promise<Begu
   await takeAway(database, former, former?.publication === publicationName(capture));
   const planned = planTables(ports, capture, former);
   await declareTypes(ports, capture, planned, tables);
-  await publish(database, capture, tables);
+  await publish(database, capture, tables, true);
   const incarnation = await nextIncarnation(registry);
   const name = slotName(capture, incarnation);
   const state = await keeper.save(firstState(capture, incarnation, name, server, planned, clock.nowMs()));
@@ -96,25 +106,36 @@ function captured(capture: Capture): ReadonlySet<string> {
   return new Set([...eventTypeNames(capture).keys(), ...(capture.outbox ? [capture.outbox.table] : [])]);
 }
 
-async function presentTables(
+export async function presentTables(
   database: SourceDatabase,
   capture: Capture,
 ): Promise<ReadonlyMap<string, SourceTable>> {
   return database.tables([...captured(capture)]);
 }
 
+/**
+ * Surprising rule: the publication of inserts is made before the slot, be it an empty one. A slot that is read by a
+ * publication which is younger than what it tells ends with an error, for ever.
+ */
 async function publish(
   database: SourceDatabase,
   capture: Capture,
   tables: ReadonlyMap<string, SourceTable>,
+  isBeginning: boolean,
 ): Promise<void> {
   const names = [...tables.keys()].toSorted();
   const whole = names.filter((name) => hasIdentity(tables.get(name)!) && name !== capture.outbox?.table);
   await database.publish(publicationName(capture), whole);
   const others = names.filter((name) => !whole.includes(name));
   const inserts = insertsPublicationName(capture);
-  if (others.length > 0 || (await database.published(inserts)) !== undefined)
+  const isThere = (await database.published(inserts)) !== undefined;
+  if (!isThere && !isBeginning) return;
+  try {
     await database.publish(inserts, others, "inserts");
+  } catch (error) {
+    // Whoever may not make one, because the owner has made the other, needs none as long as it would be empty.
+    if (isThere || others.length > 0 || !hasCode(error, "source.refused")) throw error;
+  }
 }
 
 /** Those that the slot is to tell of. */
@@ -138,6 +159,7 @@ function planTables(
     [...eventTypeNames(capture)].map(([table, eventType]): [string, CapturedTable] => {
       const before = former?.tables[table];
       const known = before?.eventType === eventType ? before.partition : undefined;
+      const again = capture.again?.[table];
       const number = others.filter(({ tables }) =>
         Object.values(tables).some((one) => one.eventType === eventType),
       ).length;
@@ -150,6 +172,7 @@ function planTables(
           copiedTo: null,
           copiedRows: 0,
           completeAt: null,
+          ...(again === undefined ? {} : { again }),
         },
       ];
     }),

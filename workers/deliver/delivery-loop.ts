@@ -3,7 +3,9 @@
  * refuses are found by halving the batch, and become dead letters of the delivery one by one. One that refuses
  * everything is not believed: it is asked again, ever more seldom, and nothing more becomes a dead letter.
  */
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
+import type { CommitNotices } from "../../core/commit-notices.ts";
 import { DELIVERY_FOLDER, type Delivery, type DeliveryPosition } from "../../core/delivery.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -14,7 +16,7 @@ import { PositionKeeper } from "./position-keeper.ts";
 import { type FeedPorts, partOf, TableFeed } from "./table-feed.ts";
 
 export interface DeliverOptions {
-  /** Between two looks at a table, ms. */
+  /** Between two looks at a table of which nothing is told, ms. */
   readonly everyMs: number;
   /** How far a delivery is is written at least this often, ms. */
   readonly saveMs: number;
@@ -31,6 +33,8 @@ export interface DeliverPorts extends FeedPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Of tables that this process writes. */
+  readonly commits: CommitNotices;
 }
 
 const PAUSE_MS_LEAST = 250;
@@ -43,13 +47,15 @@ export class DeliveryLoop {
   readonly #sink: Sink;
   readonly #feed: TableFeed;
   readonly #keeper: PositionKeeper;
+  readonly #pause: Backoff;
   #position: DeliveryPosition | undefined;
   #savedMs = -Infinity;
-  #attempt = 0;
   /** Rows refused since one was taken. */
   #refused = 0;
   /** How much was declared when there was nothing left to erase. */
   #erasedAt = -1;
+  /** Why erasures wait, by their names, as it was logged. */
+  readonly #told = new Map<string, string>();
 
   constructor(ports: DeliverPorts, options: DeliverOptions, delivery: Delivery, sink: Sink) {
     this.#ports = ports;
@@ -58,6 +64,7 @@ export class DeliveryLoop {
     this.#sink = sink;
     this.#feed = new TableFeed(ports, delivery);
     this.#keeper = new PositionKeeper(ports.registry, delivery);
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
   }
 
   get position(): DeliveryPosition | undefined {
@@ -66,12 +73,14 @@ export class DeliveryLoop {
 
   /** Until the signal is aborted, or the delivery is gone. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#ports;
+    const { clock, logger, commits } = this.#ports;
+    const { table } = this.#delivery;
     this.#position = await this.#loaded(signal);
     while (!signal.aborted && this.#position) {
       try {
+        const seen = commits.count(table);
         const isMore = await this.#pass(this.#position, signal);
-        if (!isMore) await clock.sleep(this.#options.everyMs, signal);
+        if (!isMore) await commits.wait(table, seen, this.#options.everyMs, clock, signal);
       } catch (error) {
         if (signal.aborted) break;
         if (hasCode(error, "declaration.conflict")) {
@@ -79,7 +88,7 @@ export class DeliveryLoop {
           continue;
         }
         logger.error("a delivery cannot go on for now", { delivery: this.#delivery.name, error });
-        await clock.sleep(this.#pauseMs(), signal);
+        await clock.sleep(this.#pause.next(), signal);
       }
     }
     if (this.#position) await this.#keeper.save(this.#position).catch(() => {});
@@ -91,7 +100,7 @@ export class DeliveryLoop {
         return await this.#keeper.load();
       } catch (error) {
         this.#ports.logger.error("a delivery cannot begin for now", { delivery: this.#delivery.name, error });
-        await this.#ports.clock.sleep(this.#pauseMs(), signal);
+        await this.#ports.clock.sleep(this.#pause.next(), signal);
       }
     }
     return undefined;
@@ -120,7 +129,8 @@ export class DeliveryLoop {
   async #erase(position: DeliveryPosition, signal: AbortSignal): Promise<void> {
     const { changeCount } = this.#ports.registry;
     if (changeCount === this.#erasedAt) return;
-    const isDone = await eraseDelivered(this.#ports, this.#sink, position, this.#feed.columns(), signal);
+    const columns = this.#feed.columns();
+    const isDone = await eraseDelivered(this.#ports, this.#sink, position, columns, this.#told, signal);
     if (isDone) this.#erasedAt = changeCount;
   }
 
@@ -133,6 +143,8 @@ export class DeliveryLoop {
         await this.#wait(outcome, signal);
         continue;
       }
+      const known = await this.#asKnownNow(batch);
+      if (known !== batch) return this.#deliver(known, signal);
       if (batch.rows.length > 1) {
         const middle = batch.rows.length >>> 1;
         await this.#deliver(partOf(batch, this.#delivery.id, 0, middle), signal);
@@ -146,11 +158,18 @@ export class DeliveryLoop {
     }
   }
 
+  /** What another process has declared of the columns may come behind the rows that have them. */
+  async #asKnownNow(batch: SinkBatch): Promise<SinkBatch> {
+    await this.#ports.registry.refresh();
+    const columns = this.#feed.columns();
+    return columns === batch.columns ? batch : { ...batch, columns };
+  }
+
   #taken(rows: number): void {
     const position = this.#position!;
     if (position.state !== "delivering")
       this.#ports.logger.info("a delivery goes on", { delivery: this.#delivery.name });
-    this.#attempt = 0;
+    this.#pause.reset();
     this.#refused = 0;
     this.#position = {
       ...position,
@@ -190,7 +209,7 @@ export class DeliveryLoop {
       this.#position = { ...position, state: "failing", problem };
       await this.#save(true);
     }
-    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pauseMs()), signal);
+    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pause.next()), signal);
   }
 
   async #save(isIdle: boolean): Promise<void> {
@@ -215,11 +234,5 @@ export class DeliveryLoop {
       seen = this.#keeper.revision;
       await clock.sleep(standbyMs * (1 + randomness.fraction()), signal);
     }
-  }
-
-  /** Grows with each attempt in a row. */
-  #pauseMs(): number {
-    const mostMs = Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20));
-    return mostMs * (0.5 + this.#ports.randomness.fraction() / 2);
   }
 }

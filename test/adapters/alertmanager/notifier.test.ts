@@ -185,9 +185,12 @@ describe("what goes wrong", () => {
     ["a 400 is final", [400, 200], { outcome: "refused", reason: "Alertmanager answers 400: no" }, 1],
     ["a wrong token may be mended", [401], { outcome: "later", reason: "Alertmanager answers 401: no" }, 3],
   ])("%s", async (_, statuses, outcome, requests) => {
-    const { server, url, count } = await answering(statuses);
-    expect([await notifierAt([url]).notify(alerts, never), count()]).toEqual([outcome, requests]);
-    server.close();
+    const receiver = await answering(statuses);
+    expect([await notifierAt([receiver.url]).notify(alerts, never), receiver.count()]).toEqual([
+      outcome,
+      requests,
+    ]);
+    receiver.server.close();
   });
 
   test("one of two that takes them is enough, an address that is not allowed is refused at once", async () => {

@@ -1,23 +1,13 @@
 /** Tables that change while they are captured: each change has the properties that its row had. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { CAPTURED_ANNOTATION } from "../../../core/change.ts";
 import { type EventType, payloadSchema } from "../../../core/event-type.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { type CapturePlace, makeCapturePlace, streams } from "./capture-place.ts";
+import { type CapturePlace, capturePlaces, streams } from "./capture-place.ts";
 
-let server: PostgresServer;
-const places: CapturePlace[] = [];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
-});
+const places = capturePlaces();
 
 async function open(ddl: string, more: object = {}): Promise<CapturePlace> {
-  const place = await makeCapturePlace(server, ddl);
-  places.push(place);
+  const place = await places.open(ddl);
   await place.declare("shop", more);
   await place.start();
   await place.until("shop", "streams", streams);
@@ -49,15 +39,15 @@ test("columns that are added, retyped, dropped and renamed", async () => {
   expect(records.map(({ data }) => data)).toEqual([
     { id: 1, v: 1, w: "a" },
     { id: 2, v: 2, w: "b", x: "2.50" },
-    { id: 3, v__text: "three", w: "c", x: "3.00" },
-    { id: 4, v__text: "four", x: "4.00" },
-    { id: 5, v__text: "five", y: "5.00" },
+    { id: 3, v__text_2: "three", w: "c", x: "3.00" },
+    { id: 4, v__text_2: "four", x: "4.00" },
+    { id: 5, v__text_2: "five", y: "5.00" },
     { id: 6, v: 6, y: "6.00" },
     { id: 7, v: 7, y: "7.1234" },
   ]);
   const versions = records.map(({ header }) => header["schema_version"]);
   const { properties } = payloadSchema(await typeOf(place, "shop.public.t"));
-  expect(Object.keys(properties!)).toEqual(["id", "v", "w", "x", "v__text", "y"]);
+  expect(Object.keys(properties!)).toEqual(["id", "v", "w", "x", "v__text_2", "y"]);
   expect(properties!["y"]!.format).toBe("decimal(9,4)");
   expect(new Set(versions).size).toBe(5);
   expect((await typeOf(place, "shop.public.t")).schema.version).toBe(versions.at(-1));
