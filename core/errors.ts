@@ -3,6 +3,7 @@
  * trying the same again can help, and a sentence for the person who has to act. `docs/ERRORS.md` is generated from
  * it; HTTP renders it as RFC 9457 (`core/problem.ts`).
  */
+import { ALERT_ERRORS } from "./errors/alert-errors.ts";
 import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
@@ -26,6 +27,7 @@ const TABLE = {
   ...RECONCILIATION_ERRORS,
   ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
+  ...ALERT_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;

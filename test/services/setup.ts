@@ -5,10 +5,12 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasAlertmanager } from "./alertmanager.ts";
 import { hasElasticsearch, installElasticsearch } from "./elasticsearch.ts";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
 import { hasPostgres, hasWal2json } from "./postgres.ts";
+import { hasPromtool, installPromtool } from "./promtool.ts";
 import { PYTHON_SETS, pythonEnvironment } from "./python.ts";
 import { hasDelta, hasJava, installDelta } from "./spark.ts";
 import { hasToxiproxy, installToxiproxy } from "./toxiproxy.ts";
@@ -116,6 +118,20 @@ const NEEDS: readonly Need[] = [
     packages: ["golang-go"],
     build: installToxiproxy,
     builder: ["go", "version"],
+  },
+  {
+    what: "Alertmanager",
+    for: "a real receiver of alerts (test/adapters/alertmanager)",
+    isThere: hasAlertmanager,
+    packages: ["prometheus-alertmanager"],
+  },
+  {
+    what: "promtool, out of Debian's package of Prometheus",
+    for: "what an alert's states are, from Prometheus itself (test/core/alert)",
+    isThere: hasPromtool,
+    packages: ["dpkg"],
+    build: installPromtool,
+    builder: ["dpkg-deb", "--version"],
   },
 ];
 

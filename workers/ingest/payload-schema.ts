@@ -10,7 +10,7 @@ import { fullFormats } from "ajv-formats/dist/formats.js";
 import { envelopePaths, type EventType, type JsonSchema, payloadSchema } from "../../core/event-type.ts";
 import draft07 from "ajv/dist/refs/json-schema-draft-07.json" with { type: "json" };
 import { isObject, mapSchemas } from "./json-schema.ts";
-import { Pattern } from "./pattern.ts";
+import { Pattern } from "../../core/pattern.ts";
 import { areUnique, type FormatTest, type Interpreted, interpretSchema } from "./schema-interpreter.ts";
 import { invalidSchema } from "./schema-rules.ts";
 

@@ -8,7 +8,7 @@
 import type { JsonSchema } from "../../core/event-type.ts";
 import { boundChanges, isOpenNode, kindsOf, KINDS, valuesOf, type Finding } from "./schema-bounds.ts";
 import { isObject, resolveReference } from "./json-schema.ts";
-import { Pattern } from "./pattern.ts";
+import { Pattern } from "../../core/pattern.ts";
 import { isSameSchema, isSameValue } from "./same-schema.ts";
 
 /** One difference. */

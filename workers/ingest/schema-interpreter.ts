@@ -8,7 +8,7 @@
  */
 import type { JsonSchema } from "../../core/event-type.ts";
 import { isObject, resolveReference } from "./json-schema.ts";
-import { Pattern } from "./pattern.ts";
+import { Pattern } from "../../core/pattern.ts";
 
 /** What is wrong, in ajv's words. */
 export interface SchemaError {

@@ -8,8 +8,8 @@
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType, JsonSchema } from "../../core/event-type.ts";
 import { fieldSchema, isObject, resolveReference, subSchemas } from "./json-schema.ts";
-import { Pattern } from "./pattern.ts";
-import { PatternError } from "./pattern-parse.ts";
+import { Pattern } from "../../core/pattern.ts";
+import { PatternError } from "../../core/pattern-parse.ts";
 
 export const SCHEMA_DEPTH_MAX = 64;
 /** Schemas in a schema: compiling takes about half a millisecond each. */

@@ -4,7 +4,7 @@
  * Fast", 2007). JavaScript's own engine backtracks: `^(a+)+$` never ends on 40 letters, and even `\s+$` takes
  * minutes on a megabyte of blanks.
  */
-import { assert, unreachable } from "../../core/assert.ts";
+import { assert, unreachable } from "./assert.ts";
 import { type CodePointSet, isWord, parsePattern, PatternError, type PatternNode } from "./pattern-parse.ts";
 
 /** Instructions of the program that a pattern becomes; bounds the cost of one character. */

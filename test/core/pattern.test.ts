@@ -1,8 +1,8 @@
 /** The linear matcher against JavaScript's own engine, on generated patterns and texts. */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Pattern, PATTERN_SIZE_MAX } from "../../../workers/ingest/pattern.ts";
-import { PatternError } from "../../../workers/ingest/pattern-parse.ts";
+import { Pattern, PATTERN_SIZE_MAX } from "../../core/pattern.ts";
+import { PatternError } from "../../core/pattern-parse.ts";
 
 const LETTERS = ["a", "b", "-", " ", "_", "ä", "😀", "\n", "1"];
 const ATOMS = String.raw`a b . \d \w \S \s \W [ab] [^a] [a-c1] [\d-] [^\w] ä 😀`;
