@@ -6,6 +6,7 @@
 import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
+import { JOB_ERRORS } from "./errors/job-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
 import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
@@ -26,6 +27,7 @@ const TABLE = {
   ...RECONCILIATION_ERRORS,
   ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
+  ...JOB_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;
