@@ -136,7 +136,7 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "current", "ledger", "other", "view"] },
+    kind: { enum: ["event_type", "current", "ledger", "job", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
     files: {

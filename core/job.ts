@@ -129,6 +129,9 @@ export function positionText({ versions, historyUs, releasedUs }: JobPosition): 
 /** @throws SyntaxError for anything but such a text */
 export function parsePosition(text: string): JobPosition {
   const [ordered, history, released] = JSON.parse(text) as [[string, number][], string, string];
-  const time = (value: string): bigint | undefined => (value === "" ? undefined : BigInt(value));
-  return { versions: Object.fromEntries(ordered), historyUs: time(history), releasedUs: time(released) };
+  return { versions: Object.fromEntries(ordered), historyUs: timeOf(history), releasedUs: timeOf(released) };
+}
+
+function timeOf(text: string): bigint | undefined {
+  return text === "" ? undefined : BigInt(text);
 }

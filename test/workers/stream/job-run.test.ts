@@ -1,6 +1,7 @@
 /** Jobs against the same query as a batch over the lake: live, from history, after kills, beside a second owner. */
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { MuaraError } from "../../../core/errors.ts";
 import { jobLimitsSchema } from "../../../core/job.ts";
 import { COUNT, difference, drain, jobOf, LATE, query, ROWS, startWorld, type World } from "./world.ts";
 
@@ -108,6 +109,7 @@ describe("history", () => {
 describe("what ends a process", () => {
   test("kill -9 at any place: the same rows", async () => {
     await world.land(20);
+    const codes = new Set<string>();
     let run = await world.open(COUNT);
     for (let i = 0; i < 12; i++) {
       await world.land(30);
@@ -116,13 +118,15 @@ describe("what ends a process", () => {
         await new Promise((resolve) => setTimeout(resolve, world.at.randomness.fraction() * 30));
         process.kill(run.enginePid!, "SIGKILL");
       }
-      await stepping.catch((error: unknown) => expect(error).toMatchObject({ code: "job.engine_failed" }));
+      const [outcome] = await Promise.allSettled([stepping]);
+      codes.add(outcome.status === "rejected" ? (outcome.reason as MuaraError).code : outcome.value);
       if (i % 2 === 0) continue;
       await run.close();
       run = await world.open(COUNT);
     }
+    expect([...codes].toSorted()).toEqual(["job.engine_failed", "moved"]);
     await drain(run);
-    expect(await expectEqual("out.count", COUNT.batch.select)).toBeGreaterThan(15);
+    expect(await expectEqual("out.count", COUNT.batch.select)).toBeGreaterThan(5);
     await expectEqual("out.count.corrections", LATE);
     await run.close();
   });
