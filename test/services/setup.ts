@@ -5,6 +5,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
+import { hasElasticsearch, installElasticsearch } from "./elasticsearch.ts";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
 import { hasPostgres, hasWal2json } from "./postgres.ts";
@@ -98,6 +99,14 @@ const NEEDS: readonly Need[] = [
     isThere: hasFahrschein,
     packages: ["maven"],
     build: installFahrschein,
+    builder: ["mvn", "--version"],
+  },
+  {
+    what: "Elasticsearch 9 on Java 21 or newer (else 8 on Java 17), fetched by Maven",
+    for: "a real search engine: rows and alerts in its indices (test/adapters/elasticsearch, test/e2e)",
+    isThere: hasElasticsearch,
+    packages: ["maven"],
+    build: installElasticsearch,
     builder: ["mvn", "--version"],
   },
   {

@@ -40,6 +40,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pg: ["adapters/pg/"],
   "pg-copy-streams": ["adapters/pg/"],
   "pg-logical-replication": [],
+  "@elastic/elasticsearch": ["adapters/elasticsearch/"],
   jose: ["adapters/oidc/"],
   kafkajs: [],
   miniflare: [],
