@@ -11,6 +11,7 @@ const BENCHES = [
   "ingest",
   "land",
   "compact",
+  "capture",
   "current",
   "query",
   "start",

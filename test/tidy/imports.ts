@@ -13,7 +13,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   api: ["core", "lake", "api"],
   "adapters/open": ["core", "adapters/*"],
   edge: ["core", "lake", "workers", "adapters/*", "adapters/open"],
-  root: ["core", "lake", "workers", "api", "adapters/*", "adapters/open"],
+  root: ["core", "lake", "workers", "api", "adapters/*", "adapters/open", "root"],
   bin: ["root"],
   config: ["core"],
   docs: ["core", "docs"],
@@ -85,7 +85,7 @@ export function referencesOf(file: SourceFile): readonly Reference[] {
 export function layerOf(path: string): string {
   if (path === "adapters/open.ts") return "adapters/open";
   if (path === "workers/ingest/edge.ts") return "edge";
-  if (path === "muara.ts") return "root";
+  if (/^muara(-[a-z]+)?\.ts$/.test(path)) return "root";
   if (path === "muara.js") return "bin";
   const parts = path.split("/");
   if (parts.length === 1) return "config";

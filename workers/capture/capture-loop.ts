@@ -3,6 +3,7 @@
  * not answer. Where going on could leave something out it stops, says why, and waits for a person.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { Backoff, spread } from "../../core/backoff.ts";
 import type { Capture, CaptureState } from "../../core/capture.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { BindRelation } from "../../core/ports/source.ts";
@@ -38,17 +39,18 @@ export class CaptureLoop {
   readonly #ports: SessionPorts;
   readonly #options: CaptureOptions;
   readonly #capture: Capture;
+  readonly #pause: Backoff;
   readonly #counts: CaptureCounts = { changes: 0, bytes: 0, commitUs: null };
   #session: CaptureSession | undefined;
   #state: CaptureStatus["state"] = "starting";
   #problem: string | undefined;
   #sessions = 0;
-  #attempt = 0;
 
   constructor(ports: CapturePorts, options: CaptureOptions, capture: Capture) {
     this.#ports = { ...ports, keeper: new StateKeeper(ports, capture) };
     this.#options = options;
     this.#capture = capture;
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
   }
 
   status(): CaptureStatus {
@@ -122,7 +124,7 @@ export class CaptureLoop {
 
   #opened(): void {
     this.#sessions++;
-    this.#attempt = 0;
+    this.#pause.reset();
     if (this.#state !== "streaming")
       this.#ports.logger.info("a capture streams", {
         capture: this.#capture.name,
@@ -144,7 +146,7 @@ export class CaptureLoop {
     if (hasCode(error, "source.busy")) {
       if (this.#state !== "waiting") logger.info("another process has the capture", { capture, problem });
       this.#enter("waiting", problem);
-      return this.#spread(BUSY_MS);
+      return spread(BUSY_MS, this.#ports.randomness);
     }
     // A copy that lost its snapshot begins anew by itself.
     const isLost = hasCode(error, "source.lost") && hasBegun(this.#capture, this.#ports.keeper.state);
@@ -155,9 +157,7 @@ export class CaptureLoop {
     const isNew = this.#problem !== problem;
     this.#enter("retrying", problem);
     if (isNew && this.#mayTell()) await this.#saveProblem(undefined, problem);
-    return this.#spread(
-      Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20)),
-    );
+    return this.#pause.next();
   }
 
   /** @returns ms until it is looked whether somebody has done something */
@@ -188,9 +188,5 @@ export class CaptureLoop {
         error,
       });
     }
-  }
-
-  #spread(ms: number): number {
-    return ms * (0.5 + this.#ports.randomness.fraction() / 2);
   }
 }

@@ -4,6 +4,7 @@
  * overlap comes again.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { Backoff } from "../../core/backoff.ts";
 import { type Capture, captureRequestSchema } from "../../core/capture.ts";
 import { eventTypeNames } from "../../core/capture-names.ts";
 import type { DeltaLoad, DeltaLoadPlace, DeltaLoadState } from "../../core/delta-load.ts";
@@ -15,6 +16,7 @@ import type { DeclarePorts } from "../ingest/declaration.ts";
 import { Binder } from "./binding.ts";
 import { ensurePartitions } from "./event-types.ts";
 import { nextIncarnation } from "./incarnation.ts";
+import { SeenRows } from "./seen-rows.ts";
 
 const KIND = "delta-load-state";
 const PAUSE_MS_LEAST = 200;
@@ -31,25 +33,24 @@ export async function runDeltaLoad(
   load: DeltaLoad,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, logger } = ports;
-  for (let pauseMs = PAUSE_MS_LEAST; !signal.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
+  const { clock, logger, randomness } = ports;
+  const pause = new Backoff(PAUSE_MS_LEAST, PAUSE_MS_MAX, randomness);
+  while (!signal.aborted) {
     try {
       const source = await ports.openSource(load.database);
       const release = await source.claim(`muara delta load ${load.name}`);
-      if (release) {
-        pauseMs = PAUSE_MS_LEAST;
+      if (release)
         try {
-          await new Run(ports, load, source).run(signal);
+          await new Run(ports, load, source, () => pause.reset()).run(signal);
         } finally {
           await release();
         }
-      }
     } catch (error) {
       if (signal.aborted) return;
       if (isAssertion(error)) throw error;
       logger.warn("a delta load rests", { load: load.name, error });
     }
-    await clock.sleep(pauseMs, signal);
+    await clock.sleep(pause.next(), signal);
   }
 }
 
@@ -57,16 +58,18 @@ class Run {
   readonly #ports: DeltaLoadPorts;
   readonly #load: DeltaLoad;
   readonly #source: SourceDatabase;
-  /** By table: time and key of rows that are in the log and may come again. */
-  readonly #seen = new Map<string, Map<string, string>>();
+  readonly #onPage: () => void;
+  /** By table: rows that are in the log and may come again. */
+  readonly #seen = new Map<string, SeenRows>();
   #revision = 0;
   #tables: Readonly<Record<string, DeltaLoadPlace>> = {};
   #number = 0;
 
-  constructor(ports: DeltaLoadPorts, load: DeltaLoad, source: SourceDatabase) {
+  constructor(ports: DeltaLoadPorts, load: DeltaLoad, source: SourceDatabase, onPage: () => void) {
     this.#ports = ports;
     this.#load = load;
     this.#source = source;
+    this.#onPage = onPage;
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -102,13 +105,13 @@ class Run {
     const from = this.#tables[table]?.until ?? null;
     let until = from;
     let after: readonly string[] | null = null;
-    const before = this.#seen.get(table) ?? new Map<string, string>();
-    const now = new Map<string, string>();
+    const before = this.#seen.get(table);
+    const now = new SeenRows();
     for (let isLast = false; !isLast && !signal.aborted;) {
       const isWanted = ([time, ...key]: readonly string[]): boolean => {
         const id = JSON.stringify(key);
-        now.set(id, time!);
-        return before.get(id) !== time;
+        now.note(id, time!);
+        return before?.timeOf(id) !== time;
       };
       const target = { schema, name, shard: this.#load.shard ?? this.#load.database, incarnation, bind };
       const request = { column, from, overlapMs, after, rows, number: this.#number, isWanted };
@@ -119,6 +122,8 @@ class Run {
       const newest = page.last && page.last[0]! < page.now ? page.last[0]! : page.now;
       if (page.last && (until === null || newest > until)) until = newest;
       await this.#keep(table, page, until, signal);
+      if (until !== null) now.forgetBefore(until, overlapMs);
+      this.#onPage();
     }
     this.#seen.set(table, now);
   }

@@ -3,6 +3,7 @@
  * refuses are found by halving the batch, and become dead letters of the delivery one by one. One that refuses
  * everything is not believed: it is asked again, ever more seldom, and nothing more becomes a dead letter.
  */
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { DELIVERY_FOLDER, type Delivery, type DeliveryPosition } from "../../core/delivery.ts";
 import { hasCode } from "../../core/errors.ts";
@@ -43,9 +44,9 @@ export class DeliveryLoop {
   readonly #sink: Sink;
   readonly #feed: TableFeed;
   readonly #keeper: PositionKeeper;
+  readonly #pause: Backoff;
   #position: DeliveryPosition | undefined;
   #savedMs = -Infinity;
-  #attempt = 0;
   /** Rows refused since one was taken. */
   #refused = 0;
   /** How much was declared when there was nothing left to erase. */
@@ -58,6 +59,7 @@ export class DeliveryLoop {
     this.#sink = sink;
     this.#feed = new TableFeed(ports, delivery);
     this.#keeper = new PositionKeeper(ports.registry, delivery);
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
   }
 
   get position(): DeliveryPosition | undefined {
@@ -79,7 +81,7 @@ export class DeliveryLoop {
           continue;
         }
         logger.error("a delivery cannot go on for now", { delivery: this.#delivery.name, error });
-        await clock.sleep(this.#pauseMs(), signal);
+        await clock.sleep(this.#pause.next(), signal);
       }
     }
     if (this.#position) await this.#keeper.save(this.#position).catch(() => {});
@@ -91,7 +93,7 @@ export class DeliveryLoop {
         return await this.#keeper.load();
       } catch (error) {
         this.#ports.logger.error("a delivery cannot begin for now", { delivery: this.#delivery.name, error });
-        await this.#ports.clock.sleep(this.#pauseMs(), signal);
+        await this.#ports.clock.sleep(this.#pause.next(), signal);
       }
     }
     return undefined;
@@ -150,7 +152,7 @@ export class DeliveryLoop {
     const position = this.#position!;
     if (position.state !== "delivering")
       this.#ports.logger.info("a delivery goes on", { delivery: this.#delivery.name });
-    this.#attempt = 0;
+    this.#pause.reset();
     this.#refused = 0;
     this.#position = {
       ...position,
@@ -190,7 +192,7 @@ export class DeliveryLoop {
       this.#position = { ...position, state: "failing", problem };
       await this.#save(true);
     }
-    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pauseMs()), signal);
+    await this.#ports.clock.sleep(Math.max(afterMs ?? 0, this.#pause.next()), signal);
   }
 
   async #save(isIdle: boolean): Promise<void> {
@@ -215,11 +217,5 @@ export class DeliveryLoop {
       seen = this.#keeper.revision;
       await clock.sleep(standbyMs * (1 + randomness.fraction()), signal);
     }
-  }
-
-  /** Grows with each attempt in a row. */
-  #pauseMs(): number {
-    const mostMs = Math.min(this.#options.pauseMsMax, PAUSE_MS_LEAST * 2 ** Math.min(this.#attempt++, 20));
-    return mostMs * (0.5 + this.#ports.randomness.fraction() / 2);
   }
 }

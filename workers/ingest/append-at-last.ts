@@ -2,6 +2,7 @@
  * Appends for those who cannot ask a producer to send again: until it is durable. What may be stored is appended again,
  * since the lake knows its ids.
  */
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -27,7 +28,8 @@ export async function appendAtLast(
   signal: AbortSignal,
 ): Promise<void> {
   const { log, clock, randomness, logger } = ports;
-  for (let waitMs = RETRY_MS_LEAST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+  const pause = new Backoff(RETRY_MS_LEAST, RETRY_MS_MAX, randomness);
+  for (;;) {
     signal.throwIfAborted();
     try {
       await log.append(stream, partition, batch);
@@ -38,9 +40,9 @@ export async function appendAtLast(
         return;
       }
       if (!(error instanceof MuaraError) || !error.retryable || hasCode(error, "log.closed")) throw error;
-      if (waitMs === RETRY_MS_LEAST) logger.warn("the log does not take events for now", { stream, error });
+      if (pause.attempts === 0) logger.warn("the log does not take events for now", { stream, error });
     }
-    await clock.sleep(waitMs * (0.5 + randomness.fraction() / 2), signal);
+    await clock.sleep(pause.next(), signal);
   }
 }
 

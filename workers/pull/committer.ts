@@ -2,6 +2,7 @@
  * Acknowledges to the remote what is durable here: the newest cursor of each partition, one request at a time. What
  * becomes durable meanwhile goes with the next one.
  */
+import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Cursor } from "./batch-line.ts";
 import { RemoteRefusal } from "./remote.ts";
@@ -58,14 +59,16 @@ export class Committer {
   async #commit(cursors: readonly Cursor[]): Promise<void> {
     const { clock, randomness, patienceMs, commit } = this.#options;
     const endMs = clock.monotonicMs() + patienceMs;
-    for (let waitMs = RETRY_MS_LEAST; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+    const pause = new Backoff(RETRY_MS_LEAST, RETRY_MS_MAX, randomness);
+    for (;;) {
+      const waitMs = pause.next();
       try {
         await commit(cursors);
         return;
       } catch (error) {
         if (!mayPass(error) || clock.monotonicMs() + waitMs > endMs) throw error;
       }
-      await clock.sleep(waitMs * (0.5 + randomness.fraction() / 2));
+      await clock.sleep(waitMs);
     }
   }
 }

@@ -4,6 +4,7 @@
  * one that gets none asks again.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { Backoff, spread } from "../../core/backoff.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { Pull } from "../../core/pull.ts";
 import { Remote, type RemotePorts, RemoteRefusal } from "./remote.ts";
@@ -47,11 +48,11 @@ class PullLoop {
   readonly #ports: PullPorts;
   readonly #pull: Pull;
   readonly #remote: Remote;
+  readonly #pause: Backoff;
   #state: PullStatus["state"] = "starting";
   #problem: string | undefined;
   #subscription: string | undefined;
   #batchEvents: number;
-  #attempt = 0;
   #events = 0;
   #refused = 0;
   #commits = 0;
@@ -61,6 +62,7 @@ class PullLoop {
     this.#ports = ports;
     this.#pull = pull;
     this.#remote = new Remote(ports, pull);
+    this.#pause = new Backoff(BACKOFF_MS_LEAST, BACKOFF_MS_MAX, ports.randomness);
     this.#batchEvents = pull.batchEvents;
   }
 
@@ -111,9 +113,9 @@ class PullLoop {
       await session.run(signal);
       this.#batchEvents = this.#pull.batchEvents;
     } finally {
-      if (session.lines > 0) this.#attempt = 0;
+      if (session.lines > 0) this.#pause.reset();
     }
-    return session.lines > 0 ? 0 : this.#backoffMs();
+    return session.lines > 0 ? 0 : this.#pause.next();
   }
 
   #opened(): void {
@@ -146,23 +148,14 @@ class PullLoop {
         problem,
       });
     this.#enter(state, problem);
-    const backoffMs = this.#backoffMs();
-    if (isBusy) return this.#spread(BUSY_MS);
+    const backoffMs = this.#pause.next();
+    if (isBusy) return spread(BUSY_MS, this.#ports.randomness);
     if (!(error instanceof RemoteRefusal))
       return hasCode(error, "outgoing.refused") ? Math.max(backoffMs, FORBIDDEN_MS) : backoffMs;
     // One that we found by what it reads is made again.
     if (error.status === 404) this.#subscription = undefined;
-    if (error.status === 401 || error.status === 403) return Math.max(backoffMs, this.#spread(FORBIDDEN_MS));
+    if (error.status === 401 || error.status === 403)
+      return Math.max(backoffMs, spread(FORBIDDEN_MS, this.#ports.randomness));
     return Math.max(backoffMs, Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
-  }
-
-  /** Grows with each attempt in a row. */
-  #backoffMs(): number {
-    const mostMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_LEAST * 2 ** Math.min(this.#attempt++, 12));
-    return this.#spread(mostMs);
-  }
-
-  #spread(ms: number): number {
-    return ms * (0.5 + this.#ports.randomness.fraction() / 2);
   }
 }

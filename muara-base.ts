@@ -1,0 +1,173 @@
+/** What every part of one process shares: log, lake, kernel, registry, and what else is opened once. */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { createOutgoing } from "./adapters/http/outgoing.ts";
+import {
+  type AdapterServices,
+  openLog,
+  openObjectStore,
+  openVerifier,
+  sourceOpener,
+} from "./adapters/open.ts";
+import { EXIT } from "./api/cli/exit.ts";
+import { CaptureWatch } from "./core/capture-watch.ts";
+import { systemClock, systemRandomness } from "./core/clock.ts";
+import type { Config } from "./core/config.ts";
+import { createKernel, type Kernel } from "./core/kernel.ts";
+import type { Logger } from "./core/logger.ts";
+import { once } from "./core/once.ts";
+import type { Sample } from "./core/open-metrics.ts";
+import type { Log } from "./core/ports/log.ts";
+import type { ObjectStore } from "./core/ports/object-store.ts";
+import type { Outgoing } from "./core/ports/outgoing.ts";
+import type { OpenSource } from "./core/ports/source-database.ts";
+import type { TableLog } from "./core/ports/table-log.ts";
+import { Registry } from "./core/registry.ts";
+import { Roles } from "./core/role.ts";
+import { serialStore } from "./core/serial-store.ts";
+import { Authenticator } from "./core/token.ts";
+import type { Admission } from "./lake/admission.ts";
+import type { Catalog } from "./lake/catalog.ts";
+import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
+import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
+import type { FileCache } from "./lake/query/file-cache.ts";
+import type { LandWorker } from "./workers/land/worker.ts";
+
+export const VERSION = "0.1.0";
+
+export interface Base {
+  readonly services: AdapterServices;
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly log: Log;
+  readonly store: ObjectStore;
+  readonly admission: Admission;
+  /** Caches of this machine; deleting them costs time only. */
+  readonly state: ObjectStore;
+  readonly kernel: Kernel;
+  readonly registry: Registry;
+  readonly roles: Roles;
+  readonly authenticator: Authenticator | null;
+  readonly openTable: (name: string) => TableLog;
+  /** Made when first needed. */
+  readonly upkeep: () => Promise<LakeUpkeep>;
+  /** Set once landing runs in this process; the read side shows its state. */
+  readonly landing: { worker?: LandWorker };
+  readonly extracts: DeclaredExtracts;
+  /** What reads the lake, for all that read it in this process. */
+  readonly sight: { opened?: Promise<Sight> };
+  /** To addresses that somebody else may choose. */
+  readonly outgoing: Outgoing;
+  readonly openSource: OpenSource;
+  readonly captureWatch: CaptureWatch;
+  /** Of workers in this process, for /metrics. */
+  readonly gauges: (() => readonly Sample[])[];
+}
+
+export interface Sight {
+  readonly catalog: Catalog;
+  /** Copies of a lake that is elsewhere. */
+  readonly cache: FileCache | undefined;
+}
+
+export async function openBase(config: Config, logger: Logger): Promise<Base> {
+  const services: AdapterServices = {
+    clock: systemClock,
+    randomness: systemRandomness,
+    logger,
+    onFatal: (error) => {
+      const exit = EXIT.durability;
+      logger.error("the disk refused durability; the process ends", { problem: String(error), exit });
+      process.exit(exit);
+    },
+  };
+  const outgoing = createOutgoing(config.outgoing);
+  const folder = resolve(config.data);
+  const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
+  const [log, opened, state, module, verifier] = await Promise.all([
+    openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
+    openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
+    openObjectStore(`file:${join(folder, "state")}`, services),
+    readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
+    openVerifier(config, { ...services, outgoing }),
+  ]);
+  const { lakeWriters: writers } = config;
+  const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
+  const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
+  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
+  const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  const roles = new Roles(registry, config.roles);
+  const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
+  const tables = new Map<string, TableLog>();
+  const openTable = (name: string): TableLog => {
+    let table = tables.get(name);
+    if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
+    return table;
+  };
+  const openSource = sourceOpener(config, systemClock);
+  const watchPorts = { registry, openSource, clock: systemClock, logger };
+  const captureWatch = new CaptureWatch(watchPorts, config.capture);
+  const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
+    identityBytes: config.land.dedupBytes,
+  });
+  return {
+    services,
+    config,
+    logger,
+    log,
+    store,
+    admission,
+    state,
+    kernel,
+    registry,
+    roles,
+    authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
+    openTable,
+    upkeep: once(async () => {
+      const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
+      return createLakeUpkeep(
+        { ...services, store, kernel, registry, openTable, log },
+        config,
+        join(folder, "temp"),
+      );
+    }),
+    landing: {},
+    extracts: await declaredExtracts(config),
+    sight: {},
+    outgoing,
+    openSource,
+    captureWatch,
+    gauges: [() => captureWatch.samples()],
+  };
+}
+
+/** One catalog, and one folder of copies, for everybody in this process. */
+export function openSight(base: Base): Promise<Sight> {
+  base.sight.opened ??= (async () => {
+    const [{ createCatalog }, { FileCache }, { declaredSchema }] = await Promise.all([
+      import("./lake/catalog.ts"),
+      import("./lake/query/file-cache.ts"),
+      import("./lake/tables.ts"),
+    ]);
+    const { config, store, logger } = base;
+    const cacheOptions = {
+      store,
+      folder: join(resolve(config.data), "cache"),
+      budgetBytes: config.query.cacheBytes,
+      randomness: systemRandomness,
+      logger,
+    };
+    return {
+      catalog: createCatalog({ ...base, clock: systemClock, declaredSchema }),
+      cache: isRemote(config) ? await FileCache.open(cacheOptions) : undefined,
+    };
+  })();
+  return base.sight.opened;
+}
+
+/** Whether the lake's files are elsewhere. */
+export function isRemote({ lake }: Config): boolean {
+  return lake?.startsWith("s3:") ?? false;
+}

@@ -1,0 +1,169 @@
+/** The parts of one process, each loaded only where it runs and given its ports from what all share. */
+import { readSecret } from "./adapters/file/secret.ts";
+import type { Fetch } from "./adapters/http/listen.ts";
+import { openOwnership, sinkOpeners } from "./adapters/open.ts";
+import type { ReplayPort } from "./api/replay-port.ts";
+import { systemClock, systemRandomness } from "./core/clock.ts";
+import { MuaraError } from "./core/errors.ts";
+import { followRegistry } from "./core/follow-registry.ts";
+import type { Audit } from "./core/ports/audit.ts";
+import type { Reconcile } from "./core/reconciliation.ts";
+import { retainLog } from "./core/retain-log.ts";
+import { endingCopies } from "./lake/ending-copies.ts";
+import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
+import { type Base, openSight, VERSION } from "./muara-base.ts";
+import type { LandStatus } from "./workers/land/worker.ts";
+
+export const WORKERS = ["ingest", "pull", "capture", "land", "deliver", "extract", "api"] as const;
+export type WorkerName = (typeof WORKERS)[number];
+
+const HOUR_MS = 3_600_000;
+
+/** What goes on in this process until the signal is aborted. @param closers are called before */
+export function runParts(
+  base: Base,
+  workers: readonly WorkerName[],
+  closers: (() => Promise<unknown>)[],
+  signal: AbortSignal,
+): readonly Promise<unknown>[] {
+  const runs: Readonly<Partial<Record<WorkerName, () => Promise<unknown>>>> = {
+    land: () => runLake(base, signal),
+    pull: () => runPulls(base, signal),
+    capture: () => Promise.all([runCaptures(base, signal), runDeltaLoads(base, signal)]),
+    deliver: () => runDeliveries(base, signal),
+    extract: () => runExtracts(base, closers, signal),
+  };
+  const watches = workers.some((name) => name === "capture" || name === "api");
+  return [
+    ...WORKERS.filter((name) => workers.includes(name)).flatMap((name) => runs[name]?.() ?? []),
+    ...(watches ? [base.captureWatch.run(signal)] : []),
+    retainLog({ ...base, clock: systemClock }, base.config.journal.retainEveryMs, signal),
+    followRegistry({ ...base, clock: systemClock }, signal),
+  ];
+}
+
+export async function openReads(
+  base: Base & { readonly audit: Audit | undefined },
+  replay: ReplayPort | undefined,
+  isWriter: boolean,
+  closers: (() => Promise<unknown>)[],
+): Promise<Fetch> {
+  const [{ createQueryService }, { createApiApp }] = await Promise.all([
+    import("./lake/query/service.ts"),
+    import("./api/app.ts"),
+  ]);
+  const { catalog, cache } = await openSight(base);
+  const { config } = base;
+  const query = createQueryService({
+    catalog,
+    cache,
+    options: base.config.query,
+    clock: systemClock,
+    logger: base.logger,
+  });
+  closers.push(() => query.close());
+  const { checkDeclared } = await import("./lake/query/check-grants.ts");
+  await checkDeclared(config, catalog, query);
+  const landing = (): readonly LandStatus[] => base.landing.worker?.status() ?? [];
+  const upkeep = async (signal: AbortSignal): Promise<LakeUpkeep> => {
+    if (await base.admission.granted(signal)) return base.upkeep();
+    throw new MuaraError("store.not_atomic", "The lake's store cannot hold tables.");
+  };
+  const ports = {
+    ...base,
+    catalog,
+    query,
+    landing,
+    reload: (table: string) => base.landing.worker?.reload(table),
+    compact: async (table: string, signal: AbortSignal) => (await upkeep(signal)).compact(table, signal),
+    ...(isWriter
+      ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
+      : {}),
+    clock: systemClock,
+    deliver: { ...config.deliver, postgres: Object.keys(config.postgres) },
+    capture: config.capture,
+    reconcile: async (...asked: Parameters<Reconcile>) => {
+      const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
+      return reconcile({ ...base, catalog, query, clock: systemClock }, ...asked);
+    },
+    ...(replay ? { replay } : {}),
+  };
+  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
+  return (request) => app.fetch(request);
+}
+
+/** Makes the declared feeds. */
+async function runExtracts(
+  base: Base,
+  closers: (() => Promise<unknown>)[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (base.extracts.feeds.length === 0) return;
+  const { openExtracts } = await import("./lake/extract/open-extracts.ts");
+  const { worker, close } = openExtracts({ ...base, ...(await openSight(base)), clock: systemClock });
+  closers.push(close);
+  if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
+}
+
+/** Brings events of other Nakadis into the log. */
+async function runPulls(base: Base, signal: AbortSignal): Promise<void> {
+  if (Object.keys(base.config.pulls).length === 0) return;
+  const { openPulls, pullSamples } = await import("./workers/pull/open-pulls.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
+  const worker = openPulls(ports, base.config);
+  base.gauges.push(() => pullSamples(worker));
+  await worker.run(signal);
+}
+
+/** Brings changes of databases into the log. */
+async function runCaptures(base: Base, signal: AbortSignal): Promise<void> {
+  const { openCaptures } = await import("./workers/capture/open-captures.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  const worker = openCaptures(ports, base.config);
+  base.gauges.push(() => worker.samples());
+  await worker.run(signal);
+}
+
+/** Reads tables whose databases' logs cannot be read. */
+async function runDeltaLoads(base: Base, signal: AbortSignal): Promise<void> {
+  const loads = Object.entries(base.config.deltaLoads);
+  if (loads.length === 0) return;
+  const { runDeltaLoad } = await import("./workers/capture/delta-load.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness };
+  await Promise.all(loads.map(([name, load]) => runDeltaLoad(ports, { ...load, name }, signal)));
+}
+
+/** Sends rows of tables to where they are declared to go. */
+async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
+  const { openDeliveries } = await import("./workers/deliver/open-deliveries.ts");
+  const ports = { ...base, clock: systemClock, randomness: systemRandomness, readSecret };
+  const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
+  base.gauges.push(() => worker.samples());
+  await worker.run(signal);
+}
+
+/** All that writes the lake, once its store is known to be one that can be written by several. */
+async function runLake(base: Base, signal: AbortSignal): Promise<void> {
+  try {
+    if (!(await base.admission.granted(signal))) return;
+  } catch (error) {
+    base.logger.error("landing is off: the lake's store cannot hold tables", { error });
+    return;
+  }
+  const [{ runLanding }, ownership] = await Promise.all([
+    import("./workers/land/run-landing.ts"),
+    openOwnership(base.config.log, base.services),
+  ]);
+  const ports = { ...base, ...base.services, ownership };
+  await Promise.all([
+    runLanding(ports, signal, (worker) => (base.landing.worker = worker)),
+    runLogKeeper(base, signal),
+    base.upkeep().then((upkeep) => upkeep.run(signal)),
+  ]);
+}
+
+async function runLogKeeper(base: Base, signal: AbortSignal): Promise<void> {
+  const { createLogKeeper } = await import("./lake/log-keeper.ts");
+  const holdMs = base.config.land.holdDays * 24 * HOUR_MS;
+  await createLogKeeper({ ...base, clock: systemClock }, { everyMs: HOUR_MS, holdMs }).run(signal);
+}

@@ -1,0 +1,35 @@
+/** What removed captures leave at sources that do not answer. */
+import { expect, test } from "vitest";
+import { createMemoryLog } from "../../../adapters/memory/log.ts";
+import { seededRandomness, systemClock } from "../../../core/clock.ts";
+import { configSchema } from "../../../core/config.ts";
+import { silentLogger } from "../../../core/logger.ts";
+import type { SourceDatabase } from "../../../core/ports/source-database.ts";
+import { Registry } from "../../../core/registry.ts";
+import { createCaptureWorker } from "../../../workers/capture/worker.ts";
+import { eventually } from "../../services/muara.ts";
+
+test("a source that does not answer holds up neither other captures nor a stop", async () => {
+  const randomness = seededRandomness(1);
+  const log = createMemoryLog({ clock: systemClock, randomness });
+  const registry = await Registry.open(log, "w", systemClock);
+  const asked: string[] = [];
+  const openSource = (name: string): Promise<SourceDatabase> => {
+    asked.push(name);
+    return name === "dead" ? new Promise(() => {}) : Promise.reject(new Error("not now"));
+  };
+  const services = { clock: systemClock, randomness, logger: silentLogger };
+  const worker = createCaptureWorker(
+    { ...services, log, registry, openSource, publish: async () => {} } as never,
+    configSchema.parse({}).capture,
+  );
+  await registry.put("capture-state", "gone", 0, { captureId: "1", database: "dead", slot: "s" });
+  const stop = new AbortController();
+  const done = worker.run(stop.signal);
+  await eventually("what was left is taken away", 10_000, async () => asked.includes("dead"));
+  await registry.put("capture", "other", 0, { name: "other", id: "2", isPaused: false, database: "live" });
+  await eventually("another capture begins", 10_000, async () => asked.includes("live"));
+  stop.abort();
+  await done;
+  expect(asked.filter((name) => name === "dead")).toHaveLength(1);
+});
