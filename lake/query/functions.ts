@@ -82,6 +82,11 @@ export const FUNCTIONS: ReadonlySet<string> = new Set(
   ),
 );
 
+/** Of these the ones that make one value of many rows, or of a window's. */
+export const AGGREGATE_FUNCTIONS: ReadonlySet<string> = new Set(
+  AGGREGATES.split(/\s+/).filter((word) => word !== ""),
+);
+
 /** Functions that may stand in FROM: they make rows from their arguments and read nothing. */
 export const TABLE_FUNCTIONS: ReadonlySet<string> = new Set([
   "range",

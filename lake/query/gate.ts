@@ -51,8 +51,11 @@ export interface TableMention {
   readonly wanted: readonly (readonly Restriction[])[];
 }
 
-/** @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered */
-export function judge(serialized: string): Judged {
+/**
+ * @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered
+ * @param macros further table functions, lower case: their first argument names a table or a CTE
+ */
+export function judge(serialized: string, macros: ReadonlySet<string> = new Set()): Judged {
   const tree = JSON.parse(serialized) as Tree;
   if (tree["error"] === true) return judgeError(tree);
   const statements = asList(tree["statements"] ?? []);
@@ -61,7 +64,7 @@ export function judge(serialized: string): Judged {
     if (statements.length > 1) throw new Refusal("more than one statement", null);
     const only = asTree(statements[0]);
     if (isShowTables(only)) return { kind: "show_tables" };
-    const gate = new Gate();
+    const gate = new Gate(macros);
     gate.fields(only, { node: query, named_param_map: never("a parameter ($1 or ?)") }, new Set());
     return { kind: "query", tables: gate.mentions(), columns: gate.columnNames() };
   } catch (error) {
@@ -76,6 +79,11 @@ export class Gate implements Walker {
   readonly #wanted = new WantedColumns();
   /** Place of the nearest node above that has one; for refusals. */
   #byte: number | null = null;
+  readonly #macros: ReadonlySet<string>;
+
+  constructor(macros: ReadonlySet<string> = new Set()) {
+    this.#macros = macros;
+  }
 
   mentions(): readonly TableMention[] {
     return [...this.#tables.values()];
@@ -112,8 +120,10 @@ export class Gate implements Walker {
   tableFunction(node: Tree, scope: Scope): void {
     this.#locate(node);
     const name = String(node["function_name"]).toLowerCase();
-    if (node["class"] !== "FUNCTION" || !TABLE_FUNCTIONS.has(name))
-      this.#refuse(`the table function ${name}; allowed are ${[...TABLE_FUNCTIONS].join(", ")}`);
+    const allowed = [...TABLE_FUNCTIONS, ...this.#macros];
+    if (node["class"] !== "FUNCTION" || !allowed.includes(name))
+      this.#refuse(`the table function ${name}; allowed are ${allowed.join(", ")}`);
+    if (this.#macros.has(name)) this.#macroTable(node, scope);
     this.fields(node, { ...EXPRESSIONS["FUNCTION"]!, function_name: data }, scope);
   }
 
@@ -168,6 +178,15 @@ export class Gate implements Walker {
     const known = this.#tables.get(key);
     if (known) known.wanted.push(wanted);
     else this.#tables.set(key, { name, byte: this.#byte, wanted: [wanted] });
+  }
+
+  #macroTable(node: Tree, scope: Scope): void {
+    const first = asTree(asList(node["children"] ?? [])[0] ?? {});
+    const names = asList(first["column_names"] ?? []);
+    if (first["class"] !== "COLUMN_REF" || names.length !== 1)
+      this.#refuse(`${String(node["function_name"])} without the bare name of a table or CTE first`);
+    this.#locate(first);
+    this.#table({ table_name: names[0] }, scope);
   }
 
   #locate(node: Tree): void {

@@ -1,0 +1,159 @@
+/**
+ * Plans a job: from the text of its file and the tables that there are to the statements of its engine, or to why not.
+ * The SELECT goes through the gate of user SQL first, then through the proof (prove.ts), then to the compiler of its
+ * kind.
+ */
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { judge } from "../query/gate.ts";
+import { nearestName } from "../query/functions.ts";
+import { quoteName } from "../query/quote.ts";
+import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
+import { checkSums, violationsOf } from "./checks.ts";
+import { splitJob, type JobText } from "./job-text.ts";
+import { WINDOW_MACROS, windowMacros } from "./macros.ts";
+import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
+import { PlanningEngine } from "./planning-engine.ts";
+import { prove } from "./prove.ts";
+import { indexOfByte, JobRefused, refusalOf } from "./refusal.ts";
+import { lakeColumns, withTypes } from "./result-columns.ts";
+import { rowsPlan } from "./rows-plan.ts";
+import { SelectText, type Replacement } from "./select-text.ts";
+import { child, children, type Tree } from "./tree.ts";
+import { windowCalls, type WindowCall } from "./window-call.ts";
+import { windowsPlan } from "./windows-plan.ts";
+
+/** What a kind's compiler makes. `release` and `preview` have the columns of the SELECT, as the engine types them. */
+export interface CompiledPlan extends Pick<
+  JobPlan,
+  "prepare" | "absorb" | "release" | "corrections" | "forget" | "preview"
+> {
+  readonly kind: JobKind;
+  /** By input. */
+  readonly pending: readonly (string | null)[];
+  readonly state: readonly JobState[];
+  /** Statements before the batch. */
+  readonly batch: readonly string[];
+}
+
+export type Planned =
+  | { readonly kind: "planned"; readonly job: JobText; readonly plan: JobPlan }
+  | { readonly kind: "refused"; readonly refusal: JobRefusal };
+
+const LATENESS_MS_MAX = 31 * 24 * 3_600_000;
+
+/**
+ * @param source the job's file
+ * @param tables all that the job may read
+ * @param connection of an engine in the time zone UTC; is left with temporary tables, views and macros
+ */
+export async function planJob(
+  source: string,
+  tables: readonly JobTable[],
+  connection: DuckDBConnection,
+): Promise<Planned> {
+  try {
+    const job = splitJob(source);
+    const engine = await new PlanningEngine(connection).open();
+    const analysis = await analyse(job, tables, engine);
+    const plan = await compile(analysis);
+    return { kind: "planned", job, plan };
+  } catch (error) {
+    if (!(error instanceof JobRefused)) throw error;
+    return { kind: "refused", refusal: refusalOf(error, source) };
+  }
+}
+
+async function compile(analysis: Analysis): Promise<JobPlan> {
+  const { job, engine, inputs, latenessMs, result, proof } = analysis;
+  const { pending, batch, state, ...compiled } = await (proof.result.isWindowed ? windowsPlan : rowsPlan)(analysis);
+  const columns = lakeColumns(result, job.select.at);
+  for (const { name, like } of state) await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  for (const statement of compiled.prepare) await engine.run(statement);
+  await checkSums(analysis, compiled.release);
+  return {
+    version: PLANNER_VERSION,
+    name: job.name,
+    ...compiled,
+    state,
+    inputs: inputs.map(({ table, columns: wanted }, i) => ({
+      table: table.names[0]!,
+      columns: wanted.map(({ name }) => name),
+      pending: pending[i] ?? null,
+    })),
+    latenessMs,
+    columns,
+    release: withTypes(compiled.release, result, columns),
+    preview: compiled.preview === null ? null : withTypes(compiled.preview, result, columns),
+    violations: await violationsOf(analysis),
+    batch: { prepare: batch, select: withTypes(analysis.batch, result, columns) },
+  };
+}
+
+async function analyse(job: JobText, tables: readonly JobTable[], engine: PlanningEngine): Promise<Analysis> {
+  const { text, at: start } = job.select;
+  const at = (byte: number | null): number => start + (byte === null ? 0 : indexOfByte(text, byte));
+  const latenessMs = await latenessOf(job, engine);
+  const serialized = await engine.serialize(text);
+  const judged = judge(serialized, new Set(WINDOW_MACROS));
+  if (judged.kind === "syntax")
+    throw new JobRefused(start + [...text].slice(0, judged.character ?? 0).join("").length, judged.reason);
+  if (judged.kind === "refused") throw new JobRefused(at(judged.byte), `Not allowed: ${judged.reason}.`);
+  if (judged.kind === "show_tables") throw new JobRefused(start, "A job is a SELECT.");
+  const mentioned = judged.tables.map(({ name, byte }) => ({ table: known(name, tables, at(byte)), name }));
+  const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
+    inputFrom(table, judged.columns),
+  );
+  const tree = onlyNode(serialized);
+  const calls = await windowCalls(tree, (written) => engine.intervalMs(written), at);
+  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), at });
+  for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
+  for (const { name } of mentioned) {
+    const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;
+    await engine.run(`CREATE OR REPLACE TEMP VIEW ${quoteName(name)} AS ${body}`);
+  }
+  for (const macro of windowMacros(latenessMs, "batch")) await engine.run(macro);
+  const select = new SelectText(text);
+  const batch = select.whole(calls.flatMap(quotedTwice), () => true);
+  const result = await engine.describeWritten(batch, start);
+  return { job, select, batch, tree, latenessMs, inputs, calls, proof, engine, result, at };
+}
+
+/** The engine takes the text of a macro's table for SQL: a name with a dot in it needs quotes within its quotes. */
+function quotedTwice({ source, sourceByte }: WindowCall): readonly Replacement[] {
+  if (/^[a-z_][a-z0-9_]*$/.test(source)) return [];
+  return [{ byte: sourceByte, name: source, by: quoteName(quoteName(source)) }];
+}
+
+async function latenessOf({ options }: JobText, engine: PlanningEngine): Promise<number> {
+  let latenessMs = 0;
+  for (const { name, value, at } of options) {
+    if (name !== "lateness") throw new JobRefused(at, `There is no option "${name}".`, "lateness = '5 minutes'");
+    const ms = await engine.intervalMs(value);
+    if (ms === null || ms < 0 || ms > LATENESS_MS_MAX)
+      throw new JobRefused(at, "The lateness goes from 0 to 31 days.", "lateness = '5 minutes'");
+    latenessMs = ms;
+  }
+  return latenessMs;
+}
+
+function known(name: string, tables: readonly JobTable[], at: number): JobTable {
+  const found = tables.find(({ names }) => names.some((own) => own.toLowerCase() === name.toLowerCase()));
+  if (found) return found;
+  const near = nearestName(
+    name,
+    tables.flatMap(({ names }) => names),
+  );
+  throw new JobRefused(at, `There is no table "${name}".`, near ?? null);
+}
+
+/** @param named columns that the SELECT may name, lower case; null: any */
+function inputFrom(table: JobTable, named: readonly string[] | null): Input {
+  const always = ["watermark"];
+  const wanted = named && new Set([...named, ...always]);
+  return { table, columns: table.columns.filter(({ name }) => !wanted || wanted.has(name.toLowerCase())) };
+}
+
+function onlyNode(serialized: string): Tree {
+  const [statement] = children(JSON.parse(serialized) as Tree, "statements");
+  return child(statement!, "node")!;
+}

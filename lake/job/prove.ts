@@ -1,0 +1,200 @@
+/**
+ * The proof that a job's SELECT can be evaluated window by window: behind a window macro, all that puts rows together
+ * (GROUP BY, DISTINCT, window functions, joins, set operations) does so within one window. Then the result's rows of
+ * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
+ * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
+ */
+import { proveExpressions } from "./prove-expressions.ts";
+import { proveJoin } from "./prove-join.ts";
+import { proveSelect } from "./prove-select.ts";
+import { JobRefused } from "./refusal.ts";
+import { NOTHING, isSameMark, type Mark, type Member, type Scope, type Shape } from "./shape.ts";
+import { byteOf, child, children, columnParts, functionName, names, text, type Tree } from "./tree.ts";
+import type { WindowCall } from "./window-call.ts";
+
+/** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
+export type Visible = ReadonlyMap<string, { readonly shape: Shape; readonly isTop: boolean }>;
+
+export interface ProofContext {
+  /** By their relation in the tree. */
+  readonly calls: ReadonlyMap<Tree, WindowCall>;
+  at(byte: number | null): number | null;
+}
+
+export interface Proof {
+  readonly result: Shape;
+  /** Of the outermost WITH, in order, lower case. */
+  readonly stages: ReadonlyMap<string, Shape>;
+  /** Calls whose source is a CTE; of others it is a table. */
+  readonly fromStage: ReadonlySet<WindowCall>;
+  /** BASE_TABLE nodes that are tables, not CTEs. */
+  readonly tables: readonly Tree[];
+}
+
+/** Identity of an event, and its place: no two rows of a table have the same. */
+const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
+
+/** @param node of the only statement @throws JobRefused */
+export function prove(node: Tree, context: ProofContext): Proof {
+  const prover = new Prover(context);
+  const result = prover.query(node, new Map(), true);
+  return { result, stages: prover.stages, fromStage: prover.fromStage, tables: prover.tables };
+}
+
+export class Prover {
+  readonly stages = new Map<string, Shape>();
+  readonly fromStage = new Set<WindowCall>();
+  readonly tables: Tree[] = [];
+  readonly #context: ProofContext;
+  #byte: number | null = null;
+
+  constructor(context: ProofContext) {
+    this.#context = context;
+  }
+
+  refuse(reason: string, instead: string | null = null, node: Tree = {}): never {
+    throw new JobRefused(this.#context.at(byteOf(node) ?? this.#byte), reason, instead);
+  }
+
+  query(node: Tree, outer: Visible, isTop = false): Shape {
+    const visible = new Map(outer);
+    for (const item of children(child(node, "cte_map") ?? {}, "map")) this.#stage(item, visible, isTop);
+    if (node["type"] === "SET_OPERATION_NODE") return this.#setOperation(node, visible);
+    if (node["type"] !== "SELECT_NODE") this.refuse("A job has no recursion.", "a chain of CTEs");
+    this.#modifiers(node);
+    const scope = this.#from(child(node, "from_table") ?? {}, visible);
+    proveExpressions(this, node);
+    return proveSelect(this, node, scope);
+  }
+
+  #stage(item: Tree, visible: Map<string, { shape: Shape; isTop: boolean }>, isTop: boolean): void {
+    const value = child(item, "value") ?? {};
+    const inner = child(child(value, "query") ?? {}, "node") ?? {};
+    const name = text(item, "key").toLowerCase();
+    if (names(value, "aliases").length > 0)
+      this.refuse(`The columns of "${name}" are named beside it.`, "SELECT … AS column", inner);
+    const shape = this.query(inner, visible);
+    visible.set(name, { shape, isTop });
+    if (isTop) this.stages.set(name, shape);
+  }
+
+  #modifiers(node: Tree): void {
+    for (const modifier of children(node, "modifiers")) {
+      if (modifier["type"] === "DISTINCT_MODIFIER" && children(modifier, "distinct_on_targets").length === 0)
+        continue;
+      const orders = children(modifier, "orders");
+      if (orders[0]) this.#locate(child(orders[0], "expression") ?? {});
+      this.refuse(
+        "ORDER BY, LIMIT and DISTINCT ON look at rows of all windows, and a table has no order.",
+        "QUALIFY rank() OVER (PARTITION BY window_end ORDER BY …) <= 10",
+      );
+    }
+    if (node["sample"] !== undefined) this.refuse("A sample is taken by chance.");
+  }
+
+  #setOperation(node: Tree, visible: Visible): Shape {
+    this.#modifiers(node);
+    const arms = [child(node, "left"), child(node, "right"), ...children(node, "children")].filter(
+      (arm) => arm !== null,
+    );
+    const shapes = arms.map((arm) => this.query(arm, visible));
+    const windowed = shapes.filter((shape) => shape.isWindowed).length;
+    if (windowed !== 0 && windowed !== shapes.length)
+      this.refuse("Rows of windows and rows without a window cannot be one result.", "two jobs");
+    const marks = commonMarks(arms, shapes);
+    const isAll = node["setop_type"] === "UNION" && node["setop_all"] === true;
+    if (node["setop_type"] === "UNION_BY_NAME") this.refuse("UNION BY NAME is not supported.", "UNION ALL");
+    if (!isAll && ![...marks.values()].some((mark) => mark !== null))
+      this.refuse(
+        "UNION, INTERSECT and EXCEPT compare rows of all windows.",
+        "UNION ALL; or window_end, by name, at the same place in both",
+      );
+    return { isWindowed: windowed > 0, marks, keys: [] };
+  }
+
+  #from(node: Tree, visible: Visible): Scope {
+    this.#locate(node);
+    if (node["sample"] !== undefined) this.refuse("A sample is taken by chance.", null, node);
+    const type = String(node["type"]);
+    if (type === "JOIN") {
+      const left = this.#from(child(node, "left") ?? {}, visible);
+      const right = this.#from(child(node, "right") ?? {}, visible);
+      this.#locate(node);
+      return proveJoin(this, node, left, right);
+    }
+    const alias = text(node, "alias").toLowerCase();
+    if (names(node, "column_name_alias").length > 0 && type !== "TABLE_FUNCTION")
+      this.refuse("The columns are named beside the table.", "SELECT … AS column", node);
+    if (type === "BASE_TABLE") return one(this.#table(node, visible), alias || text(node, "table_name").toLowerCase());
+    if (type === "SUBQUERY") {
+      const inner = child(child(node, "subquery") ?? {}, "node") ?? {};
+      return one(this.query(inner, visible), alias);
+    }
+    if (type === "TABLE_FUNCTION") return one(this.#function(node, visible), alias || functionName(child(node, "function") ?? {}));
+    if (type === "EMPTY") this.refuse("This SELECT reads no table.", "FROM a table of the lake", node);
+    this.refuse(`A job has no ${type === "EXPRESSION_LIST" ? "VALUES" : type}.`, null, node);
+  }
+
+  #table(node: Tree, visible: Visible): Shape {
+    const stage = visible.get(text(node, "table_name").toLowerCase());
+    if (stage) return stage.shape;
+    this.tables.push(node);
+    return { isWindowed: false, marks: new Map(), keys: TABLE_KEYS };
+  }
+
+  /** A macro, or a function that makes rows of one row's values. */
+  #function(node: Tree, visible: Visible): Shape {
+    const call = this.#context.calls.get(node);
+    if (!call) {
+      const given = [...names(node, "column_name_alias"), text(node, "alias").toLowerCase()];
+      return { isWindowed: false, marks: new Map(given.map((name) => [name, null])), keys: [] };
+    }
+    const stage = visible.get(call.source);
+    if (stage && !stage.isTop)
+      this.refuse(`"${call.source}" is a CTE within a SELECT.`, "a CTE of the job's first WITH", node);
+    if (stage?.shape.isWindowed)
+      this.refuse("A window over windows is not supported.", "a second job over the first one's table", node);
+    if (stage) this.fromStage.add(call);
+    const start: Mark = call.macro === "session" ? null : { kind: "start", sizeMs: call.sizeMs };
+    return {
+      isWindowed: true,
+      marks: new Map<string, Mark>([
+        ["window_start", start],
+        ["window_end", { kind: "end" }],
+      ]),
+      keys: stage ? stage.shape.keys : TABLE_KEYS,
+    };
+  }
+
+  #locate(node: Tree): void {
+    this.#byte = byteOf(node) ?? this.#byte;
+  }
+}
+
+function one(shape: Shape, name: string): Scope {
+  const member: Member = { ...shape, name };
+  return { ...NOTHING, members: [member] };
+}
+
+/** Columns that are written out, by name, at the same place in all, and mean the same. */
+function commonMarks(arms: readonly Tree[], shapes: readonly Shape[]): ReadonlyMap<string, Mark> {
+  const lists = arms.map((arm) => children(arm, "select_list"));
+  const marks = new Map<string, Mark>();
+  if (lists.some((list) => list.some((item) => item["class"] === "STAR"))) return marks;
+  for (const [place, item] of lists[0]!.entries()) {
+    const name = outputName(item);
+    if (name === null) continue;
+    const each = lists.map((list, arm) => {
+      const own = list[place] ? outputName(list[place]) : null;
+      return own === null ? null : (shapes[arm]!.marks.get(own) ?? null);
+    });
+    marks.set(name, each.every((mark) => isSameMark(mark, each[0]!)) ? each[0]! : null);
+  }
+  return marks;
+}
+
+/** Of an item of a SELECT list, lower case; null: the engine makes one of its text. */
+export function outputName(item: Tree): string | null {
+  const alias = text(item, "alias").toLowerCase();
+  return alias || (columnParts(item)?.at(-1) ?? null);
+}
