@@ -11,7 +11,9 @@ import { z } from "zod";
 
 const MIB = 1_048_576;
 
-export const jobName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, "1 to 63 of a-z, 0-9, - and _");
+export const jobName = z
+  .string()
+  .regex(/^[A-Za-z_][\w.-]{0,63}$/, "letters, digits, _, - and ., up to 64, a letter or _ first");
 
 export const jobLimitsSchema = z
   .strictObject({

@@ -22,6 +22,11 @@ export const JOB_ERRORS = {
     retryable: false,
     help: "The commits that the job has not read yet are no longer kept. Remove it and deploy it again: it then starts from a snapshot.",
   },
+  "job.refused": {
+    status: 422,
+    retryable: false,
+    help: "The job's text cannot be run as a stream: the message says where and why. Change it to the form that it names.",
+  },
   "job.unsupported": {
     status: 422,
     retryable: false,

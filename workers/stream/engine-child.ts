@@ -5,8 +5,9 @@
 import path from "node:path";
 import process from "node:process";
 import { unreachable } from "../../core/assert.ts";
+import { planJob } from "../../lake/job/plan-job.ts";
 import { encodeJson, FrameReader } from "../../lake/query/protocol.ts";
-import { openEngine } from "../../lake/query/session.ts";
+import { type EngineLimits, openEngine } from "../../lake/query/session.ts";
 import { stepBack } from "../../lake/query/step-back.ts";
 import { Refused } from "../../lake/rewrite-file.ts";
 import type { EngineOrder, EngineReport } from "./engine-orders.ts";
@@ -19,8 +20,16 @@ function report(value: EngineReport): void {
   process.stdout.write(encodeJson(value));
 }
 
-async function work(engine: JobEngine, order: EngineOrder): Promise<EngineReport> {
+async function work(engine: JobEngine, limits: EngineLimits, order: EngineOrder): Promise<EngineReport> {
   switch (order.order) {
+    case "plan": {
+      // An engine of its own: the planner leaves tables in it.
+      const connection = await openEngine(limits);
+      await connection.run("SET enable_external_access = false");
+      const planned = await planJob(order.text, order.tables, connection);
+      connection.closeSync();
+      return { report: "planned", planned };
+    }
     case "prepare":
       return { report: "prepared", ...(await engine.prepare(order)) };
     case "step":
@@ -68,12 +77,13 @@ async function main(): Promise<void> {
     .map(Number);
   const spill = { folder: path.join(process.cwd(), "spill"), bytes: diskBytes };
   const engine = new JobEngine(await openEngine({ memoryBytes, threads, spill }));
+  const limits = { memoryBytes, threads };
   const reader = new FrameReader();
   let working: Promise<void> = Promise.resolve();
   process.stdin.on("data", (chunk: Buffer) => {
     for (const frame of reader.push(chunk)) {
       const order = JSON.parse(frame.body.toString()) as EngineOrder;
-      working = working.then(async () => report(await work(engine, order).catch(failureOf)));
+      working = working.then(async () => report(await work(engine, limits, order).catch(failureOf)));
     }
   });
   process.stdin.on("close", end);

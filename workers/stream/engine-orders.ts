@@ -1,4 +1,6 @@
 /** What is said to the process of a job, and what it answers. JSON-ready; frames as lake/query/protocol.ts has them. */
+import type { JobTable } from "../../lake/job/analysis.ts";
+import type { Planned } from "../../lake/job/plan-job.ts";
 import type { JobPlan } from "../../lake/job/plan.ts";
 import type { RewriteInput } from "../../lake/rewrite-job.ts";
 
@@ -16,7 +18,14 @@ export interface EngineInput {
   readonly where: string | null;
 }
 
-/** First of all. */
+/** Before all others: parses and binds, reads nothing. */
+export interface PlanOrder {
+  readonly order: "plan";
+  readonly text: string;
+  readonly tables: readonly JobTable[];
+}
+
+/** Once. */
 export interface PrepareOrder {
   readonly order: "prepare";
   readonly plan: JobPlan;
@@ -55,6 +64,7 @@ export interface RebuildOrder extends Timed {
 }
 
 export type EngineOrder =
+  | PlanOrder
   | PrepareOrder
   | StepOrder
   | RebuildOrder
@@ -86,6 +96,7 @@ export type ResultName = (typeof RESULTS)[number];
 
 export type EngineReport =
   | { readonly report: "ready" }
+  | { readonly report: "planned"; readonly planned: Planned }
   | {
       readonly report: "prepared";
       /** What is in the state; null: nothing that can be used. */

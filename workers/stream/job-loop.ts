@@ -8,7 +8,6 @@ import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
-import type { JobPlan } from "../../lake/job/plan.ts";
 import type { TableNews } from "../../lake/table-news.ts";
 import type { OutputPorts } from "./job-output.ts";
 import { JobRun, type RunOptions, type RunStats } from "./job-run.ts";
@@ -28,8 +27,6 @@ export interface JobOptions extends RunOptions {
 export interface JobPorts extends OutputPorts {
   readonly news: TableNews;
   readonly ownership: Pick<Ownership, "owns">;
-  /** @throws where the text is refused */
-  readonly plan: (job: Job) => Promise<JobPlan>;
 }
 
 /** `waiting`: another process has it. `stopped`: somebody has to act. */
@@ -113,12 +110,7 @@ export class JobLoop {
   async #attempt(signal: AbortSignal): Promise<void> {
     const { clock, news, logger } = this.#ports;
     const job = this.#job;
-    const run = await JobRun.open(
-      this.#ports,
-      this.#options,
-      { job, plan: await this.#ports.plan(job), stats: this.#stats },
-      signal,
-    );
+    const run = await JobRun.open(this.#ports, this.#options, { job, stats: this.#stats }, signal);
     this.#run = run;
     try {
       while (!signal.aborted && this.#owns()) {

@@ -5,9 +5,10 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode, MuaraError } from "../../core/errors.ts";
+import { sqlAlias } from "../../core/event-type.ts";
 import { HISTORY_DONE, type Job, type JobPosition, parsePosition, positionText } from "../../core/job.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
-import type { JobPlan } from "../../lake/job/plan.ts";
+import type { JobPlan, JobRefusal } from "../../lake/job/plan.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
 import type { EngineInput, StatePlace, StateSize } from "./engine-orders.ts";
 import { EngineProcess } from "./engine-process.ts";
@@ -23,6 +24,13 @@ export interface RunOptions {
   readonly folder: string;
   /** A place that moved without rows is committed after this, ms. */
   readonly quietMs: number;
+}
+
+export interface RunAbout {
+  readonly job: Job;
+  /** Instead of what the job's text gives; for tests. */
+  readonly plan?: JobPlan | undefined;
+  readonly stats: RunStats;
 }
 
 export interface RunStats {
@@ -60,7 +68,7 @@ export class JobRun {
   private constructor(
     ports: OutputPorts,
     options: RunOptions,
-    { job, plan, stats }: { job: Job; plan: JobPlan; stats: RunStats },
+    { job, plan, stats }: RunAbout & { readonly plan: JobPlan },
     parts: {
       engine: EngineProcess;
       output: JobOutput;
@@ -90,17 +98,17 @@ export class JobRun {
   static async open(
     ports: OutputPorts,
     options: RunOptions,
-    about: { job: Job; plan: JobPlan; stats: RunStats },
+    about: RunAbout,
     signal: AbortSignal,
   ): Promise<JobRun> {
-    const { job, plan } = about;
-    const newest = await Promise.all(
-      plan.inputs.map(({ table }) => InputFeed.open(table, ports.openTable(table))),
-    );
-    const shapes = newest.map(({ place: { metadata } }, i) => shapeOf(plan, i, metadata));
+    const { job } = about;
+    const read = await Promise.all(job.inputs.map((table) => InputFeed.open(table, ports.openTable(table))));
     const folder = join(options.folder, job.id);
     const engine = await EngineProcess.start({ job: job.name, folder, limits: job.limits });
     try {
+      const plan = about.plan ?? (await planned(engine, job, read, signal));
+      const newest = plan.inputs.map(({ table }) => read.find((feed) => feed.table === table)!);
+      const shapes = newest.map(({ place: { metadata } }, i) => shapeOf(plan, i, metadata));
       const { place, schemas } = await prepare(engine, { ports, plan, shapes, folder }, signal);
       const tableIds = newest.map((feed) => feed.place.metadata.id);
       const output = await JobOutput.open(ports, job, { tableIds, latenessMs: plan.latenessMs, schemas });
@@ -114,7 +122,13 @@ export class JobRun {
             : InputFeed.open(feed.table, ports.openTable(feed.table), version);
         }),
       );
-      const run = new JobRun(ports, options, about, { engine, output, feeds, shapes }, known ?? base);
+      const run = new JobRun(
+        ports,
+        options,
+        { ...about, plan },
+        { engine, output, feeds, shapes },
+        known ?? base,
+      );
       if (!known) await run.#rebuild(signal);
       await mkdir(run.#resultFolder, { recursive: true });
       await output.settle(signal);
@@ -282,6 +296,22 @@ export class JobRun {
   }
 }
 
+/** By the schemas that the inputs have now. @throws job.refused */
+async function planned(
+  engine: EngineProcess,
+  job: Job,
+  inputs: readonly InputFeed[],
+  signal: AbortSignal,
+): Promise<JobPlan> {
+  const tables = inputs.map(({ table, place }) => ({
+    names: [table, sqlAlias(table)],
+    columns: sqlColumns(place.metadata.schemaString),
+  }));
+  const answer = await engine.ask({ order: "plan", text: job.text, tables }, "planned", signal);
+  if (answer.planned.kind === "planned") return answer.planned.plan;
+  throw jobRefused(answer.planned.refusal);
+}
+
 /** Where the state cannot be read, it is thrown away: it is a cache. */
 async function prepare(
   engine: EngineProcess,
@@ -305,6 +335,11 @@ async function prepare(
       for (const file of [stateFile, `${stateFile}.wal`]) await rm(file, { force: true });
     throw error;
   }
+}
+
+function jobRefused({ line, column, reason, instead }: JobRefusal): MuaraError {
+  const said = `Line ${line}, column ${column}: ${reason}${instead === null ? "" : ` Instead: ${instead}`}`;
+  return new MuaraError("job.refused", said, { details: { line, column, instead } });
 }
 
 /** The first place of a job, committed before anything else: every attempt begins at the same one. */

@@ -32,6 +32,7 @@ export const ROWS: JobPlan = {
   state: [],
   prepare: [],
   absorb: [],
+  columns: [],
   release: "SELECT event_id, event_time, n * 2 AS twice FROM new_0 WHERE n % 5 <> 0",
   corrections: [],
   forget: [],
@@ -66,6 +67,7 @@ export const COUNT: JobPlan = {
   absorb: [
     `INSERT INTO kept SELECT * FROM new_0 WHERE ${ADMITTED} AND ${END} + ${LATENESS} > getvariable('released_to')`,
   ],
+  columns: [],
   release: `${COUNTS} FROM tumble('kept', ${MINUTE}) GROUP BY ALL`,
   corrections: [
     `SELECT '${TABLE}' AS source, ${END} AS window_end, n::VARCHAR AS late_row FROM new_0 WHERE NOT ${ADMITTED}`,
