@@ -1,8 +1,9 @@
 /** Jobs against the same query as a batch over the lake: live, from history, after kills, beside a second owner. */
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { MuaraError } from "../../../core/errors.ts";
+import { MuaraError } from "../../../core/errors.ts";
 import { jobLimitsSchema } from "../../../core/job.ts";
+import type { TableLog } from "../../../core/ports/table-log.ts";
 import { COUNT, difference, drain, jobOf, LATE, query, ROWS, startWorld, type World } from "./world.ts";
 
 const never = (): AbortSignal => new AbortController().signal;
@@ -192,7 +193,7 @@ test("of two owners one commits each step, and the other begins again", async ()
   const folders = [`${world.folder}/a`, `${world.folder}/b`];
   let lost = 0;
   const runs = [await world.open(COUNT, {}, folders[0]), await world.open(COUNT, {}, folders[1])];
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 4; i++) {
     await world.land(30, 2);
     const outcomes = await Promise.all(runs.map((run) => run.step(never())));
     for (const [who, outcome] of outcomes.entries()) {
@@ -204,15 +205,13 @@ test("of two owners one commits each step, and the other begins again", async ()
   }
   const last = await world.open(COUNT, {}, `${world.folder}/c`);
   await drain(last);
-  expect(lost).toBeGreaterThan(2);
-  expect(await expectEqual("out.count", COUNT.batch.select)).toBeGreaterThan(10);
+  expect(lost).toBeGreaterThan(1);
+  expect(await expectEqual("out.count", COUNT.batch.select)).toBeGreaterThan(5);
   await expectEqual("out.count.corrections", LATE);
   for (const run of [...runs, last]) await run.close();
 });
 
 test("state stays small over a long run, with keys that come once", async () => {
-  const run = await world.open(COUNT).catch(() => undefined);
-  expect(run).toBeUndefined(); // nothing has landed: there is no table yet
   await world.land(20);
   const long = await world.open(COUNT);
   const sizes: { stateRows: number; storedRows: number }[] = [];
@@ -224,7 +223,8 @@ test("state stays small over a long run, with keys that come once", async () => 
   expect(sizes.length).toBeGreaterThanOrEqual(4);
   for (const { stateRows, storedRows } of sizes) {
     expect(stateRows).toBeLessThan(300);
-    expect(storedRows).toBeLessThan(600);
+    // Of 4,200 that were kept at some time: those of the steps since the last time that the file was put in order.
+    expect(storedRows).toBeLessThan(1_200);
   }
   await expectEqual("out.count", COUNT.batch.select);
   await long.close();
@@ -254,12 +254,19 @@ describe("refused", () => {
 
   test("commits that are no longer kept", async () => {
     await world.land(20, 3);
+    const { openTable } = world.at;
+    const { version } = await openTable("order.created").snapshot();
+    world.at.openTable = (name) => {
+      const log = openTable(name);
+      const read: TableLog["read"] = (wanted) => {
+        if (name !== "order.created" || wanted <= version + 1) return log.read(wanted);
+        return Promise.reject(new MuaraError("table.version_not_found", "cleaned up"));
+      };
+      return { ...log, read };
+    };
     const run = await world.open(ROWS);
     await drain(run);
     await world.land(20, 2);
-    const { version } = await world.at.openTable("order.created").snapshot();
-    const name = String(version - 1).padStart(20, "0");
-    await world.at.store.delete(`order.created/_delta_log/${name}.json`);
     await expect(drain(run)).rejects.toMatchObject({ code: "job.overtaken" });
     await run.close();
   });
