@@ -32,7 +32,9 @@ import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
+import { TableNews } from "./lake/table-news.ts";
 import type { LandWorker } from "./workers/land/worker.ts";
+import type { JobWorker } from "./workers/stream/worker.ts";
 
 export const VERSION = "0.1.0";
 
@@ -50,6 +52,10 @@ export interface Base {
   readonly roles: Roles;
   readonly authenticator: Authenticator | null;
   readonly openTable: (name: string) => TableLog;
+  /** Of commits that this process makes. */
+  readonly news: TableNews;
+  /** Set once jobs run in this process. */
+  readonly jobs: { worker?: JobWorker };
   /** Made when first needed. */
   readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
@@ -101,9 +107,10 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { openTableLog } = await import("./lake/table/table-log.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
   const tables = new Map<string, TableLog>();
+  const news = new TableNews();
   const openTable = (name: string): TableLog => {
     let table = tables.get(name);
-    if (!table) tables.set(name, (table = openTableLog(store, name, { ...services })));
+    if (!table) tables.set(name, (table = news.watch(name, openTableLog(store, name, { ...services }))));
     return table;
   };
   const openSource = sourceOpener(config, systemClock);
@@ -125,6 +132,8 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     roles,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
+    news,
+    jobs: {},
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(

@@ -52,6 +52,16 @@ export const jobStartSchema = z
 
 export type JobStart = z.infer<typeof jobStartSchema>;
 
+export const jobPlanRequestSchema = z.strictObject({
+  /** `CREATE JOB … AS SELECT … EMIT ON WINDOW CLOSE INTO lake …` */
+  text: z.string().min(1).max(65_536),
+});
+
+export const jobRequestSchema = jobPlanRequestSchema.extend({
+  start: jobStartSchema,
+  limits: jobLimitsSchema,
+});
+
 /** What the registry keeps under its name. */
 export interface Job {
   /** Of this declaration: one declared again under its name begins anew. */

@@ -12,6 +12,16 @@ export const JOB_ERRORS = {
     retryable: true,
     help: "The job reads a table or a column that is not there. Create it, or deploy the job with another text.",
   },
+  "job.limits": {
+    status: 409,
+    retryable: false,
+    help: "Ask for less, remove a job that is not needed, or raise the limit of `jobs` that the message names.",
+  },
+  "job.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such job, or none whose output table you administer. `muara job list` shows them.",
+  },
   "job.output_taken": {
     status: 409,
     retryable: false,

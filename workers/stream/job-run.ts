@@ -8,7 +8,8 @@ import { hasCode, MuaraError } from "../../core/errors.ts";
 import { sqlAlias } from "../../core/event-type.ts";
 import { HISTORY_DONE, type Job, type JobPosition, parsePosition, positionText } from "../../core/job.ts";
 import type { AddFile } from "../../core/ports/table-log.ts";
-import type { JobPlan, JobRefusal } from "../../lake/job/plan.ts";
+import { jobRefused } from "../../lake/job/job-refused.ts";
+import type { JobPlan } from "../../lake/job/plan.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
 import type { EngineInput, StatePlace, StateSize } from "./engine-orders.ts";
 import { EngineProcess } from "./engine-process.ts";
@@ -335,11 +336,6 @@ async function prepare(
       for (const file of [stateFile, `${stateFile}.wal`]) await rm(file, { force: true });
     throw error;
   }
-}
-
-function jobRefused({ line, column, reason, instead }: JobRefusal): MuaraError {
-  const said = `Line ${line}, column ${column}: ${reason}${instead === null ? "" : ` Instead: ${instead}`}`;
-  return new MuaraError("job.refused", said, { details: { line, column, instead } });
 }
 
 /** The first place of a job, committed before anything else: every attempt begins at the same one. */
