@@ -1,7 +1,7 @@
 /**
  * Keeps the logs of Muara's own tables short: event tables as far as every projection and job has consumed them, the
- * tables of projections and jobs by age alone. It runs beside everything else, one table after another; a pass that fails for
- * one table leaves the others alone, and the next pass does what is left.
+ * tables of projections and jobs by age alone. It runs beside everything else, one table after another; a pass that
+ * fails for one table leaves the others alone, and the next pass does what is left.
  */
 import { isAssertion } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";

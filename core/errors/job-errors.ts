@@ -5,7 +5,7 @@ export const JOB_ERRORS = {
   "job.engine_failed": {
     status: 503,
     retryable: true,
-    help: "The job's process was ended: the message says by what. It begins again by itself; raise the limit that it names, or change the query.",
+    help: "The job's process has ended; the message says why. It begins again by itself. Raise the limit that is named.",
   },
   "job.input_missing": {
     status: 409,
@@ -30,12 +30,12 @@ export const JOB_ERRORS = {
   "job.overtaken": {
     status: 409,
     retryable: false,
-    help: "The commits that the job has not read yet are no longer kept. Remove it and deploy it again: it then starts from a snapshot.",
+    help: "Commits that the job has not read are no longer kept. Remove it and deploy it anew, into another table.",
   },
   "job.refused": {
     status: 422,
     retryable: false,
-    help: "The job's text cannot be run as a stream: the message says where and why. Change it to the form that it names.",
+    help: "The text cannot be run as a stream. The message says where and why, and the nearest form.",
   },
   "job.unsupported": {
     status: 422,

@@ -181,13 +181,14 @@ export class JobEngine {
     for (const [i, input] of inputs.entries()) {
       const { schemaString, partitionColumns, files, where } = input;
       const whole = `muara_whole_${i}`;
+      const condition = where === null ? "" : ` WHERE (${where}\n)`;
       const pinned = { names: [whole], schemaString, partitionColumns, files, ingestedUntilMs: null };
       const list = this.#plan!.inputs[i]!.columns.map(quoteName).join(", ");
       await this.#run(
         `DROP VIEW IF EXISTS memory.main.new_${i}`,
         `DROP VIEW IF EXISTS memory.main.${whole}`,
         ...viewStatements(pinned, i),
-        `CREATE VIEW memory.main.new_${i} AS SELECT ${list} FROM ${whole}${where === null ? "" : ` WHERE (${where}\n)`}`,
+        `CREATE VIEW memory.main.new_${i} AS SELECT ${list} FROM ${whole}${condition}`,
       );
     }
   }
