@@ -22,7 +22,6 @@ import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
 import type { OpenSource } from "./core/ports/source-database.ts";
-import type { TableLog } from "./core/ports/table-log.ts";
 import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
 import { serialStore } from "./core/serial-store.ts";
@@ -32,7 +31,7 @@ import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
-import { TableNews } from "./lake/table-news.ts";
+import type { OpenTables } from "./lake/table/open-tables.ts";
 import type { LandWorker } from "./workers/land/worker.ts";
 import type { JobWorker } from "./workers/stream/worker.ts";
 
@@ -51,9 +50,8 @@ export interface Base {
   readonly registry: Registry;
   readonly roles: Roles;
   readonly authenticator: Authenticator | null;
-  readonly openTable: (name: string) => TableLog;
-  /** Of commits that this process makes. */
-  readonly news: TableNews;
+  readonly openTable: OpenTables["openTable"];
+  readonly commits: OpenTables["commits"];
   /** Set once jobs run in this process. */
   readonly jobs: { worker?: JobWorker };
   /** Made when first needed. */
@@ -104,15 +102,9 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   const roles = new Roles(registry, config.roles);
-  const { openTableLog } = await import("./lake/table/table-log.ts");
+  const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
-  const tables = new Map<string, TableLog>();
-  const news = new TableNews();
-  const openTable = (name: string): TableLog => {
-    let table = tables.get(name);
-    if (!table) tables.set(name, (table = news.watch(name, openTableLog(store, name, { ...services }))));
-    return table;
-  };
+  const { openTable, commits } = openTables(store, { ...services });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
@@ -132,8 +124,8 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     roles,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
-    news,
     jobs: {},
+    commits,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(

@@ -84,7 +84,7 @@ export async function openReads(
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
-    deliver: { ...config.deliver, postgres: Object.keys(config.postgres) },
+    deliver: config.deliver,
     capture: config.capture,
     reconcile: async (...asked: Parameters<Reconcile>) => {
       const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");

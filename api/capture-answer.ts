@@ -37,6 +37,7 @@ export function shownCapture(
         copy: captured?.copy ?? null,
         copied_rows: captured?.copiedRows ?? 0,
         complete_at: captured?.completeAt ?? null,
+        missed: state?.missed?.[table] ?? null,
       };
     }),
     incarnation: state?.incarnation ?? null,

@@ -51,10 +51,7 @@ export interface ApiPorts {
   /** Of other workers in this process, for /metrics. */
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
-  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka"> & {
-    /** Names of databases. */
-    readonly postgres?: readonly string[];
-  };
+  readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres">;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;

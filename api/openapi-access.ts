@@ -3,6 +3,7 @@ import { z } from "zod";
 import { roleSchema } from "../core/role.ts";
 import {
   flag,
+  type Json,
   json,
   list,
   listOf,
@@ -10,9 +11,9 @@ import {
   path,
   problem,
   read,
+  send,
   text,
   time,
-  type Json,
 } from "./openapi-parts.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
@@ -38,12 +39,11 @@ export const ACCESS_SCHEMAS: Json = {
 export const ACCESS_PATHS: Json = {
   "/v1/tokens": {
     get: read("listTokens", "Tokens, without their secrets", listOf("Token")),
-    post: {
-      operationId: "createToken",
-      summary: "Create a token; its text is shown only in this answer",
-      requestBody: { required: true, content: json("TokenRequest") },
-      responses: { "201": { description: "The token.", content: json("Token") }, default: problem() },
-    },
+    post: send("createToken", "Create a token; its text is shown only in this answer", "TokenRequest", [
+      "201",
+      "The token.",
+      "Token",
+    ]),
   },
   "/v1/tokens/{id}": {
     delete: {

@@ -4,7 +4,6 @@ import { ALERTS } from "../core/capture-watch.ts";
 import { captureRequestSchema } from "../core/capture.ts";
 import {
   flag,
-  json,
   type Json,
   list,
   listOf,
@@ -14,6 +13,7 @@ import {
   query,
   read,
   reference,
+  send,
   text,
   textOrNull,
   time,
@@ -37,6 +37,7 @@ const capture = object({
       copy: { enum: ["none", "waiting", "copying", "done", null] },
       copied_rows: whole,
       complete_at: { ...textOrNull, description: "The copy is whole once `lsn` has passed it." },
+      missed: { ...textOrNull, description: "Why changes since the copy may be missing." },
     }),
   ),
   incarnation: { ...wholeOrNull, description: "Number of the slot; in every change." },
@@ -79,23 +80,20 @@ const one = [path("name")];
 export const CAPTURE_PATHS: Json = {
   "/v1/captures": {
     get: read("listCaptures", "Captures that the token may read", listOf("Capture")),
-    post: {
-      operationId: "createCapture",
-      summary: "Capture the changes of tables of a database; refused where the source is not ready",
-      requestBody: { required: true, content: json("CaptureRequest") },
-      responses: { "201": { description: "Declared.", content: json("Capture") }, default: problem() },
-    },
+    post: send(
+      "createCapture",
+      "Capture the changes of tables of a database; refused where the source is not ready",
+      "CaptureRequest",
+      ["201", "Declared.", "Capture"],
+    ),
   },
   "/v1/captures/check": {
-    post: {
-      operationId: "checkDatabase",
-      summary: "Every reason why capturing would not work or would hurt the source; changes nothing",
-      requestBody: { required: true, content: json("CaptureCheck") },
-      responses: {
-        "200": { description: "The reasons.", content: json("CaptureFindings") },
-        default: problem(),
-      },
-    },
+    post: send(
+      "checkDatabase",
+      "Every reason why capturing would not work or would hurt the source; changes nothing",
+      "CaptureCheck",
+      ["200", "The reasons.", "CaptureFindings"],
+    ),
   },
   "/v1/captures/{name}": {
     get: read("showCapture", "How far a capture is", reference("Capture"), one),
@@ -130,9 +128,9 @@ export const CAPTURE_PATHS: Json = {
   "/v1/captures/{name}/recopy": {
     post: read(
       "recopyCapture",
-      "Begin anew, with a new slot and a copy of all tables",
+      "Copy tables anew beside the stream; without any, begin anew with a new slot and a copy of all",
       reference("Capture"),
-      one,
+      [...one, query("table", list(text))],
     ),
   },
 };

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { deliveryRequestSchema } from "../core/delivery.ts";
 import {
-  json,
   type Json,
   list,
   listOf,
@@ -12,6 +11,7 @@ import {
   query,
   read,
   reference,
+  send,
   text,
   textOrNull,
   time,
@@ -49,13 +49,12 @@ const one = [path("name")];
 export const DELIVERY_PATHS: Json = {
   "/v1/deliveries": {
     get: read("listDeliveries", "Deliveries of tables that the token administers", listOf("Delivery")),
-    post: {
-      operationId: "createDelivery",
-      summary:
-        "Send the rows of a table to a webhook, to Kafka or into PostgreSQL; a webhook's secret is shown only here",
-      requestBody: { required: true, content: json("DeliveryRequest") },
-      responses: { "201": { description: "Declared.", content: json("Delivery") }, default: problem() },
-    },
+    post: send(
+      "createDelivery",
+      "Send the rows of a table to a webhook, to Kafka or into PostgreSQL; a webhook's secret is shown only here",
+      "DeliveryRequest",
+      ["201", "Declared.", "Delivery"],
+    ),
   },
   "/v1/deliveries/{name}": {
     get: read("showDelivery", "How far a delivery is", reference("Delivery"), one),

@@ -2,13 +2,12 @@
 import { z } from "zod";
 import {
   flag,
-  json,
   type Json,
   list,
   listOf,
   object,
-  problem,
   read,
+  send,
   text,
   textOrNull,
   time,
@@ -77,11 +76,10 @@ export const ERASURE_SCHEMAS: Json = {
 export const ERASURE_PATHS: Json = {
   "/v1/erasures": {
     get: read("listErasures", "What was erased, when and by whom", listOf("Erasure")),
-    post: {
-      operationId: "erase",
-      summary: "Erase the events of some types in which a field has a value",
-      requestBody: { required: true, content: json("ErasureRequest") },
-      responses: { "200": { description: "The record.", content: json("Erasure") }, default: problem() },
-    },
+    post: send("erase", "Erase the events of some types in which a field has a value", "ErasureRequest", [
+      "200",
+      "The record.",
+      "Erasure",
+    ]),
   },
 };

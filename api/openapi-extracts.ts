@@ -2,7 +2,7 @@
 import { z } from "zod";
 import {
   flag,
-  json,
+  type Json,
   list,
   listOf,
   object,
@@ -11,11 +11,11 @@ import {
   query,
   read,
   reference,
+  send,
   text,
   textOrNull,
   time,
   whole,
-  type Json,
 } from "./openapi-parts.ts";
 import { receiptSchema } from "./routes/extracts.ts";
 
@@ -112,13 +112,13 @@ export const EXTRACT_PATHS: Json = {
   "/v1/extracts/{feed}/versions/{version}/ddl": { get: scriptOf("extractDdl", "CREATE TABLE") },
   "/v1/extracts/{feed}/versions/{version}/load": { get: scriptOf("extractLoad", "SQL that loads a version") },
   "/v1/extracts/{feed}/versions/{version}/receipts": {
-    post: {
-      operationId: "sendReceipt",
-      summary: "Say what was loaded; 409 names the partition that differs",
-      parameters: [path("feed"), path("version")],
-      requestBody: { required: true, content: json("ReceiptRequest") },
-      responses: { "200": { description: "It is equal.", content: json("Receipt") }, default: problem() },
-    },
+    post: send(
+      "sendReceipt",
+      "Say what was loaded; 409 names the partition that differs",
+      "ReceiptRequest",
+      ["200", "It is equal.", "Receipt"],
+      [path("feed"), path("version")],
+    ),
   },
   "/v1/extracts/{feed}/receipts": {
     get: read("listReceipts", "Receipts, newest first", listOf("Receipt"), [

@@ -19,6 +19,19 @@ export function read(
   return { operationId, summary, parameters, responses };
 }
 
+/** A request with a body. @param answer status, what it says, name of its schema */
+export function send(
+  operationId: string,
+  summary: string,
+  body: string,
+  [status, description, schema]: readonly ["200" | "201", string, string],
+  parameters: readonly Json[] = [],
+): Json {
+  const requestBody = { required: true, content: json(body) };
+  const responses = { [status]: { description, content: json(schema) }, default: problem() };
+  return { operationId, summary, parameters, requestBody, responses };
+}
+
 export function open(operationId: string, summary: string): Json {
   return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
 }

@@ -10,6 +10,7 @@
 import { isAuthorized, type Principal } from "../core/authorize.ts";
 import { MuaraError, type ErrorCode } from "../core/errors.ts";
 import type { EventType } from "../core/event-type.ts";
+import { isCaptured } from "../core/event-type-annotations.ts";
 import { editJson, type JsonEdit } from "../core/json-text.ts";
 import type { ReplayNote } from "../core/replay.ts";
 import { findLanded } from "./landed-ids.ts";
@@ -127,7 +128,7 @@ async function replayChunk(
   const open: Letter[] = [];
   for (const letter of letters) {
     const refusal = mayWrite
-      ? refusalOf(letter, underway)
+      ? (refusalOf(letter, underway) ?? (isCaptured(type) ? CAPTURED : undefined))
       : { ...FORBIDDEN, detail: `you may not publish to ${type.name}` };
     if (refusal) outcomes.set(letter.id, refused(letter, refusal));
     else open.push(letter);
@@ -200,6 +201,17 @@ async function publishAll(
   return outcomes;
 }
 
+/**
+ * It has a place among the changes of its row. Told now, it would come behind those that followed it, and bring back
+ * what a later one has deleted: nothing remembers a row that is gone. The source has the truth, and can be asked.
+ */
+const CAPTURED: Refusal = {
+  code: "dead_letter.captured",
+  pointer: null,
+  detail:
+    "it is a change of a captured table, and others of the row may have followed: write the row again at the " +
+    "source, or copy the table anew (muara capture recopy NAME --table SCHEMA.TABLE)",
+};
 const FORBIDDEN = { code: "auth.forbidden", pointer: null } as const;
 
 /** Whether it was replayed already. */

@@ -27,7 +27,10 @@ export async function freshness(): Promise<readonly Metric[]> {
     await source.sql("create table fresh (n bigint primary key, at timestamptz not null, payload text)");
     const config = join(folder.path, "muara.config.js");
     const postgres = { source: addressOf(source), store: addressOf(store) };
-    await writeFile(config, `export default ${JSON.stringify({ postgres })};\n`);
+    await writeFile(
+      config,
+      `export default ${JSON.stringify({ postgres, deliver: { postgres: ["store"] } })};\n`,
+    );
     const muara = await startMuara(join(folder.path, "data"), { MUARA_CONFIG: config });
     try {
       await declare(muara);

@@ -87,7 +87,7 @@ async function drain(
   const { host, port, user, publications } = task;
   const address = databaseAddressSchema.parse({ host, port, user, database: backlog.database });
   const database = openDatabase(address, { readSecret: noSecret, clock: systemClock });
-  const { statusMs, batchBytes, batchMs, queueBytes } = resolveConfig({ environment: {} }).config.capture;
+  const limits = resolveConfig({ environment: {} }).config.capture;
   const stream = await database.stream({
     slot: backlog.slot,
     publications,
@@ -95,7 +95,7 @@ async function drain(
     shard: "shop",
     incarnation: 1,
     bind: bindAll(database),
-    limits: { statusMs, batchBytes, batchMs, queueBytes },
+    limits,
   });
   let changes = 0;
   while (changes < backlog.changes) {

@@ -23,7 +23,10 @@ try {
   const { host, port, user } = server;
   const databases = { shop: { host, port, user, database: from }, store: { host, port, user, database: to } };
   const path = join(folder.path, "muara.config.ts");
-  await writeFile(path, `export default ${JSON.stringify({ postgres: databases })};`);
+  await writeFile(
+    path,
+    `export default ${JSON.stringify({ postgres: databases, deliver: { postgres: ["store"] } })};`,
+  );
   const source = await server.connect(from);
   await source.query(
     "create table t (id bigint primary key, name text, amount numeric(12,2), at timestamptz)",

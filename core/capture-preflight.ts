@@ -32,6 +32,8 @@ export interface PreflightPlan {
   readonly copiesInitially: boolean;
   /** Tables that a publication of ours has already, whoever made it. */
   readonly published: readonly string[];
+  /** Of these, those of which updates are published, too. */
+  readonly publishedWhole: readonly string[];
   /** Whether a slot and a sender more are needed. */
   readonly isNew: boolean;
   readonly declared: (eventType: string) => EventType | undefined;
@@ -180,7 +182,7 @@ function tableFindings(
       `${name} is ${table.persistence}: its changes are not in the log`,
       `ALTER TABLE ${name} SET LOGGED;`,
     );
-  identityFindings(table, name, say);
+  identityFindings(table, name, plan.publishedWhole.includes(name), say);
   if (!table.isOwner && !server.isSuperuser && !plan.published.includes(name))
     say(
       "error",
@@ -209,7 +211,7 @@ function tableFindings(
 
 type Say = (severity: Finding["severity"], code: string, problem: string, remedy: string) => void;
 
-function identityFindings(table: SourceTable, name: string, say: Say): void {
+function identityFindings(table: SourceTable, name: string, isPublished: boolean, say: Say): void {
   if (hasIdentity(table)) {
     if (table.key.length === 0)
       say(
@@ -221,7 +223,15 @@ function identityFindings(table: SourceTable, name: string, say: Say): void {
     return;
   }
   const remedy = `ALTER TABLE ${name} ADD PRIMARY KEY (…); or: ALTER TABLE ${name} REPLICA IDENTITY FULL;`;
-  if (table.updates > 0)
+  if (isPublished)
+    say(
+      "error",
+      "identity",
+      `${name} has lost its primary key or replica identity while its updates are published: the source refuses ` +
+        "updates and deletes of it now",
+      remedy,
+    );
+  else if (table.updates > 0)
     say(
       "error",
       "identity",

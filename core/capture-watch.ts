@@ -7,14 +7,25 @@ import type { Capture, CaptureState } from "./capture.ts";
 import type { Clock } from "./clock.ts";
 import type { Logger } from "./logger.ts";
 import type { Sample } from "./open-metrics.ts";
-import type { OpenSource, SourceSlot } from "./ports/source-database.ts";
+import { hasIdentity } from "./capture-source.ts";
+import type { OpenSource, SourceDatabase, SourceSlot, SourceTransaction } from "./ports/source-database.ts";
 import type { Registry } from "./registry.ts";
 
 const EVERY_MS_MAX = 10_000;
 /** The limit of a source rarely changes, ms. */
 const LIMIT_MS = 600_000;
 
-export const ALERTS = ["stopped", "silent", "lag", "half", "lost", "unreachable"] as const;
+export const ALERTS = [
+  "stopped",
+  "silent",
+  "lag",
+  "half",
+  "lost",
+  "unreachable",
+  "identity",
+  "missed",
+  "held",
+] as const;
 export type AlertReason = (typeof ALERTS)[number];
 
 export interface CaptureAlert {
@@ -34,6 +45,7 @@ export interface CaptureView {
 export interface WatchOptions {
   readonly lagBytes: number;
   readonly silentMs: number;
+  readonly heldMs: number;
 }
 
 export interface WatchPorts {
@@ -42,6 +54,22 @@ export interface WatchPorts {
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+/** What a source says of a capture. */
+interface AtSource {
+  readonly slot: SourceSlot | undefined;
+  readonly limitBytes: number | null;
+  /** Tables whose updates the source refuses, because they are published. */
+  readonly hurt: readonly string[];
+  /** Open transactions, oldest first, each with its age; [] where nothing waits for them. */
+  readonly open: readonly OpenTransaction[];
+  /** Why it could not be asked. */
+  readonly problem: string | undefined;
+}
+
+type OpenTransaction = SourceTransaction & { readonly openMs: number };
+
+const NOTHING: AtSource = { slot: undefined, limitBytes: null, hurt: [], open: [], problem: undefined };
 
 interface Look {
   readonly view: CaptureView;
@@ -54,6 +82,8 @@ export class CaptureWatch {
   readonly #looks = new Map<string, Look>();
   /** By database: max_slot_wal_keep_size. */
   readonly #limits = new Map<string, { readonly bytes: number | null; readonly atMs: number }>();
+  /** By capture and transaction: when it was first seen, for those whose beginning we may not know. */
+  readonly #firstSeen = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(ports: WatchPorts, options: WatchOptions) {
     this.#ports = ports;
@@ -62,8 +92,12 @@ export class CaptureWatch {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
+    const stopped = new Promise<void>((resolve) =>
+      signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
     while (!signal.aborted) {
-      await this.look();
+      // A source that does not answer is not waited for at a stop.
+      await Promise.race([this.look(), stopped]);
       await clock.sleep(Math.min(EVERY_MS_MAX, this.#options.silentMs / 4), signal);
     }
   }
@@ -121,17 +155,15 @@ export class CaptureWatch {
     const stored = registry.get<CaptureState>("capture-state", capture.name)?.value ?? undefined;
     const state = stored?.captureId === capture.id ? stored : undefined;
     const before = this.#looks.get(capture.name);
-    const { slot, limitBytes, problem } = await this.#atSource(capture, state);
+    const found = await this.#atSource(capture, state);
+    const { slot } = found;
     const nowMs = clock.nowMs();
     const retainedBytes = distance(slot?.serverLsn, slot?.restartLsn);
     const elapsedMs = before ? nowMs - before.atMs : 0;
     const written = distance(slot?.serverLsn, before?.view.slot?.serverLsn);
     const rate = elapsedMs > 0 && written !== null ? written / (elapsedMs / 1_000) : 0;
     const safeBytes = slot?.safeWalBytes ?? null;
-    const alerts = alertsOf(
-      { capture, state, slot, limitBytes, retainedBytes, problem, nowMs },
-      this.#options,
-    );
+    const alerts = alertsOf({ capture, state, ...found, retainedBytes, nowMs }, this.#options);
     this.#tell(capture.name, before?.view.alerts ?? [], alerts);
     const view: CaptureView = {
       alerts,
@@ -143,26 +175,43 @@ export class CaptureWatch {
     this.#looks.set(capture.name, { view, atMs: nowMs });
   }
 
-  async #atSource(
-    { database }: Capture,
-    state: CaptureState | undefined,
-  ): Promise<{ slot: SourceSlot | undefined; limitBytes: number | null; problem: string | undefined }> {
-    if (!state?.slot) return { slot: undefined, limitBytes: null, problem: undefined };
+  async #atSource(capture: Capture, state: CaptureState | undefined): Promise<AtSource> {
+    if (!state?.slot) return NOTHING;
     try {
-      const source = await this.#ports.openSource(database);
+      const source = await this.#ports.openSource(capture.database);
       const slot = await source.slot(state.slot);
-      const nowMs = this.#ports.clock.nowMs();
-      const known = this.#limits.get(database);
-      const limit =
-        known && nowMs - known.atMs < LIMIT_MS
-          ? known
-          : { bytes: (await source.server()).maxSlotWalKeepBytes, atMs: nowMs };
-      this.#limits.set(database, limit);
-      return { slot, limitBytes: limit.bytes, problem: undefined };
+      const limitBytes = await this.#limitOf(capture.database, source);
+      const hurt = await hurtTables(source, state);
+      return {
+        slot,
+        limitBytes,
+        hurt,
+        open: await this.#openTransactions(capture, source),
+        problem: undefined,
+      };
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      return { slot: undefined, limitBytes: null, problem };
+      return { ...NOTHING, problem: error instanceof Error ? error.message : String(error) };
     }
+  }
+
+  async #limitOf(database: string, source: SourceDatabase): Promise<number | null> {
+    const nowMs = this.#ports.clock.nowMs();
+    const known = this.#limits.get(database);
+    if (known && nowMs - known.atMs < LIMIT_MS) return known.bytes;
+    const { maxSlotWalKeepBytes: bytes } = await source.server();
+    this.#limits.set(database, { bytes, atMs: nowMs });
+    return bytes;
+  }
+
+  async #openTransactions({ name }: Capture, source: SourceDatabase): Promise<readonly OpenTransaction[]> {
+    const nowMs = this.#ports.clock.nowMs();
+    const before = this.#firstSeen.get(name);
+    const open = (await source.transactions()).map((one) => ({
+      ...one,
+      openMs: one.openMs ?? nowMs - (before?.get(one.id) ?? nowMs),
+    }));
+    this.#firstSeen.set(name, new Map(open.map(({ id, openMs }) => [id, nowMs - openMs])));
+    return open.toSorted((a, b) => b.openMs - a.openMs);
   }
 
   #tell(capture: string, before: readonly CaptureAlert[], now: readonly CaptureAlert[]): void {
@@ -176,21 +225,26 @@ export class CaptureWatch {
   }
 }
 
-interface Seen {
+interface Seen extends AtSource {
   readonly capture: Capture;
   readonly state: CaptureState | undefined;
-  readonly slot: SourceSlot | undefined;
-  readonly limitBytes: number | null;
   readonly retainedBytes: number | null;
-  /** Why the source could not be asked. */
-  readonly problem: string | undefined;
   readonly nowMs: number;
 }
 
-export function alertsOf(seen: Seen, { lagBytes, silentMs }: WatchOptions): readonly CaptureAlert[] {
-  const { capture, state, slot, limitBytes, retainedBytes, problem, nowMs } = seen;
+type Say = (reason: AlertReason, text: string) => void;
+
+export function alertsOf(seen: Seen, options: WatchOptions): readonly CaptureAlert[] {
   const alerts: CaptureAlert[] = [];
-  const say = (reason: AlertReason, text: string): void => void alerts.push({ reason, problem: text });
+  const say: Say = (reason, text) => void alerts.push({ reason, problem: text });
+  runAlerts(seen, options, say);
+  slotAlerts(seen, options, say);
+  tableAlerts(seen, say);
+  heldAlert(seen, options, say);
+  return alerts;
+}
+
+function runAlerts({ capture, state, problem, nowMs }: Seen, { silentMs }: WatchOptions, say: Say): void {
   const silenceMs = nowMs - (state?.atMs ?? capture.createdMs);
   if (state?.phase === "stopped") say("stopped", state.problem ?? "it has stopped");
   else if (!capture.isPaused && silenceMs > silentMs)
@@ -199,16 +253,65 @@ export function alertsOf(seen: Seen, { lagBytes, silentMs }: WatchOptions): read
       `nobody has captured for ${Math.round(silenceMs / 1_000)} s${state?.problem ? `: ${state.problem}` : ""}`,
     );
   if (problem !== undefined) say("unreachable", problem);
+}
+
+function slotAlerts({ slot, limitBytes, retainedBytes, open }: Seen, options: WatchOptions, say: Say): void {
+  const { lagBytes, heldMs } = options;
   if (slot?.walStatus === "lost" || (slot && slot.restartLsn === null))
     say("lost", `the source has removed log that the slot ${slot.name} needed`);
+  const [oldest] = open;
+  const because =
+    oldest && oldest.openMs > heldMs ? `. The log is kept from where ${toldOf(oldest)} began` : "";
   if (retainedBytes !== null && retainedBytes > lagBytes)
-    say("lag", `the source keeps ${retainedBytes} bytes of log for the slot ${slot!.name}`);
+    say("lag", `the source keeps ${retainedBytes} bytes of log for the slot ${slot!.name}${because}`);
   if (retainedBytes !== null && limitBytes !== null && retainedBytes > limitBytes / 2)
     say(
       "half",
-      `of the ${limitBytes} bytes of log that the source may keep for a slot, ${retainedBytes} are taken`,
+      `of the ${limitBytes} bytes of log that the source may keep for a slot, ${retainedBytes} are taken${because}`,
     );
-  return alerts;
+}
+
+function tableAlerts({ capture, state, hurt }: Seen, say: Say): void {
+  if (hurt.length > 0)
+    say(
+      "identity",
+      `the source refuses updates and deletes of ${hurt.join(", ")}, published and without primary key or replica ` +
+        `identity. ALTER TABLE … ADD PRIMARY KEY (…); or REPLICA IDENTITY FULL; or, at once: ` +
+        `ALTER PUBLICATION ${state!.publication} DROP TABLE …;`,
+    );
+  for (const [table, why] of Object.entries(state?.missed ?? {}))
+    say(
+      "missed",
+      `changes of ${table} may be missing: ${why}. ` +
+        `Copy it anew with \`muara capture recopy ${capture.name} --table ${table}\`.`,
+    );
+}
+
+/** Slots that are being made, and copies, wait for whoever has written and does not end. */
+function heldAlert({ capture, state, open }: Seen, { heldMs }: WatchOptions, say: Say): void {
+  const isWaiting =
+    state?.phase === "preparing" ||
+    state?.phase === "copying" ||
+    Object.values(state?.tables ?? {}).some(({ copy }) => copy === "waiting" || copy === "copying");
+  const [oldest] = open;
+  if (capture.isPaused || !isWaiting || !oldest || oldest.openMs <= heldMs) return;
+  say("held", `the copy waits for ${toldOf(oldest)}: ${oldest.remedy}`);
+}
+
+function toldOf({ what, openMs }: OpenTransaction): string {
+  return `${what} (open for ${Math.round(openMs / 1_000)} s)`;
+}
+
+/** Those whose updates are published, and by which no row could be found. */
+async function hurtTables(
+  source: SourceDatabase,
+  { publication, tables }: CaptureState,
+): Promise<readonly string[]> {
+  const published = (await source.published(publication)) ?? [];
+  const own = published.filter((name) => Object.hasOwn(tables, name));
+  if (own.length === 0) return [];
+  const found = await source.tables(own);
+  return own.filter((name) => found.has(name) && !hasIdentity(found.get(name)!));
 }
 
 /** Bytes between two places of the log. */

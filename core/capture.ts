@@ -50,6 +50,8 @@ export interface Capture extends Omit<z.infer<typeof captureRequestSchema>, "sha
   /** Of this declaration: one declared again under its name begins anew. */
   readonly id: string;
   readonly isPaused: boolean;
+  /** Tables that somebody wants to have copied anew, each with the id of that wish. */
+  readonly again?: Readonly<Record<string, string>>;
   readonly by: string;
   readonly createdMs: number;
 }
@@ -75,6 +77,8 @@ export interface CaptureState {
   readonly phase: "preparing" | "copying" | "streaming" | "stopped";
   /** Per table, `schema.table`. */
   readonly tables: Readonly<Record<string, CapturedTable>>;
+  /** By table: why changes of it may be missing since its copy, and will be until it is copied anew. */
+  readonly missed?: Readonly<Record<string, string>>;
   /** Why it stands still, and what to do. */
   readonly problem: string | null;
   readonly atMs: number;
@@ -93,6 +97,8 @@ export interface CapturedTable {
   readonly copyAgain?: readonly string[];
   /** Numbers below it may have been given to copied rows (core/copy-place.ts). */
   readonly copyNumbers?: number;
+  /** The last wish for another copy that was begun. */
+  readonly again?: string;
   /** The copy is whole once the stream has passed this, as text of an integer. */
   readonly completeAt: string | null;
 }

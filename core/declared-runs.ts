@@ -30,6 +30,8 @@ export interface DeclaredRunsPorts {
 export interface DeclaredRunsOptions<Declared extends DeclaredRun, Loop> {
   /** In the registry, and in messages. */
   readonly kind: DeclarationKind;
+  /** With another one what runs ends, and begins again; default: the declaration's id. */
+  readonly identityOf?: (declared: Declared) => string;
   /** Until the signal is aborted, or nothing is left to do. Begun again where it throws. */
   readonly run: (declared: Declared, begun: (loop: Loop) => void, signal: AbortSignal) => Promise<void>;
 }
@@ -81,12 +83,15 @@ export class DeclaredRuns<Declared extends DeclaredRun, Loop> {
     const declared = new Map<string, Declared>();
     for (const { value } of this.#ports.registry.list<Declared>(this.#options.kind))
       if (value && !value.isPaused) declared.set(value.name, value);
-    for (const [name, running] of this.#running)
-      if (declared.get(name)?.id !== running.declared.id) {
+    const { identityOf = ({ id }) => id } = this.#options;
+    for (const [name, running] of this.#running) {
+      const now = declared.get(name);
+      if (!now || identityOf(now) !== identityOf(running.declared)) {
         running.abort.abort();
         this.#ended.set(name, running.done);
         this.#running.delete(name);
       }
+    }
     for (const one of declared.values()) if (!this.#running.has(one.name)) this.#start(one);
   }
 

@@ -3,6 +3,8 @@
 /** Differences that are named, per table. */
 export const NAMED_DEFAULT = 20;
 export const NAMED_MAX = 1_000;
+/** Of a table. Both sides write each column down several times in one statement. */
+export const COLUMNS_MAX = 500;
 
 export interface ReconcileRequest {
   readonly capture: string;

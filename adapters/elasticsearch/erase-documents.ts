@@ -113,10 +113,7 @@ function isSearchable(columns: readonly Column[], path: readonly string[]): bool
 function hasValue(value: unknown, path: readonly string[], wanted: string): boolean {
   if (Array.isArray(value)) return value.some((one) => hasValue(one, path, wanted));
   const [name, ...rest] = path;
-  if (name === undefined)
-    return typeof value === "object"
-      ? false
-      : String(value) === wanted;
+  if (name === undefined) return (typeof value === "string" ? value : JSON.stringify(value)) === wanted;
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
     ? hasValue((value as Record<string, unknown>)[name], rest, wanted)
     : false;

@@ -13,7 +13,9 @@ const TABLES = `
            (SELECT rn.nspname || '.' || rc.relname FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace
              WHERE rc.oid = pg_partition_root(c.oid)) END AS root,
          c.relpersistence AS persistence, c.relreplident AS identity,
-         CASE WHEN c.relkind = 'p' THEN leaves.rows ELSE greatest(c.reltuples, 0)::float8 END AS rows,
+         CASE WHEN c.relkind = 'p' THEN leaves.rows
+              ELSE greatest(c.reltuples, (SELECT n_live_tup FROM pg_stat_all_tables s WHERE s.relid = c.oid), 0)::float8
+          END AS rows,
          CASE WHEN c.relkind = 'p' THEN leaves.updates
               ELSE coalesce((SELECT n_tup_upd + n_tup_del FROM pg_stat_all_tables s WHERE s.relid = c.oid), 0)::float8
           END AS updates,
@@ -26,7 +28,7 @@ const TABLES = `
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN LATERAL (
-      SELECT sum(greatest(l.reltuples, 0))::float8 AS rows,
+      SELECT sum(greatest(l.reltuples, s.n_live_tup, 0))::float8 AS rows,
              coalesce(sum(s.n_tup_upd + s.n_tup_del), 0)::float8 AS updates
         FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid
         LEFT JOIN pg_stat_all_tables s ON s.relid = l.oid

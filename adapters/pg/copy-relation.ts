@@ -51,7 +51,7 @@ const COLUMNS = `
          pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
          $2 = 'f' OR EXISTS (
            SELECT FROM pg_catalog.pg_index i
-            WHERE i.indrelid = a.attrelid AND a.attnum = ANY (i.indkey)
+            WHERE i.indrelid = a.attrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
               AND ($2 = 'd' AND i.indisprimary OR $2 = 'i' AND i.indisreplident)
          ) AS is_key
     FROM pg_catalog.pg_attribute a

@@ -16,6 +16,7 @@ import { openReplication } from "./replication.ts";
 import { identifySystem, serverFacts } from "./server-facts.ts";
 import { makeSlot, readSlot, removeSlot } from "./slot.ts";
 import { openSnapshot } from "./snapshot.ts";
+import { openTransactions } from "./open-transactions.ts";
 
 export interface DatabaseServices {
   readonly readSecret: ReadSecret;
@@ -77,6 +78,7 @@ export function openDatabase(
       inSession((client) => publishTables(client, name, tables, inserts === "inserts")),
     unpublish: (name) => inSession((client) => removePublication(client, name)),
     published: (name) => inSession(async (client) => (await publishedTables(client, name))?.tables),
+    transactions: () => inSession(openTransactions),
     copy: () => openCopy(address, { readSecret }),
     delta: () => openDelta(address, { readSecret }),
     stream: (request) => openReplication(address, { readSecret, clock }, request),

@@ -69,6 +69,8 @@ async function readPage(
   const writer = writerOf(table, copy, binding, request.number, Number(nowUs));
   let last: readonly string[] | null = null;
   let count = 0;
+  // Rows of keys are compared by the same operators as they are ordered by.
+  await rowsOf(client, `SET search_path = ${copy.searchPath}`);
   const source = { query: pageQuery(copy, order, type, request), columns: relation.columns.length };
   for await (const _ of copyRows(client, address, source, (tuple) => {
     last = textsOf(tuple, order);

@@ -26,8 +26,6 @@ import { lsnFrom } from "./transaction.ts";
 
 /** Messages (pg_logical_emit_message) are told since version 14. */
 const MESSAGES_SINCE = 140_000;
-/** Of a server that never asks whether we are there. */
-const SILENT_MS = 60_000;
 /** Shares of the server's patience after which it is told how far we are. */
 const TELLS = 3;
 
@@ -133,7 +131,7 @@ class ReplicationStream implements SourceStream {
     this.#decoder = new PgoutputDecoder({ shard, incarnation });
     this.#acknowledgedLsn = BigInt(cursor ?? 0);
     this.#handedLsn = this.#acknowledgedLsn;
-    this.#silentMs = server.timeoutMs === 0 ? SILENT_MS : server.timeoutMs;
+    this.#silentMs = server.timeoutMs === 0 ? limits.quietMs : server.timeoutMs;
     this.#heardMs = clock.monotonicMs();
     const tellMs = Math.max(1, Math.min(limits.statusMs, Math.floor(this.#silentMs / TELLS)));
     this.#timer = setInterval(() => this.#watch(), tellMs);

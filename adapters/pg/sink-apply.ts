@@ -3,31 +3,18 @@
  * session, from there into the target, where none takes the place of a newer one. COPY takes the text of each value,
  * so the types that count are the target's own.
  */
-import { once } from "node:events";
 import type { Client } from "pg";
-import { from as copyFrom } from "pg-copy-streams";
-import { MuaraError } from "../../core/errors.ts";
 import { rowsOf } from "./connection.ts";
-import { databaseError } from "./failure.ts";
 import { type Cell, type Version } from "./sink-changes.ts";
 import { SHARD, type TargetPlan, VERSION } from "./sink-columns.ts";
+import { copyLines, type Shape } from "./sink-copy.ts";
 import { quotedTable, type TableName } from "./sink-table.ts";
 import { copyField, quoted } from "./sink-types.ts";
 
-const CHUNK_CHARACTERS = 1 << 16;
-/** The server reads while the next rows are written down. */
-const QUEUED_BYTES_MAX = 1 << 20;
 const ROWS = "pg_temp.muara_rows";
 const KEYS = "pg_temp.muara_keys";
 const PLACES = "_muara_places";
 const ID = "_muara_id";
-
-export interface Shape {
-  readonly table: TableName;
-  readonly plan: TargetPlan;
-  /** Real types of the target's columns. */
-  readonly types: ReadonlyMap<string, string>;
-}
 
 export interface StagedRow {
   readonly cells: readonly Cell[];
@@ -47,16 +34,9 @@ export interface Merging {
   readonly sets: readonly string[];
   /** Rows that were deleted meanwhile are left out: those that this delivery remembers. */
   readonly delivery: string | undefined;
+  /** Equal keys may have several texts. */
   readonly isCareful: boolean;
-  /** Rows that are staged. */
-  readonly rows: number;
 }
-
-/** Rows from which on a table's rows are rather replaced than updated: half the work, but more of the index. */
-const REPLACED_ROWS = 2_000;
-
-/** What is staged is not what the short way takes: it is to be done again, carefully. */
-export class NotPlain extends Error {}
 
 /** Outside of a transaction. */
 export async function makeStaging(client: Client, { plan, types }: Shape): Promise<void> {
@@ -95,48 +75,13 @@ export async function stageRows(
     }
   }
   const names = [...plan.columns.map(({ name }) => name), PLACES, ID].map(quoted).join(", ");
-  await copy(client, `copy ${ROWS} (${names}) from stdin`, lines());
+  await copyLines(client, `copy ${ROWS} (${names}) from stdin`, lines());
   return [...sets];
 }
 
-/** Takes what is staged into the target. @throws NotPlain */
+/** Takes what is staged into the target. */
 export async function mergeRows(client: Client, shape: Shape, merging: Merging): Promise<void> {
-  const { sets, delivery, isCareful, rows } = merging;
-  const mayReplace = shape.plan.replaces && !isCareful && delivery === undefined && sets.join() === "";
-  if (mayReplace && rows >= REPLACED_ROWS && (await isPlain(client, shape)))
-    return replaceRows(client, shape);
   for (const places of merging.sets) await rowsOf(client, mergeSql(shape, places, merging));
-}
-
-/** Nobody sees whether a row was replaced or updated: no trigger, foreign key or rule, no column but ours. */
-async function isPlain(client: Client, { table, plan }: Shape): Promise<boolean> {
-  const [found] = await rowsOf<{ plain: boolean }>(
-    client,
-    `select c.relkind = 'r' and not c.relhastriggers and not c.relhasrules and not c.relrowsecurity and
-       (select count(*) from pg_catalog.pg_attribute a
-        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) = $2 as plain
-     from pg_catalog.pg_class c where c.oid = to_regclass($1)`,
-    [quotedTable(table), plan.columns.length],
-  );
-  return found?.plain === true;
-}
-
-async function replaceRows(client: Client, { table, plan }: Shape): Promise<void> {
-  const { key, guard, columns } = plan;
-  const same = key.map((name) => `t.${quoted(name)} = s.${quoted(name)}`).join(" and ");
-  const newer = guard.length === 0 ? [] : [`(${placesOf("t", guard)} >= ${placesOf("s", guard)})`];
-  // On one shard nothing of another is known.
-  if (guard.length > 0 && columns.some(({ name }) => name === SHARD))
-    newer.push(`t.${quoted(SHARD)} is distinct from s.${quoted(SHARD)}`);
-  const [gone] = await rowsOf<{ stale: boolean | null }>(
-    client,
-    `with gone as (delete from ${quotedTable(table)} t using ${ROWS} s where ${same}
-       returning ${newer.length === 0 ? "false" : newer.join(" or ")} as stale)
-     select bool_or(stale) as stale from gone`,
-  );
-  if (gone?.stale === true) throw new NotPlain();
-  const list = columns.map(({ name }) => quoted(name)).join(", ");
-  await rowsOf(client, `insert into ${quotedTable(table)} (${list}) select ${list} from ${ROWS}`);
 }
 
 function mergeSql({ table, plan }: Shape, places: string, { delivery, isCareful }: Merging): string {
@@ -183,7 +128,7 @@ export async function deleteRows(
     const texts = key.filter((_, i) => plan.key[i] !== SHARD);
     return `${[...texts, shard, String(incarnation), String(lsn), String(index)].map(copyField).join("\t")}\n`;
   });
-  await copy(client, `copy ${KEYS} from stdin`, lines);
+  await copyLines(client, `copy ${KEYS} from stdin`, lines);
   const same = [...named, SHARD].map((name) => `t.${quoted(name)} = k.${quoted(name)}`).join(" and ");
   await rowsOf(
     client,
@@ -235,30 +180,4 @@ function notDeleted(delivery: string): string {
   return `not exists (select from muara.deleted d where d.delivery = '${delivery}' and d.shard = s.${quoted(SHARD)}
     and d.key in (s.${ID}, '')
     and (d.incarnation, d.lsn, d.index) > ${placesOf("s", VERSION)})`;
-}
-
-async function copy(client: Client, sql: string, lines: Iterable<string>): Promise<void> {
-  const stream = client.query(copyFrom(sql, { highWaterMark: QUEUED_BYTES_MAX }));
-  const told = new Promise<never>((_, reject) =>
-    stream.on("error", (error) => reject(databaseError(error, "COPY"))),
-  );
-  const done = new Promise<void>((resolve) => stream.on("finish", resolve));
-  const ended = Promise.race([done, told]);
-  // Whoever waits below is told of an error; nobody else may be.
-  ended.catch(() => undefined);
-  let chunk = "";
-  try {
-    for (const line of lines) {
-      chunk += line;
-      if (chunk.length < CHUNK_CHARACTERS) continue;
-      const isFull = !stream.write(chunk);
-      chunk = "";
-      if (isFull) await Promise.race([once(stream, "drain"), ended]);
-    }
-    stream.end(chunk);
-  } catch (error) {
-    if (!(error instanceof MuaraError)) stream.destroy();
-    throw error;
-  }
-  await ended;
 }

@@ -6,8 +6,8 @@ import { rowsOf } from "./connection.ts";
 import {
   deleteRows,
   lookUp,
+  type Merging,
   mergeRows,
-  type Shape,
   stageRows,
   type StagedKey,
   type StagedRow,
@@ -24,6 +24,8 @@ import {
   type Version,
 } from "./sink-changes.ts";
 import { SHARD, type TargetPlan } from "./sink-columns.ts";
+import type { Shape } from "./sink-copy.ts";
+import { REPLACED_ROWS, replaceRows, type WholeRows } from "./sink-replace.ts";
 import { foldRows } from "./sink-rows.ts";
 import type { Step } from "./sink-step.ts";
 import { quotedTable, type TableName } from "./sink-table.ts";
@@ -53,13 +55,24 @@ export async function writeBatch(
     return {};
   }
   if (mode === "state") return writeChanges(client, { ...place, shape }, { rows, hasMore }, step);
-  const { columns } = shape.plan;
-  const staged = foldRows(mode, shape.plan, rows).map((row): StagedRow => {
+  const { columns, replaces } = shape.plan;
+  const folded = foldRows(mode, shape.plan, rows);
+  const whole: WholeRows = {
+    count: folded.length,
+    cell: (row, column) => columns[column]!.text(folded[row]!.values),
+  };
+  if (replaces && !isCareful && (await replace(client, shape, whole))) return {};
+  const staged = folded.map((row): StagedRow => {
     return { cells: columns.map(({ text }) => text(row.values)), id: null };
   });
   const sets = await stageRows(client, shape, staged);
-  await mergeRows(client, shape, { sets, delivery: undefined, isCareful, rows: staged.length });
+  await mergeRows(client, shape, { sets, delivery: undefined, isCareful });
   return {};
+}
+
+/** @returns false where they have to go the other way @throws NotPlain */
+async function replace(client: Client, shape: Shape, rows: WholeRows): Promise<boolean> {
+  return rows.count >= REPLACED_ROWS && (await replaceRows(client, shape, rows));
 }
 
 async function writeChanges(
@@ -75,15 +88,32 @@ async function writeChanges(
   folded.wanted.forEach((entry, i) => (entry.found = found[i]));
   await truncate(client, place, folded.truncates, hasMore);
   await deleteRows(client, shape, folded.deletes.map(stagedKey));
-  if (folded.upserts.length > 0) {
-    const sets = await stageRows(client, shape, stagedRows(plan, folded.upserts));
-    const delivery = step.hasDeleted ? id : undefined;
-    await mergeRows(client, shape, { sets, delivery, isCareful, rows: folded.upserts.length });
-  }
+  const delivery = step.hasDeleted ? id : undefined;
+  await upsert(client, shape, folded.upserts, { delivery, isCareful });
   if (hasMore) await remember(client, id, plan, folded.deletes);
   // Whatever comes with a later version of the table is newer.
   else if (step.hasDeleted) await rowsOf(client, "delete from muara.deleted where delivery = $1", [id]);
   return carriedOn(plan, folded, step.carried);
+}
+
+async function upsert(
+  client: Client,
+  shape: Shape,
+  entries: readonly Entry[],
+  { delivery, isCareful }: Pick<Merging, "delivery" | "isCareful">,
+): Promise<void> {
+  if (entries.length === 0) return;
+  const { plan } = shape;
+  const isWhole = entries.every((entry) =>
+    [...entry.kept].every((place) => cellOf(plan, entry, place) !== undefined),
+  );
+  const whole: WholeRows = {
+    count: entries.length,
+    cell: (row, place) => cellOf(plan, entries[row]!, place),
+  };
+  if (isWhole && !isCareful && delivery === undefined && (await replace(client, shape, whole))) return;
+  const sets = await stageRows(client, shape, stagedRows(plan, entries));
+  await mergeRows(client, shape, { sets, delivery, isCareful });
 }
 
 function* stagedRows(plan: TargetPlan, entries: readonly Entry[]): Generator<StagedRow> {

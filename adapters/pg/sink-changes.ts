@@ -224,16 +224,18 @@ export function compareVersions(a: Version, b: Version): number {
   return a.index < b.index ? -1 : Number(a.index > b.index);
 }
 
-/** As they are, as long as the changes of every shard are in order. */
+/** Those of every shard in order, at the places that its changes have: what is between shards stays so. */
 function inOrder(changes: readonly Change[]): readonly Change[] {
   const newest = new Map<string, Change>();
-  for (const change of changes) {
+  const isInOrder = changes.every((change) => {
     const before = newest.get(change.shard);
-    if (before && compareVersions(change, before) < 0)
-      return changes.toSorted((a, b) =>
-        a.shard === b.shard ? compareVersions(a, b) : a.shard < b.shard ? -1 : 1,
-      );
     newest.set(change.shard, change);
-  }
-  return changes;
+    return !before || compareVersions(change, before) >= 0;
+  });
+  if (isInOrder) return changes;
+  const byShard = Map.groupBy(changes, ({ shard }) => shard);
+  const queues = new Map(
+    [...byShard].map(([shard, own]) => [shard, own.toSorted(compareVersions).values()] as const),
+  );
+  return changes.map(({ shard }) => queues.get(shard)!.next().value!);
 }

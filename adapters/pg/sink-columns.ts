@@ -16,7 +16,8 @@ export const VERSION = ["_muara_incarnation", "_muara_lsn", "_muara_index"] as c
 /** The record's key, where nobody says which columns the source's key has. */
 export const KEY = "_muara_key";
 /** Columns of a captured table that say what a change is (core/change.ts). */
-const CHANGE = ["source", "before"];
+export const BEFORE = "before";
+export const CHANGE: readonly string[] = ["source", BEFORE];
 const EVENT_ID = "event_id";
 /** Which of two rows was accepted last. */
 const ACCEPTED = ["ingest_time", "log_partition", "log_offset"] as const;
@@ -120,7 +121,8 @@ function stateColumn(
 
 /** What no column of the lake has: of a change as published, JSON text. */
 function textIn(extra: unknown, key: string): string | null {
-  if (typeof extra !== "string" || !extra.includes(key)) return null;
+  // The name itself may be written with escapes.
+  if (typeof extra !== "string" || !extra.includes(BESIDE_SUFFIX)) return null;
   const { data } = JSON.parse(extra) as { readonly data?: Readonly<Record<string, unknown>> };
   const found = data && Object.hasOwn(data, key) ? data[key] : undefined;
   return typeof found === "string" ? found : null;

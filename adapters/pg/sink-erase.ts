@@ -3,9 +3,12 @@ import type { Client } from "pg";
 import type { PostgresTarget } from "../../core/delivery.ts";
 import type { SinkErasure } from "../../core/ports/sink.ts";
 import { rowsOf } from "./connection.ts";
-import { KEY } from "./sink-columns.ts";
+import { BEFORE, CHANGE, KEY } from "./sink-columns.ts";
 import { quotedTable, type TableName } from "./sink-table.ts";
 import { quoted } from "./sink-types.ts";
+
+/** Of pg_type's categories. */
+const GEOMETRIC = "G";
 
 export interface ErasePlace {
   /** Of the delivery's declaration. */
@@ -36,25 +39,44 @@ export async function eraseRows(client: Client, place: ErasePlace, erasure: Sink
 }
 
 async function removed(client: Client, place: ErasePlace, erasure: SinkErasure): Promise<number> {
-  const { table } = place;
-  const { name, path } = placeOf(place, erasure);
-  const [column] = await rowsOf<{ type: string }>(
+  let rows = 0;
+  for (const one of placesOf(place, erasure)) rows += await removedBy(client, place, one, erasure.value);
+  return rows;
+}
+
+interface ValuePlace {
+  readonly name: string;
+  /** Inside of it. */
+  readonly path: readonly string[];
+}
+
+async function removedBy(
+  client: Client,
+  { table }: ErasePlace,
+  { name, path }: ValuePlace,
+  value: string,
+): Promise<number> {
+  // Without a modifier, but never the one that is meant where none is written: "character" is character(1).
+  const [column] = await rowsOf<{ type: string; category: string }>(
     client,
-    `select pg_catalog.format_type(a.atttypid, null) as type from pg_catalog.pg_attribute a
+    `select pg_catalog.format_type(a.atttypid, -1) as type, t.typcategory as category
+     from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
      where a.attrelid = to_regclass($1) and a.attname = $2 and a.attnum > 0 and not a.attisdropped`,
     [quotedTable(table), name],
   );
   if (!column) return 0;
-  const { type } = column;
+  const { type, category } = column;
   const isJson = type === "jsonb" || type === "json";
   if (path.length > 0 && !isJson) return 0;
   await rowsOf(client, "savepoint erasure");
   const inside = `${quoted(name)} #>> $2::text[] = $1::text`;
-  const whole = `${quoted(name)} = $1::${type}`;
+  // XML has no equality, and of circles the areas are compared.
+  const isShown = category === GEOMETRIC || type === "xml";
+  const whole = isShown ? `${quoted(name)}::text = $1::text::${type}::text` : `${quoted(name)} = $1::${type}`;
   const sql = `with gone as (delete from ${quotedTable(table)} where ${isJson ? inside : whole} returning 1)
     select count(*)::text as rows from gone`;
   try {
-    const [gone] = await rowsOf<{ rows: string }>(client, sql, [erasure.value, ...(isJson ? [path] : [])]);
+    const [gone] = await rowsOf<{ rows: string }>(client, sql, [value, ...(isJson ? [path] : [])]);
     return Number(gone?.rows ?? 0);
   } catch (error) {
     // What the column cannot even hold, it does not hold.
@@ -64,16 +86,15 @@ async function removed(client: Client, place: ErasePlace, erasure: SinkErasure):
   }
 }
 
-/** Of a captured table the columns are called as in the source. */
-function placeOf(
-  { mode }: ErasePlace,
-  { column, columns }: SinkErasure,
-): { name: string; path: readonly string[] } {
+/** Of rows of a captured table the columns are called as in the source; a change also says what the row was. */
+function placesOf({ mode }: ErasePlace, { column, columns }: SinkErasure): readonly ValuePlace[] {
   const [first, ...path] = column.split(".");
-  if (mode !== "state") return { name: first!, path };
-  if (first === "event_key") return { name: KEY, path };
   const found = columns.find((one) => one.name.toLowerCase() === first!.toLowerCase());
-  return { name: found?.field ?? found?.name ?? first!, path };
+  const source = found?.field ?? found?.name ?? first!;
+  if (mode === "state") return [{ name: first === "event_key" ? KEY : source, path }];
+  const own = { name: found?.name ?? first!, path };
+  const isChange = CHANGE.every((name) => columns.some((one) => one.name === name));
+  return isChange ? [own, { name: BEFORE, path: [source, ...path] }] : [own];
 }
 
 function isNoValue(error: unknown): boolean {

@@ -7,6 +7,7 @@ import { MuaraError } from "../../core/errors.ts";
 import { rowsOf } from "./connection.ts";
 import type { TargetPlan } from "./sink-columns.ts";
 import { quoted } from "./sink-types.ts";
+import { narrowColumns } from "./sink-widen.ts";
 
 const NAME_BYTES_MAX = 63;
 /** Of advisory locks of Muara's: makers of tables wait for each other. */
@@ -67,7 +68,8 @@ export async function ensureTable(
       throw refused(table, `the column "${name}" has a name of more than ${NAME_BYTES_MAX} bytes`);
   const before = await read(client, table);
   const missing = plan.columns.filter(({ name }) => !before?.columns.has(name));
-  if (before && missing.length === 0) return checked(before, table, plan);
+  const narrow = before?.isOurs === true ? narrowColumns(before.columns, plan.columns) : [];
+  if (before && missing.length === 0 && narrow.length === 0) return checked(before, table, plan);
   await rowsOf(client, `select pg_catalog.pg_advisory_xact_lock(${LOCK})`);
   if (!before) await make(client, table, plan);
   else if (!before.isOurs)
@@ -81,6 +83,11 @@ export async function ensureTable(
         client,
         `alter table ${quotedTable(table)} add column if not exists ${quoted(name)} ${type}`,
       );
+  for (const { name, type, using } of narrow)
+    await rowsOf(
+      client,
+      `alter table ${quotedTable(table)} alter column ${quoted(name)} type ${type} using ${using}`,
+    );
   return checked((await read(client, table))!, table, plan);
 }
 
@@ -112,8 +119,8 @@ async function read(client: Client, table: TableName): Promise<Present | undefin
   );
   const unique = await rowsOf<{ names: string[] }>(
     client,
-    `select array(select a.attname::text from unnest(i.indkey) k join pg_catalog.pg_attribute a
-       on a.attrelid = i.indrelid and a.attnum = k) as names
+    `select array(select a.attname::text from unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) k
+       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k) as names
      from pg_catalog.pg_index i
      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null`,
     [one.id],

@@ -9,17 +9,19 @@ import type { Client } from "pg";
 import type { DatabaseAddress } from "../../core/database-address.ts";
 import type { PostgresTarget } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { Sink, SinkBatch, SinkErasure, SinkOutcome } from "../../core/ports/sink.ts";
+import type { Sink, SinkBatch, SinkErased, SinkErasure, SinkOutcome } from "../../core/ports/sink.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { connectDatabase, rowsOf } from "./connection.ts";
 import { sqlstateOf } from "./failure.ts";
-import { makeStaging, NotPlain, type Shape } from "./sink-apply.ts";
+import { makeStaging } from "./sink-apply.ts";
 import { writeBatch } from "./sink-batch.ts";
 import { cutOff, endClient, isAlive } from "./sink-client.ts";
 import { RefusedRow } from "./sink-changes.ts";
 import { planTarget } from "./sink-columns.ts";
+import type { Shape } from "./sink-copy.ts";
 import { eraseRows } from "./sink-erase.ts";
 import type { SinkPlaces } from "./sink-places.ts";
+import { NotPlain } from "./sink-replace.ts";
 import { lockStep, moveStep, takeOver } from "./sink-step.ts";
 import { ensureOwnTables, ensureTable, type TableName, tableName } from "./sink-table.ts";
 
@@ -29,6 +31,8 @@ const REFUSED = /^(22|23|54|P0001)/;
 const TWICE: ReadonlySet<string> = new Set(["21000", "23505"]);
 const TAKEN: SinkOutcome = { outcome: "taken" };
 const IDLE_MS = 60_000;
+/** An erasure may take so long at least. */
+const ERASE_MS_LEAST = 600_000;
 const LOCK_MS = 30_000;
 const SETTINGS: Readonly<Record<string, string>> = {
   synchronous_commit: "on",
@@ -83,7 +87,7 @@ class PostgresSink implements Sink {
   }
 
   write(batch: SinkBatch, signal: AbortSignal): Promise<SinkOutcome> {
-    return this.#attempt(signal, async (over) => {
+    return this.#attempt(signal, this.#options.timeoutMs, async (over) => {
       const isFirst = batch.sequence === 0 && batch.generation === 0;
       const session = this.#session ?? (await this.#open(isFirst, over));
       if (!session) return { outcome: "later", reason: this.#unknown() };
@@ -99,20 +103,21 @@ class PostgresSink implements Sink {
     });
   }
 
-  async erase(erasure: SinkErasure, signal: AbortSignal): Promise<{ readonly rows: number } | undefined> {
-    const { id, target } = this.#options;
+  async erase(erasure: SinkErasure, signal: AbortSignal): Promise<SinkErased> {
+    const { id, target, timeoutMs } = this.#options;
     let rows = 0;
-    const { outcome } = await this.#attempt(signal, async (over) => {
+    const outcome = await this.#attempt(signal, Math.max(timeoutMs, ERASE_MS_LEAST), async (over) => {
       const session = this.#session ?? (await this.#open(false, over));
-      // It has never delivered anything.
-      if (!session) return TAKEN;
+      if (!session) return erasure.hasDelivered ? { outcome: "later", reason: this.#unknown() } : TAKEN;
       return inTransaction(session.client, async () => {
+        // Whole tables are looked through.
+        await rowsOf(session.client, "set local statement_timeout = 0");
         await lockStep(session.client, id);
         rows = await eraseRows(session.client, { id, table: this.#table, mode: target.mode }, erasure);
         return TAKEN;
       });
     });
-    return outcome === "taken" ? { rows } : undefined;
+    return outcome.outcome === "taken" ? { rows } : { reason: outcome.reason };
   }
 
   async close(): Promise<void> {
@@ -126,26 +131,34 @@ class PostgresSink implements Sink {
   /** Never for longer than asked for: of a peer that is gone without a word nothing is ever heard. */
   async #attempt(
     signal: AbortSignal,
+    timeoutMs: number,
     work: (over: AbortSignal) => Promise<SinkOutcome>,
   ): Promise<SinkOutcome> {
-    const { timeoutMs, places } = this.#options;
+    const { places } = this.#options;
     this.#place ??= await places.acquire(signal);
     if (!this.#place) return { outcome: "later", reason: "it was stopped" };
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), timeoutMs);
-    const over = AbortSignal.any([signal, late.signal]);
-    const cut = (): void => cutOff(this.#client);
-    over.addEventListener("abort", cut, { once: true });
+    const over = new AbortController();
+    const cut = Promise.withResolvers<never>();
+    const end = (): void => {
+      over.abort();
+      cutOff(this.#client);
+      cut.reject(new MuaraError("source.timeout", "it was cut off"));
+    };
+    // Taken away below: signals outlive many batches.
+    signal.addEventListener("abort", end, { once: true });
+    if (signal.aborted) end();
+    const timer = setTimeout(end, timeoutMs);
     try {
-      return await Promise.race([work(over), rejectedBy(over)]);
+      return await Promise.race([work(over.signal), cut.promise]);
     } catch (error) {
-      const outcome = outcomeOf(error, late.signal.aborted ? timeoutMs : undefined);
-      if (outcome.outcome === "later") cut();
+      const isLate = over.signal.aborted && !signal.aborted;
+      const outcome = outcomeOf(error, isLate ? timeoutMs : undefined);
+      if (outcome.outcome === "later") cutOff(this.#client);
       return outcome;
     } finally {
       clearTimeout(timer);
-      over.removeEventListener("abort", cut);
-      if (places.isWanted || over.aborted || !isAlive(this.#client)) await this.close();
+      signal.removeEventListener("abort", end);
+      if (places.isWanted || over.signal.aborted || !isAlive(this.#client)) await this.close();
     }
   }
 
@@ -174,13 +187,19 @@ class PostgresSink implements Sink {
     const { client } = session;
     const plan = planTarget(target, columns, hasShard);
     let types: ReadonlyMap<string, string> = new Map();
-    await inTransaction(client, async () => {
-      types = await ensureTable(client, this.#table, plan);
-      return TAKEN;
-    });
-    const shape = { table: this.#table, plan, types };
-    await makeStaging(client, shape);
-    Object.assign(session, { shape, columns });
+    try {
+      await inTransaction(client, async () => {
+        types = await ensureTable(client, this.#table, plan);
+        return TAKEN;
+      });
+      const shape = { table: this.#table, plan, types };
+      await makeStaging(client, shape);
+      Object.assign(session, { shape, columns });
+    } catch (error) {
+      // No row is to blame for a table that cannot be made.
+      if (!REFUSED.test(stateOf(error) ?? "")) throw error;
+      throw new MuaraError("delivery.target", (error as Error).message, { cause: error });
+    }
   }
 
   async #take({ client, epoch, shape }: Session, batch: SinkBatch, isCareful: boolean): Promise<SinkOutcome> {
@@ -254,14 +273,6 @@ function outcomeOf(error: unknown, lateMs: number | undefined): SinkOutcome {
   if (state !== undefined && REFUSED.test(state)) return { outcome: "refused", reason };
   if (error instanceof MuaraError || state !== undefined) return { outcome: "later", reason };
   throw error;
-}
-
-function rejectedBy(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const over = (): void => reject(new MuaraError("source.timeout", "it was cut off"));
-    if (signal.aborted) over();
-    else signal.addEventListener("abort", over, { once: true });
-  });
 }
 
 function stateOf(error: unknown): string | undefined {

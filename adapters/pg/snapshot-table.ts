@@ -32,7 +32,7 @@ const TABLE = `
 const COLUMNS = `
   select a.attname as name, a.atttypid as "typeId", a.atttypmod as modifier,
     format_type(a.atttypid, a.atttypmod) as "typeName",
-    a.attnum = any(coalesce(i.indkey::int2[], '{}')) as "isKey"
+    a.attnum = any(coalesce((i.indkey::int2[])[0:i.indnkeyatts - 1], '{}')) as "isKey"
   from pg_attribute a join pg_class c on c.oid = a.attrelid
     left join pg_index i on i.indrelid = c.oid and
       case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end

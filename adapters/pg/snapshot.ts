@@ -38,11 +38,10 @@ export async function openSnapshot(
       purpose: "reconcile",
       settings: { row_security: "off", idle_in_transaction_session_timeout: "0", lock_timeout: "10s" },
     });
-  const [keeper, walsender] = await Promise.all([
-    connect(),
-    connectReplication(address, { readSecret: options.readSecret, purpose: "reconcile" }),
-  ]);
+  const keeper = await connect();
+  let walsender: Client | undefined;
   try {
+    walsender = await connectReplication(address, { readSecret: options.readSecret, purpose: "reconcile" });
     const exported = await exportSnapshot(walsender, keeper, options);
     await begin(keeper, exported.name);
     const [kept] = await rowsOf<{ name: string }>(keeper, "select pg_export_snapshot() as name");
@@ -53,8 +52,13 @@ export async function openSnapshot(
     const parts = new PartReader({
       connect: async () => {
         const client = await connect();
-        await begin(client, kept!.name);
-        return client;
+        try {
+          await begin(client, kept!.name);
+          return client;
+        } catch (error) {
+          await client.end().catch(() => undefined);
+          throw error;
+        }
       },
       hasRanges: Number(version) >= RANGES_SINCE,
       ...options,
@@ -64,7 +68,7 @@ export async function openSnapshot(
     await keeper.end().catch(() => undefined);
     throw error;
   } finally {
-    await walsender.end().catch(() => undefined);
+    await walsender?.end().catch(() => undefined);
   }
 }
 

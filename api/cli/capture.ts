@@ -3,6 +3,7 @@ import { addReconcile } from "./capture-reconcile.ts";
 import type { AddCommand, RunAction, Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addOne } from "./show-one.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -55,15 +56,16 @@ export const addCapture: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, LIST, rows);
       }),
     );
-  addOne(capture.command("show").description("how far one is"), run, "GET", "");
-  addOne(capture.command("pause").description("rest; the source keeps its log"), run, "POST", "/pause");
-  addOne(capture.command("resume").description("go on where it was"), run, "POST", "/resume");
+  addOne(capture.command("show").description("how far one is"), run, "/v1/captures", "GET");
   addOne(
-    capture.command("recopy").description("begin anew, with a new slot and a copy of all tables"),
+    capture.command("pause").description("rest; the source keeps its log"),
     run,
+    "/v1/captures",
     "POST",
-    "/recopy",
+    "/pause",
   );
+  addOne(capture.command("resume").description("go on where it was"), run, "/v1/captures", "POST", "/resume");
+  addRecopy(capture.command("recopy"), run);
   addReconcile(capture.command("reconcile"), run);
   capture
     .command("remove")
@@ -150,19 +152,19 @@ function addTables(
     .option("--prefix <name>", "of the event types that are not named; default: the database's name");
 }
 
-function addOne(
-  command: ReturnType<Parameters<AddCommand>[0]["command"]>,
-  run: RunAction,
-  method: "GET" | "POST",
-  tail: string,
-): void {
-  command.argument("<name>").action(
-    run(async ({ client, io, flags }, { args }) => {
-      const path = pathOf(args[0]!) + tail;
-      const one = method === "GET" ? await client.get<Item>(path) : await client.send<Item>("POST", path);
-      printObject(io.stdout, flags.output, one);
-    }),
-  );
+function addRecopy(command: ReturnType<Parameters<AddCommand>[0]["command"]>, run: RunAction): void {
+  command
+    .description("copy tables anew; without any, begin anew with a new slot and a copy of all tables")
+    .argument("<name>")
+    .option("--table <schema.table>", "only this one, beside the others (repeatable)", collect, [])
+    .action(
+      run(async ({ client, io, flags }, given) => {
+        const { table } = given.opts<{ table: readonly string[] }>();
+        const tail = new URLSearchParams(table.map((one) => ["table", one])).toString();
+        const path = `${pathOf(given.args[0]!)}/recopy${tail === "" ? "" : `?${tail}`}`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", path));
+      }),
+    );
 }
 
 /** Exit code 1 where one of them is an error. */

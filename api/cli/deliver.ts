@@ -1,7 +1,8 @@
 /** `muara deliver create|list|show|pause|resume|dead-letters|delete`: rows of tables, sent to somewhere outside. */
-import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
+import { wholeNumber, type AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addOne } from "./show-one.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -84,9 +85,21 @@ export const addDeliver: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, LIST, rows);
       }),
     );
-  addOne(deliver.command("show").description("how far one is"), run, "GET", "");
-  addOne(deliver.command("pause").description("rest until it is resumed"), run, "POST", "/pause");
-  addOne(deliver.command("resume").description("go on where it was"), run, "POST", "/resume");
+  addOne(deliver.command("show").description("how far one is"), run, "/v1/deliveries", "GET");
+  addOne(
+    deliver.command("pause").description("rest until it is resumed"),
+    run,
+    "/v1/deliveries",
+    "POST",
+    "/pause",
+  );
+  addOne(
+    deliver.command("resume").description("go on where it was"),
+    run,
+    "/v1/deliveries",
+    "POST",
+    "/resume",
+  );
   deliver
     .command("dead-letters")
     .description("the newest rows that the receiver has refused")
@@ -114,21 +127,6 @@ export const addDeliver: AddCommand = (program, run) => {
       }),
     );
 };
-
-function addOne(
-  command: ReturnType<Parameters<AddCommand>[0]["command"]>,
-  run: RunAction,
-  method: "GET" | "POST",
-  tail: string,
-): void {
-  command.argument("<name>").action(
-    run(async ({ client, io, flags }, { args }) => {
-      const path = `/v1/deliveries/${encodeURIComponent(args[0]!)}${tail}`;
-      const one = method === "GET" ? await client.get<Item>(path) : await client.send<Item>("POST", path);
-      printObject(io.stdout, flags.output, one);
-    }),
-  );
-}
 
 function targetOf({ to, kafka, postgres, into, mode, key }: CreateOptions): Item {
   const match = KAFKA.exec(kafka ?? "");

@@ -102,16 +102,18 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.post("/v1/captures/:name/resume", (context) =>
     change(context, "resumed", (capture) => (capture.isPaused ? { ...capture, isPaused: false } : capture)),
   );
-  // Another declaration: it begins anew, and what the former one has at the source goes.
-  app.post("/v1/captures/:name/recopy", (context) =>
-    change(context, "copies anew", (capture) => ({
+  app.post("/v1/captures/:name/recopy", async (context) => {
+    const tables = context.req.queries("table") ?? [];
+    if (tables.length === 0) return change(context, "copies anew", anew);
+    await checkCopyable(ports, (await one(context, "admin")).value!, tables);
+    const wish = newId();
+    const again = Object.fromEntries(tables.map((table) => [table, wish]));
+    return change(context, "copies tables anew", (capture) => ({
       ...capture,
-      // Under the same names at its source.
-      id: capture.id.slice(0, STEM_LENGTH) + newId().slice(STEM_LENGTH),
-      copy: "initial",
+      again: { ...capture.again, ...again },
       isPaused: false,
-    })),
-  );
+    }));
+  });
   app.delete("/v1/captures/:name", async (context) => {
     const { value, revision } = await one(context, "admin");
     const by = context.get("principal").id;
@@ -124,6 +126,32 @@ export function addCaptureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       ? context.body(null, 204)
       : context.json({ slot: left, taken_away: false }, 202);
   });
+}
+
+/** Another declaration: it begins anew, and what the former one has at the source goes. */
+function anew(capture: Capture): Capture {
+  // Under the same names at its source.
+  const id = capture.id.slice(0, STEM_LENGTH) + newId().slice(STEM_LENGTH);
+  return { ...capture, id, copy: "initial", again: {}, isPaused: false };
+}
+
+/** @throws request.malformed, capture.refused, source.* */
+async function checkCopyable(ports: ApiPorts, capture: Capture, tables: readonly string[]): Promise<void> {
+  const known = eventTypeNames(capture);
+  const strange = tables.find((table) => !known.has(table));
+  if (strange !== undefined)
+    throw new MuaraError("request.malformed", `table: the capture "${capture.name}" has no ${strange}`, {
+      details: { pointer: "table" },
+    });
+  const present = await (await sourceOf(ports, capture.database)).tables(tables);
+  for (const table of tables)
+    if (!present.get(table)?.key.length)
+      throw new MuaraError(
+        "capture.refused",
+        `${table} is gone or has no key: it cannot be copied by itself. ` +
+          `\`muara capture recopy ${capture.name}\` copies all tables anew.`,
+        { details: { table } },
+      );
 }
 
 function maySee(principal: Principal, name: string): boolean {
@@ -226,6 +254,7 @@ async function check(
     eventTypes,
     copiesInitially: request.copy === "initial",
     published: published.flatMap((names) => names ?? []),
+    publishedWhole: published[0] ?? [],
     isNew: existing === undefined,
     declared: (name) => registry.get<EventType>("event-type", name.toLowerCase())?.value ?? undefined,
   });

@@ -115,8 +115,8 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
     );
   if (request.kafka && !Object.hasOwn(deliver?.kafka ?? {}, request.kafka.target))
     throw noTarget("/kafka/target", "deliver.kafka", request.kafka.target);
-  if (request.postgres && !deliver?.postgres?.includes(request.postgres.target))
-    throw noTarget("/postgres/target", "postgres", request.postgres.target);
+  if (request.postgres && !deliver?.postgres.includes(request.postgres.target))
+    throw noTarget("/postgres/target", "deliver.postgres", request.postgres.target);
   await registry.refresh();
   const most = deliver?.deliveries ?? 0;
   if (registry.list("delivery").length >= most)

@@ -5,6 +5,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { type Capture, tableName } from "../../core/capture.ts";
+import { eventTypeNames } from "../../core/capture-names.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { toProblem } from "../../core/problem.ts";
 import {
@@ -14,6 +15,7 @@ import {
   NAMED_MAX,
   type Reconciliation,
 } from "../../core/reconciliation.ts";
+import { mayReadWhole } from "../../lake/query/part.ts";
 import { shownProgress, shownReconciliation } from "../reconciliation-answer.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, demand } from "../context.ts";
 import { readBody } from "../read-body.ts";
@@ -50,6 +52,8 @@ export function addReconciliationRoutes(app: Hono<ApiEnv>, ports: ApiPorts): voi
     const capture = await nameOf(context);
     const request = await readBody(context, reconciliationRequestSchema);
     if (!reconcile) throw new MuaraError("request.not_found", "This process reconciles nothing.");
+    if (request.named > 0)
+      demandRows(context, registry.get<Capture>("capture", capture)!.value!, request.tables);
     const gone = new AbortController();
     const lines = new Lines(() => gone.abort());
     const signal = AbortSignal.any([context.req.raw.signal, gone.signal]);
@@ -66,6 +70,18 @@ export function addReconciliationRoutes(app: Hono<ApiEnv>, ports: ApiPorts): voi
     done.catch((error: unknown) => lines.end({ at: "failed", problem: toProblem(error) }));
     return new Response(lines.body, { headers: { "content-type": "application/x-ndjson" } });
   });
+}
+
+/** Differences are rows. @throws auth.forbidden */
+function demandRows(context: ApiContext, capture: Capture, wanted?: readonly string[]): void {
+  const principal = context.get("principal");
+  for (const [table, eventType] of eventTypeNames(capture)) {
+    if (wanted?.includes(table) === false || mayReadWhole(principal, eventType)) continue;
+    throw new MuaraError(
+      "auth.forbidden",
+      `Differences name rows of "${eventType}", which ${principal.id} may not read: ask for none ("named": 0).`,
+    );
+  }
 }
 
 /** Without values of rows: these are told to who asked and to nobody else. */

@@ -16,13 +16,19 @@ export const captureSchema = z
     queueBytes: bytes(32 * MIB).describe(
       "of one capture, read and not durable yet; beyond it the source waits, bytes",
     ),
+    quietMs: ms(60_000).describe(
+      "of a source whose wal_sender_timeout is 0: a connection that says nothing for twice as long is given up, ms",
+    ),
     pauseMsMax: ms(30_000).describe("longest pause between two attempts at a source, ms"),
     heartbeatMs: ms(10_000).describe(
       "how often a message is written into a source whose capture asks for it, ms",
     ),
     copyRows: count(10_000).describe("rows in one chunk of a copy that can be resumed"),
-    copyOnceRows: count(10_000_000).describe(
+    copyOnceRows: count(1_000_000).describe(
       "tables that have more, as the source estimates, are copied in chunks",
+    ),
+    heldMs: ms(300_000).describe(
+      "a transaction of a source that is open for longer, while a copy has to wait for it, is an alert, ms",
     ),
     lagBytes: bytes(1_024 * MIB).describe(
       "log that a source keeps for a capture; beyond it there is an alert, bytes",

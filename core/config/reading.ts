@@ -1,5 +1,6 @@
 /** The configuration of what reads the lake: SQL, extracts, shares and deliveries. */
 import { z } from "zod";
+import { DATABASE_NAME } from "../database-address.ts";
 import { bytes, count, HOUR_MS, MIB, ms } from "./scalars.ts";
 
 export const querySchema = z
@@ -81,7 +82,9 @@ export const shareSchema = z
 
 export const deliverSchema = z
   .strictObject({
-    everyMs: ms(500).describe("interval at which a delivery looks at its table, ms"),
+    everyMs: ms(500).describe(
+      "interval at which a delivery looks at its table; of commits of its own process it is told at once, ms",
+    ),
     saveMs: ms(500).describe("how far a delivery is is written at most this often, ms"),
     pauseMsMax: ms(300_000).describe(
       "longest pause between two attempts at a receiver that takes nothing, ms",
@@ -96,6 +99,10 @@ export const deliverSchema = z
     postgresConnections: count(8).describe(
       "connections of deliveries to one of `postgres`, of this process; further deliveries take turns",
     ),
+    postgres: z
+      .array(z.string().regex(DATABASE_NAME, "a-z, 0-9, - and _"))
+      .default([])
+      .describe("databases that deliveries may write to, names in `postgres`; no other ones"),
     kafka: z
       .record(z.string(), z.string().startsWith("kafka://"))
       .default({})

@@ -91,6 +91,11 @@ export const EVENT_ERRORS = {
     retryable: false,
     help: "A dead letter is replayed once. Where it died again, replay the dead letter that came of it.",
   },
+  "dead_letter.captured": {
+    status: 409,
+    retryable: false,
+    help: "A change of a captured table is not told later than it was. Write the row again, or copy the table anew.",
+  },
   "dead_letter.correction": {
     status: 422,
     retryable: false,

@@ -54,6 +54,8 @@ export interface SinkErasure {
   readonly column: string;
   readonly value: string;
   readonly columns: readonly SinkColumn[];
+  /** Whether the delivery has brought rows: who knows nothing of it then has lost what it knew. */
+  readonly hasDelivered?: boolean;
 }
 
 export type SinkOutcome =
@@ -62,6 +64,8 @@ export type SinkOutcome =
   /** @param afterMs when it may be tried again, where the other side says so */
   | { readonly outcome: "later"; readonly reason: string; readonly afterMs?: number | undefined };
 
+export type SinkErased = { readonly rows: number } | { readonly reason: string } | undefined;
+
 export interface Sink {
   /** `transactional`: each row once. `idempotent`: a row may come again, under the same id. */
   readonly guarantee: "transactional" | "idempotent";
@@ -69,9 +73,9 @@ export interface Sink {
   write(batch: SinkBatch, signal: AbortSignal): Promise<SinkOutcome>;
   /**
    * Between two batches. Done once, whatever happens, and the number of rows that went is kept there.
-   * @returns undefined: not now
+   * However long it takes. @returns a reason, or undefined: not now
    * Absent: what is there cannot be taken back.
    */
-  erase?(erasure: SinkErasure, signal: AbortSignal): Promise<{ readonly rows: number } | undefined>;
+  erase?(erasure: SinkErasure, signal: AbortSignal): Promise<SinkErased>;
   close(): Promise<void>;
 }

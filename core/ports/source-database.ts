@@ -61,7 +61,7 @@ export interface SourceTable {
   /** Columns that tell rows apart in every change: of the index that is the identity, else of the primary key. */
   readonly key: readonly string[];
   readonly columns: readonly SourceTableColumn[];
-  /** The server's estimate; of a partitioned table that of its partitions. */
+  /** The server's estimate: as analysed, or as counted since where that is more; of a partitioned table that of its partitions. */
   readonly rows: number;
   /** Updates and deletes since its statistics began, partitions included. */
   readonly updates: number;
@@ -110,6 +110,19 @@ export interface CreatedSlot {
   release(): Promise<void>;
 }
 
+/** Of any database of the server: slots and copies wait for all of them. */
+export interface SourceTransaction {
+  readonly id: string;
+  /** Since when it is open, ms; null where our user may not know. */
+  readonly openMs: number | null;
+  /** `prepared`: it belongs to no session any more. */
+  readonly kind: "open" | "prepared";
+  /** Whose it is, and what it says of itself, for people. */
+  readonly what: string;
+  /** The statement that ends it. */
+  readonly remedy: string;
+}
+
 export interface SourceDatabase {
   /** host:port/database. */
   readonly place: string;
@@ -133,6 +146,8 @@ export interface SourceDatabase {
   unpublish(name: string): Promise<void>;
   /** What the publication tells of, as `schema.table`; undefined where there is none. */
   readonly published: (name: string) => Promise<readonly string[] | undefined>;
+  /** Those that have written, oldest first. */
+  transactions(): Promise<readonly SourceTransaction[]>;
   copy(): SourceCopy;
   delta(): SourceDelta;
   stream(request: SourceRequest): Promise<SourceStream>;

@@ -145,6 +145,8 @@ export interface SourceLimits {
   readonly batchBytes: number;
   readonly batchMs: number;
   readonly queueBytes: number;
+  /** Takes the place of the source's patience where that has no end (wal_sender_timeout = 0). */
+  readonly quietMs: number;
 }
 
 export interface SourceStream {

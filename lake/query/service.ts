@@ -35,6 +35,8 @@ export interface QueryRequest {
   readonly at?: At | undefined;
   readonly limit?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Of Muara's own statements; by default what the configuration allows, bytes. */
+  readonly sqlBytesMax?: number | undefined;
   readonly principal: Principal;
   readonly format: QueryFormat;
 }
@@ -159,10 +161,10 @@ class Query {
 
   async answer(): Promise<QueryAnswer> {
     const { options, clock, logger } = this.#services;
-    const { sql } = this.#request;
-    if (Buffer.byteLength(sql) > options.sqlBytes)
-      throw new MuaraError("sql.too_large", `The SQL is longer than ${options.sqlBytes} bytes.`, {
-        details: { sqlBytes: options.sqlBytes },
+    const { sql, sqlBytesMax: sqlBytes = options.sqlBytes } = this.#request;
+    if (Buffer.byteLength(sql) > sqlBytes)
+      throw new MuaraError("sql.too_large", `The SQL is longer than ${sqlBytes} bytes.`, {
+        details: { sqlBytes },
       });
     // The engine reads C strings: what follows the zero would be run by nobody, or by somebody else.
     if (sql.includes("\0")) throw new MuaraError("sql.syntax", "The SQL has a zero character in it.");

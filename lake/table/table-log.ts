@@ -38,6 +38,8 @@ export interface TableLogOptions {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** A version of ours is there. */
+  readonly onCommit?: () => void;
 }
 
 /** `tablePath` is the table's folder in the store; it need not exist yet. */
@@ -58,6 +60,7 @@ class Committer {
   readonly #clock: Clock;
   readonly #randomness: Randomness;
   readonly #logger: Logger;
+  readonly #onCommit: (() => void) | undefined;
 
   constructor(store: ObjectStore, tablePath: string, reader: LogReader, options: TableLogOptions) {
     this.#store = store;
@@ -66,6 +69,7 @@ class Committer {
     this.#clock = options.clock;
     this.#randomness = options.randomness;
     this.#logger = options.logger.with({ table: tablePath });
+    this.#onCommit = options.onCommit;
   }
 
   async commit({ base, change, check, signal }: CommitRequest): Promise<CommitOutcome> {
@@ -175,6 +179,7 @@ class Committer {
   }
 
   async #committed(snapshot: TableState, commit: TableCommit): Promise<CommitOutcome> {
+    this.#onCommit?.();
     if (isCheckpointDue(snapshot)) await this.#checkpoint(snapshot);
     return { outcome: "committed", snapshot, commit };
   }

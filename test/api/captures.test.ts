@@ -267,4 +267,65 @@ test("who may not sees nothing, and who may only read changes nothing", async ()
   // The event type is another right.
   const body = { name: "x", database: "shop1", tables: ["public.accounts"], shard: "z" };
   expect(await status("POST", "/v1/captures", half, body)).toBe(403);
+  // Differences are rows of its table; sums are not.
+  const reconciliations = "/v1/captures/lost/reconciliations";
+  expect(await status("POST", reconciliations, half, { named: 1 })).toBe(403);
+  expect(await status("POST", reconciliations, half, { named: 0 })).not.toBe(403);
 });
+
+test("a database that is captured from is no target of deliveries, unless the configuration says so", async () => {
+  const { event_type: table } = (await shown("lost")).tables[0]!;
+  const postgres = { target: "shop1", table: "public.stolen", mode: "append" };
+  const answer = await stack.call("POST", "/v1/deliveries", { name: "out", table, postgres });
+  expect(answer.status).toBe(400);
+  expect(await answer.text()).toContain('/postgres/target: deliver.postgres has no \"shop1\"');
+});
+
+test("a change that is a dead letter is not told later: it would bring back what was deleted since", async () => {
+  const sql = async (text: string): Promise<unknown> =>
+    ((await (await stack.call("POST", "/v1/sql", { sql: text })).json()) as { rows: unknown }).rows;
+  await server.sql("CREATE TABLE notes (id int PRIMARY KEY, v text)", [], database);
+  const tables = { "public.notes": "shop.note" };
+  const declared = await stack.call("POST", "/v1/captures", { name: "notes", database: "shop1", tables });
+  expect(declared.status, await declared.text()).toBe(201);
+  await eventually("it streams", SOON_MS, async () => (await shown("notes")).state === "streaming");
+  await server.sql("INSERT INTO notes VALUES (1, repeat('x', 1000000)), (2, 'y')", [], database);
+  const current = (): Promise<unknown> => sql(`SELECT id FROM "shop.note.current" ORDER BY id`);
+  await expect.poll(current, { timeout: SOON_MS }).toEqual([["2"]]);
+  const letters = await stack.get<{ items: { dead_letter_id: string; reason: string }[] }>(
+    "/v1/dead-letters?event_type=shop.note",
+  );
+  expect(letters.items).toMatchObject([{ reason: "event.too_large" }]);
+  await server.sql("DELETE FROM notes WHERE id = 1; INSERT INTO notes VALUES (3, 'z')", [], database);
+  await expect.poll(current, { timeout: SOON_MS }).toEqual([["2"], ["3"]]);
+  for (const dryRun of [true, false]) {
+    const answer = await stack.call("POST", "/v1/dead-letters/replay", {
+      ids: [letters.items[0]!.dead_letter_id],
+      correction: { set: { "/data/v": "short", "/metadata/partition": "0" } },
+      dry_run: dryRun,
+    });
+    expect(await answer.json()).toMatchObject({
+      items: [{ outcome: "refused", code: "dead_letter.captured" }],
+    });
+  }
+  await stack.settled("shop.note");
+  expect(await current()).toEqual([["2"], ["3"]]);
+}, 90_000);
+
+test("one table is copied anew by command; one that is none of the capture's, or has no key, is refused", async () => {
+  const before = await shown("notes");
+  const recopy = (table: string) => muara("capture", "recopy", "notes", "--table", table);
+  expect((await recopy("public.notes")).code).toBe(0);
+  await eventually("it is copied", SOON_MS, async () => (await shown("notes")).tables[0]?.copied_rows === 2);
+  expect((await shown("notes")).slot).toBe(before.slot);
+  const strange = await recopy("public.accounts");
+  expect([strange.code === 0, strange.err.includes("public.accounts")]).toEqual([false, true]);
+  await server.sql("ALTER TABLE notes DROP CONSTRAINT notes_pkey", [], database);
+  const keyless = await stack.call("POST", "/v1/captures/notes/recopy?table=public.notes");
+  expect([keyless.status, ((await keyless.json()) as { code: string }).code]).toEqual([
+    422,
+    "capture.refused",
+  ]);
+  const checked = await muara("capture", "check", "notes", "-o", "json");
+  expect([checked.code, checked.out.includes("refuses updates and deletes of it now")]).toEqual([1, true]);
+}, 90_000);

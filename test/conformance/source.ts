@@ -12,7 +12,13 @@ export interface SourcePlace {
 
 export type SourceCase = readonly [string, (place: SourcePlace) => Promise<void>];
 
-const LIMITS: SourceLimits = { statusMs: 50, batchBytes: 1_048_576, batchMs: 5, queueBytes: 4_194_304 };
+const LIMITS: SourceLimits = {
+  statusMs: 50,
+  batchBytes: 1_048_576,
+  batchMs: 5,
+  queueBytes: 4_194_304,
+  quietMs: 60_000,
+};
 /** As small as they can be: a batch for every change. */
 const NARROW: SourceLimits = { ...LIMITS, batchBytes: 1, queueBytes: 1 };
 const decoder = new TextDecoder();

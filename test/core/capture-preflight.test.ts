@@ -53,6 +53,7 @@ const plan: PreflightPlan = {
   eventTypes: new Map([["public.t", "shop.t"]]),
   copiesInitially: true,
   published: [],
+  publishedWhole: [],
   isNew: true,
   declared: () => undefined,
 };
@@ -129,4 +130,13 @@ test("an event type that somebody else has declared; one of a capture is shared"
   expect(found({}, {}, { declared: () => foreign })).toEqual(["error event_type"]);
   const own = parseEventType({ ...input, annotations: { [CAPTURED_ANNOTATION]: "on" } });
   expect(found({}, {}, { declared: () => own })).toEqual([]);
+});
+
+test("a published table that has lost what identifies its rows, whether it was updated or not", () => {
+  for (const updates of [0, 5])
+    for (const lost of [{ key: [] }, { identity: "nothing" as const }]) {
+      const of = { published: ["public.t"], publishedWhole: ["public.t"] };
+      expect(found({}, { ...lost, updates }, of)).toContain("error identity");
+    }
+  expect(found({}, { key: [], updates: 0 }, { published: ["public.t"] })).toContain("warning identity");
 });

@@ -31,14 +31,14 @@ interface Place {
 }
 
 /** @param port of the store, as Muara sees it */
-async function makePlace(port = target.port): Promise<Place> {
+async function makePlace(port = target.port, deliver: object = {}): Promise<Place> {
   const folder = await temporaryFolder("ods");
   cleanups.push(folder.remove);
   const [from, to] = await Promise.all([source.freshDatabase(), target.freshDatabase()]);
   const { host, user } = source;
   const config = {
     land: { commitMs: 100, projectMs: 200 },
-    deliver: { everyMs: 50, saveMs: 200, pauseMsMax: 300, standbyMs: 500 },
+    deliver: { everyMs: 50, saveMs: 200, pauseMsMax: 300, standbyMs: 500, postgres: ["store"], ...deliver },
     capture: { statusMs: 200, pauseMsMax: 300 },
     postgres: {
       shop1: { host, port: source.port, user, database: from },
@@ -65,12 +65,12 @@ async function post(muara: MuaraProcess, path: string, body: object): Promise<Re
   return JSON.parse(text) as Record<string, unknown>;
 }
 
-async function capture(muara: MuaraProcess): Promise<void> {
+async function capture(muara: MuaraProcess, copy: "initial" | "none" = "none"): Promise<void> {
   await post(muara, "/v1/captures", {
     name: "shop",
     database: "shop1",
     tables: ["public.customers"],
-    copy: "none",
+    copy,
   });
   await eventually("it streams", 60_000, async () => {
     const shown = (await (await muara.fetch("/v1/captures/shop")).json()) as { state: string };
@@ -178,6 +178,46 @@ test("the store's rows are the source's, whoever dies", async () => {
     place.to,
   );
   expect(types.map(({ type }) => type)).toEqual(["numeric(12,2)", "text[]", "boolean"]);
+}, 300_000);
+
+test("what was there is copied, changes follow, and columns grow with those of the source", async () => {
+  // Nothing is looked for: every commit is told.
+  const place = await makePlace(target.port, { everyMs: 600_000 });
+  const chance = seededRandomness(7);
+  const client = await source.connect(place.from);
+  await client.query(CREATE);
+  await client.query(`ALTER TABLE customers ADD COLUMN code uuid DEFAULT gen_random_uuid(),
+    ADD COLUMN nick varchar(10), ADD COLUMN sizes int[]`);
+  await client.query(`INSERT INTO customers SELECT i, 'c' || i, i + 0.25, date '2000-01-01' + i, repeat('bio', 1000),
+    ARRAY['a', NULL], '{"n": 1.10}', now(), gen_random_uuid(), 'nick' || i, ARRAY[i, NULL]
+    FROM generate_series(1, 4000) i`);
+  const muara = await place.start();
+  await capture(muara, "initial");
+  await deliver(muara, "shop.customers");
+  for (let n = 0; n < 60; n++) await client.query(statement(chance));
+  await client.query(`ALTER TABLE customers ALTER balance TYPE numeric(20,4), ALTER code TYPE text,
+    ALTER nick TYPE text, ALTER sizes TYPE text[] USING sizes::text[]`);
+  await client.query(`UPDATE customers SET balance = id + 0.1234, code = 'none of these', sizes = ARRAY['a,b', NULL],
+    nick = repeat('long ', 20) WHERE id BETWEEN 2000 AND 2100`);
+  const columns = `${COLUMNS}, code, nick, sizes`;
+  const read = async (server: PostgresServer, database: string, table: string): Promise<string> => {
+    // A number of another scale is the same number.
+    const list = columns.replace("balance", "trim_scale(balance::numeric) AS balance");
+    const sql = `SELECT md5(string_agg(t::text, ';' ORDER BY id)) AS sum, count(*)::int AS n
+      FROM (SELECT ${list} FROM ${table}) t`;
+    return JSON.stringify(await server.sql(sql, [], database).catch(() => undefined));
+  };
+  await eventually("both are the same", ARRIVED_MS_MAX, async () => {
+    return (await read(source, place.from, "customers")) === (await read(target, place.to, "shop.customers"));
+  });
+  const types = await target.sql(
+    `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
+     WHERE attrelid = 'shop.customers'::regclass AND attname IN ('balance', 'code', 'nick', 'sizes') ORDER BY 1`,
+    [],
+    place.to,
+  );
+  expect(types.map(({ type }) => type)).toEqual(["numeric(20,4)", "text", "character varying", "text[]"]);
+  expect(await (await muara.fetch("/v1/deliveries/ods")).json()).toMatchObject({ dead: 0 });
 }, 300_000);
 
 test("an erasure reaches the store, also one that was away, and says so", async () => {

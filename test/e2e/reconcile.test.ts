@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
+import { type CommandResult, runCommand } from "../api/run-command.ts";
 import { type PostgresServer, startPostgres } from "../services/postgres.ts";
 
 let server: PostgresServer;
@@ -73,6 +74,12 @@ async function reconcile(muara: MuaraProcess, body: object = {}): Promise<Report
   return JSON.parse(lines.at(-1)!) as Report;
 }
 
+/** The command as somebody types it. */
+function command(muara: MuaraProcess, ...more: readonly string[]): Promise<CommandResult> {
+  const environment = { MUARA_URL: muara.url, MUARA_TOKEN: muara.token };
+  return runCommand(["capture", "reconcile", "shop", ...more], environment);
+}
+
 test("copied and changed under writers, every table has the same rows; what is falsified is named", async () => {
   const { start, sql } = await stand();
   await sql(`CREATE TABLE accounts (id int PRIMARY KEY, name text, balance numeric(12,2), at timestamptz, doc jsonb);
@@ -114,8 +121,35 @@ test("copied and changed under writers, every table has the same rows; what is f
       columns: { name: { source: "unseen", lake: `n${String(id)}` } },
     },
   ]);
+  const asked = await command(muara, "-o", "json");
+  expect(asked.code).toBe(6);
+  expect(JSON.parse(asked.out)).toMatchObject({
+    is_equal: false,
+    tables: [{ table: "public.accounts", is_equal: false }, { table: "public.notes", is_equal: true }],
+  });
+  const table = await command(muara, "--table", "public.accounts");
+  expect([table.code, table.out.includes("different"), table.err.includes("they differ as of")]) //
+    .toEqual([6, true, true]);
+  const repair = await command(muara, "--repair", "list", "-o", "jsonl");
+  expect(repair.code).toBe(6);
+  expect(repair.out.trim().split("\n").map((line) => JSON.parse(line) as unknown)).toEqual([
+    {
+      table: "public.accounts",
+      kind: "different",
+      key: JSON.stringify({ id: String(id) }),
+      column: "name",
+      source: "unseen",
+      lake: `n${String(id)}`,
+    },
+  ]);
+  // What is written again at the source is captured anew.
+  await sql(`UPDATE accounts SET id = id WHERE id = ${String(id)}`);
+  const healed = await command(muara);
+  expect([healed.code, healed.err.includes("equal as of")]).toEqual([0, true]);
+  expect((await command(muara, "--table", "public.none")).code).toBe(1);
+  expect((await command(muara, "--repair", "now")).code).toBe(2);
   const kept = (await (await muara.fetch("/v1/captures/shop/reconciliations")).json()) as { items: Report[] };
-  expect(kept.items.map(({ is_equal: isEqual }) => isEqual)).toEqual([false, true, true]);
+  expect(kept.items.map(({ is_equal: isEqual }) => isEqual).slice(-3)).toEqual([false, true, true]);
   expect(JSON.stringify(kept)).not.toContain("unseen");
   expect(await sql("SELECT count(*)::int AS n FROM pg_replication_slots WHERE temporary")).toEqual([
     { n: 0 },

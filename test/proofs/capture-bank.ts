@@ -180,6 +180,7 @@ function settingsOf(shards: readonly TellerShard[], store: PostgresServer): unkn
       store: addressOf(store),
       ...Object.fromEntries(shards.map(({ name, server }) => [name, addressOf(server)])),
     },
+    deliver: { postgres: ["store"] },
     capture: { pauseMsMax: 1_000, copyOnceRows: COPY_ONCE_ROWS },
   };
 }

@@ -4,7 +4,8 @@
  */
 import type { SourceBatch, SourcePart } from "../../core/ports/source.ts";
 import { RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
-import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
+import type { AppendPorts } from "../ingest/append-at-last.ts";
+import { appendChanges } from "./append-changes.ts";
 import type { CopyRun, WovenBatch } from "./copy-run.ts";
 import type { Resume } from "./resume.ts";
 
@@ -68,7 +69,7 @@ export class BatchAppender {
     for (const parts of groups)
       await Promise.all(
         parts.map(({ stream, partition, records }) =>
-          appendAtLast(this.#ports, stream, partition, records, signal),
+          appendChanges(this.#ports, stream, partition, records, signal),
         ),
       );
     await published;

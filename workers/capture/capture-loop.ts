@@ -5,6 +5,7 @@
 import { isAssertion } from "../../core/assert.ts";
 import { Backoff, spread } from "../../core/backoff.ts";
 import type { Capture, CaptureState } from "../../core/capture.ts";
+import type { Clock } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { BindRelation } from "../../core/ports/source.ts";
 import { Binder } from "./binding.ts";
@@ -18,6 +19,8 @@ const PAUSE_MS_LEAST = 200;
 const BUSY_MS = 2_000;
 /** How soon is seen that a person has done something about one that stopped, ms. */
 const LOOK_MS = 500;
+/** What is under way at a stop has ended by then, ms: the drain of a session and its goodbye. */
+const STOP_MS = 5_000;
 const PROBLEM_LENGTH_MAX = 1_000;
 
 export interface CaptureOptions extends SessionOptions, CopyOptions {
@@ -68,12 +71,15 @@ export class CaptureLoop {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       let waitMs = 0;
+      const over = new AbortController();
       try {
-        await this.#once(signal);
+        await Promise.race([this.#once(signal), lateStop(this.#ports.clock, signal, over.signal)]);
       } catch (error) {
         if (signal.aborted) return;
         if (isAssertion(error)) throw error;
         waitMs = await this.#pauseAfter(error);
+      } finally {
+        over.abort();
       }
       await this.#ports.clock.sleep(waitMs, signal);
     }
@@ -189,4 +195,13 @@ export class CaptureLoop {
       });
     }
   }
+}
+
+/** Some time after a stop: what is left by then is a source that does not answer, and of which nothing is under way. */
+function lateStop(clock: Clock, signal: AbortSignal, over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => void clock.sleep(STOP_MS, over).then(resolve);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true, signal: over });
+  });
 }

@@ -10,7 +10,8 @@ import type { Log } from "../../core/ports/log.ts";
 import type { ChunkCopy, CopyTable } from "../../core/ports/source-copy.ts";
 import type { BindRelation, SourcePart } from "../../core/ports/source.ts";
 import type { SourceDatabase } from "../../core/ports/source-database.ts";
-import { appendAtLast, type AppendPorts } from "../ingest/append-at-last.ts";
+import type { AppendPorts } from "../ingest/append-at-last.ts";
+import { appendChanges } from "./append-changes.ts";
 import { copyAtOnce, copyWay } from "./copy-at-once.ts";
 import type { CopyRunTable } from "./copy-run.ts";
 import type { Begun } from "./prepare.ts";
@@ -98,7 +99,7 @@ function counting(
   const counts = new Map<string, number>();
   let savedMs = clock.monotonicMs();
   return async ({ stream, partition, records }) => {
-    await appendAtLast({ ...ports, clock }, stream, partition, records, signal);
+    await appendChanges({ ...ports, clock }, stream, partition, records, signal);
     const { name } = tables.find(({ progress }) => progress.eventType === stream)!;
     const copiedRows = (counts.get(name) ?? 0) + records.count;
     counts.set(name, copiedRows);
@@ -117,7 +118,7 @@ async function emptied(
   signal: AbortSignal,
 ): Promise<void> {
   const part = await chunks.emptied(table, at);
-  if (part) await appendAtLast(ports, part.stream, part.partition, part.records, signal);
+  if (part) await appendChanges(ports, part.stream, part.partition, part.records, signal);
 }
 
 /** Another shard's among them: a truncate is of one shard, and one too many does no harm. */

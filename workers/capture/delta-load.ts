@@ -11,7 +11,8 @@ import type { DeltaLoad, DeltaLoadPlace, DeltaLoadState } from "../../core/delta
 import { MuaraError } from "../../core/errors.ts";
 import type { OpenSource, SourceDatabase } from "../../core/ports/source-database.ts";
 import type { DeltaPage, SourceDelta } from "../../core/ports/source-delta.ts";
-import { type AppendPorts, appendAtLast } from "../ingest/append-at-last.ts";
+import type { AppendPorts } from "../ingest/append-at-last.ts";
+import { appendChanges } from "./append-changes.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { Binder } from "./binding.ts";
 import { ensurePartitions } from "./event-types.ts";
@@ -142,7 +143,7 @@ class Run {
   async #keep(table: string, { part }: DeltaPage, until: string | null, signal: AbortSignal): Promise<void> {
     const { registry, clock } = this.#ports;
     const count = part?.records.count ?? 0;
-    if (part) await appendAtLast(this.#ports, part.stream, part.partition, part.records, signal);
+    if (part) await appendChanges(this.#ports, part.stream, part.partition, part.records, signal);
     this.#number += count;
     const place = this.#tables[table];
     if (count === 0 && place?.until === until) return;

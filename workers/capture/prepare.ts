@@ -7,6 +7,7 @@
  */
 import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
 import { MuaraError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
 import type {
   CreatedSlot,
   SourceDatabase,
@@ -24,6 +25,7 @@ import {
   publicationName,
   slotName,
 } from "../../core/capture-names.ts";
+import { missedTables } from "./missed.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 /** Shards of one event type share its partitions from then on. */
@@ -32,6 +34,7 @@ const PARTITIONS_MAX = 8;
 export interface PreparePorts extends DeclarePorts {
   readonly database: SourceDatabase;
   readonly keeper: StateKeeper;
+  readonly logger: Logger;
 }
 
 export interface Begun {
@@ -51,7 +54,7 @@ export async function goOn(
   capture: Capture,
   state: CaptureState,
 ): Promise<CaptureState> {
-  const { database, keeper } = ports;
+  const { database, keeper, logger } = ports;
   const server = await database.server();
   const slot = await database.slot(state.slot);
   const problem = discontinuity(capture.name, state, server, slot);
@@ -59,9 +62,16 @@ export async function goOn(
     throw new MuaraError("capture.stopped", problem, { details: { capture: capture.name } });
   if (slot?.isActive) throw busy(capture);
   const tables = await presentTables(database, capture);
-  await declareTypes(ports, capture, state.tables, tables);
+  const missed = await missedTables(database, capture, state, tables);
+  let present = state;
+  if (Object.keys(missed).length > 0) {
+    logger.error("changes of captured tables may be missing", { capture: capture.name, missed });
+    // Before the publication is put right: then nobody could tell any more.
+    present = await keeper.save({ ...state, missed: { ...state.missed, ...missed } });
+  }
+  await declareTypes(ports, capture, present.tables, tables);
   await publish(database, capture, tables);
-  return keeper.save({ ...state, phase: "streaming", problem: null });
+  return keeper.save({ ...present, phase: "streaming", problem: null });
 }
 
 /** Makes the slot. Its snapshot is the caller's to release. @throws capture.*, source.*, event_type.* */
@@ -96,7 +106,7 @@ function captured(capture: Capture): ReadonlySet<string> {
   return new Set([...eventTypeNames(capture).keys(), ...(capture.outbox ? [capture.outbox.table] : [])]);
 }
 
-async function presentTables(
+export async function presentTables(
   database: SourceDatabase,
   capture: Capture,
 ): Promise<ReadonlyMap<string, SourceTable>> {
@@ -138,6 +148,7 @@ function planTables(
     [...eventTypeNames(capture)].map(([table, eventType]): [string, CapturedTable] => {
       const before = former?.tables[table];
       const known = before?.eventType === eventType ? before.partition : undefined;
+      const again = capture.again?.[table];
       const number = others.filter(({ tables }) =>
         Object.values(tables).some((one) => one.eventType === eventType),
       ).length;
@@ -150,6 +161,7 @@ function planTables(
           copiedTo: null,
           copiedRows: 0,
           completeAt: null,
+          ...(again === undefined ? {} : { again }),
         },
       ];
     }),

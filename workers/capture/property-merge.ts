@@ -5,6 +5,7 @@
  */
 import { BESIDE_SUFFIX } from "../../core/change.ts";
 import { DECIMAL_PRECISION_MAX } from "../../core/columns.ts";
+import { joinedType } from "./joined-type.ts";
 import { isSameValue } from "../ingest/same-schema.ts";
 
 export type PropertySchema = Readonly<Record<string, unknown>>;
@@ -38,7 +39,7 @@ export function mergeProperties(
     for (const name of candidates(column)) {
       if (names.includes(name)) continue;
       const present = ownOf(properties, name);
-      const schema = present ? union(present, column.schema, mayWiden) : described(column);
+      const schema = present ? union(present, column, mayWiden) : described(column);
       if (!schema) continue;
       if (schema !== present) isChanged = true;
       properties[name] = schema;
@@ -69,18 +70,22 @@ function described({ schema, typeName }: TypedColumn): PropertySchema {
 /** What holds values of both; `present` itself where it does. */
 function union(
   present: PropertySchema,
-  wanted: PropertySchema,
+  { schema: wanted, typeName }: TypedColumn,
   mayWiden: boolean,
 ): PropertySchema | undefined {
   const { description, ...schema } = present;
-  if (isSameValue(schema, wanted)) return present;
+  if (isSameValue(schema, wanted)) {
+    const joined = typeof description === "string" ? joinedType(description, typeName) : description;
+    return joined === description || !mayWiden ? present : { ...present, description: joined };
+  }
   const [a, b] = [decimalOf(schema), decimalOf(wanted)];
   if (!a || !b) return undefined;
   const scale = Math.max(a.scale, b.scale);
   const precision = Math.max(a.precision - a.scale, b.precision - b.scale) + scale;
   if (precision === a.precision && scale === a.scale) return present;
   if (!mayWiden || precision > DECIMAL_PRECISION_MAX) return undefined;
-  return { ...wanted, format: `decimal(${precision},${scale})`, description };
+  const type = `(${precision},${scale})`;
+  return { ...wanted, format: `decimal${type}`, description: `numeric${type}` };
 }
 
 function decimalOf(

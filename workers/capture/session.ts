@@ -5,6 +5,7 @@
  */
 import type { Capture, CaptureState } from "../../core/capture.ts";
 import type { Clock } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type {
   BindRelation,
@@ -18,8 +19,10 @@ import type { AppendPorts } from "../ingest/append-at-last.ts";
 import type { DeclarePorts } from "../ingest/declaration.ts";
 import { BatchAppender, type Durable } from "./append-batch.ts";
 import { Binder } from "./binding.ts";
+import { copyAgain } from "./copy-again.ts";
 import { CopyRun } from "./copy-run.ts";
-import { publicationsOf } from "./prepare.ts";
+import { missedTables } from "./missed.ts";
+import { presentTables, publicationsOf } from "./prepare.ts";
 import { Resume } from "./resume.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
@@ -29,6 +32,8 @@ const SAVE_MS = 1_000;
 const ALIVE_MS_MAX = 15_000;
 /** What a stop waits for appends under way; those left are sent again. */
 const DRAIN_MS = 3_000;
+/** How often is looked whether tables are published as they should be, ms at most. */
+const LOOK_MS_MAX = 10_000;
 const HEARTBEAT_PREFIX = "muara.heartbeat";
 
 export interface SessionOptions extends SourceLimits {
@@ -113,6 +118,7 @@ export class CaptureSession {
     try {
       // From here on nobody else appends: what is in the log now is all that there is.
       const resume = await Resume.read(this.#ports.log, placesOf(state), state.incarnation, state.sinceMs);
+      state = await copyAgain(this.#ports, this.#capture, state, bind, this.#giveUp.signal);
       const copies = this.#copies(state, stream, bind);
       this.#copyRun = copies;
       if (copies) void this.#copy(copies, ended.signal);
@@ -127,6 +133,7 @@ export class CaptureSession {
       });
       onOpen();
       saving = this.#saveOn(ended.signal);
+      void this.#lookAfter(state, ended.signal);
       if (this.#capture.heartbeat) void this.#beat(database, ended.signal);
       await this.#read(stream, this.#appender, signal);
     } finally {
@@ -254,6 +261,27 @@ export class CaptureSession {
     done.abort();
     await this.#save().catch((error: unknown) => this.#fail(error));
     await this.#close();
+  }
+
+  /** What the stream does not tell: tables that are not published as they should be. To go on anew mends it. */
+  async #lookAfter(state: CaptureState, ended: AbortSignal): Promise<void> {
+    const { clock, database, logger, keeper } = this.#ports;
+    const everyMs = Math.min(LOOK_MS_MAX, this.#options.silentMs / 4);
+    for (;;) {
+      await clock.sleep(everyMs, ended);
+      if (ended.aborted) return;
+      try {
+        const { missed } = keeper.state ?? state;
+        const known = { tables: state.tables, ...(missed ? { missed } : {}) };
+        const tables = await presentTables(database, this.#capture);
+        const found = await missedTables(database, this.#capture, known, tables);
+        const [name] = Object.keys(found);
+        if (name !== undefined)
+          this.#fail(new MuaraError("source.unavailable", `${name} is not captured: ${found[name]}`));
+      } catch (error) {
+        logger.debug("it was not looked at how tables are published", { capture: this.#capture.name, error });
+      }
+    }
   }
 
   /** So that a source without changes of its own lets go of log that others in its cluster write. */

@@ -36,6 +36,7 @@ class Captures implements CaptureWorker {
     this.#ports = ports;
     this.#runs = new DeclaredRuns(ports, {
       kind: "capture",
+      identityOf: ({ id, again = {} }) => JSON.stringify([id, again]),
       run: async (capture, begun, signal) => {
         const database = await ports.openSource(capture.database);
         const loop = new CaptureLoop({ ...ports, database }, options, capture);

@@ -5,6 +5,7 @@
  */
 import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
+import type { CommitNotices } from "../../core/commit-notices.ts";
 import { DELIVERY_FOLDER, type Delivery, type DeliveryPosition } from "../../core/delivery.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -15,7 +16,7 @@ import { PositionKeeper } from "./position-keeper.ts";
 import { type FeedPorts, partOf, TableFeed } from "./table-feed.ts";
 
 export interface DeliverOptions {
-  /** Between two looks at a table, ms. */
+  /** Between two looks at a table of which nothing is told, ms. */
   readonly everyMs: number;
   /** How far a delivery is is written at least this often, ms. */
   readonly saveMs: number;
@@ -32,6 +33,8 @@ export interface DeliverPorts extends FeedPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Of tables that this process writes. */
+  readonly commits: CommitNotices;
 }
 
 const PAUSE_MS_LEAST = 250;
@@ -51,6 +54,8 @@ export class DeliveryLoop {
   #refused = 0;
   /** How much was declared when there was nothing left to erase. */
   #erasedAt = -1;
+  /** Why erasures wait, by their names, as it was logged. */
+  readonly #told = new Map<string, string>();
 
   constructor(ports: DeliverPorts, options: DeliverOptions, delivery: Delivery, sink: Sink) {
     this.#ports = ports;
@@ -68,12 +73,14 @@ export class DeliveryLoop {
 
   /** Until the signal is aborted, or the delivery is gone. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#ports;
+    const { clock, logger, commits } = this.#ports;
+    const { table } = this.#delivery;
     this.#position = await this.#loaded(signal);
     while (!signal.aborted && this.#position) {
       try {
+        const seen = commits.count(table);
         const isMore = await this.#pass(this.#position, signal);
-        if (!isMore) await clock.sleep(this.#options.everyMs, signal);
+        if (!isMore) await commits.wait(table, seen, this.#options.everyMs, clock, signal);
       } catch (error) {
         if (signal.aborted) break;
         if (hasCode(error, "declaration.conflict")) {
@@ -122,7 +129,8 @@ export class DeliveryLoop {
   async #erase(position: DeliveryPosition, signal: AbortSignal): Promise<void> {
     const { changeCount } = this.#ports.registry;
     if (changeCount === this.#erasedAt) return;
-    const isDone = await eraseDelivered(this.#ports, this.#sink, position, this.#feed.columns(), signal);
+    const columns = this.#feed.columns();
+    const isDone = await eraseDelivered(this.#ports, this.#sink, position, columns, this.#told, signal);
     if (isDone) this.#erasedAt = changeCount;
   }
 
@@ -135,6 +143,8 @@ export class DeliveryLoop {
         await this.#wait(outcome, signal);
         continue;
       }
+      const known = await this.#asKnownNow(batch);
+      if (known !== batch) return this.#deliver(known, signal);
       if (batch.rows.length > 1) {
         const middle = batch.rows.length >>> 1;
         await this.#deliver(partOf(batch, this.#delivery.id, 0, middle), signal);
@@ -146,6 +156,13 @@ export class DeliveryLoop {
       const reason = `${this.#refused} rows in a row were refused; the last: ${outcome.reason}`;
       await this.#wait({ outcome: "later", reason }, signal);
     }
+  }
+
+  /** What another process has declared of the columns may come behind the rows that have them. */
+  async #asKnownNow(batch: SinkBatch): Promise<SinkBatch> {
+    await this.#ports.registry.refresh();
+    const columns = this.#feed.columns();
+    return columns === batch.columns ? batch : { ...batch, columns };
   }
 
   #taken(rows: number): void {

@@ -40,13 +40,15 @@ export function openDeliveries(
     const { id, name, url, kafka, postgres, secret, timeout_ms: timeoutMs } = delivery;
     if (url !== undefined) return openers.webhook({ url, secret, timeoutMs });
     if (postgres) {
-      const known = Object.hasOwn(databases, postgres.target) ? databases[postgres.target] : undefined;
+      const isAllowed =
+        deliver.postgres.includes(postgres.target) && Object.hasOwn(databases, postgres.target);
+      const known = isAllowed ? databases[postgres.target] : undefined;
       if (known) {
         const options = { address: known, readSecret, id, name, target: postgres, timeoutMs };
         return openers.postgres(options, deliver.postgresConnections);
       }
-      throw new MuaraError("config.invalid", `postgres has no "${postgres.target}"`, {
-        details: { key: "postgres" },
+      throw new MuaraError("config.invalid", `deliver.postgres, or postgres, has no "${postgres.target}"`, {
+        details: { key: "deliver.postgres" },
       });
     }
     const address = Object.hasOwn(deliver.kafka, kafka!.target) ? deliver.kafka[kafka!.target] : undefined;

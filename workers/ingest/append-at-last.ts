@@ -19,13 +19,17 @@ export interface AppendPorts {
   readonly logger: Logger;
 }
 
-/** @throws what no further attempt changes; and when the signal is aborted */
+/**
+ * @param onTooLarge what becomes of a single record that the log refuses for its size; without it that is an error
+ * @throws what no further attempt changes; and when the signal is aborted
+ */
 export async function appendAtLast(
   ports: AppendPorts,
   stream: string,
   partition: number,
   batch: RecordBatch,
   signal: AbortSignal,
+  onTooLarge?: (record: RecordBatch) => Promise<void>,
 ): Promise<void> {
   const { log, clock, randomness, logger } = ports;
   const pause = new Backoff(RETRY_MS_LEAST, RETRY_MS_MAX, randomness);
@@ -36,9 +40,11 @@ export async function appendAtLast(
       return;
     } catch (error) {
       if (hasCode(error, "log.batch_too_large") && batch.count > 1) {
-        for (const half of halvesOf(batch)) await appendAtLast(ports, stream, partition, half, signal);
+        for (const half of halvesOf(batch))
+          await appendAtLast(ports, stream, partition, half, signal, onTooLarge);
         return;
       }
+      if (hasCode(error, "log.batch_too_large") && onTooLarge) return onTooLarge(batch);
       if (!(error instanceof MuaraError) || !error.retryable || hasCode(error, "log.closed")) throw error;
       if (pause.attempts === 0) logger.warn("the log does not take events for now", { stream, error });
     }

@@ -4,11 +4,11 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import { Backoff } from "../../core/backoff.ts";
+import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
-import type { TableNews } from "../../lake/table-news.ts";
 import type { OutputPorts } from "./job-output.ts";
 import { JobRun, type RunOptions, type RunStats } from "./job-run.ts";
 
@@ -25,7 +25,7 @@ export interface JobOptions extends RunOptions {
 }
 
 export interface JobPorts extends OutputPorts {
-  readonly news: TableNews;
+  readonly commits: CommitNotices;
   readonly ownership: Pick<Ownership, "owns">;
 }
 
@@ -108,18 +108,19 @@ export class JobLoop {
 
   /** Ends where somebody else has moved the job, an input has changed, or this process is not to do it any more. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { clock, news, logger } = this.#ports;
+    const { commits, logger } = this.#ports;
     const job = this.#job;
     const run = await JobRun.open(this.#ports, this.#options, { job, stats: this.#stats }, signal);
     this.#run = run;
     try {
       while (!signal.aborted && this.#owns()) {
+        const seen = job.inputs.map((table) => commits.count(table));
         const outcome = await run.step(signal);
         if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
         this.#state = "running";
         this.#problem = undefined;
         this.#pause.reset();
-        if (outcome === "idle") await news.wait(job.inputs, clock, this.#options.everyMs, signal);
+        if (outcome === "idle") await this.#waitForCommits(seen, signal);
         if (outcome === "changed") return;
         if (outcome === "lost") return await this.#standBy(signal);
       }
@@ -127,6 +128,18 @@ export class JobLoop {
       this.#run = undefined;
       await run.close();
     }
+  }
+
+  /** Of any input. @param seen [input] commits that were told of before the last look */
+  async #waitForCommits(seen: readonly number[], signal: AbortSignal): Promise<void> {
+    const { clock, commits } = this.#ports;
+    const { everyMs } = this.#options;
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    await Promise.race(
+      this.#job.inputs.map((table, i) => commits.wait(table, seen[i]!, everyMs, clock, either)),
+    );
+    over.abort();
   }
 
   /** Two that move one job only make each other's work void. */

@@ -198,6 +198,17 @@ describe("a row that is copied has the bytes that the stream gives it", () => {
     expect(told[0]!.data).not.toContain("sel ect");
   });
 
+  it("of a key whose index has other columns beside", async () => {
+    await place.client.query(
+      "create table beside (id int, note text, primary key (id) include (note)); insert into beside values (0, 'z')",
+    );
+    await streamed(() => place.client.query("insert into beside values (1, 'a')"), 1);
+    const told = place.relations.at(-1)!;
+    await atOnce("beside");
+    expect(told.columns.map(({ isKey }) => isKey)).toEqual([true, false]);
+    expect(place.relations.at(-1)!.columns).toEqual(told.columns);
+  });
+
   it("of a parent without the rows of its children, which are tables of their own", async () => {
     await place.client.query(
       `create table parent (id int primary key); create table child (primary key (id)) inherits (parent);

@@ -104,42 +104,55 @@ async function confirmedUpTo(slot: string, lsn: bigint): Promise<void> {
   expect(await place.confirmed(slot)).toBeGreaterThanOrEqual(lsn);
 }
 
-it("a connection that is dead without a word is noticed, and what came is not lost", async () => {
-  await place.slot("half_open");
-  const network = await startFailingNetwork(`http://${server.host}:${server.port}`);
-  try {
-    const address = { ...place.address, port: Number(new URL(network.url).port) };
-    const reader = await place.open("half_open", { address, patience });
-    const from = await insert(1);
-    await reader.until(() => reader.events.length === 1);
-    await network.add({ type: "timeout", stream: "downstream", attributes: { timeout: 0 } });
-    await network.add({ type: "timeout", stream: "upstream", attributes: { timeout: 0 } });
-    // Frozen, so that it cannot be the server that ends it.
-    const [walSender] = (
-      await place.client.query<{ pid: number }>(
-        "select active_pid as pid from pg_replication_slots where slot_name = 'half_open'",
-      )
-    ).rows;
-    process.kill(walSender!.pid, "SIGSTOP");
-    const startMs = performance.now();
-    await insert(1);
-    const error: unknown = await reader.until(() => false).catch((reason: unknown) => reason);
-    process.kill(walSender!.pid, "SIGCONT");
-    expect(error).toMatchObject({
-      code: "source.unavailable",
-      message: expect.stringContaining("nothing was heard") as string,
-    });
-    expect(performance.now() - startMs).toBeLessThan(4 * PATIENCE_MS);
-    await reader.close();
-    await network.heal();
-    const again = await openWhenFree("half_open");
-    await again.until(() => again.events.length === 2);
-    expect(again.events.map(({ data }) => data["id"])).toEqual([from, from + 1]);
-    await again.close();
-  } finally {
-    await network.stop();
-  }
-}, 60_000);
+it.each([
+  ["within twice the source's patience", "half_open", { patience }],
+  [
+    "though the source waits for ever",
+    "half_open_for_ever",
+    { patience: "0", limits: { quietMs: PATIENCE_MS } },
+  ],
+])(
+  "a connection that is dead without a word is noticed %s, and what came is not lost",
+  async (_when, slot, options) => {
+    await place.slot(slot);
+    const network = await startFailingNetwork(`http://${server.host}:${server.port}`);
+    try {
+      const address = { ...place.address, port: Number(new URL(network.url).port) };
+      const reader = await place.open(slot, { address, ...options });
+      const from = await insert(1);
+      await reader.until(() => reader.events.length === 1);
+      await network.add({ type: "timeout", stream: "downstream", attributes: { timeout: 0 } });
+      await network.add({ type: "timeout", stream: "upstream", attributes: { timeout: 0 } });
+      // Frozen, so that it cannot be the server that ends it.
+      const [walSender] = (
+        await place.client.query<{ pid: number }>(
+          `select active_pid as pid from pg_replication_slots where slot_name = '${slot}'`,
+        )
+      ).rows;
+      process.kill(walSender!.pid, "SIGSTOP");
+      const startMs = performance.now();
+      await insert(1);
+      const error: unknown = await reader.until(() => false).catch((reason: unknown) => reason);
+      process.kill(walSender!.pid, "SIGCONT");
+      expect(error).toMatchObject({
+        code: "source.unavailable",
+        message: expect.stringContaining("nothing was heard") as string,
+      });
+      const noticedMs = performance.now() - startMs;
+      expect(noticedMs).toBeGreaterThan(PATIENCE_MS);
+      expect(noticedMs).toBeLessThan(4 * PATIENCE_MS);
+      await reader.close();
+      await network.heal();
+      const again = await openWhenFree(slot);
+      await again.until(() => again.events.length === 2);
+      expect(again.events.map(({ data }) => data["id"])).toEqual([from, from + 1]);
+      await again.close();
+    } finally {
+      await network.stop();
+    }
+  },
+  60_000,
+);
 
 /** The server needs a while to notice that the former reader is gone. */
 async function openWhenFree(slot: string): ReturnType<Place["open"]> {

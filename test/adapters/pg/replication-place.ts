@@ -20,6 +20,7 @@ export const LIMITS: SourceLimits = {
   batchBytes: 1_048_576,
   batchMs: 5,
   queueBytes: 8_388_608,
+  quietMs: 60_000,
 };
 export const INCARNATION = 7;
 const DEADLINE_MS = 20_000;
@@ -169,7 +170,7 @@ async function keysOf(
     `select a.attname as name from pg_index i
        cross join lateral unnest(i.indkey::int2[]) with ordinality as k(attnum, at)
        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-     where i.indrelid = ${id} and ${which} order by k.at`,
+     where i.indrelid = ${id} and ${which} and k.at <= i.indnkeyatts order by k.at`,
   );
   return rows.map(({ name }) => name);
 }

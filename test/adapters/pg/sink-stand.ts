@@ -8,7 +8,7 @@ import type { PostgresServer } from "../../services/postgres.ts";
 
 export interface SinkStand {
   readonly database: string;
-  readonly open: (target: Omit<PostgresTarget, "target">, id?: string) => Sink;
+  readonly open: (target: Omit<PostgresTarget, "target">, id?: string, timeoutMs?: number) => Sink;
   readonly sql: (text: string) => Promise<Record<string, unknown>[]>;
   readonly close: () => Promise<void>;
 }
@@ -38,14 +38,14 @@ export async function sinkStand(server: PostgresServer): Promise<SinkStand> {
   return {
     database,
     sql: (text) => server.sql(text, [], database),
-    open: (target, id = "d1") => {
+    open: (target, id = "d1", timeoutMs = 20_000) => {
       const sink = createPostgresSink({
         address,
         readSecret: () => Promise.reject(new Error("no secret")),
         id,
         name: "shop",
         target,
-        timeoutMs: 20_000,
+        timeoutMs,
         places: createSinkPlaces(4),
       });
       sinks.push(sink);

@@ -269,6 +269,43 @@ test("a table that only gets inserts needs no key; what would need one is refuse
   });
 });
 
+test("global keys: a row that moved to another shard stays, in whatever order a shard's changes come", async () => {
+  const made = (shard: string, change: string, lsn: bigint, index: bigint, more: object = {}) => ({
+    event_id: `${shard}-${lsn}-${index}`,
+    event_key: "[1]",
+    source: { shard, incarnation: 1n, lsn, index, change },
+    id: 1n,
+    ...more,
+  });
+  const sink = it.open({ table: "ods.t", mode: "state", key: ["id"] });
+  const columns = COLUMNS;
+  const changes = [
+    made("c", "create", 20n, 1n, { id: 3n, name: "y", event_key: "[3]" }),
+    made("c", "create", 20n, 0n, { id: 2n, name: "x", event_key: "[2]" }),
+    made("b", "create", 10n, 0n, { name: "old" }),
+    made("b", "delete", 11n, 0n),
+    made("a", "create", 5n, 0n, { name: "moved" }),
+  ];
+  await sink.write(sinkBatch(0, columns, changes), never);
+  expect(await it.sql("select id::int, name from ods.t order by 1")).toEqual([
+    { id: 1, name: "moved" },
+    { id: 2, name: "x" },
+    { id: 3, name: "y" },
+  ]);
+});
+
+test("a column with a quote in its name gets back what stands beside", async () => {
+  const columns = [...COLUMNS, { ...column("f", "double"), field: 'a"b', sourceType: "double precision" }];
+  const sink = it.open({ table: "ods.t", mode: "state", key: ["id"] });
+  const extra = JSON.stringify({ data: { 'a"b__text': "-Infinity" } });
+  const source = { shard: "a", incarnation: 1n, lsn: 8n, index: 0n, change: "create" };
+  await sink.write(
+    sinkBatch(0, columns, [{ event_id: "1", event_key: "[1]", source, id: 1n, extra }]),
+    never,
+  );
+  expect(await it.sql(`select "a""b"::text as f from ods.t`)).toEqual([{ f: "-Infinity" }]);
+});
+
 test("an erasure takes the subject's rows, once, and forgets what was carried over", async () => {
   const chance = seededRandomness(5);
   const source = new Source("a", chance);
@@ -276,7 +313,7 @@ test("an erasure takes the subject's rows, once, and forgets what was carried ov
   const sink = it.open({ table: "ods.t", mode: "state", key: ["id"] });
   await sink.write(sinkBatch(0, COLUMNS, source.changes), never);
   const subject = [...source.rows.values()].find(({ bio }) => bio !== null)!;
-  const erasure = { id: "e1.1", column: "bio", value: subject.bio!, columns: COLUMNS };
+  const erasure = { id: "e1.1", column: "bio", value: subject.bio!, columns: COLUMNS, hasDelivered: true };
   expect(await sink.erase!(erasure, never)).toEqual({ rows: 1 });
   expect(await it.open({ table: "ods.t", mode: "state", key: ["id"] }).erase!(erasure, never)).toEqual({
     rows: 1,

@@ -1,5 +1,5 @@
 /** The conformance suite of sinks over a real PostgreSQL, and what its tables become, whoever writes them. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { SinkRow } from "../../../core/ports/sink.ts";
 import { batchOf, SINK_CASES, type SinkPlace } from "../../conformance/sink.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
@@ -193,3 +193,28 @@ test("what is taken survives a crash of the server, whatever its settings are", 
   expect(await sink.write(batchOf(5, 9), never)).toMatchObject({ outcome: "later" });
   expect(await sink.write(batchOf(5, 9), never)).toEqual({ outcome: "taken" });
 }, 30_000);
+
+test("a table that cannot be made is no fault of the rows", async () => {
+  const wide = Array.from({ length: 1_700 }, (_, i) => column(`c${i}`));
+  const sink = (await stand()).open({ table: "ods.wide", mode: "append" });
+  const batch = sinkBatch(0, [column("event_id"), ...wide], [{ event_id: "1" }]);
+  expect(await sink.write(batch, never)).toMatchObject({
+    outcome: "later",
+    reason: expect.stringContaining("1600 columns"),
+  });
+});
+
+test("batches leave nothing behind in this process", async () => {
+  const sink = (await stand()).open({ table: "ods.t", mode: "append" });
+  const columns = [column("event_id")];
+  const signal = new AbortController().signal;
+  const added = vi.spyOn(EventTarget.prototype, "addEventListener");
+  const removed = vi.spyOn(EventTarget.prototype, "removeEventListener");
+  for (let n = 0; n < 20; n++) await sink.write(sinkBatch(n, columns, [{ event_id: `${n}` }]), signal);
+  const aborts = (spy: typeof added | typeof removed): number =>
+    spy.mock.calls.filter(([type]) => type === "abort").length;
+  const [left, right] = [aborts(added), aborts(removed)];
+  vi.restoreAllMocks();
+  expect(left).toBeGreaterThanOrEqual(20);
+  expect(right).toBe(left);
+});

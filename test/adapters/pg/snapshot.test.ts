@@ -7,6 +7,7 @@ import { systemClock } from "../../../core/clock.ts";
 import { databaseAddressSchema } from "../../../core/database-address.ts";
 import type { DatabaseSnapshot } from "../../../core/ports/snapshot.ts";
 import { slicesFor, TableSums } from "../../../core/row-text.ts";
+import { eventually } from "../../services/muara.ts";
 import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 
 let server: PostgresServer;
@@ -31,6 +32,26 @@ function open(waitMs = 5_000): Promise<DatabaseSnapshot> {
 }
 
 const sql = (text: string): Promise<Record<string, unknown>[]> => server.sql(text, [], database);
+
+test("a session that it cannot use is not left open", async () => {
+  await sql("create role plain login; grant all on all tables in schema public to plain");
+  const { host, port } = server;
+  const address = databaseAddressSchema.parse({ host, port, user: "plain", database });
+  const source = openDatabase(address, { readSecret: async () => "", clock: systemClock });
+  const opened = source.snapshot({ waitMs: 1_000, restShare: 0 });
+  await expect(opened).rejects.toMatchObject({ code: expect.stringMatching(/^source\./) });
+  await eventually("its sessions are gone", 10_000, async () => {
+    const [found] = await sql("select count(*)::int as n from pg_stat_activity where usename = 'plain'");
+    return found!["n"] === 0;
+  });
+});
+
+test("columns that a key's index only includes are none of the key", async () => {
+  await sql("create table included (id int, note text, primary key (id) include (note))");
+  const snapshot = await open();
+  expect((await snapshot.table("public", "included")).key).toEqual(["id"]);
+  await snapshot.close();
+});
 
 test("many parts are the whole, by sums and by digests, while rows come, go and move", async () => {
   const snapshot = await open();

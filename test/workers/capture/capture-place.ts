@@ -1,4 +1,5 @@
 /** Captures of a real database into a log in memory, by as many workers as a test wants. */
+import { afterAll, afterEach, beforeAll } from "vitest";
 import { openDatabase } from "../../../adapters/pg/database.ts";
 import { createMemoryLog } from "../../../adapters/memory/log.ts";
 import type { Capture, CaptureState } from "../../../core/capture.ts";
@@ -13,7 +14,7 @@ import { headerOf, keyOf, payloadOf } from "../../../core/record.ts";
 import { Registry } from "../../../core/registry.ts";
 import { type CaptureWorker, createCaptureWorker } from "../../../workers/capture/worker.ts";
 import { eventually } from "../../services/muara.ts";
-import type { PostgresServer } from "../../services/postgres.ts";
+import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 
 export const STREAMS_MS_MAX = 60_000;
 
@@ -63,13 +64,43 @@ export interface CapturePlace {
 }
 
 export interface PlaceOptions {
+  /** Instead of one in memory. */
+  readonly log?: Log;
   /** Wraps the log that workers append to. */
   readonly wrap?: (log: Log) => Log;
   readonly capture?: Record<string, number>;
   readonly openSource?: (open: OpenSource) => OpenSource;
 }
 
-export async function makeCapturePlace(
+export interface CapturePlaces {
+  readonly server: PostgresServer;
+  open(ddl: string, options?: PlaceOptions): Promise<CapturePlace>;
+}
+
+/** A server for the tests of a file, with databases that are gone after each. @param settings of the server */
+export function capturePlaces(settings: Readonly<Record<string, string>> = {}): CapturePlaces {
+  let server: PostgresServer;
+  const places: CapturePlace[] = [];
+  beforeAll(async () => {
+    server = await startPostgres(settings);
+  }, 60_000);
+  afterAll(() => server.stop());
+  afterEach(async () => {
+    for (const place of places.splice(0)) await place.close();
+  });
+  return {
+    get server() {
+      return server;
+    },
+    open: async (ddl, options = {}) => {
+      const place = await makeCapturePlace(server, ddl, options);
+      places.push(place);
+      return place;
+    },
+  };
+}
+
+async function makeCapturePlace(
   server: PostgresServer,
   ddl: string,
   options: PlaceOptions = {},
@@ -85,7 +116,7 @@ export async function makeCapturePlace(
     logger: silentLogger,
     onFatal: () => undefined,
   };
-  const plain = createMemoryLog(services);
+  const plain = options.log ?? createMemoryLog(services);
   const log = options.wrap?.(plain) ?? plain;
   const registry = await Registry.open(plain, systemRandomness.uuid(), clock);
   const { host, port, user } = server;

@@ -39,6 +39,25 @@ test("another form goes on beside, under its type; and back", () => {
   expect(back).toMatchObject({ names: ["n"], isChanged: false });
 });
 
+/** @returns what is said of the column's type, and whether that is new */
+function joined(before: string, after: string, schema: object, mayWiden = true): readonly unknown[] {
+  const { properties } = mergeProperties({}, [column("n", before, schema)], true);
+  const now = mergeProperties(properties, [column("n", after, schema)], mayWiden);
+  return [now.names[0], now.properties["n"]!["description"], now.isChanged];
+}
+
+test("a column whose type changes within one form says a type that takes both", () => {
+  expect(joined("smallint", "integer", whole)).toEqual(["n", "smallint", false]);
+  expect(joined("character varying(10)", "text", text)).toEqual(["n", "character varying(10)", false]);
+  expect(joined("uuid", "text", text)).toEqual(["n", "text", true]);
+  expect(joined("text", "inet", text)).toEqual(["n", "text", true]);
+  expect(joined("numeric(19,0)", "bigint", decimal(19, 0))).toEqual(["n", "numeric(19,0)", false]);
+  expect(joined("bigint", "numeric(19,0)", decimal(19, 0))).toEqual(["n", "numeric(19,0)", true]);
+  expect(joined("integer[]", "bigint[]", {})).toEqual(["n", "text[]", true]);
+  expect(joined("integer[]", "jsonb", {})).toEqual(["n", "jsonb", true]);
+  expect(joined("uuid", "text", text, false)).toEqual(["n", "uuid", false]);
+});
+
 test("decimals hold the values of both; nothing is narrowed", () => {
   const { properties } = mergeProperties({}, [column("n", "numeric(10,2)", decimal(10, 2))], true);
   const same = mergeProperties(properties, [column("n", "numeric(8,1)", decimal(8, 1))], true);
@@ -47,7 +66,7 @@ test("decimals hold the values of both; nothing is narrowed", () => {
   expect(wider).toMatchObject({
     names: ["n"],
     isChanged: true,
-    properties: { n: { format: "decimal(12,4)" } },
+    properties: { n: { format: "decimal(12,4)", description: "numeric(12,4)" } },
   });
   const kept = mergeProperties(properties, [column("n", "numeric(9,4)", decimal(9, 4))], false);
   expect(kept.names).toEqual(["n__numeric_9_4"]);

@@ -2,33 +2,24 @@
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { CaptureState } from "../../../core/capture.ts";
 import { eventually } from "../../services/muara.ts";
-import { postgresProgram, type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { type CapturePlace, makeCapturePlace, STREAMS_MS_MAX, streams } from "./capture-place.ts";
+import { postgresProgram } from "../../services/postgres.ts";
+import { type CapturePlace, capturePlaces, STREAMS_MS_MAX, streams } from "./capture-place.ts";
 
 const TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text)";
 const stopped = (state: CaptureState): boolean => state.phase === "stopped";
 
-let server: PostgresServer;
-const places: CapturePlace[] = [];
-beforeAll(async () => {
-  server = await startPostgres({
-    max_slot_wal_keep_size: "16MB",
-    max_wal_size: "64MB",
-    min_wal_size: "32MB",
-  });
-}, 60_000);
-afterAll(() => server.stop());
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
+const places = capturePlaces({
+  max_slot_wal_keep_size: "16MB",
+  max_wal_size: "64MB",
+  min_wal_size: "32MB",
 });
 
 /** One that has captured a row and rests. */
 async function rested(): Promise<{ place: CapturePlace; slot: string }> {
-  const place = await makeCapturePlace(server, TABLE);
-  places.push(place);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   const worker = await place.start();
   await place.until("shop", "streams", streams);
@@ -122,16 +113,16 @@ test("another server at the address, and a server that was promoted", async () =
   const again = place.registry.get("capture-state", "shop")!;
   await place.registry.put("capture-state", "shop", again.revision, stored);
   // A standby of itself, which is promoted: another timeline of the same system.
-  await server.halt();
-  const data = join(server.folder, "data");
+  await places.server.halt();
+  const data = join(places.server.folder, "data");
   await writeFile(join(data, "standby.signal"), "");
-  await server.start();
+  await places.server.start();
   const uid =
     process.getuid?.() === 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
   const [program, ...args] = [...uid, postgresProgram("pg_ctl"), "-D", data, "-w", "promote"];
   execFileSync(program, args, { cwd: "/", stdio: "ignore" });
   await eventually("it is promoted", STREAMS_MS_MAX, async () => {
-    const [row] = await server.sql("SELECT pg_is_in_recovery() AS is_standby");
+    const [row] = await places.server.sql("SELECT pg_is_in_recovery() AS is_standby");
     return row!["is_standby"] === false;
   });
   await place.start();

@@ -1,23 +1,13 @@
 /** Tables that change while they are captured: each change has the properties that its row had. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { CAPTURED_ANNOTATION } from "../../../core/change.ts";
 import { type EventType, payloadSchema } from "../../../core/event-type.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { type CapturePlace, makeCapturePlace, streams } from "./capture-place.ts";
+import { type CapturePlace, capturePlaces, streams } from "./capture-place.ts";
 
-let server: PostgresServer;
-const places: CapturePlace[] = [];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
-});
+const places = capturePlaces();
 
 async function open(ddl: string, more: object = {}): Promise<CapturePlace> {
-  const place = await makeCapturePlace(server, ddl);
-  places.push(place);
+  const place = await places.open(ddl);
   await place.declare("shop", more);
   await place.start();
   await place.until("shop", "streams", streams);

@@ -1,39 +1,18 @@
 /** Captures of a real server, over their life: begun, stopped, handed over, paused, removed, and left alone. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { CaptureState } from "../../../core/capture.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import { eventually } from "../../services/muara.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import {
-  type CapturePlace,
-  makeCapturePlace,
-  type PlaceOptions,
-  STREAMS_MS_MAX,
-  streams,
-} from "./capture-place.ts";
+import { capturePlaces, STREAMS_MS_MAX, streams } from "./capture-place.ts";
 
-let server: PostgresServer;
-const places: CapturePlace[] = [];
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-afterEach(async () => {
-  for (const place of places.splice(0)) await place.close();
-});
-
-async function open(ddl: string, options: PlaceOptions = {}): Promise<CapturePlace> {
-  const place = await makeCapturePlace(server, ddl, options);
-  places.push(place);
-  return place;
-}
+const places = capturePlaces();
 
 const TABLE = "CREATE TABLE t (id int PRIMARY KEY, v text)";
 const ids = (records: readonly { data: Readonly<Record<string, unknown>> }[]): unknown[] =>
   records.map(({ data }) => data["id"]);
 
 test("changes are records with headers and keys; a stop and a start lose and repeat nothing", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   const capture = await place.declare("shop", { shard: "s1" });
   const first = await place.start();
   await place.until("shop", "streams", streams);
@@ -59,7 +38,7 @@ test("changes are records with headers and keys; a stop and a start lose and rep
 });
 
 test("of two workers one has the capture; the other goes on where it ends", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   const [a, b] = [await place.start(), await place.start()];
   await place.until("shop", "streams", streams);
@@ -79,7 +58,7 @@ test("of two workers one has the capture; the other goes on where it ends", asyn
 });
 
 test("a session that is cut off anywhere repeats nothing in the log", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   const { worker } = await place.start();
   await place.until("shop", "streams", streams);
@@ -101,7 +80,7 @@ test("a session that is cut off anywhere repeats nothing in the log", async () =
 });
 
 test("a crash between an append and its saved cursor repeats nothing, however long nobody captures then", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   const first = await place.start();
   await place.until("shop", "streams", streams);
@@ -129,7 +108,7 @@ test("a crash between an append and its saved cursor repeats nothing, however lo
 
 test("an append that is refused, or of unknown outcome, is repeated until it is there", async () => {
   let failures = 0;
-  const place = await open(TABLE, {
+  const place = await places.open(TABLE, {
     wrap: (log) => ({
       ...wrapped(log),
       append: async (stream, partition, batch, producer) => {
@@ -163,7 +142,7 @@ test("an append that is refused, or of unknown outcome, is repeated until it is 
 });
 
 test("an idle source moves on, so that it need not keep its log", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   await place.start();
   const before = await place.until("shop", "streams", streams);
@@ -184,7 +163,7 @@ test("an idle source moves on, so that it need not keep its log", async () => {
 });
 
 test("a dead source disturbs no other", async () => {
-  const place = await open(TABLE, {
+  const place = await places.open(TABLE, {
     openSource: (openSource) => async (name) => {
       const source = await openSource(name);
       if (name !== "dead") return source;
@@ -204,7 +183,7 @@ test("a dead source disturbs no other", async () => {
 });
 
 test("a paused one rests and keeps its slot; a removed one leaves nothing behind", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop");
   const { worker } = await place.start();
   await place.until("shop", "streams", streams);
@@ -225,7 +204,7 @@ test("a paused one rests and keeps its slot; a removed one leaves nothing behind
 }, 60_000);
 
 test("messages with any prefix are handed over before their transaction counts as durable", async () => {
-  const place = await open(TABLE);
+  const place = await places.open(TABLE);
   await place.declare("shop", { messages: { order: "shop.order" } });
   await place.start();
   await place.until("shop", "streams", streams);
@@ -235,7 +214,7 @@ test("messages with any prefix are handed over before their transaction counts a
 });
 
 test("heartbeats move a source on that nobody writes to", async () => {
-  const place = await open(TABLE, { capture: { heartbeatMs: 100 } });
+  const place = await places.open(TABLE, { capture: { heartbeatMs: 100 } });
   await place.declare("shop", { heartbeat: true });
   await place.start();
   const { lsn } = await place.until("shop", "streams", streams);

@@ -284,6 +284,15 @@ test("while one delivers, the other asks for nothing", async () => {
   expect(new Set(later).size).toBe(5);
 });
 
+test("a commit in the same process is delivered at once, whenever a look was due", async () => {
+  const it = await stand();
+  it.start({ everyMs: 3_600_000 });
+  for (let n = 0; n < 12; n += 4) {
+    await it.land(n, n + 4);
+    await until("delivered", () => it.position().delivered === n + 4);
+  }
+});
+
 test("one that is overtaken begins again with the whole table", async () => {
   const it = await stand();
   await it.land(0, 6);

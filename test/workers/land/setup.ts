@@ -6,6 +6,7 @@ import {
   type MemoryObjectStoreOptions,
 } from "../../../adapters/memory/object-store.ts";
 import { type Clock, seededRandomness } from "../../../core/clock.ts";
+import { CommitNotices } from "../../../core/commit-notices.ts";
 import { type EventType, eventTypeSchema } from "../../../core/event-type.ts";
 import { createKernel } from "../../../core/kernel.ts";
 import { createLogger } from "../../../core/logger.ts";
@@ -65,8 +66,11 @@ export async function install(faults?: MemoryObjectStoreOptions["faults"], table
   const store = createMemoryObjectStore({ clock, ...(faults ? { faults } : {}) });
   const kernel = createKernel(module, new Uint8Array(16).fill(5));
   const registry = await Registry.open(log, "test", clock);
-  const openTable: LandPorts["openTable"] = (name) =>
-    openTableLog(store, name, { clock: tableClock ?? clock, randomness, logger });
+  const commits = new CommitNotices();
+  const openTable: LandPorts["openTable"] = (name) => {
+    const onCommit = (): void => commits.tell(name);
+    return openTableLog(store, name, { clock: tableClock ?? clock, randomness, logger, onCommit });
+  };
   const ports = {
     log,
     store,
@@ -78,7 +82,7 @@ export async function install(faults?: MemoryObjectStoreOptions["faults"], table
     registry,
     ownership: soleOwnership,
   };
-  return { ...ports, ports: ports satisfies LandWorkerPorts, clock, lines };
+  return { ...ports, commits, ports: ports satisfies LandWorkerPorts, clock, lines };
 }
 
 export type Installation = Awaited<ReturnType<typeof install>>;

@@ -2,22 +2,33 @@
  * Compares a table of the source with what somebody else has of it: sums per slice first, digests of the rows in
  * slices that differ, and the values of some of the rows that differ.
  */
+import { MuaraError } from "../../../core/errors.ts";
 import type { SnapshotTable, SummedRows } from "../../../core/ports/snapshot.ts";
 import { slicesFor, type RowDigest, type RowValues, TableSums } from "../../../core/row-text.ts";
-import type { Comparison, Difference } from "../../../core/reconciliation.ts";
+import { COLUMNS_MAX, type Comparison, type Difference } from "../../../core/reconciliation.ts";
 import { shownText } from "./shown-text.ts";
 
 /** Rows whose digests are compared at once, about. */
 const DIGESTS_MAX = 200_000;
 
-/** @param named differences that are named, at most */
+/**
+ * @param named differences that are named, at most
+ * @param signal once it is aborted neither side is read on, as when one of them fails
+ * @throws reconciliation.impossible
+ */
 export async function compareTable(
   source: SnapshotTable,
   lake: SummedRows,
   named: number,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Comparison> {
+  if (source.columns.length > COLUMNS_MAX)
+    throw new MuaraError(
+      "reconciliation.impossible",
+      `${source.schema}.${source.name} has ${source.columns.length} columns; at most ${COLUMNS_MAX} can be compared.`,
+    );
   const slices = slicesFor(source.rows);
-  const [ours, theirs] = await Promise.all([sumsOf(source, slices), sumsOf(lake, slices)]);
+  const [ours, theirs] = await both(signal, source, lake, (side, stop) => sumsOf(side, slices, stop));
   const differing = ours.differences(theirs);
   const sides = {
     source: { rows: Number(ours.rows), checksum: ours.checksum },
@@ -35,10 +46,9 @@ export async function compareTable(
     };
   const perSlice = Math.max(1, Math.max(sides.source.rows, sides.lake.rows) / slices);
   const wanted = differing.slice(0, Math.max(1, Math.floor(DIGESTS_MAX / perSlice)));
-  const [before, after] = await Promise.all([
-    digestsOf(source.digests(slices, wanted)),
-    digestsOf(lake.digests(slices, wanted)),
-  ]);
+  const [before, after] = await both(signal, source, lake, (side, stop) =>
+    digestsOf(side.digests(slices, wanted), stop),
+  );
   const rows = differingKeys(before, after);
   const keys = rows.slice(0, named);
   return {
@@ -52,23 +62,48 @@ export async function compareTable(
   };
 }
 
-async function sumsOf(rows: SummedRows, slices: number): Promise<TableSums> {
+/** A source's table may take hours: nobody reads it for an answer that there will not be. */
+async function both<Result>(
+  signal: AbortSignal,
+  source: SummedRows,
+  lake: SummedRows,
+  read: (side: SummedRows, stop: () => void) => Promise<Result>,
+): Promise<readonly [Result, Result]> {
+  let failure: { readonly error: unknown } | undefined;
+  const stop = (): void => {
+    signal.throwIfAborted();
+    if (failure) throw failure.error;
+  };
+  const one = (side: SummedRows): Promise<Result> =>
+    read(side, stop).catch((error: unknown) => {
+      failure ??= { error };
+      throw error;
+    });
+  return Promise.all([one(source), one(lake)]);
+}
+
+async function sumsOf(rows: SummedRows, slices: number, stop: () => void): Promise<TableSums> {
   const sums = new TableSums(slices);
-  for await (const part of rows.sums(slices)) sums.add(part);
+  for await (const part of rows.sums(slices)) {
+    stop();
+    sums.add(part);
+  }
   return sums;
 }
 
 /** By key: the row's digest and how often it is there. */
 type Digests = ReadonlyMap<string, string>;
 
-async function digestsOf(parts: AsyncIterable<readonly RowDigest[]>): Promise<Digests> {
+async function digestsOf(parts: AsyncIterable<readonly RowDigest[]>, stop: () => void): Promise<Digests> {
   const found = new Map<string, string[]>();
-  for await (const part of parts)
+  for await (const part of parts) {
+    stop();
     for (const { key, digest } of part) {
       const rows = found.get(key);
       if (rows) rows.push(digest);
       else found.set(key, [digest]);
     }
+  }
   return new Map([...found].map(([key, rows]) => [key, rows.toSorted().join()]));
 }
 

@@ -18,6 +18,8 @@ const SYSTEM: Principal = {
   grants: [{ action: "read", kind: "table", name: "*" }],
 };
 const TIMEOUT_MS = 600_000;
+/** Every column stands several times in a statement. */
+const SQL_BYTES_MAX = 4 * 1_048_576;
 /** Of one answer; a table's slices are fewer. */
 const ROWS_MAX = 1_000_000;
 
@@ -30,7 +32,7 @@ export async function lakeRows(request: LakeRowsRequest, signal: AbortSignal): P
   const { query, columns, eventType } = request;
   const rows = async (sql: string): Promise<readonly (readonly unknown[])[]> => {
     const answer = await query.rows(
-      { sql, principal: SYSTEM, timeoutMs: TIMEOUT_MS, limit: ROWS_MAX },
+      { sql, principal: SYSTEM, timeoutMs: TIMEOUT_MS, limit: ROWS_MAX, sqlBytesMax: SQL_BYTES_MAX },
       signal,
     );
     return answer.rows;

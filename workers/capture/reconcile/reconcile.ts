@@ -180,7 +180,7 @@ async function compareOne(
     },
     signal,
   );
-  const comparison = await compareTable(source, lake, Math.min(named, NAMED_MAX));
+  const comparison = await compareTable(source, lake, Math.min(named, NAMED_MAX), signal);
   return { table: table.name, eventType: type.name, ...comparison };
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { COLUMNS_MAX } from "../../../../core/reconciliation.ts";
 import type { SnapshotTable } from "../../../../core/ports/snapshot.ts";
 import { type PostgresServer, startPostgres } from "../../../services/postgres.ts";
 import { openWorld, type Texts, type Told, type World } from "./mirror-world.ts";
@@ -88,6 +89,68 @@ test("each planted difference is found and named with both values", async () => 
   expect(of("11").columns).toEqual({ jb: { source: '{"a": 1, "b": 2}', lake: '{"b": 2, "a": 1}' } });
   expect(of("15").columns).toEqual({ tz: { source: "2026-11-22T10:00:00.000001Z", lake: "infinity" } });
   expect(Object.keys(of("16").columns)).toEqual(["t", "n"]);
+}, 60_000);
+
+const row = (id: string, big: string | null, n: string, mid: string): Texts => ({ id, big, n, mid });
+const deleted = (id: string): Told => ({ change: "delete", row: { id } });
+
+function left(change: "create" | "update", one: Texts, ...unchanged: readonly string[]): Told {
+  return { change, row: one, unchanged };
+}
+
+test("a column that was left out when the key changed has the value that the row had under its old keys", async () => {
+  await run(`create table moved (id int primary key, big text, n int, mid text);
+    insert into moved values (3, 'first', 2, 'm3'), (5, 'kept', 1, 'new'), (1, 'other', 9, 'o'), (9, null, 1, 'x'),
+      (20, 'back', 1, 'r')`);
+  const { snapshot, table } = await open("moved");
+  await world.tell(table, [
+    created(row("1", "first", "1", "a")),
+    left("update", row("1", "", "2", "b"), "big"),
+    deleted("1"),
+    left("create", row("2", "", "2", "b"), "big"),
+    deleted("2"),
+    left("create", row("3", "", "2", ""), "big", "mid"),
+    left("update", row("3", "", "2", "m3"), "big"),
+    // The key that the row had is another row's by now.
+    created(row("1", "other", "9", "o")),
+    // And the key that it gets was another row's before.
+    created(row("5", "of another life", "0", "z")),
+    deleted("5"),
+    created(row("6", "kept", "1", "old")),
+    deleted("6"),
+    left("create", row("5", "", "1", ""), "big", "mid"),
+    left("update", row("5", "", "1", "new"), "big"),
+    created(row("8", null, "1", "x")),
+    deleted("8"),
+    left("create", row("9", "", "1", "x"), "big"),
+    created(row("20", "back", "1", "r")),
+    deleted("20"),
+    left("create", row("21", "", "1", "r"), "big"),
+    deleted("21"),
+    left("create", row("20", "", "1", "r"), "big"),
+  ]);
+  const found = await compared(table, snapshot.lsn);
+  await snapshot.close();
+  expect(found).toMatchObject({ isEqual: true, lake: { rows: 5 }, differences: [] });
+}, 60_000);
+
+async function compareWide(columns: number) {
+  const kinds = ["text", "numeric", "timestamptz", "float8", "int[]", "jsonb"];
+  const others = Array.from({ length: columns - 1 }, (_, i) => `c${i} ${kinds[i % kinds.length]}`);
+  await run(`create table wide${columns} (id int primary key, ${others.join(", ")});
+      insert into wide${columns} (id, c0, c1, c2, c3, c4, c5)
+        select i, 'x', 1.50, now(), 0.1, '{1,2}', '{"a":1}' from generate_series(1, 3) i`);
+  const { snapshot, table, rows } = await open(`wide${columns}`);
+  await world.tell(table, rows.map(created));
+  return compared(table, snapshot.lsn).finally(() => snapshot.close());
+}
+
+test("500 columns are compared, one more is refused by name", async () => {
+  expect(await compareWide(COLUMNS_MAX)).toMatchObject({ isEqual: true, lake: { rows: 3 } });
+  await expect(compareWide(COLUMNS_MAX + 1)).rejects.toMatchObject({
+    code: "reconciliation.impossible",
+    message: expect.stringContaining("wide501 has 501 columns") as string,
+  });
 }, 60_000);
 
 test("the newest change of each key up to the snapshot counts; columns that were left out are filled", async () => {
