@@ -36,7 +36,7 @@ export interface Analysis {
   /** Of the SELECT as it stands. */
   readonly result: readonly Column[];
   /** Place in the job's file of a byte of the SELECT. */
-  at(byte: number | null): number | null;
+  readonly at: (byte: number | null) => number;
 }
 
 /** @returns undefined where the job reads no such table */

@@ -21,7 +21,9 @@ export const LISTS: ReadonlySet<string> = words("list array_agg string_agg group
 const RANKS: ReadonlySet<string> = words("rank dense_rank rank_dense percent_rank cume_dist");
 
 /** Window functions that need to know which of two rows comes first, always. */
-export const PLACES: ReadonlySet<string> = words("row_number ntile lag lead first_value last_value nth_value first last");
+export const PLACES: ReadonlySet<string> = words(
+  "row_number ntile lag lead first_value last_value nth_value first last",
+);
 
 const INSTEAD: readonly (readonly [ReadonlySet<string>, string])[] = [
   [words("approx_quantile reservoir_quantile"), "quantile_cont(x, 0.95), which is exact"],
@@ -31,7 +33,10 @@ const INSTEAD: readonly (readonly [ReadonlySet<string>, string])[] = [
       arg_min_null arg_max_nulls_last arg_min_nulls_last`),
     "min(x), max(x), or QUALIFY row_number() OVER (PARTITION BY window_end, k ORDER BY event_time, event_id) = 1",
   ],
-  [words("fsum favg kahan_sum sumkahan stddev stddev_pop stddev_samp var_pop var_samp variance"), "sum of decimals"],
+  [
+    words("fsum favg kahan_sum sumkahan stddev stddev_pop stddev_samp var_pop var_samp variance"),
+    "sum of decimals",
+  ],
 ];
 
 export const isAggregate = (name: string): boolean => AGGREGATE_FUNCTIONS.has(name);

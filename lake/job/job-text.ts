@@ -62,8 +62,8 @@ class Splitter {
     const checks = this.#takes("check") ? this.#list(() => this.#check()) : [];
     this.#words("emit", "on", "window", "close", "into");
     const sinks = this.#list(() => this.#sink());
-    if (sinks[0]!.kind !== "lake" || sinks.filter(({ kind }) => kind === "lake").length > 1)
-      throw new JobRefused(sinks[0]!.at, "A job writes one table of the lake, named first.", `INTO lake "…"`);
+    if (sinks[0].kind !== "lake" || sinks.filter(({ kind }) => kind === "lake").length > 1)
+      throw new JobRefused(sinks[0].at, "A job writes one table of the lake, named first.", `INTO lake "…"`);
     this.#takesSymbol(";");
     if (this.#peek()) throw new JobRefused(this.#here(), "A file has one job, and this stands behind it.");
     return { name, options, select, checks, sinks };
@@ -76,7 +76,8 @@ class Splitter {
       const name = this.#name("an option's name");
       this.#symbol("=");
       const value = this.#peek();
-      if (value?.kind !== "text") throw new JobRefused(this.#here(), "An option's value is a text in quotes.");
+      if (value?.kind !== "text")
+        throw new JobRefused(this.#here(), "An option's value is a text in quotes.");
       this.#next += 1;
       return { name, value: value.value, at };
     });
@@ -141,7 +142,8 @@ class Splitter {
 
   #words(...words: readonly string[]): void {
     for (const word of words)
-      if (!this.#takes(word)) throw new JobRefused(this.#here(), `${word.toUpperCase()} is missing here.`, FORM);
+      if (!this.#takes(word))
+        throw new JobRefused(this.#here(), `${word.toUpperCase()} is missing here.`, FORM);
   }
 
   #isAt(...words: readonly string[]): boolean {

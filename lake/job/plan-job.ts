@@ -8,13 +8,13 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
-import { checkSums, violationsOf } from "./checks.ts";
+import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
 import { splitJob, type JobText } from "./job-text.ts";
 import { WINDOW_MACROS, windowMacros } from "./macros.ts";
 import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
 import { PlanningEngine } from "./planning-engine.ts";
 import { prove } from "./prove.ts";
-import { indexOfByte, JobRefused, refusalOf } from "./refusal.ts";
+import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
 import { lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
@@ -65,7 +65,9 @@ export async function planJob(
 
 async function compile(analysis: Analysis): Promise<JobPlan> {
   const { job, engine, inputs, latenessMs, result, proof } = analysis;
-  const { pending, batch, state, ...compiled } = await (proof.result.isWindowed ? windowsPlan : rowsPlan)(analysis);
+  const { pending, batch, state, ...compiled } = await (proof.result.isWindowed ? windowsPlan : rowsPlan)(
+    analysis,
+  );
   const columns = lakeColumns(result, job.select.at);
   for (const { name, like } of state) await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
   for (const statement of compiled.prepare) await engine.run(statement);
@@ -96,14 +98,15 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   const serialized = await engine.serialize(text);
   const judged = judge(serialized, new Set(WINDOW_MACROS));
   if (judged.kind === "syntax")
-    throw new JobRefused(start + [...text].slice(0, judged.character ?? 0).join("").length, judged.reason);
+    throw new JobRefused(start + indexOfCharacter(text, judged.character ?? 0), judged.reason);
   if (judged.kind === "refused") throw new JobRefused(at(judged.byte), `Not allowed: ${judged.reason}.`);
   if (judged.kind === "show_tables") throw new JobRefused(start, "A job is a SELECT.");
   const mentioned = judged.tables.map(({ name, byte }) => ({ table: known(name, tables, at(byte)), name }));
+  const checked = await checkedColumns(job, engine);
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
-    inputFrom(table, judged.columns),
+    inputFrom(table, judged.columns && [...judged.columns, ...checked]),
   );
-  const tree = onlyNode(serialized);
+  const tree = onlyNode(await engine.serializeWhole(text));
   const calls = await windowCalls(tree, (written) => engine.intervalMs(written), at);
   const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), at });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
@@ -127,7 +130,8 @@ function quotedTwice({ source, sourceByte }: WindowCall): readonly Replacement[]
 async function latenessOf({ options }: JobText, engine: PlanningEngine): Promise<number> {
   let latenessMs = 0;
   for (const { name, value, at } of options) {
-    if (name !== "lateness") throw new JobRefused(at, `There is no option "${name}".`, "lateness = '5 minutes'");
+    if (name !== "lateness")
+      throw new JobRefused(at, `There is no option "${name}".`, "lateness = '5 minutes'");
     const ms = await engine.intervalMs(value);
     if (ms === null || ms < 0 || ms > LATENESS_MS_MAX)
       throw new JobRefused(at, "The lateness goes from 0 to 31 days.", "lateness = '5 minutes'");

@@ -46,6 +46,11 @@ export class PlanningEngine {
     return this.#text(`json_serialize_sql(${quoteText(sql)}, skip_null := true, skip_empty := true)`);
   }
 
+  /** The tree with what is empty: a grouping set without columns is one, too. */
+  serializeWhole(sql: string): Promise<string> {
+    return this.#text(`json_serialize_sql(${quoteText(sql)}, skip_null := true)`);
+  }
+
   /** @returns null where it is no interval, has months, or is no whole number of ms */
   async intervalMs(written: string): Promise<number | null> {
     const interval = `TRY_CAST(${quoteText(written)} AS INTERVAL)`;

@@ -15,7 +15,8 @@ export function proveNode(prover: Prover, node: Tree): void {
   const kind = node["class"];
   if (kind === "SUBQUERY")
     prover.refuse("A subquery in an expression may see rows of other windows.", "a JOIN on window_end", node);
-  if (kind === "POSITIONAL_REFERENCE") prover.refuse("Columns by number are not supported.", "its name", node);
+  if (kind === "POSITIONAL_REFERENCE")
+    prover.refuse("Columns by number are not supported.", "its name", node);
   if (kind !== "FUNCTION" && kind !== "WINDOW") return;
   const name = functionName(node);
   if (UNSTEADY.has(name) || (name === "age" && children(node, "children").length < 2))

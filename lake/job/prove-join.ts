@@ -39,11 +39,15 @@ export function proveJoin(prover: Prover, node: Tree, left: Scope, right: Scope)
 
 /** `FROM t, unnest(t.list)` */
 function isOfRow(node: Tree): boolean {
-  return child(node, "right")?.["type"] === "TABLE_FUNCTION" && text(node, "ref_type") !== "REGULAR";
+  return (
+    child(node, "right")?.["type"] === "TABLE_FUNCTION" &&
+    ["CROSS", "DEPENDENT"].includes(text(node, "ref_type"))
+  );
 }
 
 function proveElements(prover: Prover, node: Tree, left: Scope, right: Scope): Scope {
-  const isFlat = ["CROSS", "DEPENDENT"].includes(text(node, "ref_type")) && text(node, "join_type") === "INNER";
+  const isFlat =
+    ["CROSS", "DEPENDENT"].includes(text(node, "ref_type")) && text(node, "join_type") === "INNER";
   if (!isFlat || isWindowed(right) || right.members.length !== 1)
     prover.refuse("This join is not supported.", "FROM t, unnest(t.list) AS u(element)", node);
   return {

@@ -1,10 +1,23 @@
 /** One SELECT: what it puts together is of one window, and what is known of its result. */
 import { isAggregate, PLACES } from "./job-functions.ts";
-import { outputName, type Prover } from "./prove.ts";
+import type { Prover } from "./prove.ts";
 import { isWindowed, markOf, marksOfAll, type Mark, type Scope, type Shape } from "./shape.ts";
-import { child, children, columnParts, functionName, names, text, walk, type Tree } from "./tree.ts";
+import {
+  child,
+  children,
+  columnParts,
+  functionName,
+  has,
+  names,
+  outputName,
+  text,
+  walk,
+  type Tree,
+} from "./tree.ts";
 
 const BY_WINDOW = "GROUP BY window_start, window_end, …";
+/** What makes less, or something else, of a `*`. */
+const CHANGES = ["exclude_list", "qualified_exclude_list", "replace_list", "rename_list", "expr"];
 const TUMBLE = "FROM TUMBLE(table, event_time, INTERVAL '1 hour')";
 
 /** @throws JobRefused */
@@ -30,8 +43,7 @@ interface Groups {
 
 function isGrouped(node: Tree, items: readonly Tree[]): boolean {
   const handling = text(node, "aggregate_handling");
-  if (node["group_expressions"] !== undefined || node["group_sets"] !== undefined) return true;
-  if (node["having"] !== undefined || handling === "FORCE_AGGREGATES") return true;
+  if (has(node, "group_sets") || has(node, "having") || handling === "FORCE_AGGREGATES") return true;
   return [...items, child(node, "qualify") ?? {}].some(hasAggregate);
 }
 
@@ -41,14 +53,13 @@ function hasAggregate(item: Tree): boolean {
 }
 
 function groupsOf(node: Tree, items: readonly Tree[]): Groups {
-  if (text(node, "aggregate_handling") === "FORCE_AGGREGATES" && node["group_expressions"] === undefined) {
+  if (!has(node, "group_sets") && text(node, "aggregate_handling") === "FORCE_AGGREGATES") {
     const all = items.filter((item) => !hasAggregate(item) && ![...walk(item)].some(isWindow));
     return { all, sets: [all] };
   }
   const all = children(node, "group_expressions").map((group) => itemOf(group, items));
-  const written = node["group_sets"];
-  const sets = Array.isArray(written) ? (written as readonly (readonly number[])[]) : [all.keys()];
-  return { all, sets: sets.map((set) => [...set].map((place) => all[place]!)) };
+  const sets = (node["group_sets"] ?? []) as readonly (readonly number[])[];
+  return { all, sets: sets.map((set) => set.map((place) => all[place]!)) };
 }
 
 const isWindow = (node: Tree): boolean => node["class"] === "WINDOW";
@@ -58,7 +69,8 @@ function itemOf(group: Tree, items: readonly Tree[]): Tree {
   const value = group["class"] === "CONSTANT" ? child(group, "value")?.["value"] : undefined;
   if (typeof value === "number") return items[value - 1] ?? group;
   const parts = columnParts(group);
-  const aliased = parts?.length === 1 ? items.find((item) => text(item, "alias").toLowerCase() === parts[0]) : undefined;
+  const aliased =
+    parts?.length === 1 ? items.find((item) => text(item, "alias").toLowerCase() === parts[0]) : undefined;
   // Were it a column's name, too, the engine would take the column, and the item, not grouped by, would not bind.
   return aliased ?? group;
 }
@@ -78,18 +90,23 @@ function isMarked(expressions: readonly Tree[], scope: Scope): boolean {
 
 function proveWindow(prover: Prover, node: Tree, scope: Scope, keys: Shape["keys"]): void {
   const partitions = children(node, "partitions");
-  if (!isWindowed(scope))
-    prover.refuse("A window function over a whole table is never final.", TUMBLE, node);
+  if (!isWindowed(scope)) prover.refuse("A window function over a whole table is never final.", TUMBLE, node);
   if (!isMarked(partitions, scope))
-    prover.refuse("This looks at rows of different windows together.", "OVER (PARTITION BY window_end …)", node);
+    prover.refuse(
+      "This looks at rows of different windows together.",
+      "OVER (PARTITION BY window_end …)",
+      node,
+    );
   const isByRow = [node["start"], node["end"]].some((bound) => String(bound).endsWith("_ROWS"));
   const needsPlace = PLACES.has(functionName(node)) || (isByRow && hasBounds(node));
   if (!needsPlace) return;
   const orders = [...children(node, "orders"), ...children(node, "arg_orders")];
-  const by = [...partitions, ...orders.map((order) => child(order, "expression") ?? {})]
-    .map((expression) => columnParts(expression)?.at(-1))
-    .filter((name) => name !== undefined);
-  if (!keys.some((key) => key.every((column) => by.includes(column) || isBoundByWindow(scope, column))))
+  const by = new Set(
+    [...partitions, ...orders.map((order) => child(order, "expression") ?? {})].map((expression) =>
+      columnParts(expression)?.at(-1),
+    ),
+  );
+  if (!keys.some((key) => key.every((column) => by.has(column) || isBoundByWindow(scope, column))))
     prover.refuse(
       "Which of two equal rows comes first is not said.",
       "rank(), or ORDER BY … and then event_id, or every column of the GROUP BY",
@@ -139,7 +156,7 @@ function starMarks(star: Tree, scope: Scope): ReadonlyMap<string, Mark> {
   const all = relation
     ? (scope.members.find(({ name }) => name === relation)?.marks ?? new Map<string, Mark>())
     : marksOfAll(scope);
-  const isPlain = ["replace_list", "rename_list", "expr"].every((key) => star[key] === undefined);
+  const isPlain = !["replace_list", "rename_list", "expr"].some((key) => has(star, key));
   if (!isPlain || star["columns"] === true) return new Map([...all.keys()].map((name) => [name, null]));
   const excluded = names(star, "exclude_list");
   return new Map([...all].filter(([name]) => !excluded.includes(name)));
@@ -150,16 +167,12 @@ function outputKeys(items: readonly Tree[], keys: Shape["keys"], isGrouping: boo
   if (items.some((item) => [...walk(item)].some((node) => functionName(node) === "unnest"))) return [];
   const stars = items.filter((item) => item["class"] === "STAR");
   const plain = items.map((item) => ({ name: outputName(item), column: columnParts(item)?.at(-1) }));
-  const isAll =
-    !isGrouping &&
-    stars.some((star) =>
-      ["exclude_list", "qualified_exclude_list", "replace_list", "rename_list", "expr"].every(
-        (key) => star[key] === undefined,
-      ),
-    );
-  const has = (column: string): boolean => {
+  const isAll = !isGrouping && stars.some((star) => !CHANGES.some((key) => has(star, key)));
+  const isKept = (column: string): boolean => {
     const named = plain.filter(({ name }) => name === column);
-    return named.length === 0 ? isAll : named.length === 1 && named[0]!.column === column && stars.length === 0;
+    return named.length === 0
+      ? isAll
+      : named.length === 1 && named[0]!.column === column && stars.length === 0;
   };
-  return keys.filter((key) => key.every(has));
+  return keys.filter((key) => key.every(isKept));
 }

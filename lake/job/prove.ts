@@ -4,12 +4,23 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
-import { proveExpressions } from "./prove-expressions.ts";
+import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
 import { JobRefused } from "./refusal.ts";
 import { NOTHING, isSameMark, type Mark, type Member, type Scope, type Shape } from "./shape.ts";
-import { byteOf, child, children, columnParts, functionName, names, text, type Tree } from "./tree.ts";
+import {
+  type Tree,
+  byteOf,
+  child,
+  children,
+  functionName,
+  has,
+  names,
+  outputName,
+  text,
+  walk,
+} from "./tree.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
@@ -18,7 +29,7 @@ export type Visible = ReadonlyMap<string, { readonly shape: Shape; readonly isTo
 export interface ProofContext {
   /** By their relation in the tree. */
   readonly calls: ReadonlyMap<Tree, WindowCall>;
-  at(byte: number | null): number | null;
+  readonly at: (byte: number | null) => number;
 }
 
 export interface Proof {
@@ -89,7 +100,7 @@ export class Prover {
         "QUALIFY rank() OVER (PARTITION BY window_end ORDER BY …) <= 10",
       );
     }
-    if (node["sample"] !== undefined) this.refuse("A sample is taken by chance.");
+    if (has(node, "sample")) this.refuse("A sample is taken by chance.");
   }
 
   #setOperation(node: Tree, visible: Visible): Shape {
@@ -114,7 +125,7 @@ export class Prover {
 
   #from(node: Tree, visible: Visible): Scope {
     this.#locate(node);
-    if (node["sample"] !== undefined) this.refuse("A sample is taken by chance.", null, node);
+    if (has(node, "sample")) this.refuse("A sample is taken by chance.", null, node);
     const type = String(node["type"]);
     if (type === "JOIN") {
       const left = this.#from(child(node, "left") ?? {}, visible);
@@ -125,14 +136,16 @@ export class Prover {
     const alias = text(node, "alias").toLowerCase();
     if (names(node, "column_name_alias").length > 0 && type !== "TABLE_FUNCTION")
       this.refuse("The columns are named beside the table.", "SELECT … AS column", node);
-    if (type === "BASE_TABLE") return one(this.#table(node, visible), alias || text(node, "table_name").toLowerCase());
+    if (type === "BASE_TABLE")
+      return one(this.#table(node, visible), alias || text(node, "table_name").toLowerCase());
     if (type === "SUBQUERY") {
       const inner = child(child(node, "subquery") ?? {}, "node") ?? {};
       return one(this.query(inner, visible), alias);
     }
-    if (type === "TABLE_FUNCTION") return one(this.#function(node, visible), alias || functionName(child(node, "function") ?? {}));
+    if (type === "TABLE_FUNCTION")
+      return one(this.#function(node, visible), alias || functionName(child(node, "function") ?? {}));
     if (type === "EMPTY") this.refuse("This SELECT reads no table.", "FROM a table of the lake", node);
-    this.refuse(`A job has no ${type === "EXPRESSION_LIST" ? "VALUES" : type}.`, null, node);
+    return this.refuse(`A job has no ${type === "EXPRESSION_LIST" ? "VALUES" : type}.`, null, node);
   }
 
   #table(node: Tree, visible: Visible): Shape {
@@ -146,6 +159,7 @@ export class Prover {
   #function(node: Tree, visible: Visible): Shape {
     const call = this.#context.calls.get(node);
     if (!call) {
+      for (const inner of walk(child(node, "function")?.["children"])) proveNode(this, inner);
       const given = [...names(node, "column_name_alias"), text(node, "alias").toLowerCase()];
       return { isWindowed: false, marks: new Map(given.map((name) => [name, null])), keys: [] };
     }
@@ -191,10 +205,4 @@ function commonMarks(arms: readonly Tree[], shapes: readonly Shape[]): ReadonlyM
     marks.set(name, each.every((mark) => isSameMark(mark, each[0]!)) ? each[0]! : null);
   }
   return marks;
-}
-
-/** Of an item of a SELECT list, lower case; null: the engine makes one of its text. */
-export function outputName(item: Tree): string | null {
-  const alias = text(item, "alias").toLowerCase();
-  return alias || (columnParts(item)?.at(-1) ?? null);
 }

@@ -22,7 +22,24 @@ export function refusalOf({ at, message, instead }: JobRefused, source: string):
 export function placeOf(source: string, at: number): { line: number; column: number } {
   const before = source.slice(0, at);
   const start = before.lastIndexOf("\n") + 1;
-  return { line: before.split("\n").length, column: [...before.slice(start)].length + 1 };
+  return { line: before.split("\n").length, column: countCharacters(before.slice(start)) + 1 };
+}
+
+function countCharacters(text: string): number {
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+/** Where in a text that many characters end, UTF-16 units. */
+export function indexOfCharacter(text: string, characters: number): number {
+  let left = characters;
+  let index = 0;
+  for (const character of text) {
+    if (left-- <= 0) return index;
+    index += character.length;
+  }
+  return index;
 }
 
 /** Where in a text its UTF-8 has that byte: the engine's tree counts bytes. */

@@ -14,7 +14,8 @@ const LIKENESS: Readonly<Record<string, string>> = {
   JSON: "VARCHAR",
 };
 /** Words of the types that it has; the names of a struct's fields stand in quotes or are words as well. */
-const KEPT = /^(VARCHAR|BIGINT|INTEGER|SMALLINT|TINYINT|DOUBLE|FLOAT|BOOLEAN|DATE|BLOB|TIMESTAMP WITH TIME ZONE|DECIMAL\(\d+,\d+\))$/;
+const KEPT =
+  /^(VARCHAR|(BIG|SMALL|TINY)INT|INTEGER|DOUBLE|FLOAT|BOOLEAN|DATE|BLOB|TIMESTAMP WITH TIME ZONE|DECIMAL\([\d,]+\))$/;
 /** Delta's tables have no such names. */
 const BAD_NAME = /[ ,;{}()\n\t=]|^$/;
 
@@ -24,7 +25,8 @@ export function lakeColumns(columns: readonly Column[], at: number): readonly Co
   return columns.map(({ name, type }) => {
     if (BAD_NAME.test(name))
       throw new JobRefused(at, `A column of a table cannot be named ${quoteName(name)}.`, `${name} AS name`);
-    if (seen.has(name.toLowerCase())) throw new JobRefused(at, `Two columns are named "${name}".`, "AS other_name");
+    if (seen.has(name.toLowerCase()))
+      throw new JobRefused(at, `Two columns are named "${name}".`, "AS other_name");
     seen.add(name.toLowerCase());
     const kept = LIKENESS[type] ?? type;
     if (!isKept(kept)) throw new JobRefused(at, `Column "${name}" is of type ${type}.`, `CAST(${name} AS …)`);
@@ -46,7 +48,9 @@ function isKept(type: string): boolean {
   if (type.endsWith("[]")) return isKept(type.slice(0, -2));
   const nested = /^(STRUCT|MAP)\((.*)\)$/s.exec(type);
   if (!nested) return false;
-  return partsOf(nested[2]!).every((part) => isKept(nested[1] === "MAP" ? part : part.replace(/^("([^"]|"")*"|\S+) /, "")));
+  return partsOf(nested[2]!).every((part) =>
+    isKept(nested[1] === "MAP" ? part : part.replace(/^("([^"]|"")*"|\S+) /, "")),
+  );
 }
 
 /** Splits at the commas that stand in no parentheses and no quotes. */

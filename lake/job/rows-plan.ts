@@ -1,4 +1,4 @@
-/** The kind `rows`: every stage is row-wise, so that the SELECT over a step's rows gives the step's part of the result. */
+/** The kind `rows`: every stage is row-wise, so that over a step's rows it gives the step's part of the result. */
 import { overNewRows, type Analysis } from "./analysis.ts";
 import type { CompiledPlan } from "./plan-job.ts";
 

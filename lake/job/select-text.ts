@@ -41,7 +41,11 @@ export class SelectText {
 
   /** The whole, with those CTEs only. */
   whole(replacements: readonly Replacement[], keeps: (stage: string) => boolean): string {
-    return this.#joined(this.#stages.filter(({ name }) => keeps(name)), this.#main, replacements);
+    return this.#joined(
+      this.#stages.filter(({ name }) => keeps(name)),
+      this.#main,
+      replacements,
+    );
   }
 
   /** What one CTE has, with those before it that it may need. */
@@ -82,12 +86,15 @@ export class SelectText {
 
 /** The CTEs of the outermost WITH, and what stands behind them. */
 function split(tokens: readonly Token[], end: number): { stages: readonly Stage[]; main: Piece } {
-  if (tokens[0]?.value !== "with" || tokens[0].kind !== "word") return { stages: [], main: { start: 0, end } };
+  if (tokens[0]?.value !== "with" || tokens[0].kind !== "word")
+    return { stages: [], main: { start: 0, end } };
   const stages: Stage[] = [];
   let next = tokens[1]?.value === "recursive" && tokens[2]?.raw !== "(" && tokens[2]?.value !== "as" ? 2 : 1;
   for (;;) {
     const first = tokens[next]!;
-    const as = tokens.findIndex((token, i) => i > next && token.depth === 0 && token.kind === "word" && token.value === "as");
+    const as = tokens.findIndex(
+      (token, i) => i > next && token.depth === 0 && token.kind === "word" && token.value === "as",
+    );
     const close = tokens.findIndex((token, i) => i > as && token.depth === 0 && token.raw === ")");
     stages.push({ name: first.value.toLowerCase(), start: first.start, end: tokens[close]!.end });
     next = close + 2;

@@ -4,8 +4,8 @@
  */
 
 /**
- * `end`: the time at which the row's window ends. `start`: a window of that size begins there, so that its end is known,
- * too. null: a column of that name which is neither.
+ * `end`: the time at which the row's window ends. `start`: a window of that size begins there, so that its end is
+ * known, too. null: a column of that name which is neither.
  */
 export type Mark = { readonly kind: "end" } | { readonly kind: "start"; readonly sizeMs: number } | null;
 

@@ -18,6 +18,14 @@ export function text(node: Tree, key: string): string {
   return typeof value === "string" ? value : "";
 }
 
+/** Whether it says anything there. */
+export function has(node: Tree, key: string): boolean {
+  const value = node[key];
+  return (
+    value !== undefined && value !== null && !(typeof value === "object" && Object.keys(value).length === 0)
+  );
+}
+
 /** Lower case. */
 export function names(node: Tree, key: string): readonly string[] {
   const value = node[key];
@@ -28,6 +36,12 @@ export function names(node: Tree, key: string): readonly string[] {
 /** Of a reference to a column its parts, lower case; null: it is something else. */
 export function columnParts(node: Tree): readonly string[] | null {
   return node["class"] === "COLUMN_REF" ? names(node, "column_names") : null;
+}
+
+/** Of an item of a SELECT list, lower case; null: the engine makes one of its text. */
+export function outputName(item: Tree): string | null {
+  const alias = text(item, "alias").toLowerCase();
+  return alias || (columnParts(item)?.at(-1) ?? null);
 }
 
 export function functionName(node: Tree): string {

@@ -81,7 +81,9 @@ async function windowCall(
     return refuse(`${macro.toUpperCase()} does not take these arguments.`);
   const bare = (what: Tree): string => {
     const parts = columnParts(what);
-    return parts?.length === 1 ? parts[0]! : refuse("Here stands the bare name of a column; make it in a CTE before.");
+    return parts?.length === 1
+      ? parts[0]!
+      : refuse("Here stands the bare name of a column; make it in a CTE before.");
   };
   if (node["with_ordinality"] === "WITH_ORDINALITY") refuse("WITH ORDINALITY counts rows across windows.");
   const span = async (what: Tree): Promise<number> =>
@@ -114,9 +116,10 @@ async function intervalMs(node: Tree, readInterval: IntervalReader): Promise<num
   }
   const unit = node["class"] === "FUNCTION" ? UNITS_MS[functionName(node)] : undefined;
   if (unit === undefined) return null;
-  const others = [...walk(node["children"])].filter(
-    (inner) => inner["class"] !== undefined && !["CONSTANT", "CAST"].includes(String(inner["class"])),
-  );
+  const others = [...walk(node["children"])].filter((inner) => {
+    const kind = text(inner, "class");
+    return kind !== "" && kind !== "CONSTANT" && kind !== "CAST";
+  });
   if (others.some((inner) => functionName(inner) !== "trunc")) return null;
   const numbers = [...walk(node["children"])].filter((inner) => inner["class"] === "CONSTANT");
   const value = numbers.length === 1 ? child(numbers[0]!, "value") : null;

@@ -5,7 +5,15 @@
  */
 import { quoteName, quoteText } from "../query/quote.ts";
 import { inputOf, overNewRows, type Analysis } from "./analysis.ts";
-import { admitted, intervalOf, macroName, sessions, windowMacros, windowStart, type MacroUse } from "./macros.ts";
+import {
+  admitted,
+  intervalOf,
+  macroName,
+  sessions,
+  windowMacros,
+  windowStart,
+  type MacroUse,
+} from "./macros.ts";
 import type { CompiledPlan } from "./plan-job.ts";
 import type { Column } from "./planning-engine.ts";
 import { JobRefused } from "./refusal.ts";
@@ -22,12 +30,20 @@ interface Kept {
 
 /** @throws JobRefused */
 export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
-  const kept = analysis.calls.map((call, index) => ({ call, table: `kept_${index}`, stage: stageOf(analysis, call) }));
+  const kept = analysis.calls.map((call, index) => ({
+    call,
+    table: `kept_${index}`,
+    stage: stageOf(analysis, call),
+  }));
   for (const one of kept) await checkStage(analysis, one);
   const { latenessMs } = analysis;
   const outcome = (use: MacroUse): string => {
     const sources = kept.map(({ call, table }) => ({ byte: call.sourceByte, name: call.source, by: table }));
-    const macros = kept.map(({ call }) => ({ byte: call.nameByte, name: call.macro, by: macroName(call.macro, use) }));
+    const macros = kept.map(({ call }) => ({
+      byte: call.nameByte,
+      name: call.macro,
+      by: macroName(call.macro, use),
+    }));
     return analysis.select.whole([...sources, ...macros], (stage) => isWindowed(analysis, stage));
   };
   return {
@@ -58,18 +74,23 @@ function stageOf(analysis: Analysis, call: WindowCall): string {
 async function checkStage({ engine, at }: Analysis, { call, stage }: Kept): Promise<void> {
   const columns = await engine.describe(stage);
   const place = at(byteOf(child(call.node, "function") ?? {}));
-  const find = (name: string): Column | undefined => columns.find((column) => column.name.toLowerCase() === name);
+  const find = (name: string): Column | undefined =>
+    columns.find((column) => column.name.toLowerCase() === name);
   const refuse = (reason: string, instead: string): never => {
     throw new JobRefused(place, reason, instead);
   };
   for (const name of ["watermark", call.time]) {
     const column = find(name);
     if (!column)
-      refuse(`"${call.source}" has no column ${name}, by which rows are admitted to windows.`, `SELECT ${name}, …`);
+      refuse(
+        `"${call.source}" has no column ${name}, by which rows are admitted to windows.`,
+        `SELECT ${name}, …`,
+      );
     else if (column.type !== "TIMESTAMP WITH TIME ZONE")
       refuse(`${name} is of type ${column.type}.`, `CAST(${name} AS TIMESTAMPTZ)`);
   }
-  for (const key of call.keys) if (!find(key)) refuse(`"${call.source}" has no column ${key}.`, "a column of it");
+  for (const key of call.keys)
+    if (!find(key)) refuse(`"${call.source}" has no column ${key}.`, "a column of it");
   for (const name of ["window_start", "window_end"])
     if (find(name)) refuse(`"${call.source}" has a column ${name} already.`, `${name} AS other_name`);
 }
@@ -93,7 +114,14 @@ function forget({ call, table }: Kept, latenessMs: number): string {
   const time = quoteName(call.time);
   const isPast = (end: string): string => `${end} + ${intervalOf(latenessMs)} <= getvariable('release_to')`;
   if (call.macro !== "session") return `DELETE FROM ${table} WHERE ${isPast(lastEnd(call, time))}`;
-  const rows = sessions(table, time, intervalOf(call.sizeMs), call.keys.map(quoteName), latenessMs, ", rowid AS muara_row");
+  const rows = sessions(
+    table,
+    time,
+    intervalOf(call.sizeMs),
+    call.keys.map(quoteName),
+    latenessMs,
+    ", rowid AS muara_row",
+  );
   return `DELETE FROM ${table} WHERE rowid IN (SELECT muara_row FROM (${rows}) WHERE ${isPast("window_end")})`;
 }
 
@@ -120,7 +148,9 @@ function corrections({ call, stage }: Kept, latenessMs: number): string {
  */
 function pendingOf({ proof, inputs, calls, latenessMs }: Analysis, input: number): string | null {
   const own = calls.filter((call) => !proof.fromStage.has(call) && inputOf(inputs, call.source) === input);
-  const isElsewhere = proof.tables.some((node) => inputOf(inputs, text(node, "table_name").toLowerCase()) === input);
+  const isElsewhere = proof.tables.some(
+    (node) => inputOf(inputs, text(node, "table_name").toLowerCase()) === input,
+  );
   if (isElsewhere || own.some(({ macro }) => macro === "session")) return null;
   const conditions = own.map(
     ({ time, sizeMs }) =>

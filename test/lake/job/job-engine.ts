@@ -72,7 +72,8 @@ export class JobEngine {
     }
     await this.#remake();
     const to = this.#watermark(commits);
-    for (let step = 1; step < steps; step++) await this.#step(commits, commits, to - (steps - step) * 300_000);
+    for (let step = 1; step < steps; step++)
+      await this.#step(commits, commits, to - (steps - step) * 300_000);
     await this.#step(commits, commits, to);
   }
 
@@ -90,7 +91,8 @@ export class JobEngine {
     for (const { name, like } of this.#plan.state)
       await this.#connection.run(`CREATE OR REPLACE TABLE ${name} AS ${like}`);
     await this.#set(this.#releasedTo, this.#releasedTo);
-    for (const statement of [...this.#plan.absorb, ...this.#plan.forget]) await this.#connection.run(statement);
+    for (const statement of [...this.#plan.absorb, ...this.#plan.forget])
+      await this.#connection.run(statement);
   }
 
   #state(): Promise<readonly (readonly string[])[]> {
@@ -117,10 +119,8 @@ export class JobEngine {
   }
 
   async #set(releasedTo: number, releaseTo: number): Promise<void> {
-    const time = (ms: number): string =>
-      Number.isFinite(ms) ? `make_timestamptz(${ms * 1_000})` : "TIMESTAMPTZ '-infinity'";
-    await this.#connection.run(`SET VARIABLE released_to = ${time(releasedTo)}`);
-    await this.#connection.run(`SET VARIABLE release_to = ${time(releaseTo)}`);
+    await this.#connection.run(`SET VARIABLE released_to = ${variable(releasedTo)}`);
+    await this.#connection.run(`SET VARIABLE release_to = ${variable(releaseTo)}`);
   }
 
   /** Rows of some commits, as `new_<i>`; of a snapshot only those that may still count. */
@@ -144,6 +144,10 @@ export class JobEngine {
   }
 }
 
+function variable(ms: number): string {
+  return Number.isFinite(ms) ? `make_timestamptz(${ms * 1_000})` : "TIMESTAMPTZ '-infinity'";
+}
+
 export async function makeTable(
   connection: DuckDBConnection,
   name: string,
@@ -151,11 +155,16 @@ export async function makeTable(
 ): Promise<void> {
   const list = COLUMNS.map((column) => `${quoteName(column.name)} ${column.type}`).join(", ");
   await connection.run(`CREATE OR REPLACE TABLE ${quoteName(name)} (${list})`);
-  if (rows.length > 0) await connection.run(`INSERT INTO ${quoteName(name)} VALUES ${rows.map(sqlRow).join(", ")}`);
+  if (rows.length > 0)
+    await connection.run(`INSERT INTO ${quoteName(name)} VALUES ${rows.map(sqlRow).join(", ")}`);
 }
 
 /** The whole at once, over the tables as they are in the end. */
-export async function runBatch(plan: JobPlan, world: World, connection: DuckDBConnection): Promise<readonly string[]> {
+export async function runBatch(
+  plan: JobPlan,
+  world: World,
+  connection: DuckDBConnection,
+): Promise<readonly string[]> {
   await loadLake(world, connection);
   for (const statement of plan.batch.prepare) await connection.run(statement);
   return rowsOf(connection, plan.batch.select);

@@ -1,5 +1,5 @@
 /** Jobs over the tables of job-world.ts: every construct that is supported, with generated sizes. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 export interface JobSizes {
   readonly lateness: string;
@@ -24,65 +24,88 @@ const order = "shop_order";
 export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
   "row-wise": () => `SELECT event_id, upper(k) AS k, n + 1 AS n FROM "shop.order" WHERE n > 0 OR k IS NULL`,
   "row-wise star": () => `SELECT * FROM shop_order o`,
-  "flatten": () => `SELECT event_id, unnest(tags) AS tag FROM "shop.order"`,
-  "flatten in FROM": () => `SELECT o.event_id, u.tag FROM "shop.order" o, unnest(o.tags) AS u(tag) WHERE u.tag <> 'x'`,
-  "union of rows": () => `WITH a AS (SELECT k, n FROM "shop.order"), b AS (SELECT k, n FROM "shop.shipment" WHERE n > 1)
+  flatten: () => `SELECT event_id, unnest(tags) AS tag FROM "shop.order"`,
+  "flatten in FROM": () =>
+    `SELECT o.event_id, u.tag FROM "shop.order" o, unnest(o.tags) AS u(tag) WHERE u.tag <> 'x'`,
+  "union of rows":
+    () => `WITH a AS (SELECT k, n FROM "shop.order"), b AS (SELECT k, n FROM "shop.shipment" WHERE n > 1)
     SELECT * FROM a UNION ALL SELECT k, -n FROM b`,
-  "tumble": ({ size }) => `SELECT window_start, window_end, k, count(*) AS c, count(n) AS cn, sum(n) AS s, sum(p) AS sp,
+  tumble: ({
+    size,
+  }) => `SELECT window_start, window_end, k, count(*) AS c, count(n) AS cn, sum(n) AS s, sum(p) AS sp,
     min(n) AS low, max(other_time) AS high, avg(n) AS mean, avg(p) AS mean_p
     FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') GROUP BY ALL`,
   "tumble, row by row": ({ size }) =>
     `SELECT event_id, n, window_start FROM TUMBLE(shop_order, event_time, INTERVAL '${size}') WHERE n > 0`,
   "tumble by another time": ({ size }) => `SELECT window_end, count(*) AS c
     FROM TUMBLE(${order}, other_time, INTERVAL '${size}') GROUP BY window_end`,
-  "tumble, distinct, quantiles": ({ size }) => `SELECT w.window_end, count(DISTINCT n) AS u, approx_count_distinct(n) AS au,
+  "tumble, distinct, quantiles": ({
+    size,
+  }) => `SELECT w.window_end, count(DISTINCT n) AS u, approx_count_distinct(n) AS au,
     median(d) AS m, quantile_cont(d, 0.9) AS q, quantile_disc(n, 0.5) AS qd, mad(d) AS md, bool_or(n > 2) AS any_big,
     array_agg(n ORDER BY n) AS all_n, count(*) FILTER (n > 0) AS positive
     FROM TUMBLE(${order}, event_time, INTERVAL '${size}') AS w GROUP BY w.window_end HAVING count(*) > 1`,
-  "hop": ({ step, hopSize }) => `SELECT window_start, k, count(*) AS c, sum(n) AS s, max(n) AS m
+  hop: ({ step, hopSize }) => `SELECT window_start, k, count(*) AS c, sum(n) AS s, max(n) AS m
     FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY k, window_start`,
   "hop of a stage": ({ step, hopSize }) => `WITH big AS (SELECT * FROM ${order} WHERE n >= 0), -- a comment
     flat AS (SELECT event_time, watermark, k, unnest(tags) AS tag FROM big)
-    SELECT window_end AS closed, tag, count(*) AS c FROM HOP(flat, event_time, INTERVAL '${step}', INTERVAL '${hopSize}')
+    SELECT window_end AS closed, tag, count(*) AS c
+    FROM HOP(flat, event_time, INTERVAL '${step}', INTERVAL '${hopSize}')
     GROUP BY closed, 2`,
-  "session": ({ gap }) => `SELECT k, window_start, window_end, count(*) AS c, sum(n) AS s
+  session: ({ gap }) => `SELECT k, window_start, window_end, count(*) AS c, sum(n) AS s
     FROM SESSION("shop.order", event_time, INTERVAL '${gap}', k) GROUP BY k, window_start, window_end`,
   "session of two keys": ({ gap }) => `SELECT k, n, window_end, count(*) AS c
     FROM SESSION(${order}, event_time, INTERVAL '${gap}', k, n) GROUP BY ALL`,
   "session of no key": ({ gap }) => `SELECT window_end, min(window_start) AS start, count(*) AS c
     FROM SESSION(${order}, event_time, INTERVAL '${gap}') GROUP BY window_end`,
   "union of two inputs in windows": ({ size }) => `WITH both_ AS (
-      SELECT event_time, watermark, k, n FROM "shop.order" UNION ALL SELECT event_time, watermark, k, -n FROM shop_shipment)
+      SELECT event_time, watermark, k, n FROM "shop.order"
+      UNION ALL SELECT event_time, watermark, k, -n FROM shop_shipment)
     SELECT window_end, k, sum(n) AS s FROM TUMBLE(both_, event_time, INTERVAL '${size}') GROUP BY window_end, k`,
   "top 2 of a window": ({ step, hopSize }) => `WITH sums AS (SELECT window_start, window_end, k, sum(n) AS s
       FROM HOP(${order}, event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY ALL)
     SELECT * FROM sums QUALIFY row_number() OVER (PARTITION BY window_end ORDER BY s DESC NULLS LAST, k) <= 2`,
-  "top rows of a window": ({ size }) => `SELECT window_end, event_id, n FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
+  "top rows of a window": ({
+    size,
+  }) => `SELECT window_end, event_id, n FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     QUALIFY rank() OVER (PARTITION BY window_end, k ORDER BY n DESC) = 1
       AND row_number() OVER (PARTITION BY window_start ORDER BY event_time, event_id) < 5`,
-  "window functions": ({ size }) => `SELECT event_id, window_end, sum(n) OVER (PARTITION BY window_end ORDER BY event_time) AS run,
+  "window functions": ({
+    size,
+  }) => `SELECT event_id, window_end, sum(n) OVER (PARTITION BY window_end ORDER BY event_time) AS run,
     lag(n) OVER (PARTITION BY k, window_end ORDER BY event_time, event_id) AS prev,
     sum(n) OVER (PARTITION BY window_end ORDER BY event_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS two
     FROM TUMBLE(${order}, event_time, INTERVAL '${size}')`,
   "aggregate of aggregates": ({ size }) => `WITH a AS (SELECT window_start, window_end, k, sum(n) AS s
       FROM TUMBLE(${order}, event_time, INTERVAL '${size}') GROUP BY ALL)
     SELECT window_end, max(s) AS m, count(*) AS c FROM a GROUP BY window_end`,
-  "distinct": ({ size }) => `SELECT DISTINCT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')`,
+  distinct: ({ size }) =>
+    `SELECT DISTINCT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')`,
   "window join": ({ size }) => `WITH o AS (SELECT window_start, window_end, k, count(*) AS c
       FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') GROUP BY ALL),
-    s AS (SELECT window_start, window_end, k, sum(n) AS n FROM TUMBLE("shop.shipment", event_time, INTERVAL '${size}') GROUP BY ALL)
+    s AS (SELECT window_start, window_end, k, sum(n) AS n
+      FROM TUMBLE("shop.shipment", event_time, INTERVAL '${size}') GROUP BY ALL)
     SELECT o.window_start, o.k, o.c, s.n FROM o LEFT JOIN s ON o.window_start = s.window_start AND o.k = s.k`,
   "full window join": ({ size, step, hopSize }) => `SELECT window_end, a.event_id, b.event_id AS other
     FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') AS a
     FULL JOIN HOP("shop.shipment", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') AS b USING (window_end, k)`,
-  "window anti join": ({ size }) => `SELECT a.window_end, a.event_id FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') AS a
-    ANTI JOIN TUMBLE("shop.shipment", event_time, INTERVAL '${size}') AS b ON b.window_end = a.window_end AND a.k = b.k`,
-  "union and except of windows": ({ size, gap }) => `SELECT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
+  "window anti join": ({
+    size,
+  }) => `SELECT a.window_end, a.event_id FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') AS a
+    ANTI JOIN TUMBLE("shop.shipment", event_time, INTERVAL '${size}') AS b
+      ON b.window_end = a.window_end AND a.k = b.k`,
+  "union and except of windows": ({
+    size,
+    gap,
+  }) => `SELECT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     EXCEPT SELECT window_end, k FROM SESSION(shop_shipment, event_time, INTERVAL '${gap}', k)`,
-  "grouping sets": ({ size }) => `SELECT window_end, k, n, count(*) AS c FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
+  "grouping sets": ({
+    size,
+  }) => `SELECT window_end, k, n, count(*) AS c FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     GROUP BY GROUPING SETS ((window_end, k), (window_end), (window_end, n))`,
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {
-  return `CREATE JOB tested WITH (lateness = '${lateness}') AS\n${select}\nEMIT ON WINDOW CLOSE INTO lake "tested.result"`;
+  const head = `CREATE JOB tested WITH (lateness = '${lateness}') AS`;
+  return `${head}\n${select}\nEMIT ON WINDOW CLOSE INTO lake "tested.result"`;
 }

@@ -1,5 +1,5 @@
-/** Generated inputs of jobs: two tables of the lake, as landing commits them, and how a job happens upon the commits. */
-import fc from "fast-check";
+/** Generated inputs of jobs: two tables of the lake, as landing commits them, and how a job meets the commits. */
+import * as fc from "fast-check";
 import type { JobTable } from "../../../lake/job/analysis.ts";
 
 const TIME = "TIMESTAMP WITH TIME ZONE";
@@ -57,6 +57,8 @@ export interface World {
   readonly historySteps: number;
 }
 
+const toMs = (grains: number): number => START_MS + grains * GRAIN_MS;
+
 const row = fc.record<WorldRow>({
   ahead: fc.integer({ min: -40, max: 40 }),
   isDirtyClock: fc.integer({ min: 0, max: 30 }).map((chance) => chance === 0),
@@ -104,11 +106,12 @@ export function land({ begins, commits }: World): Landed {
   const rows: LandedRow[] = [];
   const now = [...begins];
   const watermarks: (number | null)[][] = [];
-  const toMs = (grains: number): number => START_MS + grains * GRAIN_MS;
   for (const [index, { table, rows: written, advance }] of commits.entries()) {
     const before = now[table] ?? null;
     for (const one of written) {
-      const timeMs = one.isDirtyClock ? Date.UTC(1948, 4, 1) + one.ahead * 1_000 : toMs((before ?? 0) + one.ahead);
+      const timeMs = one.isDirtyClock
+        ? Date.UTC(1948, 4, 1) + one.ahead * 1_000
+        : toMs((before ?? 0) + one.ahead);
       rows.push({
         ...one,
         table,

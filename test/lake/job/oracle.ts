@@ -1,7 +1,7 @@
 /** A job that runs step by step gives the rows that its SELECT gives at once, whatever happens on the way. */
 import { isDeepStrictEqual } from "node:util";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import { JobEngine, openEngine, runBatch } from "./job-engine.ts";
 import { CONSTRUCTS, jobText, sizes } from "./job-texts.ts";
@@ -35,7 +35,9 @@ export async function runCase({ construct, sizes: given, world }: Case, count: O
   const missing = without(batch, streamed.released);
   const extra = without(streamed.released, batch);
   if (missing.length + extra.length > 0)
-    throw new Error(`${construct}: ${JSON.stringify({ missing, extra, released: streamed.released }, null, 1)}`);
+    throw new Error(
+      `${construct}: ${JSON.stringify({ missing, extra, released: streamed.released }, null, 1)}`,
+    );
   if (streamed.kept > 0) throw new Error(`${construct}: ${streamed.kept} rows of state are left`);
   if (!isDeepStrictEqual(streamed.released, batch)) throw new Error(`${construct}: not the same`);
 }
