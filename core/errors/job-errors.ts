@@ -5,7 +5,7 @@ export const JOB_ERRORS = {
   "job.engine_failed": {
     status: 503,
     retryable: true,
-    help: "The job's process has ended; the message says why. It begins again by itself. Raise the limit that is named.",
+    help: "The job's process has ended; the message says why. It begins again by itself. Raise a limit that it names.",
   },
   "job.input_missing": {
     status: 409,
