@@ -1,4 +1,6 @@
 /** Runs the declared jobs, each by itself. */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { DeclaredRuns, type DeclaredRunsPorts } from "../../core/declared-runs.ts";
 import type { Job } from "../../core/job.ts";
 import type { Sample } from "../../core/open-metrics.ts";
@@ -22,8 +24,21 @@ export function createJobWorker(ports: JobPorts & DeclaredRunsPorts, options: Jo
     },
   });
   return {
-    run: (signal) => runs.run(signal),
+    run: async (signal) => {
+      await sweepFolders(ports, options.folder);
+      await runs.run(signal);
+    },
     samples: () => [...runs.loops().values()].flatMap((loop) => loop.samples()),
     jobs: () => runs.loops(),
   };
+}
+
+/** State of jobs that are no longer declared. */
+async function sweepFolders(
+  { registry }: Pick<DeclaredRunsPorts, "registry">,
+  folder: string,
+): Promise<void> {
+  const kept = new Set(registry.list<Job>("job").map(({ value }) => value?.id));
+  for (const name of await readdir(folder).catch(() => []))
+    if (!kept.has(name)) await rm(join(folder, name), { recursive: true, force: true });
 }
