@@ -116,6 +116,27 @@ function enginesOf(pid: number): readonly number[] {
   return children.flatMap((line) => (line.includes("engine-child") ? [Number.parseInt(line, 10)] : []));
 }
 
+/** Who may not read the input does not know of it; who may not administer the output does not make it. */
+async function checkRights(muara: MuaraProcess): Promise<void> {
+  const asked: [number, number, number][] = [];
+  for (const name of ["other", TYPE]) {
+    const grants = [{ action: "read", kind: "table", name }];
+    const body = JSON.stringify({ description: name, grants });
+    const made = await muara.fetch("/v1/tokens", { method: "POST", body });
+    const headers = { authorization: `Bearer ${((await made.json()) as { token: string }).token}` };
+    const text = JSON.stringify({ text: TEXT.replace("velocity WITH", "mine WITH") });
+    const deployed = await muara.fetch("/v1/jobs", { method: "POST", body: text, headers });
+    const planned = await muara.fetch("/v1/jobs/plan", { method: "POST", body: text, headers });
+    const one = await muara.fetch("/v1/jobs/velocity", { headers });
+    expect(await (await muara.fetch("/v1/jobs", { headers })).json()).toEqual({ items: [] });
+    asked.push([deployed.status, planned.status, one.status]);
+  }
+  expect(asked).toEqual([
+    [422, 422, 404],
+    [403, 200, 404],
+  ]);
+}
+
 test("a job's results are the batch's, whoever is killed", { timeout: 300_000 }, async () => {
   const folder = await temporaryFolder("jobs");
   cleanups.push(folder.remove);
@@ -133,6 +154,7 @@ test("a job's results are the batch's, whoever is killed", { timeout: 300_000 },
   expect((await run("job", "plan", file)).out).toContain("windows");
   expect((await run("job", "deploy", file)).code).toBe(0);
   expect((await run("job", "deploy", file)).code).not.toBe(0);
+  await checkRights(muara);
   for (let round = 1; round < ROUNDS; round++) {
     await publish(muara, eventsOf(round));
     const chance = seededRandomness(100 + round);
