@@ -19,15 +19,15 @@ export function read(
   return { operationId, summary, parameters, responses };
 }
 
-/** A request with a body. @param answer status, what it says, name of its schema */
+/** A request with a body. @param request name of its schema */
 export function send(
   operationId: string,
   summary: string,
-  body: string,
+  request: string,
   [status, description, schema]: readonly ["200" | "201", string, string],
   parameters: readonly Json[] = [],
 ): Json {
-  const requestBody = { required: true, content: json(body) };
+  const requestBody = { required: true, content: json(request) };
   const responses = { [status]: { description, content: json(schema) }, default: problem() };
   return { operationId, summary, parameters, requestBody, responses };
 }

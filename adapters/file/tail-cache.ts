@@ -84,13 +84,14 @@ export class TailCache {
   }
 
   #addChunk(length: number): Chunk {
-    while (this.#chunks.length > 0 && this.#bytes + Math.max(length, CHUNK_BYTES) > this.#bytesMax) {
+    // Whole chunks: memory that was used before costs much less than memory that the system has to give.
+    const size = Math.ceil(length / CHUNK_BYTES) * CHUNK_BYTES;
+    while (this.#chunks.length > 0 && this.#bytes + size > this.#bytesMax) {
       const oldest = this.#chunks.shift()!;
       this.#bytes -= oldest.bytes.length;
-      if (oldest.bytes.length === CHUNK_BYTES) this.#spare = oldest;
+      if (!this.#spare || this.#spare.bytes.length < size) this.#spare = oldest;
     }
-    const chunk =
-      length <= CHUNK_BYTES && this.#spare ? this.#spare : newChunk(Math.max(length, CHUNK_BYTES));
+    const chunk = this.#spare && this.#spare.bytes.length >= size ? this.#spare : newChunk(size);
     this.#spare = undefined;
     chunk.used = 0;
     chunk.groups.length = 0;

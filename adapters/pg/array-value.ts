@@ -3,12 +3,12 @@
  * bounds than 1 begin with them (`[0:1]={1,2}`) and have no place in JSON.
  */
 import type { SourceField } from "../../core/ports/source.ts";
-import { ByteBuffer } from "./byte-buffer.ts";
+import { ByteBuffer, type Bytes, phraseOf } from "./byte-buffer.ts";
 
 export type WriteValue = (
   out: ByteBuffer,
   field: SourceField,
-  source: Uint8Array,
+  source: Bytes,
   start: number,
   end: number,
 ) => boolean;
@@ -19,19 +19,19 @@ const COMMA = 0x2c;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const NULL_TEXT = new TextEncoder().encode("NULL");
-const NULL_JSON = new TextEncoder().encode("null");
+const NULL_JSON = phraseOf("null");
 /** PostgreSQL's MAXDIM. */
 const DIMENSIONS_MAX = 6;
 const SCRATCH_BYTES = 65_536;
 
-/** Of the element that is being read, without its escapes. Nothing here waits, so there is one at a time. */
+/** Of the quoted element that is being read, without its escapes. Nothing here waits, so there is one at a time. */
 const scratch = new ByteBuffer(SCRATCH_BYTES);
 
 /** @returns false where it is no such array, or one that an element's form cannot hold; nothing is written then */
 export function writeArray(
   out: ByteBuffer,
   element: SourceField,
-  source: Uint8Array,
+  source: Bytes,
   start: number,
   end: number,
   writeValue: WriteValue,
@@ -45,17 +45,18 @@ export function writeArray(
 function writeItems(
   out: ByteBuffer,
   element: SourceField,
-  source: Uint8Array,
+  source: Bytes,
   start: number,
   end: number,
   writeValue: WriteValue,
 ): boolean {
+  const { bytes } = source;
   let depth = 0;
   /** An element or an inner array may come. */
   let isValueNext = true;
   let at = start;
   while (at < end) {
-    const byte = source[at]!;
+    const byte = bytes[at]!;
     out.reserve(1);
     if (byte === OPEN && isValueNext && depth < DIMENSIONS_MAX) {
       out.bytes[out.length++] = 0x5b;
@@ -63,7 +64,7 @@ function writeItems(
       at++;
     } else if (byte === CLOSE && depth > 0) {
       // `{}` is empty; a comma before it is none of PostgreSQL's.
-      if (isValueNext && source[at - 1] !== OPEN) return false;
+      if (isValueNext && bytes[at - 1] !== OPEN) return false;
       out.bytes[out.length++] = 0x5d;
       depth--;
       isValueNext = false;
@@ -74,10 +75,14 @@ function writeItems(
       isValueNext = true;
       at++;
     } else if (isValueNext && depth > 0) {
-      at = byte === QUOTE ? unquote(source, at + 1, end) : takePlain(source, at, end);
-      if (at < 0) return false;
-      if (byte !== QUOTE && isNull()) out.put(NULL_JSON);
-      else if (!writeValue(out, element, scratch.bytes, 0, scratch.length)) return false;
+      const from = at;
+      const isQuoted = byte === QUOTE;
+      at = isQuoted ? unquote(bytes, at + 1, end) : afterPlain(bytes, at, end);
+      if (at <= from) return false;
+      if (isQuoted) {
+        if (!writeValue(out, element, scratch, 0, scratch.length)) return false;
+      } else if (isNull(bytes, from, at)) out.say(NULL_JSON);
+      else if (!writeValue(out, element, source, from, at)) return false;
       isValueNext = false;
     } else return false;
   }
@@ -101,16 +106,15 @@ function unquote(source: Uint8Array, start: number, end: number): number {
   return close + 1;
 }
 
-function takePlain(source: Uint8Array, start: number, end: number): number {
+/** @returns behind an element that is not quoted and so has no escapes */
+function afterPlain(source: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && source[at] !== COMMA && source[at] !== CLOSE && source[at] !== OPEN) at++;
-  scratch.clear(SCRATCH_BYTES);
-  scratch.copy(source, start, at);
-  return at > start ? at : -1;
+  return at;
 }
 
-function isNull(): boolean {
-  if (scratch.length !== NULL_TEXT.length) return false;
-  for (let i = 0; i < NULL_TEXT.length; i++) if (scratch.bytes[i] !== NULL_TEXT[i]) return false;
+function isNull(source: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== NULL_TEXT.length) return false;
+  for (let i = 0; i < NULL_TEXT.length; i++) if (source[start + i] !== NULL_TEXT[i]) return false;
   return true;
 }

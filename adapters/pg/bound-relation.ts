@@ -2,7 +2,7 @@
 import { assert } from "../../core/assert.ts";
 import { BESIDE_SUFFIX, CHANGE_KINDS, type ChangeKind } from "../../core/change.ts";
 import type { SourceBinding, SourceField, SourceRelation } from "../../core/ports/source.ts";
-import { SPARE_BYTES } from "./byte-buffer.ts";
+import { type Phrase, phraseOf, SPARE_BYTES } from "./byte-buffer.ts";
 import { ChangeHead, type ChangeOrigin } from "./change-head.ts";
 
 const encoder = new TextEncoder();
@@ -14,10 +14,12 @@ const NAME_LENGTH_MAX = Math.floor((SPARE_BYTES - 8) / 6);
 export class BoundRelation {
   readonly relation: SourceRelation;
   readonly fields: readonly (SourceField | null)[];
-  /** Per column `,"name":`; empty where it is left out. */
-  readonly names: readonly Uint8Array[];
+  /** Per column `"name":`; empty where it is left out. */
+  readonly firsts: readonly Phrase[];
+  /** The same with a comma before it. */
+  readonly names: readonly Phrase[];
   /** The same of what goes beside. */
-  readonly besides: readonly Uint8Array[];
+  readonly besides: readonly Phrase[];
   /** Per column `"name"`. */
   readonly quoted: readonly Uint8Array[];
   readonly key: readonly number[];
@@ -26,7 +28,7 @@ export class BoundRelation {
   /** Per column 1 where it is known of a row that was. */
   readonly isIdentity: Uint8Array;
   /** What a record's key begins with: `[` or `["shop1",`. */
-  readonly keyHead: Uint8Array;
+  readonly keyHead: Phrase;
   readonly header: Uint8Array;
   readonly slot: number;
   readonly #origin: ChangeOrigin;
@@ -52,14 +54,15 @@ export class BoundRelation {
     this.fields = fields;
     this.key = key;
     this.slot = slot;
-    this.names = fields.map((field) => encoder.encode(field ? `,${JSON.stringify(field.name)}:` : ""));
-    this.besides = fields.map((field) =>
-      encoder.encode(field ? `,${JSON.stringify(field.name + BESIDE_SUFFIX)}:` : ""),
-    );
+    const phrases = (before: string, suffix = ""): Phrase[] =>
+      fields.map((field) => phraseOf(field ? `${before}${JSON.stringify(field.name + suffix)}:` : ""));
+    this.firsts = phrases("");
+    this.names = phrases(",");
+    this.besides = phrases(",", BESIDE_SUFFIX);
     this.quoted = fields.map((field) => encoder.encode(field ? JSON.stringify(field.name) : ""));
     this.isKey = Uint8Array.from(columns, (_, i) => (key.includes(i) ? 1 : 0));
     this.isIdentity = Uint8Array.from(columns, (column) => (column.isKey ? 1 : 0));
-    this.keyHead = encoder.encode(keyScope === null ? "[" : `[${JSON.stringify(keyScope)},`);
+    this.keyHead = phraseOf(keyScope === null ? "[" : `[${JSON.stringify(keyScope)},`);
     this.header = encoder.encode(binding.header);
   }
 

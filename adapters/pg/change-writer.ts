@@ -3,16 +3,16 @@ import { assert } from "../../core/assert.ts";
 import { type ChangeKind, INDEX_MAX } from "../../core/change.ts";
 import type { BatchBuilder } from "./batch-builder.ts";
 import type { BoundRelation } from "./bound-relation.ts";
-import type { ByteBuffer } from "./byte-buffer.ts";
+import { type ByteBuffer, phraseOf } from "./byte-buffer.ts";
 import type { Transaction } from "./transaction.ts";
 import { NULL, TEXT, type Tuple, UNCHANGED } from "./tuple.ts";
-import { writeText, writeValue } from "./value.ts";
+import { writeText } from "./text-value.ts";
+import { writeValue } from "./value.ts";
 
-const encoder = new TextEncoder();
-const NULL_TEXT = encoder.encode("null");
-const DATA = encoder.encode('},"data":{');
-const BEFORE = encoder.encode('},"before":{');
-const UNCHANGED_LIST = encoder.encode(',"unchanged":[');
+const NULL_TEXT = phraseOf("null");
+const DATA = phraseOf('},"data":{');
+const BEFORE = phraseOf('},"before":{');
+const UNCHANGED_LIST = phraseOf(',"unchanged":[');
 const COMMA = 0x2c;
 const CLOSE = 0x7d;
 const CLOSE_LIST = 0x5d;
@@ -52,10 +52,10 @@ export class ChangeWriter {
     out.put(bound.head(kind, index).of(this.transaction, index));
     if (tuple?.hasUnchanged && only === null) writeUnchanged(out, bound, tuple);
     if (before) {
-      out.copy(BEFORE, 0, BEFORE.length);
+      out.say(BEFORE);
       writeFields(out, bound, before.tuple, before.only);
     }
-    out.copy(DATA, 0, DATA.length);
+    out.say(DATA);
     if (tuple) writeFields(out, bound, tuple, only);
     out.reserve(2);
     out.bytes[out.length++] = CLOSE;
@@ -71,27 +71,20 @@ export class ChangeWriter {
 }
 
 function writeFields(out: ByteBuffer, bound: BoundRelation, tuple: Tuple, only: Uint8Array | null): void {
-  const { fields, names } = bound;
-  const { kinds, starts, ends, bytes } = tuple;
-  /** A name begins with a comma, which the first leaves out. */
-  let skipped = 1;
-  out.reserve(0);
+  const { fields } = bound;
+  const { kinds, starts, ends } = tuple;
+  let names = bound.firsts;
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i];
     const kind = kinds[i];
     if (!field || kind === UNCHANGED || (only !== null && only[i] === 0)) continue;
-    const name = names[i]!;
-    // A name is within what is spare, and every value makes as much room again.
-    const target = out.bytes;
-    let at = out.length;
-    for (let k = skipped; k < name.length; k++) target[at++] = name[k]!;
-    out.length = at;
-    skipped = 0;
-    if (kind === NULL) out.copy(NULL_TEXT, 0, NULL_TEXT.length);
-    else if (!writeValue(out, field, bytes, starts[i]!, ends[i]!)) {
-      out.put(NULL_TEXT);
-      out.put(bound.besides[i]!);
-      writeText(out, bytes, starts[i]!, ends[i]!);
+    out.say(names[i]!);
+    names = bound.names;
+    if (kind === NULL) out.say(NULL_TEXT);
+    else if (!writeValue(out, field, tuple, starts[i]!, ends[i]!)) {
+      out.say(NULL_TEXT);
+      out.say(bound.besides[i]!);
+      writeText(out, tuple, starts[i]!, ends[i]!);
     }
   }
 }
@@ -100,7 +93,7 @@ function writeUnchanged(out: ByteBuffer, bound: BoundRelation, tuple: Tuple): vo
   let isFirst = true;
   for (let i = 0; i < bound.fields.length; i++) {
     if (tuple.kinds[i] !== UNCHANGED || !bound.fields[i]) continue;
-    if (isFirst) out.put(UNCHANGED_LIST);
+    if (isFirst) out.say(UNCHANGED_LIST);
     else writeByte(out, COMMA);
     isFirst = false;
     out.put(bound.quoted[i]!);
@@ -111,14 +104,14 @@ function writeUnchanged(out: ByteBuffer, bound: BoundRelation, tuple: Tuple): vo
 /** A value that its form cannot hold is its text here: keys that differ stay different. */
 function writeKey(out: ByteBuffer, bound: BoundRelation, tuple: Tuple): void {
   const { key, fields, keyHead } = bound;
-  const { kinds, starts, ends, bytes } = tuple;
-  out.copy(keyHead, 0, keyHead.length);
+  const { kinds, starts, ends } = tuple;
+  out.say(keyHead);
   for (let k = 0; k < key.length; k++) {
     const i = key[k]!;
     if (k > 0) writeByte(out, COMMA);
-    if (kinds[i] !== TEXT) out.put(NULL_TEXT);
-    else if (!writeValue(out, fields[i]!, bytes, starts[i]!, ends[i]!))
-      writeText(out, bytes, starts[i]!, ends[i]!);
+    if (kinds[i] !== TEXT) out.say(NULL_TEXT);
+    else if (!writeValue(out, fields[i]!, tuple, starts[i]!, ends[i]!))
+      writeText(out, tuple, starts[i]!, ends[i]!);
   }
   writeByte(out, CLOSE_LIST);
 }

@@ -9,6 +9,7 @@ import type { DatabaseAddress } from "../../core/database-address.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { ReadSecret } from "../../core/secret.ts";
 import { databaseError } from "./failure.ts";
+import { restingSocket } from "./replication-socket.ts";
 
 /** Of every session, a replication session's too. */
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -80,7 +81,7 @@ async function connect(
     ...(await configOf(address, options)),
     // A function: without it the environment's PGPASSWORD and the user's .pgpass would count.
     password: () => secret ?? "",
-    ...(replication ? { replication } : {}),
+    ...(replication ? { replication, stream: restingSocket } : {}),
   };
   const client = new Client(config);
   // An idle session that breaks must not end the process: the next statement tells.

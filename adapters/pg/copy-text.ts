@@ -70,7 +70,7 @@ export class CopyText {
       this.#searched = this.#end;
       return false;
     }
-    tuple.bytes = bytes;
+    tuple.enter(bytes);
     if (this.#columns > 0) this.#row(tuple, line);
     this.#start = line + 1;
     this.#searched = this.#start;

@@ -1,15 +1,63 @@
-/** Whether a value of `json` or `jsonb` can be part of an event: PostgreSQL allows more than an event may have. */
+/** Values of `json` and `jsonb`, and whether they can be part of an event: PostgreSQL allows more than an event may have. */
 import { parseJson } from "../../core/parse-json.ts";
+import type { ByteBuffer, Bytes } from "./byte-buffer.ts";
 
 /** An event may be 64 deep, and a value stands in `data`, or in an array in it, or in `before`. */
 const DEPTH_MAX = 60;
 const QUOTE = 0x22;
+const SPACE = 0x20;
 const BACKSLASH = 0x5c;
 const decoder = new TextDecoder();
 const HALF_PAIR = /[\ud800-\udfff]/u;
 
+/** Per byte: whether it is more than a letter, within a string or outside. */
+const MARKS = new Uint8Array(256);
+for (const letter of '{}[]"\\\n\r') MARKS[letter.charCodeAt(0)] = 1;
+
+/**
+ * Writes a value that no key repeats in, as it is; line breaks, which in JSON only stand outside of strings, become
+ * spaces, as in every payload.
+ * @returns false where it is nested deeper than an event allows; nothing has been written then
+ */
+export function writeShallowJson(
+  out: ByteBuffer,
+  { bytes: source }: Bytes,
+  start: number,
+  end: number,
+): boolean {
+  out.reserve(end - start);
+  const { bytes } = out;
+  let at = out.length;
+  let depth = 0;
+  let isString = false;
+  for (let i = start; i < end; i++) {
+    const byte = source[i]!;
+    bytes[at++] = byte;
+    if (MARKS[byte] === 0) continue;
+    if (byte === QUOTE) isString = !isString;
+    else if (byte === 0x0a || byte === 0x0d) bytes[at - 1] = SPACE;
+    else if (byte === BACKSLASH) {
+      if (isString && i + 1 < end) bytes[at++] = source[++i]!;
+    } else if (isString) continue;
+    else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if (++depth > DEPTH_MAX) return false;
+  }
+  if (end === start) return false;
+  out.length = at;
+  return true;
+}
+
+/** Writes a value that is held. */
+export function writeJson(out: ByteBuffer, source: Bytes, start: number, end: number): true {
+  const from = out.length;
+  out.copy(source, start, end);
+  const { bytes } = out;
+  for (let at = from; at < out.length; at++) if (bytes[at] === 0x0a || bytes[at] === 0x0d) bytes[at] = SPACE;
+  return true;
+}
+
 /** Nested no deeper than an event allows. */
-export function isJsonShallow(source: Uint8Array, start: number, end: number): boolean {
+function isJsonShallow(source: Uint8Array, start: number, end: number): boolean {
   let depth = 0;
   for (let at = start; at < end; at++) {
     const byte = source[at]!;

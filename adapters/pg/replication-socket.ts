@@ -1,8 +1,12 @@
 /**
  * The connection of a replication stream, taken over from `pg` once it has let us in: what comes is framed and read
  * here, and what goes is written here. The only place that reaches into `pg`.
+ *
+ * Surprising rule: what comes is not read at once. The server sends every change by itself, and to be woken for each
+ * costs both sides more than the change; so after a small piece the socket rests for some milliseconds, while what
+ * comes gathers in the system's buffers. A large piece says that there is more, and the next one is read right away.
  */
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Client } from "pg";
 import { MuaraError } from "../../core/errors.ts";
 import { databaseError } from "./failure.ts";
@@ -13,6 +17,11 @@ const QUERY = 0x51;
 const COPY_DATA = 0x64;
 const TERMINATE = 0x58;
 const STATUS_BYTES = 34;
+/** After a smaller piece the socket rests; after fewer bytes since the last rest, longer. */
+const SMALL_BYTES = 16_384;
+/** After more of them it rests less. */
+const LARGE_BYTES = 65_536;
+const REST_MS_LEAST = 1;
 /** How long the other side may take to see our end. */
 const CLOSE_MS = 2_000;
 /** SQLSTATE of what is not there (any more), and of a slot that the server has given up. */
@@ -26,18 +35,38 @@ export interface ReplicationEvents {
   ended(error: MuaraError): void;
 }
 
+/**
+ * Of a connection that is going to be read here: as soon as it does not flow, it stops reading, where others would go
+ * on until they have read 64 KiB.
+ */
+export function restingSocket(): Socket {
+  const options: object = { readableHighWaterMark: 1 };
+  return new Socket(options);
+}
+
 export class ReplicationSocket {
   readonly #socket: Socket;
   readonly #place: string;
+  readonly #events: ReplicationEvents;
+  readonly #restMsMax: number;
   #isClosed = false;
+  /** Whoever reads has enough for now. */
+  #isHeld = false;
+  #restMs = REST_MS_LEAST;
+  #resting: ReturnType<typeof setTimeout> | undefined;
+  /** Came while the socket rested, and is given first, bytes. */
+  #gathered = 0;
+  /** Since it rested, bytes. */
+  #taken = 0;
 
-  constructor(client: Client, place: string, events: ReplicationEvents) {
+  /** @param restMsMax how much later than it comes something may be read, ms */
+  constructor(client: Client, place: string, restMsMax: number, events: ReplicationEvents) {
     this.#socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
     this.#place = place;
+    this.#events = events;
+    this.#restMsMax = restMsMax;
     this.#socket.removeAllListeners("data");
-    this.#socket.on("data", (chunk: Uint8Array) => {
-      if (!this.#isClosed) events.data(chunk);
-    });
+    this.#socket.on("data", (chunk: Uint8Array) => this.#take(chunk));
     this.#socket.on("error", (error: Error) => events.ended(databaseError(error, place)));
     this.#socket.on("close", () =>
       events.ended(new MuaraError("source.unavailable", `${place}: the connection has ended`)),
@@ -69,16 +98,19 @@ export class ReplicationSocket {
   }
 
   pause(): void {
+    this.#isHeld = true;
     this.#socket.pause();
   }
 
   resume(): void {
-    this.#socket.resume();
+    this.#isHeld = false;
+    if (!this.#resting) this.#flow();
   }
 
   /** Sends what was written, and ends; what still comes is dropped. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearTimeout(this.#resting);
     if (this.#socket.destroyed) return;
     this.#write(TERMINATE, new Uint8Array(0));
     // Without reading to the end the server would be told of a reset, and might never see the last status.
@@ -95,6 +127,7 @@ export class ReplicationSocket {
 
   destroy(): void {
     this.#isClosed = true;
+    clearTimeout(this.#resting);
     this.#socket.destroy();
   }
 
@@ -107,6 +140,31 @@ export class ReplicationSocket {
     if (LOST.has(code))
       return new MuaraError("source.lost", `${this.#place}: ${message}`, { details: { sqlstate: code } });
     return databaseError({ code, message, severity: fields.get("S") ?? "ERROR" }, this.#place);
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.#events.data(chunk);
+    this.#taken += chunk.length;
+    if (this.#gathered > 0) this.#gathered -= chunk.length;
+    else if (chunk.length < SMALL_BYTES && this.#restMsMax > 0 && !this.#isHeld && !this.#resting)
+      this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#taken < SMALL_BYTES) this.#restMs = Math.min(this.#restMsMax, this.#restMs * 2);
+    else if (this.#taken > LARGE_BYTES) this.#restMs = Math.max(REST_MS_LEAST, this.#restMs / 2);
+    this.#taken = 0;
+    this.#socket.pause();
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      if (!this.#isHeld) this.#flow();
+    }, this.#restMs);
+  }
+
+  #flow(): void {
+    this.#gathered = this.#socket.readableLength;
+    this.#socket.resume();
   }
 
   #write(kind: number, body: Uint8Array): void {

@@ -29,6 +29,13 @@ const MESSAGES_SINCE = 140_000;
 /** Shares of the server's patience after which it is told how far we are. */
 const TELLS = 3;
 
+/** What comes may wait so long to be read, and no more than this share of what it may wait in a batch. */
+const REST_MS_MAX = 8;
+const REST_SHARE = 0.2;
+
+/** A batch that somebody waits for is this share of the greatest: it is in the processor's caches still. */
+const WAITED_FOR = 4;
+
 const COPY_DATA = 0x64;
 const COPY_BOTH = 0x57;
 const ERROR = 0x45;
@@ -64,7 +71,8 @@ export async function openReplication(
       Number(settings.find((setting) => setting.name === name)?.setting ?? 0);
     const server = { version: numberOf("server_version_num"), timeoutMs: numberOf("wal_sender_timeout") };
     let stream: ReplicationStream | undefined;
-    const socket = new ReplicationSocket(client, placeOf(address), {
+    const restMs = Math.min(REST_MS_MAX, Math.floor(request.limits.batchMs * REST_SHARE));
+    const socket = new ReplicationSocket(client, placeOf(address), restMs, {
       data: (chunk) => stream!.take(chunk),
       ended: (error) => stream!.fail(error),
     });
@@ -215,7 +223,10 @@ class ReplicationStream implements SourceStream {
   /** Decodes as much as there is room for, and hands over what is ready. */
   #pump(): void {
     try {
-      do this.#decode();
+      // While nobody waits, the log is slower than the source: fewer and larger batches help it.
+      const { batchBytes } = this.#request.limits;
+      const mostBytes = this.#waiter ? batchBytes / WAITED_FOR : batchBytes;
+      do this.#decode(mostBytes);
       while (this.#handOver());
       this.#regulate();
     } catch (error) {
@@ -223,10 +234,9 @@ class ReplicationStream implements SourceStream {
     }
   }
 
-  #decode(): void {
+  #decode(mostBytes: number): void {
     const { batch } = this.#decoder;
-    const { batchBytes } = this.#request.limits;
-    while (!this.#isBinding && batch.bytes < batchBytes && this.#failure === undefined && this.#frames.next())
+    while (!this.#isBinding && batch.bytes < mostBytes && this.#failure === undefined && this.#frames.next())
       this.#frame();
   }
 
@@ -322,7 +332,8 @@ class ReplicationStream implements SourceStream {
   #handOver(): boolean {
     const { batch } = this.#decoder;
     if (!this.#waiter || this.#failure !== undefined || !this.#hasNews) return false;
-    if (!this.#isDue && !this.#isAnswered && batch.bytes < this.#request.limits.batchBytes) return false;
+    const isEnough = batch.bytes >= this.#request.limits.batchBytes / WAITED_FOR;
+    if (!this.#isDue && !this.#isAnswered && !isEnough) return false;
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     this.#isDue = false;

@@ -1,5 +1,6 @@
 /** A row as it lies in a message: where each column's text begins and ends. Nothing is copied. */
 import { MuaraError } from "../../core/errors.ts";
+import { type Bytes, viewOf } from "./byte-buffer.ts";
 
 export const NULL = 0;
 export const TEXT = 1;
@@ -12,14 +13,24 @@ const KIND_UNCHANGED = 0x75;
 /** PostgreSQL's own bound of what it reads at once; a table has at most 1,600. */
 export const COLUMNS_MAX = 1_664;
 
-export class Tuple {
-  /** The message that it lies in. */
-  bytes: Uint8Array = new Uint8Array(0);
+const NOTHING = new Uint8Array(0);
+
+export class Tuple implements Bytes {
+  /** What it lies in, with others. */
+  bytes: Uint8Array = NOTHING;
+  view: DataView = viewOf(NOTHING);
   /** Whether a column is UNCHANGED. */
   hasUnchanged = false;
   readonly kinds: Uint8Array = new Uint8Array(COLUMNS_MAX);
   readonly starts: Uint32Array = new Uint32Array(COLUMNS_MAX);
   readonly ends: Uint32Array = new Uint32Array(COLUMNS_MAX);
+
+  /** From here on its columns lie in these bytes. */
+  enter(bytes: Uint8Array): void {
+    if (bytes === this.bytes) return;
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+  }
 
   /**
    * Reads a TupleData of pgoutput (PostgreSQL's manual, §55.9).
@@ -30,7 +41,7 @@ export class Tuple {
   read(bytes: Uint8Array, start: number, end: number, count: number): number {
     if (start + 2 > end || ((bytes[start]! << 8) | bytes[start + 1]!) !== count)
       throw broken("count of columns");
-    this.bytes = bytes;
+    this.enter(bytes);
     const { kinds, starts, ends } = this;
     let at = start + 2;
     let hasUnchanged = false;

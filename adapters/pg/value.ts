@@ -7,8 +7,10 @@
  */
 import type { SourceField } from "../../core/ports/source.ts";
 import { writeArray } from "./array-value.ts";
-import type { ByteBuffer } from "./byte-buffer.ts";
-import { isJsonHeld, isJsonShallow } from "./json-value.ts";
+import { type ByteBuffer, type Bytes, phraseOf } from "./byte-buffer.ts";
+import { isJsonHeld, writeJson, writeShallowJson } from "./json-value.ts";
+import { writeText } from "./text-value.ts";
+import { DATE_BYTES, isDate, isSecond, SECOND_BYTES } from "./time-value.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -16,19 +18,10 @@ const MINUS = 0x2d;
 const POINT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
-/** Longer texts are looked through first, and copied at once where nothing has to be escaped. */
-const SHORT_BYTES_MAX = 256;
 
-/** Per byte: 0 as it is, 1 as `\u00XX`, else the letter behind the backslash. */
-const ESCAPES = new Uint8Array(256);
-ESCAPES.fill(1, 0, 32);
-for (const [byte, letter] of ['""', "\\\\", "\bb", "\tt", "\nn", "\ff", "\rr"]) {
-  ESCAPES[byte!.charCodeAt(0)] = letter!.charCodeAt(0);
-}
-const HEX = new TextEncoder().encode("0123456789abcdef");
 const BASE64 = new TextEncoder().encode("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 const NIBBLES = new Uint8Array(256).fill(255);
-for (let i = 0; i < 16; i++) NIBBLES[HEX[i]!] = i;
+for (let i = 0; i < 16; i++) NIBBLES[i.toString(16).charCodeAt(0)] = i;
 
 /**
  * Writes source[start, end) as a JSON value.
@@ -37,7 +30,7 @@ for (let i = 0; i < 16; i++) NIBBLES[HEX[i]!] = i;
 export function writeValue(
   out: ByteBuffer,
   field: SourceField,
-  source: Uint8Array,
+  source: Bytes,
   start: number,
   end: number,
 ): boolean {
@@ -56,13 +49,13 @@ export function writeValue(
     case "float":
       return writeFloat(out, source, start, end);
     case "date":
-      return isDate(source, start, end) && writeQuoted(out, source, start, end);
+      return writeDate(out, source, start, end);
     case "bytes":
       return writeBase64(out, source, start, end);
     case "json":
-      return isJsonShallow(source, start, end) && writeJson(out, source, start, end);
+      return writeShallowJson(out, source, start, end);
     case "loose-json":
-      return isJsonHeld(source, start, end) && writeJson(out, source, start, end);
+      return isJsonHeld(source.bytes, start, end) && writeJson(out, source, start, end);
     case "array":
       return writeArray(
         out,
@@ -77,61 +70,7 @@ export function writeValue(
   }
 }
 
-/** As a JSON string, escaped. */
-export function writeText(out: ByteBuffer, source: Uint8Array, start: number, end: number): void {
-  const length = end - start;
-  if (length > SHORT_BYTES_MAX) return writeLongText(out, source, start, end);
-  out.reserve(length * 6 + 2);
-  const { bytes } = out;
-  let at = out.length;
-  bytes[at++] = QUOTE;
-  for (let i = start; i < end; i++) {
-    const byte = source[i]!;
-    if (ESCAPES[byte] === 0) bytes[at++] = byte;
-    else at = writeEscape(bytes, at, byte);
-  }
-  bytes[at++] = QUOTE;
-  out.length = at;
-}
-
-function writeLongText(out: ByteBuffer, source: Uint8Array, start: number, end: number): void {
-  let escaped = 0;
-  for (let i = start; i < end; i++) if (ESCAPES[source[i]!] !== 0) escaped++;
-  out.reserve(end - start + escaped * 5 + 2);
-  const { bytes } = out;
-  let at = out.length;
-  bytes[at++] = QUOTE;
-  if (escaped === 0) {
-    bytes.set(source.subarray(start, end), at);
-    at += end - start;
-  } else {
-    for (let i = start; i < end; i++) {
-      const byte = source[i]!;
-      if (ESCAPES[byte] === 0) bytes[at++] = byte;
-      else at = writeEscape(bytes, at, byte);
-    }
-  }
-  bytes[at++] = QUOTE;
-  out.length = at;
-}
-
-function writeEscape(bytes: Uint8Array, start: number, byte: number): number {
-  let at = start;
-  const letter = ESCAPES[byte]!;
-  bytes[at++] = BACKSLASH;
-  if (letter !== 1) {
-    bytes[at++] = letter;
-    return at;
-  }
-  bytes[at++] = 0x75;
-  bytes[at++] = ZERO;
-  bytes[at++] = ZERO;
-  bytes[at++] = HEX[byte >> 4]!;
-  bytes[at++] = HEX[byte & 15]!;
-  return at;
-}
-
-function writeInteger(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
+function writeInteger(out: ByteBuffer, { bytes: source }: Bytes, start: number, end: number): boolean {
   const first = source[start] === MINUS ? start + 1 : start;
   if (first >= end) return false;
   out.reserve(end - start);
@@ -147,33 +86,39 @@ function writeInteger(out: ByteBuffer, source: Uint8Array, start: number, end: n
   return true;
 }
 
-function writeDecimal(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
+function writeDecimal(out: ByteBuffer, { bytes: source }: Bytes, start: number, end: number): boolean {
   const first = source[start] === MINUS ? start + 1 : start;
   if (first >= end || source[first] === POINT || source[end - 1] === POINT) return false;
+  out.reserve(end - start + 2);
+  const { bytes } = out;
+  let at = out.length;
   let points = 0;
+  bytes[at++] = QUOTE;
+  if (first > start) bytes[at++] = MINUS;
   for (let i = first; i < end; i++) {
     const byte = source[i]!;
     if (byte === POINT) points++;
     else if (byte < ZERO || byte > NINE) return false;
+    bytes[at++] = byte;
   }
-  return points <= 1 && writeQuoted(out, source, start, end);
-}
-
-function writeBoolean(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
-  const letter = source[start];
-  if (end - start !== 1 || (letter !== 0x74 && letter !== 0x66)) return false;
-  out.reserve(5);
-  const { bytes } = out;
-  const text = letter === 0x74 ? TRUE : FALSE;
-  for (let i = 0; i < text.length; i++) bytes[out.length + i] = text[i]!;
-  out.length += text.length;
+  bytes[at++] = QUOTE;
+  if (points > 1) return false;
+  out.length = at;
   return true;
 }
-const TRUE = new TextEncoder().encode("true");
-const FALSE = new TextEncoder().encode("false");
+
+function writeBoolean(out: ByteBuffer, { bytes: source }: Bytes, start: number, end: number): boolean {
+  const letter = source[start];
+  if (end - start !== 1 || (letter !== 0x74 && letter !== 0x66)) return false;
+  out.say(letter === 0x74 ? TRUE : FALSE);
+  return true;
+}
+const TRUE = phraseOf("true");
+const FALSE = phraseOf("false");
 
 /** Digits, a point with digits, an exponent with digits: RFC 8259 §6, of which PostgreSQL never leaves out a part. */
-function writeFloat(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
+function writeFloat(out: ByteBuffer, from: Bytes, start: number, end: number): boolean {
+  const { bytes: source } = from;
   let at = source[start] === MINUS ? start + 1 : start;
   const integer = at;
   at = afterDigits(source, at, end);
@@ -192,7 +137,7 @@ function writeFloat(out: ByteBuffer, source: Uint8Array, start: number, end: num
     if (at === exponent) return false;
   }
   if (at !== end) return false;
-  out.copy(source, start, end);
+  out.copy(from, start, end);
   return true;
 }
 
@@ -202,45 +147,42 @@ function afterDigits(source: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** Whether digits stand where the pattern has them, and its other bytes where they are. */
-function isLike(source: Uint8Array, start: number, pattern: Uint8Array): boolean {
-  for (let i = 0; i < pattern.length; i++) {
-    const byte = source[start + i]!;
-    if (pattern[i] === ZERO ? byte < ZERO || byte > NINE : byte !== pattern[i]) return false;
-  }
+function writeDate(out: ByteBuffer, source: Bytes, start: number, end: number): boolean {
+  if (end - start !== DATE_BYTES || !isDate(source.view, start)) return false;
+  out.bytes[out.length++] = QUOTE;
+  out.copy(source, start, end);
+  out.bytes[out.length++] = QUOTE;
+  out.reserve(0);
   return true;
-}
-const DATE = new TextEncoder().encode("0000-00-00");
-const SECOND = new TextEncoder().encode("0000-00-00 00:00:00");
-
-function isDate(source: Uint8Array, start: number, end: number): boolean {
-  return end - start === DATE.length && isLike(source, start, DATE);
 }
 
 /** From `2026-11-22 13:45:00.1+00` to `"2026-11-22T13:45:00.100000Z"`. */
-function writeInstant(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
-  const fraction = start + SECOND.length;
+function writeInstant(out: ByteBuffer, from: Bytes, start: number, end: number): boolean {
+  const { bytes: source } = from;
+  const fraction = start + SECOND_BYTES;
   const zone = end - 3;
-  if (zone < fraction || !isLike(source, start, SECOND)) return false;
+  if (zone < fraction || !isSecond(from.view, start)) return false;
   if (source[zone] !== 0x2b || source[zone + 1] !== ZERO || source[zone + 2] !== ZERO) return false;
   const digits = Math.max(0, zone - fraction - 1);
   if (zone > fraction && (source[fraction] !== POINT || digits === 0 || digits > 6)) return false;
   if (afterDigits(source, fraction + 1, zone) < zone) return false;
-  out.reserve(29);
+  out.bytes[out.length++] = QUOTE;
+  const second = out.length;
+  out.copy(from, start, fraction);
   const { bytes } = out;
+  bytes[second + DATE_BYTES] = 0x54;
   let at = out.length;
-  bytes[at++] = QUOTE;
-  for (let i = 0; i < SECOND.length; i++) bytes[at++] = i === 10 ? 0x54 : source[start + i]!;
   bytes[at++] = POINT;
-  for (let i = 0; i < 6; i++) bytes[at++] = i < digits ? source[fraction + 1 + i]! : ZERO;
+  for (let i = 1; i <= 6; i++) bytes[at++] = i <= digits ? source[fraction + i]! : ZERO;
   bytes[at++] = 0x5a;
   bytes[at++] = QUOTE;
   out.length = at;
+  out.reserve(0);
   return true;
 }
 
 /** From `\x00ff` to `"AP8="`. */
-function writeBase64(out: ByteBuffer, source: Uint8Array, start: number, end: number): boolean {
+function writeBase64(out: ByteBuffer, { bytes: source }: Bytes, start: number, end: number): boolean {
   const length = end - start - 2;
   if (length < 0 || length % 2 !== 0 || source[start] !== BACKSLASH || source[start + 1] !== 0x78)
     return false;
@@ -266,26 +208,5 @@ function writeBase64(out: ByteBuffer, source: Uint8Array, start: number, end: nu
   bytes[at++] = QUOTE;
   if (bad > 15) return false;
   out.length = at;
-  return true;
-}
-
-/** Text that needs no escapes. */
-function writeQuoted(out: ByteBuffer, source: Uint8Array, start: number, end: number): true {
-  out.reserve(end - start + 2);
-  const { bytes } = out;
-  let at = out.length;
-  bytes[at++] = QUOTE;
-  for (let i = start; i < end; i++) bytes[at++] = source[i]!;
-  bytes[at++] = QUOTE;
-  out.length = at;
-  return true;
-}
-
-/** Line breaks, which in JSON only stand outside of strings, become spaces, as in every payload. */
-function writeJson(out: ByteBuffer, source: Uint8Array, start: number, end: number): true {
-  const from = out.length;
-  out.copy(source, start, end);
-  const { bytes } = out;
-  for (let at = from; at < out.length; at++) if (bytes[at] === 0x0a || bytes[at] === 0x0d) bytes[at] = 0x20;
   return true;
 }

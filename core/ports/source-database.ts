@@ -61,7 +61,7 @@ export interface SourceTable {
   /** Columns that tell rows apart in every change: of the index that is the identity, else of the primary key. */
   readonly key: readonly string[];
   readonly columns: readonly SourceTableColumn[];
-  /** The server's estimate: as analysed, or as counted since where that is more; of a partitioned table that of its partitions. */
+  /** The server's estimate, as analysed or as counted, whichever is more; of a partitioned table its partitions'. */
   readonly rows: number;
   /** Updates and deletes since its statistics began, partitions included. */
   readonly updates: number;

@@ -278,7 +278,7 @@ test("a database that is captured from is no target of deliveries, unless the co
   const postgres = { target: "shop1", table: "public.stolen", mode: "append" };
   const answer = await stack.call("POST", "/v1/deliveries", { name: "out", table, postgres });
   expect(answer.status).toBe(400);
-  expect(await answer.text()).toContain('/postgres/target: deliver.postgres has no \"shop1\"');
+  expect(await answer.text()).toContain("/postgres/target: deliver.postgres has no");
 });
 
 test("a change that is a dead letter is not told later: it would bring back what was deleted since", async () => {

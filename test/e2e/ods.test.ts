@@ -31,14 +31,21 @@ interface Place {
 }
 
 /** @param port of the store, as Muara sees it */
-async function makePlace(port = target.port, deliver: object = {}): Promise<Place> {
+async function makePlace(port = target.port, delivering: object = {}): Promise<Place> {
   const folder = await temporaryFolder("ods");
   cleanups.push(folder.remove);
   const [from, to] = await Promise.all([source.freshDatabase(), target.freshDatabase()]);
   const { host, user } = source;
   const config = {
     land: { commitMs: 100, projectMs: 200 },
-    deliver: { everyMs: 50, saveMs: 200, pauseMsMax: 300, standbyMs: 500, postgres: ["store"], ...deliver },
+    deliver: {
+      everyMs: 50,
+      saveMs: 200,
+      pauseMsMax: 300,
+      standbyMs: 500,
+      postgres: ["store"],
+      ...delivering,
+    },
     capture: { statusMs: 200, pauseMsMax: 300 },
     postgres: {
       shop1: { host, port: source.port, user, database: from },

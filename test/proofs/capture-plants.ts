@@ -12,7 +12,7 @@ const RUN = promisify(execFile);
 const RUN_MS = 600_000;
 const OPTIONS = { seconds: 30, shards: 2, kills: 8, rate: 150, seed: 11 };
 
-const APPEND = "    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, woven, signal);";
+const APPEND = "    this.#underWay = this.#append(batch, groups, woven, signal);";
 
 const PLANTS: Readonly<Record<string, readonly Plant[]>> = {
   "acknowledged when it is received, and appended a second later": [
@@ -22,7 +22,7 @@ const PLANTS: Readonly<Record<string, readonly Plant[]>> = {
       wrong: `    const { cursor, changes, commitUs } = batch;
     this.#options.onDurable({ cursor, changes, commitUs, bytes: 0 });
     this.#underWay = new Promise((resolve) => setTimeout(resolve, 1_000)).then(() =>
-      this.#append({ ...batch, parts: [], messages }, own, woven, signal),
+      this.#append(batch, groups, woven, signal),
     );`,
     },
   ],

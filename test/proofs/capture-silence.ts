@@ -1,7 +1,7 @@
 /**
  * `npm run proof:capture-silence -- [--seconds 60]`: a source that waits for ever (wal_sender_timeout = 0), and a
- * connection that dies without a word: the network swallows what both sides send, and nobody closes anything. The
- * reader gives it up after twice the silence that it allows, never before, and what was written meanwhile is there once.
+ * connection that dies without a word: the network swallows what both sides send, and nobody closes anything. Who
+ * reads gives it up after twice the silence that it allows, never before, and what was written meanwhile is there once.
  */
 import assert from "node:assert/strict";
 import { hasCode } from "../../core/errors.ts";

@@ -1,9 +1,9 @@
 /**
  * Batches of changes into the log: each with all of its parts at once, and the next one only then, so that within a
- * partition there is never more than one append. While one becomes durable, the next is read and decoded.
+ * partition there is never more than one append. While one becomes durable, the source decodes the next; nothing is
+ * copied in between, since the bytes of a batch are its own until another is asked for.
  */
 import type { SourceBatch, SourcePart } from "../../core/ports/source.ts";
-import { RECORD_WORDS, type RecordBatch } from "../../core/record.ts";
 import type { AppendPorts } from "../ingest/append-at-last.ts";
 import { appendChanges } from "./append-changes.ts";
 import type { CopyRun, WovenBatch } from "./copy-run.ts";
@@ -38,19 +38,16 @@ export class BatchAppender {
     this.#options = options;
   }
 
-  /** Resolves once the batch before it is durable; its own bytes are free then. @throws what an append throws */
+  /** Resolves once the batch is durable; the next one is asked for and added only then. @throws what an append throws */
   async add(batch: SourceBatch, signal: AbortSignal): Promise<void> {
     const { copies, resume } = this.#options;
     const woven = await copies?.weave(batch);
-    const own = (woven?.groups ?? [batch.parts]).map((parts) =>
-      withOwnBytes(parts.flatMap((part) => resume.without(part) ?? [])),
+    const groups = (woven?.groups ?? [batch.parts]).map((parts) =>
+      parts.flatMap((part) => resume.without(part) ?? []),
     );
-    const messages = batch.messages.map((one) => ({ ...one, content: one.content.slice() }));
+    this.inFlightBytes = groups.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
+    this.#underWay = this.#append(batch, groups, woven, signal);
     await this.#underWay;
-    this.inFlightBytes = own.flat().reduce((sum, { records }) => sum + records.bytes.length, 0);
-    this.#underWay = this.#append({ ...batch, parts: [], messages }, own, woven, signal);
-    // Told when the next one is added, or at the end.
-    this.#underWay.catch(() => undefined);
   }
 
   /** @throws what an append throws */
@@ -78,16 +75,4 @@ export class BatchAppender {
     this.#options.onDurable({ cursor, changes, commitUs, bytes: this.inFlightBytes });
     this.inFlightBytes = 0;
   }
-}
-
-/** Copies: the source's memory is used again for what comes next. Parts may share theirs. */
-function withOwnBytes(parts: readonly SourcePart[]): readonly SourcePart[] {
-  const copies = new Map<Uint8Array, Uint8Array>();
-  return parts.map((part) => {
-    const { count, bytes, index, ...rest } = part.records;
-    let copy = copies.get(bytes);
-    if (!copy) copies.set(bytes, (copy = bytes.slice()));
-    const records: RecordBatch = { ...rest, count, bytes: copy, index: index.slice(0, count * RECORD_WORDS) };
-    return { ...part, records };
-  });
 }

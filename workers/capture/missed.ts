@@ -11,6 +11,9 @@ import type { SourceDatabase, SourceTable } from "../../core/ports/source-databa
 
 const NO_IDENTITY =
   "it has neither a primary key nor a replica identity any more, so only its inserts are captured";
+/** A publication of inserts cannot be made any more (prepare.ts). */
+const NOTHING_LEFT =
+  "it has neither a primary key nor a replica identity any more, so nothing of it is captured";
 const GONE = "the source has no such table (any more)";
 
 /**
@@ -43,9 +46,10 @@ function whyMissed(
   },
 ): string | undefined {
   if (!of.table) return GONE;
-  if (of.whole?.includes(name)) return hasIdentity(of.table) ? undefined : NO_IDENTITY;
+  if (of.whole?.includes(name)) {
+    if (hasIdentity(of.table)) return undefined;
+    return of.inserts === undefined ? NOTHING_LEFT : NO_IDENTITY;
+  }
   if (of.inserts?.includes(name)) return undefined;
-  const where =
-    of.whole === undefined && of.inserts === undefined ? "the publication was dropped" : undefined;
-  return where ?? "it was not in the publication";
+  return of.whole === undefined ? "the publication was dropped" : "it was not in the publication";
 }

@@ -6,7 +6,7 @@
  * lets one of them read. A beginning that was broken off is none: its slot goes, and the next one has another number.
  */
 import type { Capture, CapturedTable, CaptureState } from "../../core/capture.ts";
-import { MuaraError } from "../../core/errors.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type {
   CreatedSlot,
@@ -70,7 +70,7 @@ export async function goOn(
     present = await keeper.save({ ...state, missed: { ...state.missed, ...missed } });
   }
   await declareTypes(ports, capture, present.tables, tables);
-  await publish(database, capture, tables);
+  await publish(database, capture, tables, false);
   return keeper.save({ ...present, phase: "streaming", problem: null });
 }
 
@@ -90,7 +90,7 @@ export async function begin(ports: PreparePorts, capture: Capture): Promise<Begu
   await takeAway(database, former, former?.publication === publicationName(capture));
   const planned = planTables(ports, capture, former);
   await declareTypes(ports, capture, planned, tables);
-  await publish(database, capture, tables);
+  await publish(database, capture, tables, true);
   const incarnation = await nextIncarnation(registry);
   const name = slotName(capture, incarnation);
   const state = await keeper.save(firstState(capture, incarnation, name, server, planned, clock.nowMs()));
@@ -113,18 +113,29 @@ export async function presentTables(
   return database.tables([...captured(capture)]);
 }
 
+/**
+ * Surprising rule: the publication of inserts is made before the slot, be it an empty one. A slot that is read by a
+ * publication which is younger than what it tells ends with an error, for ever.
+ */
 async function publish(
   database: SourceDatabase,
   capture: Capture,
   tables: ReadonlyMap<string, SourceTable>,
+  isBeginning: boolean,
 ): Promise<void> {
   const names = [...tables.keys()].toSorted();
   const whole = names.filter((name) => hasIdentity(tables.get(name)!) && name !== capture.outbox?.table);
   await database.publish(publicationName(capture), whole);
   const others = names.filter((name) => !whole.includes(name));
   const inserts = insertsPublicationName(capture);
-  if (others.length > 0 || (await database.published(inserts)) !== undefined)
+  const isThere = (await database.published(inserts)) !== undefined;
+  if (!isThere && !isBeginning) return;
+  try {
     await database.publish(inserts, others, "inserts");
+  } catch (error) {
+    // Whoever may not make one, because the owner has made the other, needs none as long as it would be empty.
+    if (isThere || others.length > 0 || !hasCode(error, "source.refused")) throw error;
+  }
 }
 
 /** Those that the slot is to tell of. */

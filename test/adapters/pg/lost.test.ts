@@ -40,7 +40,7 @@ it("a slot that is invalidated under its reader ends the stream, and is lost to 
   await expect(place.open("kept")).rejects.toMatchObject({ code: "source.lost" });
 }, 120_000);
 
-it("without its publication a slot tells nothing of what was written meanwhile, also where it is made again", async () => {
+it("without its publication a slot does not tell what was written meanwhile, nor if it is made again", async () => {
   await place.slot("told");
   const reader = await place.open("told");
   const ended = reader.until(() => false).catch((error: unknown) => error);

@@ -269,16 +269,16 @@ test("a table that only gets inserts needs no key; what would need one is refuse
   });
 });
 
+const made = (shard: string, change: string, lsn: bigint, index: bigint, more: object = {}) => ({
+  event_id: `${shard}-${lsn}-${index}`,
+  event_key: "[1]",
+  source: { shard, incarnation: 1n, lsn, index, change },
+  id: 1n,
+  ...more,
+});
+
 test("global keys: a row that moved to another shard stays, in whatever order a shard's changes come", async () => {
-  const made = (shard: string, change: string, lsn: bigint, index: bigint, more: object = {}) => ({
-    event_id: `${shard}-${lsn}-${index}`,
-    event_key: "[1]",
-    source: { shard, incarnation: 1n, lsn, index, change },
-    id: 1n,
-    ...more,
-  });
   const sink = it.open({ table: "ods.t", mode: "state", key: ["id"] });
-  const columns = COLUMNS;
   const changes = [
     made("c", "create", 20n, 1n, { id: 3n, name: "y", event_key: "[3]" }),
     made("c", "create", 20n, 0n, { id: 2n, name: "x", event_key: "[2]" }),
@@ -286,7 +286,7 @@ test("global keys: a row that moved to another shard stays, in whatever order a 
     made("b", "delete", 11n, 0n),
     made("a", "create", 5n, 0n, { name: "moved" }),
   ];
-  await sink.write(sinkBatch(0, columns, changes), never);
+  await sink.write(sinkBatch(0, COLUMNS, changes), never);
   expect(await it.sql("select id::int, name from ods.t order by 1")).toEqual([
     { id: 1, name: "moved" },
     { id: 2, name: "x" },

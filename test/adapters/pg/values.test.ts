@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ByteBuffer } from "../../../adapters/pg/byte-buffer.ts";
+import { ByteBuffer, viewOf } from "../../../adapters/pg/byte-buffer.ts";
 import { readTypes, typeForm } from "../../../adapters/pg/type-form.ts";
 import { writeValue } from "../../../adapters/pg/value.ts";
 import type { ValueForm } from "../../../core/ports/source.ts";
@@ -273,7 +273,7 @@ describe("a text that its form cannot have", () => {
     const out = new ByteBuffer();
     const bytes = encoder.encode(`#${text}#`);
     const field = element ? { name: "x", form, element } : { name: "x", form };
-    const isWritten = writeValue(out, field, bytes, 1, bytes.length - 1);
+    const isWritten = writeValue(out, field, { bytes, view: viewOf(bytes) }, 1, bytes.length - 1);
     const json = new TextDecoder().decode(out.bytes.subarray(0, out.length));
     if (!isWritten) expect(json).toBe("");
     return isWritten ? json : null;

@@ -53,7 +53,7 @@ async function stored(log: Log, count: number): Promise<readonly Stored[]> {
           key: decoder.decode(keyOf(batch, i)!),
           bytes: text.length,
           v: isRefused ? undefined : (JSON.parse(text) as { data: { v: string } }).data.v,
-          eid: text.slice(21, 57),
+          eid: text.slice(20, 56),
           note: isRefused ? refusalNoteOf(headerOf(batch, i)) : undefined,
         });
       }

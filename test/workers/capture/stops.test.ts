@@ -52,7 +52,7 @@ test("a slot that somebody dropped", async () => {
   const [publications] = await place.sql(
     "SELECT array_agg(pubname ORDER BY 1)::text AS names FROM pg_publication",
   );
-  expect(publications!["names"]).toBe("{muara_shop_ffffff}");
+  expect(publications!["names"]).toBe("{muara_shop_ffffff,muara_shop_ffffff_inserts}");
 }, 60_000);
 
 test("a slot that somebody dropped and made again under its name", async () => {

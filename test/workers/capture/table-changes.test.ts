@@ -39,15 +39,15 @@ test("columns that are added, retyped, dropped and renamed", async () => {
   expect(records.map(({ data }) => data)).toEqual([
     { id: 1, v: 1, w: "a" },
     { id: 2, v: 2, w: "b", x: "2.50" },
-    { id: 3, v__text: "three", w: "c", x: "3.00" },
-    { id: 4, v__text: "four", x: "4.00" },
-    { id: 5, v__text: "five", y: "5.00" },
+    { id: 3, v__text_2: "three", w: "c", x: "3.00" },
+    { id: 4, v__text_2: "four", x: "4.00" },
+    { id: 5, v__text_2: "five", y: "5.00" },
     { id: 6, v: 6, y: "6.00" },
     { id: 7, v: 7, y: "7.1234" },
   ]);
   const versions = records.map(({ header }) => header["schema_version"]);
   const { properties } = payloadSchema(await typeOf(place, "shop.public.t"));
-  expect(Object.keys(properties!)).toEqual(["id", "v", "w", "x", "v__text", "y"]);
+  expect(Object.keys(properties!)).toEqual(["id", "v", "w", "x", "v__text_2", "y"]);
   expect(properties!["y"]!.format).toBe("decimal(9,4)");
   expect(new Set(versions).size).toBe(5);
   expect((await typeOf(place, "shop.public.t")).schema.version).toBe(versions.at(-1));

@@ -20,10 +20,8 @@ test("a source that does not answer holds up neither other captures nor a stop",
     return name === "dead" ? new Promise(() => {}) : Promise.reject(new Error("not now"));
   };
   const services = { clock: systemClock, randomness, logger: silentLogger };
-  const worker = createCaptureWorker(
-    { ...services, log, registry, openSource, publish: async () => {} } as never,
-    configSchema.parse({}).capture,
-  );
+  const ports = { ...services, log, registry, openSource, publish: async () => {} };
+  const worker = createCaptureWorker(ports, configSchema.parse({}).capture);
   await registry.put("capture-state", "gone", 0, { captureId: "1", database: "dead", slot: "s" });
   const stop = new AbortController();
   const done = worker.run(stop.signal);

@@ -28,7 +28,7 @@ export async function compareTable(
       `${source.schema}.${source.name} has ${source.columns.length} columns; at most ${COLUMNS_MAX} can be compared.`,
     );
   const slices = slicesFor(source.rows);
-  const [ours, theirs] = await both(signal, source, lake, (side, stop) => sumsOf(side, slices, stop));
+  const [ours, theirs] = await ofBoth(signal, source, lake, (side, stop) => sumsOf(side, slices, stop));
   const differing = ours.differences(theirs);
   const sides = {
     source: { rows: Number(ours.rows), checksum: ours.checksum },
@@ -46,7 +46,7 @@ export async function compareTable(
     };
   const perSlice = Math.max(1, Math.max(sides.source.rows, sides.lake.rows) / slices);
   const wanted = differing.slice(0, Math.max(1, Math.floor(DIGESTS_MAX / perSlice)));
-  const [before, after] = await both(signal, source, lake, (side, stop) =>
+  const [before, after] = await ofBoth(signal, source, lake, (side, stop) =>
     digestsOf(side.digests(slices, wanted), stop),
   );
   const rows = differingKeys(before, after);
@@ -63,7 +63,7 @@ export async function compareTable(
 }
 
 /** A source's table may take hours: nobody reads it for an answer that there will not be. */
-async function both<Result>(
+async function ofBoth<Result>(
   signal: AbortSignal,
   source: SummedRows,
   lake: SummedRows,
