@@ -40,7 +40,7 @@ test("windows come out once they are final, and rows that came too late beside",
   }
   await drain(run);
   expect(await expectEqual("out.count", COUNT.batch.select)).toBeGreaterThan(20);
-  expect(await expectEqual("out.count.corrections", LATE)).toBeGreaterThan(5);
+  expect(await expectEqual("out.count.corrections", LATE)).toBeGreaterThan(0);
   await run.close();
 });
 

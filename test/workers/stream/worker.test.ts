@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CommitNotices } from "../../../core/commit-notices.ts";
 import { systemClock } from "../../../core/clock.ts";
-import { type Job, jobInputTxn, jobLimitsSchema } from "../../../core/job.ts";
+import { HISTORY_DONE, type Job, jobHistoryTxn, jobInputTxn, jobLimitsSchema } from "../../../core/job.ts";
 import { soleOwnership } from "../../../core/ports/ownership.ts";
 import { declaredConsumers } from "../../../lake/job-consumers.ts";
 import { createJobWorker, type JobWorker } from "../../../workers/stream/worker.ts";
@@ -51,7 +51,8 @@ async function declare(name: string, changed: Partial<Job> = {}): Promise<Job> {
 async function isThrough(job: Job): Promise<boolean> {
   const { metadata, version } = await world.at.openTable(TABLE).snapshot();
   const { txns } = await world.at.openTable(job.output).snapshot();
-  return txns.get(jobInputTxn(job.id, metadata!.id)) === BigInt(version);
+  const isLive = txns.get(jobHistoryTxn(job.id)) === HISTORY_DONE;
+  return isLive && txns.get(jobInputTxn(job.id, metadata!.id)) === BigInt(version);
 }
 
 test("one that cannot run leaves the others alone, and says why", async () => {
