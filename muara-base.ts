@@ -33,6 +33,7 @@ import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import type { FileCache } from "./lake/query/file-cache.ts";
 import type { OpenTables } from "./lake/table/open-tables.ts";
 import type { LandWorker } from "./workers/land/worker.ts";
+import type { JobWorker } from "./workers/stream/worker.ts";
 
 export const VERSION = "0.1.0";
 
@@ -51,6 +52,8 @@ export interface Base {
   readonly authenticator: Authenticator | null;
   readonly openTable: OpenTables["openTable"];
   readonly commits: OpenTables["commits"];
+  /** Set once jobs run in this process. */
+  readonly jobs: { worker?: JobWorker };
   /** Made when first needed. */
   readonly upkeep: () => Promise<LakeUpkeep>;
   /** Set once landing runs in this process; the read side shows its state. */
@@ -121,6 +124,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     roles,
     authenticator: config.auth === "none" ? null : new Authenticator(registry, systemClock, roles, verifier),
     openTable,
+    jobs: {},
     commits,
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");

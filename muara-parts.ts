@@ -1,4 +1,5 @@
 /** The parts of one process, each loaded only where it runs and given its ports from what all share. */
+import { join, resolve } from "node:path";
 import { readSecret } from "./adapters/file/secret.ts";
 import type { Fetch } from "./adapters/http/listen.ts";
 import { openOwnership, sinkOpeners } from "./adapters/open.ts";
@@ -6,15 +7,17 @@ import type { ReplayPort } from "./api/replay-port.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
+import { soleOwnership } from "./core/ports/ownership.ts";
 import type { Audit } from "./core/ports/audit.ts";
 import type { Reconcile } from "./core/reconciliation.ts";
 import { retainLog } from "./core/retain-log.ts";
 import { endingCopies } from "./lake/ending-copies.ts";
+import type { JobTable } from "./lake/job/analysis.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import { type Base, openSight, VERSION } from "./muara-base.ts";
 import type { LandStatus } from "./workers/land/worker.ts";
 
-export const WORKERS = ["ingest", "pull", "capture", "land", "deliver", "extract", "api"] as const;
+export const WORKERS = ["ingest", "pull", "capture", "land", "stream", "deliver", "extract", "api"] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -30,6 +33,7 @@ export function runParts(
     land: () => runLake(base, signal),
     pull: () => runPulls(base, signal),
     capture: () => Promise.all([runCaptures(base, signal), runDeltaLoads(base, signal)]),
+    stream: () => runJobs(base, signal),
     deliver: () => runDeliveries(base, signal),
     extract: () => runExtracts(base, closers, signal),
   };
@@ -86,6 +90,14 @@ export async function openReads(
       const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
       return reconcile({ ...base, catalog, query, clock: systemClock }, ...asked);
     },
+    jobs: {
+      ...config.jobs,
+      status: (name: string) => base.jobs.worker?.jobs().get(name),
+      plan: async (text: string, tables: readonly JobTable[], signal: AbortSignal) => {
+        const { planText } = await import("./workers/stream/plan-text.ts");
+        return planText(jobsFolder(base), text, tables, signal);
+      },
+    },
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
@@ -140,6 +152,22 @@ async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
   const worker = openDeliveries(ports, sinkOpeners(ports), base.config);
   base.gauges.push(() => worker.samples());
   await worker.run(signal);
+}
+
+/** Goes on with the declared jobs. */
+async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
+  if (!(await base.admission.granted(signal).catch(() => false))) return;
+  const { createJobWorker } = await import("./workers/stream/worker.ts");
+  // Jobs are not dealt out: a process beside that has the same ones finds them moved, and stands by.
+  const ports = { ...base, ...base.services, ownership: soleOwnership };
+  const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
+  base.gauges.push(() => worker.samples());
+  base.jobs.worker = worker;
+  await worker.run(signal);
+}
+
+function jobsFolder({ config }: Base): string {
+  return join(resolve(config.data), "jobs");
 }
 
 /** All that writes the lake, once its store is known to be one that can be written by several. */

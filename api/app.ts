@@ -12,6 +12,7 @@ import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
+import { addJobRoutes } from "./routes/jobs.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
@@ -106,6 +107,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
+  addJobRoutes(app, ports);
   addCaptureRoutes(app, ports);
   addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);

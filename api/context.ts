@@ -20,6 +20,8 @@ import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
 import { mayReadWhole, tableRight, type TableRight } from "../lake/query/part.ts";
 import type { QueryService } from "../lake/query/service.ts";
+import type { JobTable } from "../lake/job/analysis.ts";
+import type { Planned } from "../lake/job/plan-job.ts";
 import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
@@ -50,6 +52,11 @@ export interface ApiPorts {
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
+  /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
+  readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
+    readonly status: (name: string) => JobStatus | undefined;
+    readonly plan: (text: string, tables: readonly JobTable[], signal: AbortSignal) => Promise<Planned>;
+  };
   /** Bounds of captures; absent: none can be declared. */
   readonly capture?: Pick<Config["capture"], "captures">;
   /** Databases of the configuration. */
@@ -63,6 +70,12 @@ export interface ApiPorts {
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;
+}
+
+/** How a job goes that runs in this process. */
+export interface JobStatus {
+  readonly state: "starting" | "running" | "waiting" | "failing" | "stopped";
+  readonly problem: string | undefined;
 }
 
 /** How landing of a table goes: `stopped` needs a person, all others go on by themselves. */

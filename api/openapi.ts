@@ -30,6 +30,7 @@ import {
   type Json,
 } from "./openapi-parts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
+import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
@@ -136,7 +137,7 @@ const SCHEMAS: Json = {
   Table: object({
     name: text,
     alias: textOrNull,
-    kind: { enum: ["event_type", "current", "ledger", "other", "view"] },
+    kind: { enum: ["event_type", "current", "ledger", "job", "other", "view"] },
     version: wholeOrNull,
     rows: wholeOrNull,
     files: {
@@ -263,6 +264,7 @@ const SCHEMAS: Json = {
   }),
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
+  ...JOB_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
@@ -424,6 +426,7 @@ const PATHS: Json = {
   },
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
+  ...JOB_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,

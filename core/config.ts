@@ -7,7 +7,7 @@ import { MuaraError } from "./errors.ts";
 import { eventTypesSchema, journalSchema, limitsSchema, quotasSchema, streamsSchema } from "./config/door.ts";
 import { captureSchema, postgresSchema } from "./config/databases.ts";
 import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
-import { deliverSchema, extractSchema, querySchema, shareSchema } from "./config/reading.ts";
+import { deliverSchema, extractSchema, jobsSchema, querySchema, shareSchema } from "./config/reading.ts";
 import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
@@ -98,6 +98,7 @@ export const configSchema = z.strictObject({
       "SELECTs by name, read like tables with the rights of who asks: { name: { sql, description } }",
     ),
   deliver: deliverSchema,
+  jobs: jobsSchema,
   extract: extractSchema,
   extracts: feedsSchema.default({}).describe("feeds for the warehouse, by name; see docs/EXTRACTS.md"),
   share: shareSchema,

@@ -7,6 +7,7 @@ import { ALERT_ERRORS } from "./errors/alert-errors.ts";
 import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
+import { JOB_ERRORS } from "./errors/job-errors.ts";
 import { LAKE_ERRORS } from "./errors/lake-errors.ts";
 import { OUTGOING_ERRORS } from "./errors/outgoing-errors.ts";
 import { PROCESS_ERRORS } from "./errors/process-errors.ts";
@@ -28,6 +29,7 @@ const TABLE = {
   ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
   ...ALERT_ERRORS,
+  ...JOB_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;

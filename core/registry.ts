@@ -26,6 +26,7 @@ export type DeclarationKind =
   | "event-schema"
   | "event-type"
   | "event-type-removal"
+  | "job"
   | "key"
   | "reconciliation"
   | "role"

@@ -1,7 +1,7 @@
 /**
  * What tables the lake has and what they are called in SQL: event types (folder = name), Muara's own ledger
- * tables, and any other Delta folder in the lake's root. Snapshots are cached and only grow: each look reads the
- * versions that came since the last one.
+ * tables, results of jobs, and any other Delta folder in the lake's root. Snapshots are cached and only grow: each look
+ * reads the versions that came since the last one.
  *
  * SQL names ignore case, as DuckDB does even in quotes. A table is known by its own name and by its alias
  * (dots and dashes become `_`), unless two tables would share the alias or another table bears it as its name.
@@ -10,6 +10,7 @@ import type { Clock } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { RESERVED_TABLES, sqlAlias, type EventType } from "../core/event-type.ts";
 import { REMOVAL, type Removal } from "../core/event-type-removal.ts";
+import { type Job, jobTables } from "../core/job.ts";
 import type { ObjectStore, StoredObject } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
@@ -20,8 +21,8 @@ import { storePathOf } from "./table/add-file.ts";
 const FOREIGN_EVERY_MS = 30_000;
 const FIRST_COMMIT = /^([^/]+)\/_delta_log\/\d{20}\.(?:json|checkpoint\.parquet)$/;
 
-/** `current`: the current state of a captured event type. */
-export type TableKind = "event_type" | "current" | "ledger" | "other";
+/** `current`: the current state of a captured event type. `job`: results of a job, or what lies beside them. */
+export type TableKind = "event_type" | "current" | "ledger" | "job" | "other";
 
 export interface CatalogTable {
   readonly name: string;
@@ -109,7 +110,10 @@ export function createCatalog(ports: CatalogPorts): Catalog {
     const ledgers = await existing(RESERVED_TABLES, snapshot);
     const captured = types.flatMap(({ value }) => (value && hasCurrent(value) ? value : []));
     const names = [...types.map(({ name }) => name), ...captured.map(({ name }) => currentName(name))];
-    const known = new Set([...names.map((name) => name.toLowerCase()), ...RESERVED_TABLES]);
+    const jobs = ports.registry.list<Job>("job").flatMap(({ value }) => (value ? jobTables(value) : []));
+    const results = await existing(jobs, snapshot);
+    const own = [...names, ...results];
+    const known = new Set([...own.map((name) => name.toLowerCase()), ...RESERVED_TABLES]);
     await lookForForeign(known);
     // Types that were deleted leave their tables, which must not wait for the next look.
     const removed = ports.registry
@@ -133,6 +137,7 @@ export function createCatalog(ports: CatalogPorts): Catalog {
         };
       }),
       ...ledgers.map((name) => ({ name, kind: "ledger" as const, eventType: undefined })),
+      ...results.map((name) => ({ name, kind: "job" as const, eventType: undefined })),
       ...others.map((name) => ({ name, kind: "other" as const, eventType: undefined })),
     ]);
   };

@@ -18,8 +18,8 @@ import { type Compacted, type CompactOptions, compactionTask, compactTable } fro
 import { foreignTables } from "./catalog.ts";
 import { currentTask } from "./current/current-task.ts";
 import { CurrentMerger } from "./current/merge.ts";
-import { deliveryConsumers } from "./delivery-consumers.ts";
 import { icebergTask } from "./iceberg/iceberg-task.ts";
+import { declaredConsumers } from "./job-consumers.ts";
 import { createRemovals, type Removals } from "./removals.ts";
 import { FileRewriter } from "./rewrite.ts";
 import { partsKeptMs } from "./share/part-store.ts";
@@ -104,14 +104,11 @@ export function createLakeUpkeep(
   };
 }
 
-/** What a delivery has still to send stays. */
-async function consumersOf(
-  { registry, openTable }: LakeUpkeepPorts,
-  table: string,
-): Promise<readonly LogConsumer[]> {
-  await registry.refresh();
-  const { metadata } = await openTable(table).snapshot();
-  return deliveryConsumers(registry, table, metadata?.id ?? "");
+/** What a delivery has still to send, or a job to read, stays. */
+async function consumersOf(ports: LakeUpkeepPorts, table: string): Promise<readonly LogConsumer[]> {
+  await ports.registry.refresh();
+  const { metadata } = await ports.openTable(table).snapshot();
+  return declaredConsumers(ports, table, metadata?.id ?? "");
 }
 
 /** The same after a restart: a process that was killed takes its own leases again. */

@@ -1,16 +1,17 @@
 /**
- * Keeps the logs of Muara's own tables short: event tables as far as every projection has consumed them, the
- * projections' tables by age alone. It runs beside everything else, one table after another; a pass that fails for
- * one table leaves the others alone, and the next pass does what is left.
+ * Keeps the logs of Muara's own tables short: event tables as far as every projection and job has consumed them, the
+ * tables of projections and jobs by age alone. It runs beside everything else, one table after another; a pass that
+ * fails for one table leaves the others alone, and the next pass does what is left.
  */
 import { isAssertion } from "../core/assert.ts";
 import type { Clock } from "../core/clock.ts";
 import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
+import { type Job, jobTables } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
-import { deliveryConsumers } from "./delivery-consumers.ts";
+import { declaredConsumers } from "./job-consumers.ts";
 import { consumedTxn } from "./projection.ts";
 import { cleanUpLog, type LogConsumer } from "./table/log-cleanup.ts";
 import { pausedUntilMs } from "./table/table-pause.ts";
@@ -73,7 +74,7 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
     const isRead = await attempt(name, async () => {
       const snapshot = await openTable(name).snapshot();
       projections.set(name, snapshot);
-      await cleanUp(name, snapshot, deliveryConsumers(registry, name, snapshot.metadata?.id ?? ""));
+      await cleanUp(name, snapshot, await declaredConsumers(ports, name, snapshot.metadata?.id ?? ""));
     });
     // What it has consumed is not known for sure: the event tables wait.
     if (!isRead) return;
@@ -82,10 +83,15 @@ async function keepLogs(ports: LogKeeperPorts, holdMs: number, signal: AbortSign
     if (!value) continue;
     await attempt(value.name, async () => {
       const snapshot = await openTable(value.name).snapshot();
-      const delivered = deliveryConsumers(registry, value.name, snapshot.metadata?.id ?? "");
-      await cleanUp(value.name, snapshot, [...consumersOf(snapshot, projections), ...delivered]);
+      const others = await declaredConsumers(ports, value.name, snapshot.metadata?.id ?? "");
+      await cleanUp(value.name, snapshot, [...consumersOf(snapshot, projections), ...others]);
     });
   }
+  for (const name of registry.list<Job>("job").flatMap(({ value }) => (value ? jobTables(value) : [])))
+    await attempt(name, async () => {
+      const snapshot = await openTable(name).snapshot();
+      await cleanUp(name, snapshot, await declaredConsumers(ports, name, snapshot.metadata?.id ?? ""));
+    });
 }
 
 /** Every projection is a consumer of every event table, from the table's beginning on. */

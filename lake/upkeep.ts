@@ -10,6 +10,7 @@ import { isAssertion } from "../core/assert.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import { hasCode } from "../core/errors.ts";
 import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
+import { type Job, jobTables } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
@@ -19,7 +20,7 @@ import { pausedUntilMs } from "./table/table-pause.ts";
 /** A table that exists, as a task meets it. */
 export interface UpkeepTable {
   readonly name: string;
-  /** Undefined for Muara's own ledger tables, and for current states. */
+  /** Undefined for Muara's own ledger tables, current states and results of jobs. */
   readonly eventType: EventType | undefined;
   readonly log: TableLog;
   /** The newest snapshot; asking again is cheap, it is brought up to date. */
@@ -124,10 +125,12 @@ class TurnByTurn implements Upkeep {
 
   #declared(): readonly (readonly [string, EventType | undefined])[] {
     const types = this.#ports.registry.list<EventType>("event-type").flatMap(({ value }) => value ?? []);
+    const jobs = this.#ports.registry.list<Job>("job").flatMap(({ value }) => value ?? []);
     return [
       ...types.map((type) => [type.name, type] as const),
       ...types.filter(hasCurrent).map(({ name }) => [currentName(name), undefined] as const),
       ...RESERVED_TABLES.map((name) => [name, undefined] as const),
+      ...jobs.flatMap(jobTables).map((name) => [name, undefined] as const),
     ];
   }
 

@@ -7,6 +7,7 @@ import { FORMATS, openSession, type AddCommand, type RunAction } from "./command
 import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
 import { addDeliver } from "./deliver.ts";
+import { addJob } from "./job.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
@@ -42,6 +43,7 @@ const COMMANDS: readonly AddCommand[] = [
   addShare,
   addCapture,
   addDeliver,
+  addJob,
   addToken,
   addRole,
   addAudit,

@@ -116,3 +116,19 @@ export const deliverSchema = z
       .describe("search engines that deliveries may write to, by name"),
   })
   .prefault({});
+
+export const jobsSchema = z
+  .strictObject({
+    everyMs: ms(500).describe(
+      "interval at which a job looks at its inputs where nobody tells of commits, ms",
+    ),
+    quietMs: ms(30_000).describe("how far a job without new rows is is written after this, ms"),
+    pauseMsMax: ms(60_000).describe("longest pause between two attempts of a job that fails, ms"),
+    standbyMs: ms(60_000).describe(
+      "a process that finds a job moved by another looks at it again after this, ms",
+    ),
+    jobs: count(100).describe("jobs that may be declared"),
+    memoryBytes: bytes(4 * 1_024 * MIB).describe("memory that one job may ask for, bytes"),
+    threads: count(4).describe("threads that one job may ask for"),
+  })
+  .prefault({});

@@ -22,6 +22,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   "event-schema": false,
   "event-type": true,
   "event-type-removal": false,
+  job: true,
   key: false,
   reconciliation: false,
   role: true,

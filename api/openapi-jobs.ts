@@ -1,0 +1,96 @@
+/** What the OpenAPI document says of jobs. */
+import { z } from "zod";
+import { jobPlanRequestSchema, jobRequestSchema } from "../core/job.ts";
+import {
+  json,
+  type Json,
+  list,
+  listOf,
+  object,
+  path,
+  problem,
+  read,
+  reference,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+} from "./openapi-parts.ts";
+
+const job = object({
+  name: text,
+  text,
+  inputs: list(text),
+  output: { ...text, description: "Its table of results; `.corrections` and `.violations` lie beside it." },
+  start: {},
+  limits: { type: "object" },
+  by: text,
+  created_at: time,
+  state: {
+    enum: ["starting", "running", "waiting", "failing", "stopped", "paused", "unknown"],
+    description: "`stopped`: somebody has to act. `unknown`: it runs in another process, if anywhere.",
+  },
+  problem: textOrNull,
+  versions: { type: ["object", "null"], description: "Of the inputs: what the results have." },
+  behind_versions: wholeOrNull,
+  is_live: { type: "boolean", description: "Whether it is through with what was there at its start." },
+  released_until: {
+    type: ["string", "null"],
+    format: "date-time",
+    description: "Results with a release time up to then are final, and there.",
+  },
+});
+
+const plan = object({
+  name: text,
+  output: text,
+  kind: text,
+  inputs: list(text),
+  lateness_ms: whole,
+  columns: list(object({ name: text, type: text })),
+  is_stateful: { type: "boolean" },
+});
+
+export const JOB_SCHEMAS: Json = {
+  JobPlanRequest: z.toJSONSchema(jobPlanRequestSchema, { io: "input" }),
+  JobRequest: z.toJSONSchema(jobRequestSchema, { io: "input" }),
+  JobPlan: plan,
+  Job: job,
+};
+
+const one = [path("name")];
+
+export const JOB_PATHS: Json = {
+  "/v1/jobs": {
+    get: read("listJobs", "Jobs whose output tables the token administers", listOf("Job")),
+    post: {
+      operationId: "createJob",
+      summary: "Run a SELECT on what comes, with its results in a table",
+      requestBody: { required: true, content: json("JobRequest") },
+      responses: { "201": { description: "Declared.", content: json("Job") }, default: problem() },
+    },
+  },
+  "/v1/jobs/plan": {
+    post: {
+      operationId: "planJob",
+      summary: "What a job's text would be, or where and why it is refused; nothing is declared",
+      requestBody: { required: true, content: json("JobPlanRequest") },
+      responses: {
+        "200": { description: "It can be declared.", content: json("JobPlan") },
+        default: problem(),
+      },
+    },
+  },
+  "/v1/jobs/{name}": {
+    get: read("showJob", "How far a job is", reference("Job"), one),
+    delete: {
+      operationId: "deleteJob",
+      summary: "End a job; its tables stay",
+      parameters: one,
+      responses: { "204": { description: "Done." }, default: problem() },
+    },
+  },
+  "/v1/jobs/{name}/pause": { post: read("pauseJob", "Rest until it is resumed", reference("Job"), one) },
+  "/v1/jobs/{name}/resume": { post: read("resumeJob", "Go on where it was", reference("Job"), one) },
+};

@@ -1,0 +1,176 @@
+/**
+ * A job for as long as it is declared: attempts one after the other, with growing pauses where they fail. It ends for
+ * nothing but its signal; where trying again cannot help it stays, and says what is wrong.
+ */
+import { isAssertion } from "../../core/assert.ts";
+import { Backoff } from "../../core/backoff.ts";
+import type { CommitNotices } from "../../core/commit-notices.ts";
+import { hasCode, MuaraError } from "../../core/errors.ts";
+import { type Job, jobTables } from "../../core/job.ts";
+import type { Sample } from "../../core/open-metrics.ts";
+import type { Ownership } from "../../core/ports/ownership.ts";
+import type { OutputPorts } from "./job-output.ts";
+import { JobRun, type RunOptions, type RunStats } from "./job-run.ts";
+
+const PAUSE_MS_LEAST = 250;
+const PROBLEM_LENGTH_MAX = 300;
+
+export interface JobOptions extends RunOptions {
+  /** Between two looks at the inputs where nobody tells of commits, ms. */
+  readonly everyMs: number;
+  /** Longest pause between two attempts, ms. */
+  readonly pauseMsMax: number;
+  /** Who finds that somebody else moves the job looks again after this, ms. */
+  readonly standbyMs: number;
+}
+
+export interface JobPorts extends OutputPorts {
+  readonly commits: CommitNotices;
+  readonly ownership: Pick<Ownership, "owns">;
+}
+
+/** `waiting`: another process has it. `stopped`: somebody has to act. */
+export type JobState = "starting" | "running" | "waiting" | "failing" | "stopped";
+
+export class JobLoop {
+  readonly #ports: JobPorts;
+  readonly #options: JobOptions;
+  readonly #job: Job;
+  readonly #pause: Backoff;
+  readonly #stats: RunStats = { steps: 0, rows: 0, size: null, rebuilds: 0 };
+  #run: JobRun | undefined;
+  #state: JobState = "starting";
+  #problem: string | undefined;
+
+  constructor(ports: JobPorts, options: JobOptions, job: Job) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#job = job;
+    this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
+  }
+
+  get state(): JobState {
+    return this.#state;
+  }
+
+  /** What is wrong, where it fails or has stopped. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  get stats(): Readonly<RunStats> {
+    return this.#stats;
+  }
+
+  /** undefined while none runs. */
+  get enginePid(): number | undefined {
+    return this.#run?.enginePid;
+  }
+
+  /** Until the signal is aborted. @throws assertions alone */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    while (!signal.aborted) {
+      if (!this.#owns()) {
+        this.#state = "waiting";
+        await clock.sleep(this.#options.standbyMs, signal);
+        continue;
+      }
+      try {
+        await this.#attempt(signal);
+      } catch (error) {
+        if (isAssertion(error)) throw error;
+        if (signal.aborted) break;
+        await this.#failed(error, signal);
+      }
+    }
+  }
+
+  samples(): readonly Sample[] {
+    const { steps, rows, size, rebuilds } = this.#stats;
+    const releasedUs = this.#run?.position.releasedUs;
+    const values: readonly (readonly [Sample["name"], number | undefined])[] = [
+      ["muara_job_rows", rows],
+      ["muara_job_steps", steps],
+      ["muara_job_rebuilds", rebuilds],
+      ["muara_job_failing", this.#problem === undefined ? 0 : 1],
+      ["muara_job_state_rows", size?.stateRows],
+      ["muara_job_stored_rows", size?.storedRows],
+      ["muara_job_released_seconds", releasedUs === undefined ? undefined : Number(releasedUs) / 1_000_000],
+    ];
+    const labels = { job: this.#job.name };
+    return values.flatMap(([name, value]) => (value === undefined ? [] : [{ name, labels, value }]));
+  }
+
+  #owns(): boolean {
+    return this.#ports.ownership.owns(this.#job.output);
+  }
+
+  /** Ends where somebody else has moved the job, an input has changed, or this process is not to do it any more. */
+  async #attempt(signal: AbortSignal): Promise<void> {
+    const { commits, logger } = this.#ports;
+    const job = this.#job;
+    const run = await JobRun.open(this.#ports, this.#options, { job, stats: this.#stats }, signal);
+    this.#run = run;
+    try {
+      while (!signal.aborted && this.#owns()) {
+        const seen = job.inputs.map((table) => commits.count(table));
+        const outcome = await run.step(signal);
+        if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
+        this.#state = "running";
+        this.#problem = undefined;
+        this.#pause.reset();
+        if (outcome === "idle") await this.#waitForCommits(seen, signal);
+        if (outcome === "changed") return;
+        if (outcome === "lost") return await this.#standBy(signal);
+      }
+    } finally {
+      this.#run = undefined;
+      await run.close();
+    }
+  }
+
+  /** Of any input. @param seen [input] commits that were told of before the last look */
+  async #waitForCommits(seen: readonly number[], signal: AbortSignal): Promise<void> {
+    const { clock, commits } = this.#ports;
+    const { everyMs } = this.#options;
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    await Promise.race(
+      this.#job.inputs.map((table, i) => commits.wait(table, seen[i]!, everyMs, clock, either)),
+    );
+    over.abort();
+  }
+
+  /** Two that move one job only make each other's work void. */
+  async #standBy(signal: AbortSignal): Promise<void> {
+    const { clock, logger, randomness } = this.#ports;
+    logger.warn("another process moves the job", { job: this.#job.name, tables: jobTables(this.#job) });
+    this.#state = "waiting";
+    await clock.sleep(this.#options.standbyMs * (1 + randomness.fraction()), signal);
+  }
+
+  async #failed(error: unknown, signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#ports;
+    const problem = error instanceof Error ? error.message : String(error);
+    const isFinal =
+      error instanceof MuaraError && (!error.retryable || hasCode(error, "table.version_not_found"));
+    this.#problem = problem.slice(0, PROBLEM_LENGTH_MAX);
+    this.#state = isFinal ? "stopped" : "failing";
+    const fields = { job: this.#job.name, error };
+    if (isFinal) {
+      logger.error("a job has stopped; somebody has to act", fields);
+      await aborted(signal);
+      return;
+    }
+    logger.warn("a job cannot go on for now", fields);
+    await clock.sleep(this.#pause.next(), signal);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

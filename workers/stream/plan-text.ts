@@ -1,0 +1,30 @@
+/** A job's text planned in a process of its own, for whoever wants to declare it. */
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { jobLimitsSchema } from "../../core/job.ts";
+import type { JobTable } from "../../lake/job/analysis.ts";
+import type { Planned } from "../../lake/job/plan-job.ts";
+import { EngineProcess } from "./engine-process.ts";
+
+/** It parses and binds, and reads nothing. */
+const PLAN_MS_MAX = 30_000;
+
+/** @param folder of jobs on this machine @throws job.engine_failed */
+export async function planText(
+  folder: string,
+  text: string,
+  tables: readonly JobTable[],
+  signal: AbortSignal,
+): Promise<Planned> {
+  const own = join(folder, `plan-${randomBytes(6).toString("hex")}`);
+  const limits = jobLimitsSchema.parse({ step_ms: PLAN_MS_MAX });
+  const engine = await EngineProcess.start({ job: "plan", folder: own, limits });
+  try {
+    const { planned } = await engine.ask({ order: "plan", text, tables }, "planned", signal);
+    return planned;
+  } finally {
+    await engine.close();
+    await rm(own, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,44 @@
+/** Runs the declared jobs, each by itself. */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { DeclaredRuns, type DeclaredRunsPorts } from "../../core/declared-runs.ts";
+import type { Job } from "../../core/job.ts";
+import type { Sample } from "../../core/open-metrics.ts";
+import { JobLoop, type JobOptions, type JobPorts } from "./job-loop.ts";
+
+export interface JobWorker {
+  /** Until the signal is aborted and all have ended. */
+  run(signal: AbortSignal): Promise<void>;
+  samples(): readonly Sample[];
+  /** Those that run here, by name. */
+  jobs(): ReadonlyMap<string, JobLoop>;
+}
+
+export function createJobWorker(ports: JobPorts & DeclaredRunsPorts, options: JobOptions): JobWorker {
+  const runs = new DeclaredRuns<Job, JobLoop>(ports, {
+    kind: "job",
+    run: async (job, begun, signal) => {
+      const loop = new JobLoop(ports, options, job);
+      begun(loop);
+      await loop.run(signal);
+    },
+  });
+  return {
+    run: async (signal) => {
+      await sweepFolders(ports, options.folder);
+      await runs.run(signal);
+    },
+    samples: () => [...runs.loops().values()].flatMap((loop) => loop.samples()),
+    jobs: () => runs.loops(),
+  };
+}
+
+/** State of jobs that are no longer declared. */
+async function sweepFolders(
+  { registry }: Pick<DeclaredRunsPorts, "registry">,
+  folder: string,
+): Promise<void> {
+  const kept = new Set(registry.list<Job>("job").map(({ value }) => value?.id));
+  for (const name of await readdir(folder).catch(() => []))
+    if (!kept.has(name)) await rm(join(folder, name), { recursive: true, force: true });
+}
