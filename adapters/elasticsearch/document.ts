@@ -11,6 +11,8 @@ const ID_BYTES_MAX = 512;
 const EVENT_ID = "event_id";
 /** Of a declaration, in each ms of its life, at most: the versions of the next one on the same index are higher. */
 const ROWS_PER_MS = 1_048_576n;
+/** Of a partition, in one ms, at most: their order is that of their offsets below this. */
+const OFFSETS_PER_MS = 2_097_152n;
 
 export interface Owner {
   /** Of the declaration. */
@@ -24,8 +26,22 @@ export function bulkLines(owner: Owner, batch: SinkBatch, i: number): readonly [
   const index = indexName(owner.target, timeMsOf(owner.target, row, batch.committedMs));
   const head = JSON.stringify({ _index: index, _id: documentId(owner.target, batch, i) }).slice(0, -1);
   // A 64-bit integer, which JSON.stringify does not write.
-  const version = BigInt(owner.createdMs) * ROWS_PER_MS + BigInt(batch.sequence + i);
-  return [`{"index":${head},"version":${version},"version_type":"external_gte"}}`, row.json];
+  return [
+    `{"index":${head},"version":${versionOf(owner, batch, i)},"version_type":"external_gte"}}`,
+    row.json,
+  ];
+}
+
+/** By acceptance, which is not the order of a table's rows; where a table does not tell it, by delivery. */
+function versionOf({ createdMs }: Owner, batch: SinkBatch, i: number): bigint {
+  const { ingest_time: ingestUs, log_offset: offset } = batch.rows[i]!.values;
+  if (!isNumber(ingestUs) || !isNumber(offset))
+    return BigInt(createdMs) * ROWS_PER_MS + BigInt(batch.sequence + i);
+  return (BigInt(ingestUs) / 1_000n) * OFFSETS_PER_MS + (BigInt(offset) % OFFSETS_PER_MS);
+}
+
+function isNumber(value: unknown): value is bigint | number {
+  return typeof value === "bigint" || typeof value === "number";
 }
 
 /**

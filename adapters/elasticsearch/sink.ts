@@ -1,6 +1,6 @@
 /**
- * Rows as documents, by bulk requests with external versions: a version is the row's number among all that were
- * delivered, so the same row again is the same document, and an older one never replaces a newer one. Each document's
+ * Rows as documents, by bulk requests with external versions: a version says when the row was accepted, so the same
+ * row again is the same document, and an older one never replaces a newer one. Each document's
  * answer is looked at: what the mapping refuses is refused, a cluster that is too busy is asked later.
  *
  * Index template and mapping are made of the table's columns before their first row. The engine adds fields to an

@@ -82,7 +82,10 @@ test("documents are the table's rows, and the newest of each order, whatever is 
     method: "POST",
     body: JSON.stringify({ name: "x", table: TYPE, elasticsearch: { target: "other", index: "x" } }),
   });
-  expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining("deliver.elasticsearch")]);
+  expect([refused.status, await refused.text()]).toEqual([
+    400,
+    expect.stringContaining("deliver.elasticsearch"),
+  ]);
 
   let total = 0;
   for (let round = 0; round < ROUNDS; round++) {
