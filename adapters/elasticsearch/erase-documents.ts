@@ -5,8 +5,8 @@
  */
 import type { Client } from "@elastic/elasticsearch";
 import type { Column } from "../../core/columns.ts";
-import type { SinkErasure } from "../../core/ports/sink.ts";
-import { JSON_HEADERS, LINES_HEADERS, statusOf } from "./client.ts";
+import type { SinkErased, SinkErasure } from "../../core/ports/sink.ts";
+import { JSON_HEADERS, LINES_HEADERS, reasonOf, statusOf } from "./client.ts";
 import { KEYWORD_LENGTH_MAX } from "./mapping.ts";
 
 const NOTES = "muara-erasures";
@@ -29,13 +29,13 @@ interface Where {
   readonly pattern: string;
 }
 
-/** @returns undefined: not now */
+/** Never throws for what the cluster does. */
 export async function eraseDocuments(
   client: Client,
   where: Where,
   erasure: SinkErasure,
   signal: AbortSignal,
-): Promise<{ readonly rows: number } | undefined> {
+): Promise<SinkErased> {
   const note = { index: NOTES, id: `${where.delivery}:${erasure.id}` };
   try {
     const before = await readNote(client, note, signal);
@@ -49,12 +49,12 @@ export async function eraseDocuments(
       await write(false);
       const operations = page.map(({ _index, _id }) => JSON.stringify({ delete: { _index, _id } }));
       const answer = await client.bulk({ operations, refresh: true }, { signal, headers: LINES_HEADERS });
-      if (answer.errors) return undefined;
+      if (answer.errors) return { reason: "the cluster does not delete some documents" };
     }
     await write(true);
     return { rows };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return { reason: reasonOf(error) };
   }
 }
 

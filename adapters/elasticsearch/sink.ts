@@ -11,7 +11,7 @@
 import type { Client } from "@elastic/elasticsearch";
 import type { Clock } from "../../core/clock.ts";
 import type { Column } from "../../core/columns.ts";
-import type { Sink, SinkBatch, SinkErasure, SinkOutcome } from "../../core/ports/sink.ts";
+import type { Sink, SinkBatch, SinkErased, SinkErasure, SinkOutcome } from "../../core/ports/sink.ts";
 import { JSON_HEADERS, LINES_HEADERS, reasonOf, statusOf } from "./client.ts";
 import { bulkLines, type Owner } from "./document.ts";
 import { eraseDocuments } from "./erase-documents.ts";
@@ -67,7 +67,7 @@ export class SearchSink implements Sink {
     }
   }
 
-  async erase(erasure: SinkErasure, signal: AbortSignal): Promise<{ readonly rows: number } | undefined> {
+  async erase(erasure: SinkErasure, signal: AbortSignal): Promise<SinkErased> {
     const { id, target } = this.#options;
     return eraseDocuments(this.#client, { delivery: id, pattern: indexPattern(target) }, erasure, signal);
   }

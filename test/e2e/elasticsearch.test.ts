@@ -43,8 +43,8 @@ async function documentsOf(pattern: string, field: string): Promise<string[]> {
     .toSorted();
 }
 
-test("documents are the table's rows, and the newest of each order, whatever is killed", async () => {
-  const chance = seededRandomness(SEED);
+/** How a Muara over a folder of its own is started. */
+async function makePlace(): Promise<() => Promise<MuaraProcess>> {
   const folder = await temporaryFolder("elasticsearch");
   cleanups.push(folder.remove);
   const config = {
@@ -59,11 +59,16 @@ test("documents are the table's rows, and the newest of each order, whatever is 
   };
   const path = join(folder.path, "muara.config.ts");
   await writeFile(path, `export default ${JSON.stringify(config)};`);
-  const start = async (): Promise<MuaraProcess> => {
+  return async () => {
     const process = await startMuara(join(folder.path, "data"), { MUARA_CONFIG: path });
     cleanups.push(() => process.kill());
     return process;
   };
+}
+
+test("documents are the table's rows, and the newest of each order, whatever is killed", async () => {
+  const chance = seededRandomness(SEED);
+  const start = await makePlace();
   let muara = await start();
   const properties = { order: { type: "string" }, total: { type: "integer" } };
   const schema = { type: "json_schema", schema: JSON.stringify({ type: "object", properties }) };

@@ -80,6 +80,39 @@ function command(muara: MuaraProcess, ...more: readonly string[]): Promise<Comma
   return runCommand(["capture", "reconcile", "shop", ...more], environment);
 }
 
+/** In every form of the command: the name of one account is another one. */
+async function tellsDifference(muara: MuaraProcess, id: string): Promise<void> {
+  const asked = await command(muara, "-o", "json");
+  expect(asked.code).toBe(6);
+  expect((JSON.parse(asked.out) as Report[])[0]).toMatchObject({
+    is_equal: false,
+    tables: [
+      { table: "public.accounts", is_equal: false },
+      { table: "public.notes", is_equal: true },
+    ],
+  });
+  const table = await command(muara, "--table", "public.accounts");
+  expect([table.code, table.out.includes("different"), table.err.includes("they differ as of")]) //
+    .toEqual([6, true, true]);
+  const repair = await command(muara, "--repair", "list", "-o", "jsonl");
+  expect(repair.code).toBe(6);
+  expect(
+    repair.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual([
+    {
+      table: "public.accounts",
+      kind: "different",
+      key: JSON.stringify({ id: id }),
+      column: "name",
+      source: "unseen",
+      lake: `n${id}`,
+    },
+  ]);
+}
+
 test("copied and changed under writers, every table has the same rows; what is falsified is named", async () => {
   const { start, sql } = await stand();
   await sql(`CREATE TABLE accounts (id int PRIMARY KEY, name text, balance numeric(12,2), at timestamptz, doc jsonb);
@@ -121,35 +154,7 @@ test("copied and changed under writers, every table has the same rows; what is f
       columns: { name: { source: "unseen", lake: `n${String(id)}` } },
     },
   ]);
-  const asked = await command(muara, "-o", "json");
-  expect(asked.code).toBe(6);
-  expect((JSON.parse(asked.out) as Report[])[0]).toMatchObject({
-    is_equal: false,
-    tables: [
-      { table: "public.accounts", is_equal: false },
-      { table: "public.notes", is_equal: true },
-    ],
-  });
-  const table = await command(muara, "--table", "public.accounts");
-  expect([table.code, table.out.includes("different"), table.err.includes("they differ as of")]) //
-    .toEqual([6, true, true]);
-  const repair = await command(muara, "--repair", "list", "-o", "jsonl");
-  expect(repair.code).toBe(6);
-  expect(
-    repair.out
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as unknown),
-  ).toEqual([
-    {
-      table: "public.accounts",
-      kind: "different",
-      key: JSON.stringify({ id: String(id) }),
-      column: "name",
-      source: "unseen",
-      lake: `n${String(id)}`,
-    },
-  ]);
+  await tellsDifference(muara, String(id));
   // What is written again at the source is captured anew.
   await sql(`UPDATE accounts SET id = id WHERE id = ${String(id)}`);
   const healed = await command(muara);

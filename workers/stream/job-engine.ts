@@ -197,8 +197,8 @@ export class JobEngine {
     const reader = await this.#connection.runAndReadAll(
       `SELECT fingerprint, base_place, at_place FROM ${PLACE}`,
     );
-    const [row] = reader.getRowsJson();
-    return row?.[0] === this.#fingerprint ? { base: String(row[1]), at: String(row[2]) } : null;
+    const [row] = reader.getRowsJson() as string[][];
+    return row?.[0] === this.#fingerprint ? { base: row[1]!, at: row[2]! } : null;
   }
 
   /** Also of tables that another plan had. */
@@ -206,7 +206,9 @@ export class JobEngine {
     const names = await this.#connection.runAndReadAll(
       "SELECT table_name FROM duckdb_tables() WHERE database_name = 'state' AND table_name <> 'muara_place'",
     );
-    const drops = names.getRowsJson().map(([name]) => `DROP TABLE state.main.${quoteName(String(name))}`);
+    const drops = (names.getRowsJson() as string[][]).map(
+      ([name]) => `DROP TABLE state.main.${quoteName(name!)}`,
+    );
     const tables = this.#plan!.state.map(
       ({ name, like }) => `CREATE TABLE state.main.${quoteName(name)} AS SELECT * FROM (${like}\n) LIMIT 0`,
     );

@@ -116,7 +116,7 @@ export class JobRun {
       const base = output.position ?? (await begin(ports, job, newest, output, signal));
       const known = place && usable(place, base);
       const feeds = await Promise.all(
-        newest.map((feed) => {
+        newest.map(async (feed) => {
           const version = (known ?? base).versions[feed.place.metadata.id]!;
           return version === feed.place.version
             ? feed
@@ -263,7 +263,7 @@ export class JobRun {
   async #rebuild(signal: AbortSignal): Promise<void> {
     const { historyUs, releasedUs } = this.#position;
     const needsRows = this.#plan.state.length > 0 && historyUs !== undefined;
-    const files = await Promise.all(this.#feeds.map((feed) => (needsRows ? feed.whole() : [])));
+    const files = await Promise.all(this.#feeds.map(async (feed) => (needsRows ? feed.whole() : [])));
     const until = historyUs === undefined || historyUs === HISTORY_DONE ? null : notAfter(historyUs);
     const inputs = await this.#inputs(files, (i) => {
       const pending = releasedUs === undefined ? null : this.#plan.inputs[i]!.pending;
@@ -347,7 +347,7 @@ async function begin(
   signal: AbortSignal,
 ): Promise<JobPosition> {
   const feeds = await Promise.all(
-    newest.map((feed) => {
+    newest.map(async (feed) => {
       const version = typeof start === "string" ? undefined : start[feed.table];
       return version === undefined ? feed : InputFeed.open(feed.table, ports.openTable(feed.table), version);
     }),

@@ -180,7 +180,7 @@ export async function query(
       for (const statement of viewStatements(pinned, i)) await engine.run(statement);
     }
     const answers: unknown[][][] = [];
-    for (const one of queries) answers.push((await engine.runAndReadAll(one)).getRowsJson() as unknown[][]);
+    for (const one of queries) answers.push((await engine.runAndReadAll(one)).getRowsJson());
     return answers;
   } finally {
     await rm(folder, { recursive: true, force: true });

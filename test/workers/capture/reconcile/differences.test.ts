@@ -142,7 +142,11 @@ async function compareWide(columns: number) {
         select i, 'x', 1.50, now(), 0.1, '{1,2}', '{"a":1}' from generate_series(1, 3) i`);
   const { snapshot, table, rows } = await open(`wide${columns}`);
   await world.tell(table, rows.map(created));
-  return compared(table, snapshot.lsn).finally(() => snapshot.close());
+  try {
+    return await compared(table, snapshot.lsn);
+  } finally {
+    await snapshot.close();
+  }
 }
 
 test("500 columns are compared, one more is refused by name", async () => {
