@@ -51,7 +51,7 @@ export const DELIVERY_PATHS: Json = {
     get: read("listDeliveries", "Deliveries of tables that the token administers", listOf("Delivery")),
     post: send(
       "createDelivery",
-      "Send the rows of a table to a webhook, Kafka, PostgreSQL or Elasticsearch; a webhook's secret is shown only here",
+      "Send rows of a table to a webhook, Kafka, PostgreSQL or Elasticsearch; a webhook's secret is shown only now",
       "DeliveryRequest",
       ["201", "Declared.", "Delivery"],
     ),

@@ -150,6 +150,10 @@ test("of a key the row that was accepted last, in whatever order they come", asy
   expect((await hitsOf(index)).find(({ _id }) => _id === "[2]")!._source["weight"]).toBe(5);
 });
 
+function accepted(weight: number, ingestMs: number, offset: bigint): Record<string, unknown> {
+  return { n: 1n, weight, ingest_time: BigInt(CREATED_MS + ingestMs) * 1_000n, log_offset: offset };
+}
+
 test("of a key the row that was accepted last, where the table says when", async () => {
   const index = freshIndex();
   const sink = await open({ index, key: ["n"] });
@@ -158,16 +162,10 @@ test("of a key the row that was accepted last, where the table says when", async
     { name: "ingest_time", type: { kind: "timestamp" }, nullable: false },
     { name: "log_offset", type: { kind: "long" }, nullable: false },
   ] as const;
-  const row = (weight: number, ingestMs: number, offset: bigint): Record<string, unknown> => ({
-    n: 1n,
-    weight,
-    ingest_time: BigInt(CREATED_MS + ingestMs) * 1_000n,
-    log_offset: offset,
-  });
   const weight = async (): Promise<unknown> => (await hitsOf(index))[0]!._source["weight"];
-  await taken(sink, batch([row(3, 1, 8n), row(2, 1, 7n), row(1, 0, 6n)], 0, columns));
+  await taken(sink, batch([accepted(3, 1, 8n), accepted(2, 1, 7n), accepted(1, 0, 6n)], 0, columns));
   expect(await weight()).toBe(3);
-  await taken(sink, batch([row(4, 1, 9n), row(0, 0, 5n)], 3, columns));
+  await taken(sink, batch([accepted(4, 1, 9n), accepted(0, 0, 5n)], 3, columns));
   expect(await weight()).toBe(4);
 });
 
