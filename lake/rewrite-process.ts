@@ -6,13 +6,11 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { hasCode, MuaraError } from "../core/errors.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
+import { childLaunch } from "./child-launch.ts";
 import { copyObject, localPath } from "./local-copy.ts";
-import type { Launch } from "./query/launcher.ts";
 import { QueryProcess, type Spawn } from "./query/query-process.ts";
 import { makeTempFolder, sweepTempFolders } from "./query/temp-folder.ts";
 import type { RewriteInput, RewriteJob, RewriteReport } from "./rewrite-job.ts";
@@ -129,7 +127,11 @@ export class RewriteProcess {
       threads = 1,
     } = this.#options;
     const folder = await mkdtemp(join(await this.#ownFolder(), "process-"));
-    const launch = launchOf([Math.floor(memoryBytes * ENGINE_SHARE), spillBytes, threads].map(String));
+    const launch = childLaunch(import.meta.url, "rewrite-child", [
+      Math.floor(memoryBytes * ENGINE_SHARE),
+      spillBytes,
+      threads,
+    ]);
     const worker: Worker = new QueryProcess({
       folder,
       launch,
@@ -177,19 +179,6 @@ async function makeFolder(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });
   await sweepTempFolders(parent);
   return makeTempFolder(parent, "rewrite");
-}
-
-function launchOf(args: readonly string[]): Launch {
-  const isSource = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(isSource ? "rewrite-child.ts" : "rewrite-child.js", import.meta.url));
-  const line = [script, ...args];
-  const isDeno = "Deno" in globalThis;
-  return {
-    command: process.execPath,
-    args: isDeno ? ["run", "--quiet", "--allow-all", ...line] : line,
-    env: {},
-    isWrapped: false,
-  };
 }
 
 function isDone<Kind extends RewriteReport["report"]>(

@@ -15,6 +15,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { scriptArgs } from "../child-launch.ts";
 
 /** What counts as memory before a query comes: reserved by runtime and engine, mostly never touched (measured). */
 const RESERVED_BYTES = 1_073_741_824;
@@ -74,10 +75,7 @@ const NAMESPACES = ["--user", "--map-root-user", "--mount", "--net", "--pid", "-
 
 /** Command line of the query process itself. */
 function runtimeArgs({ engineBytes, threads, spillBytes }: LaunchOptions): readonly string[] {
-  const isSource = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(isSource ? "child.ts" : "child.js", import.meta.url));
-  const args = [script, ...[engineBytes, threads, spillBytes].map(String)];
-  return "Deno" in globalThis ? ["run", "--quiet", "--allow-all", ...args] : args;
+  return scriptArgs(import.meta.url, "child", [engineBytes, threads, spillBytes]);
 }
 
 function limitArgs({ memoryBytes, fileBytes }: LaunchOptions): readonly string[] {

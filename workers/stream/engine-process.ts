@@ -4,12 +4,10 @@
  */
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { JobLimits } from "../../core/job.ts";
-import type { Launch } from "../../lake/query/launcher.ts";
+import { childLaunch } from "../../lake/child-launch.ts";
 import { QueryProcess, type Spawn } from "../../lake/query/query-process.ts";
 import type { EngineOrder, EngineReport } from "./engine-orders.ts";
 
@@ -43,7 +41,11 @@ export class EngineProcess {
     this.#options = options;
     this.folder = folder;
     const { memory_bytes: memoryBytes, disk_bytes: diskBytes, threads } = options.limits;
-    const launch = launchOf([Math.floor(memoryBytes * ENGINE_SHARE), diskBytes, threads].map(String));
+    const launch = childLaunch(import.meta.url, "engine-child", [
+      Math.floor(memoryBytes * ENGINE_SHARE),
+      diskBytes,
+      threads,
+    ]);
     const { clock = systemClock, spawn } = options;
     this.#child = new QueryProcess({ folder, launch, memoryBytes, clock, ...(spawn ? { spawn } : {}) });
   }
@@ -142,17 +144,4 @@ function failureOf(job: string, answer: EngineReport): MuaraError {
     return new MuaraError("job.unsupported", `${job}: no table can hold the result: ${message}.`, options);
   const why = { memory: "memory is not enough", full: "the disk is full", failed: "the engine failed" }[kind];
   return new MuaraError("job.engine_failed", `${job}: a step cannot be done: ${why}.`, options);
-}
-
-function launchOf(args: readonly string[]): Launch {
-  const isSource = import.meta.url.endsWith(".ts");
-  const script = fileURLToPath(new URL(isSource ? "engine-child.ts" : "engine-child.js", import.meta.url));
-  const line = [script, ...args];
-  const isDeno = "Deno" in globalThis;
-  return {
-    command: process.execPath,
-    args: isDeno ? ["run", "--quiet", "--allow-all", ...line] : line,
-    env: {},
-    isWrapped: false,
-  };
 }

@@ -1,22 +1,11 @@
 /** What an erasure takes from a target, and what it must never take or miss; the oracle is what psql would show. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { SinkErasure } from "../../../core/ports/sink.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, eachSinkStand, sinkBatch } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 const COLUMNS = [column("event_id"), column("email"), column("n", "long")];
-let server: PostgresServer;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-
-let it: SinkStand;
-beforeEach(async () => {
-  it = await sinkStand(server);
-});
-afterEach(() => it.close());
+const it = eachSinkStand();
 
 function erasureOf(name: string, value: string, columns = COLUMNS): SinkErasure {
   return { id: `${name}.${value}`, column: name, value, columns, hasDelivered: true };

@@ -3,28 +3,18 @@
  * where rows are older than what is there, and where somebody sees every statement. That rows were replaced, or were
  * not, is what the server has counted.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../../core/clock.ts";
 import type { SinkRow } from "../../../core/ports/sink.ts";
 import { eventually } from "../../services/muara.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, eachSinkStand, sinkBatch } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 /** The least that is replaced. */
 const LEAST = 2_000;
 const TAKEN = { outcome: "taken" };
 
-let server: PostgresServer;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-let it: SinkStand;
-beforeEach(async () => {
-  it = await sinkStand(server);
-});
-afterEach(() => it.close());
+const it = eachSinkStand();
 
 const COLUMNS = [
   column("id", "long"),

@@ -1,10 +1,11 @@
 /** A PostgreSQL database with sinks into it, for tests. */
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { createPostgresSink } from "../../../adapters/pg/sink.ts";
 import { createSinkPlaces } from "../../../adapters/pg/sink-places.ts";
 import { databaseAddressSchema } from "../../../core/database-address.ts";
 import type { PostgresTarget } from "../../../core/delivery.ts";
 import type { Sink, SinkBatch, SinkColumn, SinkRow } from "../../../core/ports/sink.ts";
-import type { PostgresServer } from "../../services/postgres.ts";
+import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
 
 export interface SinkStand {
   readonly database: string;
@@ -52,6 +53,28 @@ export async function sinkStand(server: PostgresServer): Promise<SinkStand> {
       return sink;
     },
     close: async () => void (await Promise.all(sinks.map((sink) => sink.close()))),
+  };
+}
+
+/** A server for all tests of the file, and for each a stand of its own, which the answer is while it runs. */
+export function eachSinkStand(): SinkStand {
+  let server: PostgresServer | undefined;
+  let stand: SinkStand | undefined;
+  beforeAll(async () => {
+    server = await startPostgres();
+  }, 60_000);
+  afterAll(() => server?.stop());
+  beforeEach(async () => {
+    stand = await sinkStand(server!);
+  });
+  afterEach(() => stand?.close());
+  return {
+    get database() {
+      return stand!.database;
+    },
+    open: (...target) => stand!.open(...target),
+    sql: (text) => stand!.sql(text),
+    close: () => stand!.close(),
   };
 }
 

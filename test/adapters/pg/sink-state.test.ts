@@ -2,24 +2,13 @@
  * A captured table's changes become its rows. The oracle is a table in a plain map, from which the changes are made;
  * and PostgreSQL's own text of every value.
  */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Randomness, seededRandomness } from "../../../core/clock.ts";
 import type { SinkBatch } from "../../../core/ports/sink.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, eachSinkStand, sinkBatch } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
-let server: PostgresServer;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-
-let it: SinkStand;
-beforeEach(async () => {
-  it = await sinkStand(server);
-});
-afterEach(() => it.close());
+const it = eachSinkStand();
 
 const COLUMNS = [
   ...CAPTURED_ENVELOPE,

@@ -1,21 +1,10 @@
 /** Values of a captured table are those of the source, by the text that PostgreSQL shows of them. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { SinkColumn } from "../../../core/ports/sink.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { CAPTURED_ENVELOPE, column, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, column, eachSinkStand, sinkBatch } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
-let server: PostgresServer;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-
-let it: SinkStand;
-beforeEach(async () => {
-  it = await sinkStand(server);
-});
-afterEach(() => it.close());
+const it = eachSinkStand();
 
 const TYPED: readonly SinkColumn[] = [
   ...CAPTURED_ENVELOPE,

@@ -1,21 +1,11 @@
 /** Columns whose type changes at the source while the form of their values stays: the store's rows keep every value. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { SinkColumn } from "../../../core/ports/sink.ts";
-import { type PostgresServer, startPostgres } from "../../services/postgres.ts";
-import { CAPTURED_ENVELOPE, sinkBatch, sinkStand, type SinkStand } from "./sink-stand.ts";
+import { CAPTURED_ENVELOPE, eachSinkStand, sinkBatch } from "./sink-stand.ts";
 
 const never = new AbortController().signal;
 const TAKEN = { outcome: "taken" };
-let server: PostgresServer;
-beforeAll(async () => {
-  server = await startPostgres();
-}, 60_000);
-afterAll(() => server.stop());
-let it: SinkStand;
-beforeEach(async () => {
-  it = await sinkStand(server);
-});
-afterEach(() => it.close());
+const it = eachSinkStand();
 
 const ID: SinkColumn = {
   name: "id",
