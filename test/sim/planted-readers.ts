@@ -61,9 +61,7 @@ function skipsAfterUnknown(store: ObjectStore): ObjectStore {
   const unknown = new Set<string>();
   return withStore(store, {
     putIfAbsent: async (path, bytes) => {
-      // Once for each answer that did not come: who is told again and again that it is not there never ends.
-      const isSkipped = unknown.delete(path);
-      const answer = await store.putIfAbsent(isSkipped ? next(path) : path, bytes);
+      const answer = await store.putIfAbsent(unknown.has(path) ? next(path) : path, bytes);
       if (answer.outcome === "unknown" && VERSION.test(path)) unknown.add(path);
       return answer;
     },
