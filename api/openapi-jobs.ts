@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { jobPlanRequestSchema, jobRequestSchema } from "../core/job.ts";
 import {
-  json,
   type Json,
   list,
   listOf,
@@ -11,6 +10,7 @@ import {
   problem,
   read,
   reference,
+  send,
   text,
   textOrNull,
   time,
@@ -64,23 +64,19 @@ const one = [path("name")];
 export const JOB_PATHS: Json = {
   "/v1/jobs": {
     get: read("listJobs", "Jobs whose output tables the token administers", listOf("Job")),
-    post: {
-      operationId: "createJob",
-      summary: "Run a SELECT on what comes, with its results in a table",
-      requestBody: { required: true, content: json("JobRequest") },
-      responses: { "201": { description: "Declared.", content: json("Job") }, default: problem() },
-    },
+    post: send("createJob", "Run a SELECT on what comes, with its results in a table", "JobRequest", [
+      "201",
+      "Declared.",
+      "Job",
+    ]),
   },
   "/v1/jobs/plan": {
-    post: {
-      operationId: "planJob",
-      summary: "What a job's text would be, or where and why it is refused; nothing is declared",
-      requestBody: { required: true, content: json("JobPlanRequest") },
-      responses: {
-        "200": { description: "It can be declared.", content: json("JobPlan") },
-        default: problem(),
-      },
-    },
+    post: send(
+      "planJob",
+      "What a job's text would be, or where and why it is refused; nothing is declared",
+      "JobPlanRequest",
+      ["200", "It can be declared.", "JobPlan"],
+    ),
   },
   "/v1/jobs/{name}": {
     get: read("showJob", "How far a job is", reference("Job"), one),
