@@ -15,7 +15,7 @@ import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobS
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
 import { OWN_NAMES, prove } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
-import { lakeColumns, withTypes } from "./result-columns.ts";
+import { checkOwnColumns, lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
 import { child, children, type Tree } from "./tree.ts";
@@ -69,6 +69,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
     analysis,
   );
   const columns = lakeColumns(result, job.select.at);
+  checkOwnColumns(columns, compiled.kind, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, compiled.release);
   return {
@@ -126,7 +127,11 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   );
   const tree = onlyNode(await engine.serializeWhole(text));
   const calls = await windowCalls(tree, (written) => engine.intervalMs(written), at);
-  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), at });
+  const isOfJob = (name: string): boolean => {
+    const input = inputOf(inputs, name);
+    return input !== undefined && inputs[input]!.table.isOfJob === true;
+  };
+  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), at, isOfJob });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
   for (const { name } of mentioned) {
     const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;
