@@ -76,8 +76,8 @@ export const jobRequestSchema = jobPlanRequestSchema.extend({
 
 /** Of one that runs: where it is, it goes on by another text. */
 export const jobUpgradeSchema = jobPlanRequestSchema.extend({
-  /** Absent: those that it has. */
-  limits: jobLimitsSchema.unwrap().optional(),
+  /** Those that change. */
+  limits: z.record(z.string(), z.int()).default({}),
 });
 
 export const jobRollbackSchema = z.strictObject({

@@ -62,4 +62,9 @@ export const JOB_ERRORS = {
     retryable: false,
     help: "The job has a result that no table can hold. Cast the column that the message names.",
   },
+  "job.version_not_found": {
+    status: 404,
+    retryable: false,
+    help: "The job had no such text, or it is too long ago. `muara job show` lists those that are kept.",
+  },
 } as const satisfies Record<string, ErrorEntry>;
