@@ -71,7 +71,10 @@ export async function declareJob(ports: ApiPorts, context: ApiContext): Promise<
   const sinks = sinksOf(ports, principal, text, request.text);
   await registry.refresh();
   if (registry.get("job", job.name))
-    throw new MuaraError("declaration.conflict", `There is a job "${job.name}" already; another text upgrades it.`);
+    throw new MuaraError(
+      "declaration.conflict",
+      `There is a job "${job.name}" already; another text upgrades it.`,
+    );
   await checkOutput(ports, job, mayGoOn);
   checkLoop(ports, job);
   const left = mayGoOn ? await catalog.snapshot(job.output) : undefined;
@@ -144,9 +147,13 @@ export async function upgradeJob(
   const plan = await planned(ports, context, asked.text);
   const { job: text } = plan;
   if (text.name !== before.name)
-    throw new MuaraError("request.malformed", `/text: it is of the job "${text.name}", not of "${before.name}".`, {
-      details: { pointer: "/text" },
-    });
+    throw new MuaraError(
+      "request.malformed",
+      `/text: it is of the job "${text.name}", not of "${before.name}".`,
+      {
+        details: { pointer: "/text" },
+      },
+    );
   const { change } = await planUpgrade(ports, context, before, plan);
   checkColumns(asked.isBack ? { ...change, dropped: [] } : change, before.output);
   const isSame = asked.text === before.text && JSON.stringify(limits) === JSON.stringify(before.limits);

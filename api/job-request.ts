@@ -85,7 +85,9 @@ export function checkStart({ start, inputs }: Job): void {
 /** No job reads what it writes, whoever is between. @throws job.loop naming them */
 export function checkLoop({ registry }: Pick<ApiPorts, "registry">, { name, inputs, output }: Job): void {
   const makers = new Map(
-    registry.list<Job>("job").flatMap(({ value }) => (value && value.name !== name ? [[value.output, value]] : [])),
+    registry
+      .list<Job>("job")
+      .flatMap(({ value }) => (value && value.name !== name ? [[value.output, value]] : [])),
   );
   const seen = new Set<string>();
   const wayTo = (table: string): readonly string[] | undefined => {
@@ -110,7 +112,11 @@ export function checkLoop({ registry }: Pick<ApiPorts, "registry">, { name, inpu
 }
 
 /** Neither table nor job has any of its names, nor is it the alias of one. @throws job.output_taken */
-export async function checkOutput({ registry, catalog }: ApiPorts, job: Job, mayGoOn: boolean): Promise<void> {
+export async function checkOutput(
+  { registry, catalog }: ApiPorts,
+  job: Job,
+  mayGoOn: boolean,
+): Promise<void> {
   const wanted = new Set(
     jobTables(job).flatMap((name) => [name.toLowerCase(), sqlAlias(name).toLowerCase()]),
   );
@@ -120,8 +126,14 @@ export async function checkOutput({ registry, catalog }: ApiPorts, job: Job, may
     if (value && jobTables(value).some((name) => isWanted(name) || isWanted(sqlAlias(name))))
       throw taken(`"${job.output}" belongs to the job "${value.name}".`, job);
   const others = await catalog.list();
-  const type = others.find(({ name, alias, kind }) => kind === "event_type" && (isWanted(name) || isWanted(alias)));
-  if (type) throw taken(`"${type.name}" is an event type of ${type.eventType?.owning_application ?? "somebody"}.`, job);
+  const type = others.find(
+    ({ name, alias, kind }) => kind === "event_type" && (isWanted(name) || isWanted(alias)),
+  );
+  if (type)
+    throw taken(
+      `"${type.name}" is an event type of ${type.eventType?.owning_application ?? "somebody"}.`,
+      job,
+    );
   // What a job has left is not listed at once.
   const found = others.filter(({ name, alias }) => isWanted(name) || isWanted(alias)).map(({ name }) => name);
   for (const name of new Set([...found, ...jobTables(job)])) {
@@ -129,7 +141,8 @@ export async function checkOutput({ registry, catalog }: ApiPorts, job: Job, may
     if (version < 0) continue;
     const former = metadata?.configuration[JOB_PROPERTY];
     if (mayGoOn && former === job.name && jobTables(job).includes(name)) continue;
-    const hint = former === job.name ? ` It is what a job of this name has left: "continue" goes on in it.` : "";
+    const hint =
+      former === job.name ? ` It is what a job of this name has left: "continue" goes on in it.` : "";
     throw taken(`There is a table "${name}" already.${hint}`, job);
   }
 }

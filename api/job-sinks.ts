@@ -72,7 +72,9 @@ function targetOf(sink: Sink, targets: Targets | undefined): object {
       return { url: name };
     case "postgres": {
       const [target, table] = placed(sink, targets?.postgres ?? []);
-      return { postgres: { target, table: table.includes(".") ? table : `public.${table}`, mode: "append", key } };
+      return {
+        postgres: { target, table: table.includes(".") ? table : `public.${table}`, mode: "append", key },
+      };
     }
     case "elasticsearch": {
       const [target, index] = placed(sink, Object.keys(targets?.elasticsearch ?? {}));
@@ -101,7 +103,10 @@ function formOf({ kind }: Sink): string | null {
 }
 
 function slug(name: string): string {
-  const plain = name.toLowerCase().replace(/[^a-z0-9_-]/g, "-").replace(/^[^a-z0-9]+/, "");
+  const plain = name
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, "-")
+    .replace(/^[^a-z0-9]+/, "");
   return `job-${plain.slice(0, SLUG_LENGTH_MAX)}`;
 }
 
@@ -161,7 +166,11 @@ export async function pauseSinks(
 }
 
 /** @throws declaration.conflict */
-export async function removeSinks({ registry }: Pick<ApiPorts, "registry">, job: string, by: string): Promise<void> {
+export async function removeSinks(
+  { registry }: Pick<ApiPorts, "registry">,
+  job: string,
+  by: string,
+): Promise<void> {
   for (const { value } of boundDeliveries({ registry }, job))
     await removeDelivery(registry, registry.get<Delivery>("delivery", value.name)!, by);
 }

@@ -41,7 +41,10 @@ const job = object({
       version: whole,
       by: text,
       declared_at: time,
-      counts_from: { ...time, description: "Results with a later release time are this text's, until the next." },
+      counts_from: {
+        ...time,
+        description: "Results with a later release time are this text's, until the next.",
+      },
       text: { ...text, description: "Where one job is shown." },
     }),
   ),

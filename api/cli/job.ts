@@ -1,4 +1,4 @@
-/** `muara job plan|deploy|list|show|preview|rollback|pause|resume|remove`: SELECTs that go on, with their results in tables. */
+/** `muara job …`: SELECTs that go on, with their results in tables. */
 import { readFile } from "node:fs/promises";
 import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";

@@ -111,8 +111,20 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
 /** Never the secret. */
 export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
   const { registry, catalog } = ports;
-  const { name, table, url, kafka, postgres, elasticsearch, from, isPaused, description, by, createdMs, job } =
-    delivery;
+  const {
+    name,
+    table,
+    url,
+    kafka,
+    postgres,
+    elasticsearch,
+    from,
+    isPaused,
+    description,
+    by,
+    createdMs,
+    job,
+  } = delivery;
   const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
   const position = stored?.id === delivery.id ? stored : undefined;
   const newest = await catalog.snapshot(table).catch(() => undefined);

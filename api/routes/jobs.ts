@@ -17,7 +17,14 @@ import { mayReadWhole } from "../../lake/query/part.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, wholeNumber } from "../context.ts";
 import { shownJob, time } from "../job-answer.ts";
 import { costOf } from "../job-cost.ts";
-import { changedLimits, type Declared, declareJob, formerText, planUpgrade, upgradeJob } from "../job-declare.ts";
+import {
+  changedLimits,
+  type Declared,
+  declareJob,
+  formerText,
+  planUpgrade,
+  upgradeJob,
+} from "../job-declare.ts";
 import { checkColumns, mayRun, outputOf, planned } from "../job-request.ts";
 import { pauseSinks, removeSinks, sinksOf } from "../job-sinks.ts";
 import { readBody } from "../read-body.ts";
@@ -124,15 +131,15 @@ async function answer(
   const deliveries = ports.registry.list<Delivery>("delivery").flatMap(({ value }) => {
     return value?.job === job.name ? [value] : [];
   });
-  const told = await Promise.all(
+  const sinks = await Promise.all(
     deliveries.map(async (delivery) => {
       const secret = secrets.get(delivery.id);
-      const one = await shownDelivery(ports, delivery);
-      return secret === undefined ? one : { ...one, secret: `whsec_${secret}` };
+      const told = await shownDelivery(ports, delivery);
+      return secret === undefined ? told : { ...told, secret: `whsec_${secret}` };
     }),
   );
   context.header("etag", `"${ports.registry.get("job", job.name)?.revision ?? 0}"`);
-  return context.json({ ...shown, deliveries: told }, status);
+  return context.json({ ...shown, deliveries: sinks }, status);
 }
 
 async function planAnswer(ports: ApiPorts, context: ApiContext): Promise<Record<string, unknown>> {

@@ -15,7 +15,7 @@ export const JOB_ERRORS = {
   "job.incompatible": {
     status: 409,
     retryable: false,
-    help: "A later text keeps the columns of the results, with their types; it may add some. Take another output table.",
+    help: "A later text keeps the columns of the results and their types; it may add some. Or take another table.",
   },
   "job.limits": {
     status: 409,

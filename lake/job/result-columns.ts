@@ -44,7 +44,11 @@ export function checkOwnColumns(columns: readonly Column[], kind: JobKind, at: n
       throw new JobRefused(at, `Every job's table has a column ${own} of its own.`, `${name} AS other_name`);
     if (own !== ROW_WATERMARK_COLUMN || (kind === "rows" && type === "TIMESTAMP WITH TIME ZONE")) continue;
     const instead = kind === "rows" ? "the watermark of the input, as it is" : `${name} AS other_name`;
-    throw new JobRefused(at, `Every job's table has a column ${own}, by which later jobs admit rows.`, instead);
+    throw new JobRefused(
+      at,
+      `Every job's table has a column ${own}, by which later jobs admit rows.`,
+      instead,
+    );
   }
 }
 

@@ -110,7 +110,9 @@ test("its further sinks are deliveries of its own, and one that fails leaves it 
   expect((await ask("GET", "/v1/jobs/sinks")).answer["state"]).toBe("running");
   expect((await ask("DELETE", "/v1/deliveries/job-sinks-http")).status).toBe(409);
   const states = async (): Promise<unknown[]> =>
-    ((await ask("GET", "/v1/jobs/sinks")).answer["deliveries"] as Json[]).map(({ state }) => state === "paused");
+    ((await ask("GET", "/v1/jobs/sinks")).answer["deliveries"] as Json[]).map(
+      ({ state }) => state === "paused",
+    );
   await ask("POST", "/v1/jobs/sinks/pause");
   expect(await states()).toEqual([true, true, true, true]);
   await ask("POST", "/v1/jobs/sinks/resume");
@@ -135,7 +137,9 @@ test("a sink that cannot be is refused with its place and the nearest form", asy
     ["postgres orders, postgres orders", "The same sink stands here twice"],
   ] as const;
   for (const [sink, why] of tried) {
-    const { status, answer } = await ask("POST", "/v1/jobs", { text: rowsText("no", "number", `lake no, ${sink}`) });
+    const { status, answer } = await ask("POST", "/v1/jobs", {
+      text: rowsText("no", "number", `lake no, ${sink}`),
+    });
     expect([status, answer["detail"]]).toEqual([422, expect.stringContaining(why)]);
     expect(answer["detail"]).toMatch(/^Line 1, column \d+: /);
   }
@@ -150,7 +154,9 @@ test("another text takes over, and an older one again", { timeout: 60_000 }, asy
   expect((await ask("POST", "/v1/jobs", { text: second })).status).toBe(409);
   const planned = (await ask("POST", "/v1/jobs/plan", { text: second })).answer;
   expect(planned["upgrade"]).toMatchObject({ version: 2, state: "rebuilt", added_columns: ["twice"] });
-  expect((await ask("POST", "/v1/jobs/plan", { text: first })).answer["upgrade"]).toMatchObject({ state: "kept" });
+  expect((await ask("POST", "/v1/jobs/plan", { text: first })).answer["upgrade"]).toMatchObject({
+    state: "kept",
+  });
   expect(planned["cost"]).toMatchObject({ history_steps: 1 });
   expect((planned["cost"] as Json)["rows"]).toBeGreaterThanOrEqual(5);
   const { etag } = await ask("GET", "/v1/jobs/texts");
@@ -187,12 +193,12 @@ test("another text takes over, and an older one again", { timeout: 60_000 }, asy
   await eventually("they are there as well", DEADLINE_MS, async () => {
     return Number((await sql("SELECT count(*) FROM texts WHERE number >= 200"))[0]![0]) === 2;
   });
-  expect(await sql("SELECT tag, count(*), count(twice) FROM texts WHERE number >= 100 GROUP BY ALL ORDER BY ALL")).toEqual(
-    [
-      ["first", "2", "0"],
-      ["second", "3", "3"],
-    ],
-  );
+  expect(
+    await sql("SELECT tag, count(*), count(twice) FROM texts WHERE number >= 100 GROUP BY ALL ORDER BY ALL"),
+  ).toEqual([
+    ["first", "2", "0"],
+    ["second", "3", "3"],
+  ]);
   await remove("texts");
 });
 
@@ -205,7 +211,10 @@ test("one that was removed goes on in its table where that is asked for", { time
   const refused = await ask("POST", "/v1/jobs", { text });
   expect([refused.status, refused.answer["code"]]).toEqual([409, "job.output_taken"]);
   expect(refused.answer["detail"]).toContain('"continue"');
-  const other = await ask("POST", "/v1/jobs", { text: text.replace("JOB again", "JOB other"), continue: true });
+  const other = await ask("POST", "/v1/jobs", {
+    text: text.replace("JOB again", "JOB other"),
+    continue: true,
+  });
   expect([other.status, other.answer["code"]]).toEqual([409, "job.output_taken"]);
   const narrow = await ask("POST", "/v1/jobs", { text: rowsText("again", "1 AS one"), continue: true });
   expect([narrow.status, narrow.answer["code"]]).toEqual([409, "job.incompatible"]);
@@ -250,7 +259,10 @@ test("rows that are not final are shown as such, and how far it is behind", { ti
   const metrics = await (await stack.call("GET", "/metrics")).text();
   expect(metrics).toContain('muara_job_behind_versions{job="hours"} 0');
   expect(metrics).toContain('muara_job_behind_seconds{job="hours"} 0');
-  const cli = await runCommand(["job", "preview", "hours"], { MUARA_URL: stack.url, MUARA_TOKEN: stack.token });
+  const cli = await runCommand(["job", "preview", "hours"], {
+    MUARA_URL: stack.url,
+    MUARA_TOKEN: stack.token,
+  });
   expect(cli.out).toContain("window_start");
   await ask("POST", "/v1/jobs/hours/pause");
   await eventually("it rests", DEADLINE_MS, async () => {
@@ -266,7 +278,9 @@ test("one name is one owner's", async () => {
     expect([status, answer["code"]]).toEqual([409, "event_type.exists"]);
     expect(answer["detail"]).toContain('job "mine"');
   }
-  const { status, answer } = await ask("POST", "/v1/jobs", { text: rowsText("x", "number", `lake "${TYPE}"`) });
+  const { status, answer } = await ask("POST", "/v1/jobs", {
+    text: rowsText("x", "number", `lake "${TYPE}"`),
+  });
   expect([status, answer["code"]]).toEqual([409, "job.output_taken"]);
   expect(answer["detail"]).toContain(`"${TYPE}" is an event type of shop`);
   await remove("mine");

@@ -240,11 +240,17 @@ function refuseJobTable(registry: Registry, name: string): void {
   const alias = sqlAlias(name).toLowerCase();
   const owner = registry
     .list<Job>("job")
-    .find(({ value }) => value && jobTables(value).some((table) => sqlAlias(table).toLowerCase() === alias))?.value;
+    .find(
+      ({ value }) => value && jobTables(value).some((table) => sqlAlias(table).toLowerCase() === alias),
+    )?.value;
   if (!owner) return;
-  throw new MuaraError("event_type.exists", `"${name}" is a table of the job "${owner.name}", of ${owner.by}.`, {
-    details: { field: "name", job: owner.name },
-  });
+  throw new MuaraError(
+    "event_type.exists",
+    `"${name}" is a table of the job "${owner.name}", of ${owner.by}.`,
+    {
+      details: { field: "name", job: owner.name },
+    },
+  );
 }
 
 /** The name of a captured type and the suffix name a table together, which is nobody else's. */

@@ -73,7 +73,7 @@ export async function prepare(
  * @param newest [input] at the tables' newest versions
  * @throws job.superseded where a newer text has written already; as `JobOutput.commit`
  */
-export async function place(
+export async function beginAt(
   ports: OutputPorts,
   job: Job,
   newest: readonly InputFeed[],

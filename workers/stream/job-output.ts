@@ -154,7 +154,9 @@ export class JobOutput {
    */
   async takeOver(to: JobPosition, signal: AbortSignal): Promise<boolean> {
     const { id } = this.#job;
-    const dropped = Object.keys(inputVersions(this.#snapshot.txns, id)).filter((key) => !(key in to.versions));
+    const dropped = Object.keys(inputVersions(this.#snapshot.txns, id)).filter(
+      (key) => !(key in to.versions),
+    );
     const txns = dropped.map((tableId): Txn => ({ appId: jobInputTxn(id, tableId), version: -1n }));
     if (to.releasedUs !== undefined)
       txns.push({ appId: jobFromTxn(id, jobVersion(this.#job)), version: to.releasedUs });
@@ -256,7 +258,9 @@ function writtenBy(txns: ReadonlyMap<string, bigint>, jobId: string): number | u
 /** By table id: of the inputs that the text reads which has written last. */
 function inputVersions(txns: ReadonlyMap<string, bigint>, jobId: string): Readonly<Record<string, number>> {
   const prefix = `job:${jobId}:`;
-  const own = new Set([jobHistoryTxn, jobWatermarkTxn, jobVersionTxn, jobLatenessTxn].map((name) => name(jobId)));
+  const own = new Set(
+    [jobHistoryTxn, jobWatermarkTxn, jobVersionTxn, jobLatenessTxn].map((name) => name(jobId)),
+  );
   const found = [...txns].filter(
     ([appId, version]) =>
       appId.startsWith(prefix) && !own.has(appId) && !appId.startsWith(`${prefix}from:`) && version >= 0n,

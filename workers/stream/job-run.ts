@@ -10,7 +10,7 @@ import type { StateSize } from "./engine-orders.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { InputFeed } from "./job-feed.ts";
 import { JobInputs, shapeOf } from "./job-inputs.ts";
-import { place as placeOf, planned, prepare, usable } from "./job-open.ts";
+import { beginAt, planned, prepare, usable } from "./job-open.ts";
 import { JobOutput, NO_RESULTS, type OutputPorts, type ResultFiles } from "./job-output.ts";
 import { LocalFiles } from "./local-files.ts";
 
@@ -106,7 +106,7 @@ export class JobRun {
       const { place: state, schemas } = await prepare(engine, { ports, plan, shapes, folder }, signal);
       const tableIds = newest.map((feed) => feed.place.metadata.id);
       const output = await JobOutput.open(ports, job, { tableIds, latenessMs: plan.latenessMs, schemas });
-      const base = await placeOf(ports, job, newest, output, signal);
+      const base = await beginAt(ports, job, newest, output, signal);
       const known = state && usable(state, base);
       const feeds = await Promise.all(
         newest.map(async (feed) => {
@@ -243,7 +243,8 @@ export class JobRun {
   #isDue({ versions, historyUs, releasedUs }: JobPosition): boolean {
     const base = this.#parts.output.position!;
     if (historyUs !== base.historyUs) return true;
-    if (releasedUs !== base.releasedUs && this.#isFollowed() && this.#sinceCommit() >= FOLLOWED_MS) return true;
+    if (releasedUs !== base.releasedUs && this.#isFollowed() && this.#sinceCommit() >= FOLLOWED_MS)
+      return true;
     const passed = Object.entries(versions).reduce(
       (sum, [id, version]) => sum + version - base.versions[id]!,
       0,

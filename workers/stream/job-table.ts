@@ -31,7 +31,14 @@ export async function ensureTable(
     if (at !== undefined && Number(at) >= jobVersion(job))
       throw taken(name, "has other columns than the job's result", job);
     const metadata = { ...snapshot.metadata!, schemaString: formatSchema(grown) };
-    const change = { operation: "ADD COLUMNS" as const, metadata, add: [], remove: [], txns: [], info: { kind: "schema" } };
+    const change = {
+      operation: "ADD COLUMNS" as const,
+      metadata,
+      add: [],
+      remove: [],
+      txns: [],
+      info: { kind: "schema" },
+    };
     ({ snapshot } = await log.commit({ base: snapshot, change, check: () => "abandon" }));
   }
 }
@@ -57,7 +64,12 @@ async function created(
 }
 
 /** @returns undefined where it has all columns already @throws job.output_taken where one is of another type */
-function grownSchema(present: DeltaStruct, wanted: DeltaStruct, name: string, job: Job): DeltaStruct | undefined {
+function grownSchema(
+  present: DeltaStruct,
+  wanted: DeltaStruct,
+  name: string,
+  job: Job,
+): DeltaStruct | undefined {
   const known = new Map(present.fields.map((field) => [field.name, field]));
   const other = wanted.fields.find((field) => {
     const former = known.get(field.name);

@@ -106,7 +106,8 @@ export function rowVariables(prefix: string, watermarkMs: number | null): readon
  */
 export function withRowColumns({ schema, select }: ResultShape): ResultShape {
   const names = schema.fields.map(({ name }) => name.toLowerCase());
-  if (names.includes(ROW_ID_COLUMN)) throw new UnsupportedResult(`"${ROW_ID_COLUMN}" is a column of every job's table`);
+  if (names.includes(ROW_ID_COLUMN))
+    throw new UnsupportedResult(`"${ROW_ID_COLUMN}" is a column of every job's table`);
   const rowId = `getvariable('row_prefix') || '-' || row_number() OVER () AS ${ROW_ID_COLUMN}`;
   const own = "getvariable('output_watermark')";
   const borne = schema.fields.find(({ name }) => name.toLowerCase() === ROW_WATERMARK_COLUMN);
@@ -115,6 +116,12 @@ export function withRowColumns({ schema, select }: ResultShape): ResultShape {
   const list = borne
     ? `* REPLACE (greatest(${quoteName(borne.name)}, ${own}) AS ${quoteName(borne.name)}), ${rowId}`
     : `*, ${rowId}, ${own} AS ${ROW_WATERMARK_COLUMN}`;
-  const added = [field(ROW_ID_COLUMN, "string"), ...(borne ? [] : [field(ROW_WATERMARK_COLUMN, "timestamp")])];
-  return { schema: struct(...schema.fields, ...added), select: `SELECT ${list} FROM (${select}\n) AS muara_rows` };
+  const added = [
+    field(ROW_ID_COLUMN, "string"),
+    ...(borne ? [] : [field(ROW_WATERMARK_COLUMN, "timestamp")]),
+  ];
+  return {
+    schema: struct(...schema.fields, ...added),
+    select: `SELECT ${list} FROM (${select}\n) AS muara_rows`,
+  };
 }

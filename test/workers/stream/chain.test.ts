@@ -17,16 +17,17 @@ SELECT window_start, window_end, k, count(*) AS minutes, sum(c) AS c, sum(s) AS 
 FROM TUMBLE(single, since, INTERVAL '${MINUTES} minutes') GROUP BY window_start, window_end, k
 EMIT ON WINDOW CLOSE INTO lake second`;
 
-const bucket = (minutes: number, time: string): string => `time_bucket(INTERVAL '${minutes} minutes', ${time})`;
-const END = `${bucket(1, "event_time")} + INTERVAL '1 minute'`;
+const startOf = (minutes: number, time: string): string =>
+  `time_bucket(INTERVAL '${minutes} minutes', ${time})`;
+const END = `${startOf(1, "event_time")} + INTERVAL '1 minute'`;
 /** The first job's rows, to all that has landed. */
-const INNER = `SELECT ${bucket(1, "event_time")} AS since, n % 3 AS k, count(*) AS c, sum(n) AS s FROM "${TABLE}"
+const INNER = `SELECT ${startOf(1, "event_time")} AS since, n % 3 AS k, count(*) AS c, sum(n) AS s FROM "${TABLE}"
   WHERE coalesce(watermark < ${END} + INTERVAL '20 seconds', true)
     AND ${END} + INTERVAL '20 seconds' <= getvariable('released') GROUP BY ALL`;
 /** All of the first are there up to the watermark less its lateness. */
-const COMPOSED = `SELECT ${bucket(MINUTES, "since")} AS window_start, window_start + INTERVAL '${MINUTES} minutes' AS
+const COMPOSED = `SELECT ${startOf(MINUTES, "since")} AS window_start, window_start + INTERVAL '${MINUTES} minutes' AS
   window_end, k, count(*) AS minutes, sum(c)::DECIMAL(38,0) AS c, sum(s)::DECIMAL(38,0) AS s FROM (${INNER})
-  WHERE ${bucket(MINUTES, "since")} + INTERVAL '${MINUTES} minutes' + INTERVAL '10 seconds'
+  WHERE ${startOf(MINUTES, "since")} + INTERVAL '${MINUTES} minutes' + INTERVAL '10 seconds'
     <= getvariable('released') - INTERVAL '20 seconds' GROUP BY ALL`;
 
 let world: World;
@@ -65,27 +66,35 @@ async function expectComposed(): Promise<number> {
   return rows!.length;
 }
 
-test("live, from history and after the state is lost: the batch of both in one", { timeout: 60_000 }, async () => {
-  await world.land(60, 6);
-  const upper = await open(first, () => true);
-  await drain(upper);
-  let lower = await open(second);
-  for (let i = 0; i < 8; i++) {
-    await world.land(40, 2);
+test(
+  "live, from history and after the state is lost: the batch of both in one",
+  { timeout: 60_000 },
+  async () => {
+    await world.land(60, 6);
+    const upper = await open(first, () => true);
     await drain(upper);
-    await drain(lower);
-    if (i !== 4) continue;
-    await lower.close();
-    lower = await open(second, undefined, `${world.folder}/other`);
-  }
-  await settled(upper, lower);
-  expect(await expectComposed()).toBeGreaterThan(12);
-  const late = await open(job(SECOND.replaceAll("second ", "late "), "late", ["first"]));
-  await drain(late);
-  const both = ['SELECT * EXCLUDE (row_id, watermark) FROM "second" ORDER BY ALL'];
-  const [one, other] = await query(world, ["second", "late"], [...both, both[0]!.replace("second", "late")]);
-  expect(other).toEqual(one);
-});
+    let lower = await open(second);
+    for (let i = 0; i < 8; i++) {
+      await world.land(40, 2);
+      await drain(upper);
+      await drain(lower);
+      if (i !== 4) continue;
+      await lower.close();
+      lower = await open(second, undefined, `${world.folder}/other`);
+    }
+    await settled(upper, lower);
+    expect(await expectComposed()).toBeGreaterThan(12);
+    const late = await open(job(SECOND.replaceAll("second ", "late "), "late", ["first"]));
+    await drain(late);
+    const both = ['SELECT * EXCLUDE (row_id, watermark) FROM "second" ORDER BY ALL'];
+    const [one, other] = await query(
+      world,
+      ["second", "late"],
+      [...both, both[0]!.replace("second", "late")],
+    );
+    expect(other).toEqual(one);
+  },
+);
 
 test("the watermark of results goes on where there are none, once somebody follows", async () => {
   // No row is too late, so that no step has anything to tell.
@@ -100,7 +109,7 @@ test("the watermark of results goes on where there are none, once somebody follo
     const { txns, files } = await world.at.openTable("none").snapshot();
     expect(files.size).toBe(0);
     const [table, own] = [txns.get(WATERMARK_TXN), txns.get(jobWatermarkTxn("id-none"))];
-    if (table !== undefined) expect(own).toBe((table + 3_600_000n) * 1_000n);
+    expect(own).toBe((table! + 3_600_000n) * 1_000n);
     return table;
   };
   const before = await watermark();
@@ -157,8 +166,8 @@ test("rows that bear the watermark they landed with keep it", { timeout: 60_000 
 
 test("a result cannot have the columns of its own table under another meaning", async () => {
   await world.land(20);
-  const named = (column: string): Job =>
-    job(FIRST.replace("sum(n) AS s", `max(watermark) AS ${column}`), "first", [TABLE]);
-  for (const column of ["watermark", "row_id"])
-    await expect(world.openText(named(column))).rejects.toMatchObject({ code: "job.refused" });
+  for (const column of ["watermark", "row_id"]) {
+    const text = FIRST.replace("sum(n) AS s", `max(watermark) AS ${column}`);
+    await expect(world.openText(job(text, "first", [TABLE]))).rejects.toMatchObject({ code: "job.refused" });
+  }
 });

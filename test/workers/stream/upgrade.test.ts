@@ -30,6 +30,11 @@ function versionOf(version: number, text: Text): Job {
   return jobOf(COUNT, { id: "id-grown", name: "grown", output: "grown", text: textOf(text), version });
 }
 
+/** With its history in many steps. */
+function slices(job: Job): Job {
+  return { ...job, limits: { ...job.limits, step_rows: 60 } };
+}
+
 let world: World;
 let run: JobRun | undefined;
 beforeEach(async () => {
@@ -50,7 +55,9 @@ async function open(job: Job, folder?: string): Promise<JobRun> {
 
 /** Of this test, also those that are not ready yet. */
 function engines(): readonly number[] {
-  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)]).toString().split("\n");
+  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)])
+    .toString()
+    .split("\n");
   return children.flatMap((line) => (line.includes("engine-child") ? [Number.parseInt(line, 10)] : []));
 }
 
@@ -131,7 +138,6 @@ test.each([
 });
 
 test("in the midst of history", { timeout: 60_000 }, async () => {
-  const slices = (job: Job): Job => ({ ...job, limits: { ...job.limits, step_rows: 60 } });
   await open(slices(versionOf(1, OLD)));
   for (let i = 0; i < 3; i++) expect(await run!.step(never())).toBe("moved");
   await open(slices(versionOf(2, NEW)));

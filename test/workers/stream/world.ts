@@ -193,14 +193,18 @@ export async function query(
   }
 }
 
+/** Without the columns that every output table has of its own; those beside it have none. */
+function resultOf(output: string): string {
+  return /\.(corrections|violations)$/.test(output) ? "*" : "* EXCLUDE (row_id, watermark)";
+}
+
 /** Rows that one of the two has and the other lacks; and how many there are. */
 export async function difference(
   world: World,
   output: string,
   select: string,
+  found = `SELECT ${resultOf(output)} FROM "${output}"`,
 ): Promise<{ rows: number; wrong: readonly unknown[] }> {
-  const isBeside = /\.(corrections|violations)$/.test(output);
-  const found = `SELECT * ${isBeside ? "" : "EXCLUDE (row_id, watermark)"} FROM "${output}"`;
   const [rows, missing, surplus] = await query(
     world,
     [TABLE, output],
