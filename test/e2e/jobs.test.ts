@@ -2,7 +2,7 @@
  * A job of a whole Muara, declared as a person does, while its engine and the process are killed: its results are those
  * of the same query as a batch over the lake.
  */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -110,8 +110,8 @@ async function expectEqual(muara: MuaraProcess, { released_until }: Shown): Prom
 
 /** The job's own processes, by their command lines. */
 function enginesOf(pid: number): readonly number[] {
-  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(pid)])
-    .toString()
+  const children = spawnSync("ps", ["-o", "pid=,args=", "--ppid", String(pid)])
+    .stdout.toString()
     .split("\n");
   return children.flatMap((line) => (line.includes("engine-child") ? [Number.parseInt(line, 10)] : []));
 }

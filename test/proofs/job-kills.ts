@@ -4,7 +4,7 @@
  * random moments, and now and then the text of the first job is declared anew. At the end each table holds, row by
  * row, what its SELECT gives as a batch over the lake, and both sinks what the table holds.
  */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -262,7 +262,6 @@ class JobKills {
 
   /** Both hold the table's rows, by id and by value. */
   async #sinks(): Promise<void> {
-    const text = (row: readonly unknown[]): string => row.map(String).join("|");
     const rows = await this.#sql("SELECT row_id, country, orders, total FROM order_velocity");
     const wanted = rows.map(text).toSorted();
     const postgres = async (): Promise<string[]> => {
@@ -311,10 +310,14 @@ class JobKills {
   }
 }
 
+function text(row: readonly unknown[]): string {
+  return row.map(String).join("|");
+}
+
 /** The jobs' own processes, by their command lines. */
 function enginesOf(pid: number): readonly number[] {
-  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(pid)])
-    .toString()
+  const children = spawnSync("ps", ["-o", "pid=,args=", "--ppid", String(pid)])
+    .stdout.toString()
     .split("\n");
   return children.flatMap((line) => (line.includes("engine-child") ? [Number.parseInt(line, 10)] : []));
 }

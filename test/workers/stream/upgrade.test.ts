@@ -1,5 +1,5 @@
 /** A later text takes over where the one before has come to: nothing twice, nothing missing, whoever is killed. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Job, jobFromTxn, jobVersionTxn, jobWatermarkTxn } from "../../../core/job.ts";
@@ -55,8 +55,8 @@ async function open(job: Job, folder?: string): Promise<JobRun> {
 
 /** Of this test, also those that are not ready yet. */
 function engines(): readonly number[] {
-  const children = execFileSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)])
-    .toString()
+  const children = spawnSync("ps", ["-o", "pid=,args=", "--ppid", String(process.pid)])
+    .stdout.toString()
     .split("\n");
   return children.flatMap((line) => (line.includes("engine-child") ? [Number.parseInt(line, 10)] : []));
 }
