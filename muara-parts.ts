@@ -17,7 +17,17 @@ import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import { type Base, openSight, VERSION } from "./muara-base.ts";
 import type { LandStatus } from "./workers/land/worker.ts";
 
-export const WORKERS = ["ingest", "pull", "capture", "land", "stream", "alert", "deliver", "extract", "api"] as const;
+export const WORKERS = [
+  "ingest",
+  "pull",
+  "capture",
+  "land",
+  "stream",
+  "alert",
+  "deliver",
+  "extract",
+  "api",
+] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -169,11 +179,7 @@ async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
 }
 
 /** Evaluates the declared rules, and tells whom the configuration names. */
-async function runRules(
-  base: Base,
-  closers: (() => Promise<unknown>)[],
-  signal: AbortSignal,
-): Promise<void> {
+async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { openAlerts } = await import("./workers/alert/open-alerts.ts");
   // Rules are not dealt out, as jobs are not.

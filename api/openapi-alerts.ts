@@ -42,7 +42,11 @@ const rule = object({
   pending: whole,
   series: wholeOrNull,
   warming_series: wholeOrNull,
-  versions: { type: "object", additionalProperties: whole, description: "Of the tables at the latest evaluation." },
+  versions: {
+    type: "object",
+    additionalProperties: whole,
+    description: "Of the tables at the latest evaluation.",
+  },
   complete_through: { ...time, description: "Lowest watermark of these tables." },
   evaluated_at: { ...time, description: "As it was written last; a rule without alerts is written seldom." },
 });
@@ -111,7 +115,11 @@ export const ALERT_PATHS: Json = {
   },
   "/v1/silences": {
     get: read("listSilences", "Silences", listOf("Silence")),
-    post: send("addSilence", "For some time nobody is told", "SilenceRequest", ["201", "Declared.", "Silence"]),
+    post: send("addSilence", "For some time nobody is told", "SilenceRequest", [
+      "201",
+      "Declared.",
+      "Silence",
+    ]),
   },
   "/v1/silences/{id}": {
     delete: {

@@ -16,7 +16,9 @@ interface Metric {
 /** By name; a unit is the name's last word. */
 export const METRICS = {
   muara_alert_waiting: { help: "Alerts that a receiver of a rule has not been told yet." },
-  muara_alerts: { help: "1 for each alert that is pending or firing, with its labels, as Prometheus's ALERTS." },
+  muara_alerts: {
+    help: "1 for each alert that is pending or firing, with its labels, as Prometheus's ALERTS.",
+  },
   muara_rule_complete_seconds: {
     unit: "seconds",
     help: "Event time up to which the tables that a rule reads are complete, since 1970 UTC.",

@@ -31,7 +31,9 @@ const sqlRuleSchema = z.strictObject({
   every: z
     .enum(["commit", "minute"])
     .default("commit")
-    .describe("commit: after each commit of a table that it reads, and each minute; minute: each full minute"),
+    .describe(
+      "commit: after each commit of a table that it reads, and each minute; minute: each full minute",
+    ),
   value: columnName.default(VALUE_COLUMN).describe("column of the alert's value; 1 where there is none"),
   labels: z
     .array(columnName.and(labelName))
@@ -62,8 +64,14 @@ const dropRuleSchema = z
   .strictObject({
     table: z.string().min(1).max(255),
     time: columnName.default("event_time").describe("column of the time; of a job's results window_start"),
-    value: columnName.optional().describe("column of whole numbers that is summed up; default: rows are counted"),
-    labels: z.array(columnName.and(labelName)).max(10).default([]).describe("columns; each set of values is a series"),
+    value: columnName
+      .optional()
+      .describe("column of whole numbers that is summed up; default: rows are counted"),
+    labels: z
+      .array(columnName.and(labelName))
+      .max(10)
+      .default([])
+      .describe("columns; each set of values is a series"),
     filter: z.string().min(1).max(4_096).optional().describe("SQL condition on the rows that count"),
     window_ms: shape.windowMs,
     time_zone: shape.timeZone,
@@ -98,7 +106,9 @@ export const ruleRequestSchema = z
       .min(1_000)
       .max(30 * DAY_MS)
       .optional()
-      .describe("without data: the watermark is behind by so much; default: of drop 15 minutes, of sql never"),
+      .describe(
+        "without data: the watermark is behind by so much; default: of drop 15 minutes, of sql never",
+      ),
     receivers: z
       .array(z.string().regex(RECEIVER_NAME))
       .max(20)
@@ -107,7 +117,10 @@ export const ruleRequestSchema = z
     description: z.string().max(1_000).default(""),
   })
   .refine(({ sql, drop }) => (sql === undefined) !== (drop === undefined), "one of sql and drop")
-  .refine(({ labels }) => !("alertname" in labels), { path: ["labels"], message: "alertname is the rule's name" })
+  .refine(({ labels }) => !("alertname" in labels), {
+    path: ["labels"],
+    message: "alertname is the rule's name",
+  })
   .refine(({ receivers }) => new Set(receivers).size === receivers.length, {
     path: ["receivers"],
     message: "a receiver twice",

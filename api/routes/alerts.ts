@@ -17,7 +17,11 @@ const STATES = ["pending", "firing", "resolved"] as const;
 const SILENCE_MS_MAX = 366 * 86_400_000;
 
 export const silenceRequestSchema = z.strictObject({
-  matchers: z.string().min(1).max(4_096).describe('as Alertmanager has them: severity="page", country=~"D.|AT"'),
+  matchers: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .describe('as Alertmanager has them: severity="page", country=~"D.|AT"'),
   for_ms: z.int().min(1_000).max(SILENCE_MS_MAX).default(7_200_000),
   comment: z.string().min(1).max(1_000).describe("why"),
 });

@@ -134,7 +134,8 @@ async function checkRule(
   if (version < 0) return;
   const isEventTable = table.kind === "event_type";
   const counted = { rule: rule.drop, isEventTable, version, fromMs: 0, toMs: rule.drop.window_ms };
-  if (rule.drop.filter !== undefined) await checkQuery(`SELECT 1 FROM range(1) WHERE (${rule.drop.filter}\n)`);
+  if (rule.drop.filter !== undefined)
+    await checkQuery(`SELECT 1 FROM range(1) WHERE (${rule.drop.filter}\n)`);
   await readCounts(query, { ...counted, principal, timeoutMs }, signal);
 }
 

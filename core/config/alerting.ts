@@ -9,7 +9,9 @@ export const alertsSchema = z
     timeoutMs: ms(30_000).describe("an evaluation's query is killed after this, ms"),
     resendMs: ms(60_000).describe("a firing alert is told to an Alertmanager again after this, ms"),
     sendMs: ms(10_000).describe("a receiver that has not answered after this takes nothing for now, ms"),
-    pauseMsMax: ms(300_000).describe("longest pause between two attempts at a receiver that takes nothing, ms"),
+    pauseMsMax: ms(300_000).describe(
+      "longest pause between two attempts at a receiver that takes nothing, ms",
+    ),
     saveMs: ms(15_000).describe("that a rule is evaluated is written at least this often, ms"),
     standbyMs: ms(45_000).describe(
       "a process that evaluates a rule and has not written so for so long is replaced by another, ms",

@@ -7,7 +7,14 @@ import type { WeekClock } from "../../core/week-slot.ts";
 
 const LABEL_LENGTH_MAX = 1_024;
 /** What annotations of a drop rule may name beside its labels. */
-export const DROP_FACTS = ["value", "evidence", "expected", "baseline", "window_start", "window_end"] as const;
+export const DROP_FACTS = [
+  "value",
+  "evidence",
+  "expected",
+  "baseline",
+  "window_start",
+  "window_end",
+] as const;
 
 export type DropResultRule = RuleRequest & { readonly drop: DropRule };
 

@@ -65,7 +65,11 @@ export function resultsOf(
 /** As labels have it: what is null is not there. */
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return "";
-  return typeof value === "string" ? value : typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string"
+    ? value
+    : typeof value === "object"
+      ? JSON.stringify(value)
+      : String(value);
 }
 
 function numberOf(value: unknown, column: string): number {

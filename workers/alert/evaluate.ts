@@ -61,9 +61,7 @@ export class RuleEvaluator {
 
   /** @throws what a query throws, rule.refused, alert.labels_twice, alert.too_many, auth.invalid */
   async evaluate(state: RuleState, nowMs: number, signal: AbortSignal): Promise<RuleState> {
-    const found = this.#rule.drop
-      ? await this.#drop(state, signal)
-      : await this.#sql(nowMs, signal);
+    const found = this.#rule.drop ? await this.#drop(state, signal) : await this.#sql(nowMs, signal);
     const afterMs = noDataAfterMs(this.#rule);
     const isNoData =
       afterMs !== null && hasNoData(found.completeThroughMs ?? this.#rule.createdMs, nowMs, afterMs);
@@ -92,7 +90,8 @@ export class RuleEvaluator {
     const { catalog, principalOf } = this.#ports;
     const { table: name } = this.#rule.drop!;
     const table = await catalog.find(name);
-    if (!table) throw new MuaraError("table.not_found", `There is no table "${name}".`, { details: { table: name } });
+    if (!table)
+      throw new MuaraError("table.not_found", `There is no table "${name}".`, { details: { table: name } });
     const snapshot = await catalog.snapshot(table.name);
     const versions = { [table.name]: snapshot.version };
     const watermarkMs = watermarkOf(snapshot.txns);
@@ -101,7 +100,10 @@ export class RuleEvaluator {
     const isEventTable = table.kind === "event_type";
     const look = { version: snapshot.version, isEventTable, watermarkMs, principal };
     const results = await this.#watch!.look(look, alerts.atMs, signal);
-    const moments = [...results.windows()].map(({ endMs, results: found }) => ({ atMs: endMs, results: found }));
+    const moments = [...results.windows()].map(({ endMs, results: found }) => ({
+      atMs: endMs,
+      results: found,
+    }));
     return { moments, versions, completeThroughMs: watermarkMs };
   }
 
@@ -110,7 +112,10 @@ export class RuleEvaluator {
     const { name, no_data: policy } = this.#rule;
     const isTold = state.isNoData && policy === "alert";
     const through = state.completeThroughMs;
-    const since = through === null ? "nothing has come yet" : `nothing is complete after ${new Date(through).toISOString()}`;
+    const since =
+      through === null
+        ? "nothing has come yet"
+        : `nothing is complete after ${new Date(through).toISOString()}`;
     const result = { labels: {}, annotations: { summary: `${name} cannot be judged: ${since}` }, value: 0 };
     const { state: noData, transitions } = evaluateAlerts(noDataRule(this.#rule), state.noData, {
       atMs: nowMs,

@@ -33,7 +33,10 @@ export async function openAlerts(ports: OpenAlertsPorts): Promise<OpenAlerts> {
   const { config, authenticator, roles, openNotifier } = ports;
   const { alerts } = config;
   const { concurrency, timeoutMs, receivers, resendMs } = alerts;
-  const query = createQueryService({ ...ports, options: { ...config.query, concurrency, timeoutMs, warm: 0 } });
+  const query = createQueryService({
+    ...ports,
+    options: { ...config.query, concurrency, timeoutMs, warm: 0 },
+  });
   await checkDeclared(config, ports.catalog, query);
   const made = createRuleWorker(
     {

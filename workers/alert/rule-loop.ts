@@ -165,6 +165,8 @@ export class RuleLoop {
     const { evaluatedMs } = this.#state!;
     const leastMs = this.#isFailing ? Math.max(this.#options.everyMs, FAILED_MS) : this.#options.everyMs;
     if (clock.nowMs() - this.#triedMs < leastMs) return false;
+    // What has come while it was evaluated by nobody here is not known.
+    if (this.#evaluations === 0) return true;
     if (evaluatedMs === null || this.#isFailing || minuteOf(nowMs) > minuteOf(evaluatedMs)) return true;
     if (this.#rule.sql?.every === "minute") return false;
     const now = await this.#versionsNow(Object.keys(this.#seen));

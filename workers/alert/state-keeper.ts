@@ -96,7 +96,13 @@ export class StateKeeper {
 
 /** Without what every evaluation moves. */
 function factsOf(state: RuleState): string {
-  const { evaluatedMs: _evaluated, atMs: _at, completeThroughMs: _through, versions: _versions, ...rest } = state;
+  const {
+    evaluatedMs: _evaluated,
+    atMs: _at,
+    completeThroughMs: _through,
+    versions: _versions,
+    ...rest
+  } = state;
   const { alerts, noData, ...facts } = rest;
   const quiet = { alerts: alerts.alerts, noData: noData.alerts };
   return JSON.stringify({ ...facts, ...quiet });

@@ -83,12 +83,7 @@ export class Teller {
   }
 
   /** In order; what fires goes before what is resolved, so that both may be due at once. */
-  async #tellOne(
-    told: Told,
-    outbox: Outbox,
-    isSilenced: IsSilenced,
-    signal: AbortSignal,
-  ): Promise<Outbox> {
+  async #tellOne(told: Told, outbox: Outbox, isSilenced: IsSilenced, signal: AbortSignal): Promise<Outbox> {
     const { receiver } = told;
     const { clock } = this.#ports;
     let now = outbox;

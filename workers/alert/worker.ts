@@ -55,7 +55,9 @@ async function sweepStates({ registry, store, logger }: RuleWorkerPorts): Promis
 function samplesOf(rule: string, state: RuleState, evaluations: number, nowMs: number): readonly Sample[] {
   const labels = { rule };
   const { series, completeThroughMs, problem, isNoData, outboxes } = state;
-  const active = [...state.alerts.alerts, ...state.noData.alerts].filter(({ status }) => status !== "resolved");
+  const active = [...state.alerts.alerts, ...state.noData.alerts].filter(
+    ({ status }) => status !== "resolved",
+  );
   const values: readonly (readonly [Sample["name"], number | undefined])[] = [
     ["muara_rule_evaluations", evaluations],
     ["muara_rule_failing", problem === null ? 0 : 1],
