@@ -61,8 +61,6 @@ export function alertEventType(nowIso: string): EventType {
 /** JSON text of the event. @param ruleId of the rule, over changes of its declaration */
 export function alertEventText(ruleId: string, { transition, versions }: PendingEvent): string {
   const { id, rule, from, to, atMs, alert } = transition;
-  const iso = (ms: number | null): string | undefined =>
-    ms === null ? undefined : new Date(ms).toISOString();
   return JSON.stringify({
     eid: `${ruleId}-${id}`,
     occurred_at: iso(atMs),
@@ -79,4 +77,8 @@ export function alertEventText(ruleId: string, { transition, versions }: Pending
     annotations: alert.annotations,
     versions,
   });
+}
+
+function iso(ms: number | null): string | undefined {
+  return ms === null ? undefined : new Date(ms).toISOString();
 }

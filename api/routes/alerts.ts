@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import type { Alert } from "../../core/alert.ts";
 import { parseMatchers } from "../../core/alert-matcher.ts";
+import { systemRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Rule } from "../../core/rule.ts";
 import { type Silence, silenceSchema, Silences } from "../../core/silence.ts";
@@ -81,10 +82,10 @@ async function declareSilence(
   request: z.infer<typeof silenceRequestSchema>,
   by: string,
 ): Promise<Silence> {
-  const { registry, clock, alerts } = ports;
+  const { registry, clock, alerts, randomness } = ports;
   const nowMs = clock.nowMs();
   const silence = silenceSchema.parse({
-    id: crypto.randomUUID(),
+    id: (randomness ?? systemRandomness).uuid(),
     matchers: parseMatchers(request.matchers).map(({ source }) => source),
     startsAtMs: nowMs,
     endsAtMs: nowMs + request.for_ms,

@@ -1,4 +1,4 @@
-/** What a look at the series of a drop rule has found: for each window that has closed, the series that are dropping. */
+/** What a look at the series of a drop rule has found: of each closed window the series that are dropping. */
 import type { AlertResult } from "../../core/alert.ts";
 import { cut, filledTexts } from "../../core/alert-text.ts";
 import { dropEvidence, type DropVerdict } from "../../core/drop-verdict.ts";

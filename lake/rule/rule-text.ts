@@ -30,7 +30,10 @@ export function timeText(atMs: number): string {
   return `TIMESTAMPTZ '${new Date(atMs).toISOString()}'`;
 }
 
-/** Whether it is one SELECT whose answer follows from the tables and `$now`. @throws rule.refused, sql.syntax, sql.refused */
+/**
+ * Whether it is one SELECT whose answer follows from the tables and `$now`.
+ * @throws rule.refused, sql.syntax, sql.refused
+ */
 export async function checkQuery(query: string): Promise<void> {
   const { lock, openEngine, serializeSql } = await import("../query/session.ts");
   const sql = queryAt(query, 0);

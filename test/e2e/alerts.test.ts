@@ -68,6 +68,10 @@ async function openReader(): Promise<{ reader: WebhookReader; url: string }> {
   return { reader, url };
 }
 
+function pagesOf({ reader }: { reader: WebhookReader }, shop: string): string[] {
+  return reader.pages.filter(({ alert }) => alert.labels["shop"] === shop).map(({ alert }) => alert.status);
+}
+
 interface ShownAlert {
   readonly rule: string;
   readonly state: string;
@@ -117,8 +121,6 @@ test("an incident is one page and one end, over kills; a silence holds it back",
     annotations: { summary: "{{ shop }} is {{ status }}" },
     receivers: ["pager", "own"],
   });
-  const pagesOf = ({ reader }: { reader: WebhookReader }, shop: string): string[] =>
-    reader.pages.filter(({ alert }) => alert.labels["shop"] === shop).map(({ alert }) => alert.status);
   await tell("de", "down");
   await eventually("both are told", DEADLINE_MS, async () =>
     [pager, own].every((one) => pagesOf(one, "de").length > 0),
