@@ -5,6 +5,7 @@
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
 import { ROW_ID_COLUMN } from "../../core/job.ts";
+import type { JoinSide } from "./join-side.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
@@ -22,7 +23,7 @@ import {
   text,
   walk,
 } from "./tree.ts";
-import type { JoinSide, TimeJoin } from "./time-join.ts";
+import type { TimeJoin } from "./time-join.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
