@@ -67,7 +67,7 @@ const time = { type: "string", format: "date-time" } as const;
 
 /** JSON Schema of each type's payload. Prices are cents. */
 export const NEXMARK_SCHEMAS: Readonly<Record<NexmarkKind, object>> = {
-  person: schemaOf({ id: whole, name: text, email: text, card: text, city: text, state: text, extra: text }),
+  person: schemaOf({ id: whole, name: text, email: text, card: text, city: text, state: text, padding: text }),
   auction: schemaOf({
     id: whole,
     item: text,
@@ -77,9 +77,9 @@ export const NEXMARK_SCHEMAS: Readonly<Record<NexmarkKind, object>> = {
     expires: time,
     seller: whole,
     category: whole,
-    extra: text,
+    padding: text,
   }),
-  bid: schemaOf({ auction: whole, bidder: whole, price: whole, channel: text, url: text, extra: text }),
+  bid: schemaOf({ auction: whole, bidder: whole, price: whole, channel: text, url: text, padding: text }),
 };
 
 export function* nexmarkEvents(options: Partial<NexmarkOptions> = {}): Generator<NexmarkEvent> {
@@ -90,9 +90,9 @@ export function* nexmarkEvents(options: Partial<NexmarkOptions> = {}): Generator
     const timeMs = placeMs - (disorderMs > 0 ? chance.below(disorderMs + 1) : 0);
     const kind = kindOf(number);
     const fields = chance[kind](number, timeMs);
-    const extra = chance.padding(bytesOf(kind, fields), MEAN_BYTES[kind]);
+    const padding = chance.padding(bytesOf(kind, fields), MEAN_BYTES[kind]);
     const metadata = { eid: chance.uuid(), occurred_at: new Date(timeMs).toISOString() };
-    yield { kind, timeMs, line: JSON.stringify({ metadata, ...fields, extra }) };
+    yield { kind, timeMs, line: JSON.stringify({ metadata, ...fields, padding }) };
   }
 }
 

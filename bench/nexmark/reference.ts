@@ -22,8 +22,8 @@ const ranks = (what: string): string => `${what},
 
 /** By the name of the job's file. */
 export const NEXMARK_REFERENCES = {
-  q0: "SELECT event_id, event_time, auction, bidder, price, channel, url, extra FROM bid",
-  q1: "SELECT event_id, event_time, auction, bidder, CAST(price * 908 AS DECIMAL(38, 3)) / 1000, extra FROM bid",
+  q0: "SELECT event_id, event_time, auction, bidder, price, channel, url, padding FROM bid",
+  q1: "SELECT event_id, event_time, auction, bidder, CAST(price * 908 AS DECIMAL(38, 3)) / 1000, padding FROM bid",
   q2: "SELECT event_id, event_time, auction, price FROM bid WHERE auction - auction // 123 * 123 = 0",
   q5: `
     SELECT window_start, window_end, auction, num
@@ -32,7 +32,7 @@ export const NEXMARK_REFERENCES = {
       FROM (SELECT window_start, window_end, auction, count(*) AS num FROM ${HOPS} GROUP BY ALL))
     WHERE place = 1`,
   q7: `
-    SELECT window_start, window_end, event_time, auction, bidder, price, extra
+    SELECT window_start, window_end, event_time, auction, bidder, price, padding
     FROM (SELECT *, dense_rank() OVER (PARTITION BY window_start ORDER BY price DESC) AS place
       FROM ${windowed("bid", 10)})
     WHERE place = 1`,
@@ -56,11 +56,11 @@ export const NEXMARK_REFERENCES = {
     GROUP BY day`,
   q18: `
     SELECT window_start, window_end, last.event_id, last.event_time, auction, bidder, last.price, last.channel,
-      last.url, last.extra
+      last.url, last.padding
     FROM (
       SELECT window_start, window_end, auction, bidder,
         max(struct_pack(event_time := event_time, event_id := event_id, price := price, channel := channel,
-          url := url, extra := extra)) AS last
+          url := url, padding := padding)) AS last
       FROM ${windowed("bid", 10)} GROUP BY ALL)`,
 } as const satisfies Readonly<Record<string, string>>;
 

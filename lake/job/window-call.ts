@@ -23,7 +23,7 @@ export interface WindowCall {
 
 /** What an interval is in ms; null: it has months, or parts of a ms, or is no interval. */
 export type IntervalReader = (text: string) => Promise<number | null>;
-type At = (byte: number | null) => number | null;
+export type At = (byte: number | null) => number | null;
 
 const FORMS: Readonly<Record<WindowMacro, string>> = {
   tumble: "TUMBLE(table, event_time, INTERVAL '1 minute')",
@@ -109,7 +109,7 @@ async function windowCall(
 }
 
 /** `INTERVAL '10 minutes'` is a cast of a text, `INTERVAL 10 MINUTES` a call of to_minutes. */
-async function intervalMs(node: Tree, readInterval: IntervalReader): Promise<number | null> {
+export async function intervalMs(node: Tree, readInterval: IntervalReader): Promise<number | null> {
   if (node["class"] === "CAST" && text(child(node, "cast_type") ?? {}, "id") === "INTERVAL") {
     const value = child(child(node, "child") ?? {}, "value");
     return value && typeof value["value"] === "string" ? readInterval(value["value"]) : null;
