@@ -100,6 +100,8 @@ export class QueryText {
     isTop: boolean,
   ): readonly { readonly sql: string; readonly name: string | null }[] {
     if (item["class"] === "STAR") this.#refuse(item, "* is not exported", "the names of the columns");
+    if (child(item, "value")?.["is_null"] === true)
+      this.#refuse(item, "NULL has no type here", "CAST(NULL AS BIGINT)");
     const parts = columnParts(item);
     // It admits rows here; there the engine's own does.
     if (!isTop && parts?.at(-1) === "watermark" && (outputName(item) ?? "") === "watermark") return [];
