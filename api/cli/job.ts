@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type AddCommand, type RunAction } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addJobExport } from "./job-export.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 type Item = Readonly<Record<string, unknown>>;
@@ -56,6 +57,7 @@ export const addJob: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, LIST, items);
       }),
     );
+  addJobExport(job, run);
   addOne(job.command("show").description("how far one is"), run, "GET", "");
   addOne(job.command("pause").description("rest until it is resumed"), run, "POST", "/pause");
   addOne(job.command("resume").description("go on where it was"), run, "POST", "/resume");

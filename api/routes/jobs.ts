@@ -22,6 +22,7 @@ import type { Planned } from "../../lake/job/plan-job.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, isoOrNull, wholeTables } from "../context.ts";
 import { readBody } from "../read-body.ts";
+import { addJobExport } from "./job-export.ts";
 
 const ID_BYTES = 6;
 
@@ -65,6 +66,11 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       columns,
       is_stateful: state.length > 0,
     });
+  });
+  addJobExport(app, {
+    jobs: ports.jobs,
+    textOf: async (context) => (await one(context)).value!.text,
+    tablesOf: (context) => tablesOfJobs(ports, context.get("principal")),
   });
   app.post("/v1/jobs", async (context) => {
     const job = await declare(ports, context);
@@ -116,15 +122,9 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Job> {
 
 /** Of the tables that the asker may read as a whole: others do not exist for him. */
 async function planned(ports: ApiPorts, context: ApiContext, text: string): Promise<Plan> {
-  const { catalog, jobs } = ports;
+  const { jobs } = ports;
   if (!jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
-  const tables: JobTable[] = [];
-  for (const table of await wholeTables(ports, context.get("principal"))) {
-    if (table.kind !== "event_type") continue;
-    const { schemaString } = catalog.schema(table, await catalog.snapshot(table.name));
-    const names = [table.name, ...(table.alias === undefined ? [] : [table.alias])];
-    tables.push({ names, columns: sqlColumns(schemaString) });
-  }
+  const tables = await tablesOfJobs(ports, context.get("principal"));
   const answer = await jobs.plan(text, tables, context.req.raw.signal);
   if (answer.kind === "refused") throw jobRefused(answer.refusal);
   const [, more] = answer.job.sinks;
@@ -134,6 +134,19 @@ async function planned(ports: ApiPorts, context: ApiContext, text: string): Prom
       `A job writes into the lake; deliver "${outputOf(answer.job)}" to ${more.kind} by \`muara deliver\`.`,
     );
   return answer;
+}
+
+/** Those that the asker may read as a whole. */
+async function tablesOfJobs(ports: ApiPorts, principal: Principal): Promise<readonly JobTable[]> {
+  const { catalog } = ports;
+  const tables: JobTable[] = [];
+  for (const table of await wholeTables(ports, principal)) {
+    if (table.kind !== "event_type") continue;
+    const { schemaString } = catalog.schema(table, await catalog.snapshot(table.name));
+    const names = [table.name, ...(table.alias === undefined ? [] : [table.alias])];
+    tables.push({ names, columns: sqlColumns(schemaString) });
+  }
+  return tables;
 }
 
 function outputOf({ sinks }: Plan["job"]): string {

@@ -55,7 +55,19 @@ const CHANNELS = 10_000;
 const HOT_CHANNELS = ["Google", "Facebook", "Baidu", "Apple"];
 const STATES = ["AZ", "CA", "ID", "OR", "WA", "WY"];
 const CITIES = ["Phoenix", "Los Angeles", "San Francisco", "Boise", "Portland", "Bend", "Redmond", "Seattle"];
-const FIRST_NAMES = ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"];
+const FIRST_NAMES = [
+  "Peter",
+  "Paul",
+  "Luke",
+  "John",
+  "Saul",
+  "Vicky",
+  "Kate",
+  "Julie",
+  "Sarah",
+  "Deiter",
+  "Walter",
+];
 const LAST_NAMES = ["Shultz", "Abrams", "Spencer", "White", "Bartels", "Walton", "Smith", "Jones", "Noris"];
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
@@ -67,7 +79,15 @@ const time = { type: "string", format: "date-time" } as const;
 
 /** JSON Schema of each type's payload. Prices are cents. */
 export const NEXMARK_SCHEMAS: Readonly<Record<NexmarkKind, object>> = {
-  person: schemaOf({ id: whole, name: text, email: text, card: text, city: text, state: text, padding: text }),
+  person: schemaOf({
+    id: whole,
+    name: text,
+    email: text,
+    card: text,
+    city: text,
+    state: text,
+    padding: text,
+  }),
   auction: schemaOf({
     id: whole,
     item: text,
@@ -143,7 +163,14 @@ class Chance {
     const name = `${this.#of(FIRST_NAMES)} ${this.#of(LAST_NAMES)}`;
     const email = `${this.#letters(7)}@${this.#letters(5)}.com`;
     const card = Array.from({ length: 4 }, () => String(this.below(10_000)).padStart(4, "0")).join(" ");
-    return { id: FIRST_ID + lastPerson(number), name, email, card, city: this.#of(CITIES), state: this.#of(STATES) };
+    return {
+      id: FIRST_ID + lastPerson(number),
+      name,
+      email,
+      card,
+      city: this.#of(CITIES),
+      state: this.#of(STATES),
+    };
   }
 
   auction(number: number, timeMs: number): object {

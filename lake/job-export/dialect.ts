@@ -1,8 +1,6 @@
 /** How another engine writes names, types, spans and the common functions. */
+import type { ExportTarget } from "../../core/job-export.ts";
 import { JobRefused } from "../job/refusal.ts";
-
-export const EXPORT_TARGETS = ["flink", "spark"] as const;
-export type ExportTarget = (typeof EXPORT_TARGETS)[number];
 
 export interface Dialect {
   /** For refusals. */

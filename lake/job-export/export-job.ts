@@ -1,8 +1,9 @@
 /**
- * A job as a script of Flink SQL or a program of Spark: `muara job export`. What Muara plans is exported where the other
- * engine gives the same rows, else refused with line and reason.
+ * A job as a script of Flink SQL or a program of Spark: `muara job export`. What Muara plans is exported where the
+ * other engine gives the same rows, else refused with line and reason.
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
+import type { ExportTarget } from "../../core/job-export.ts";
 import type { JobTable } from "../job/analysis.ts";
 import { planJob } from "../job/plan-job.ts";
 import type { JobPlan, JobRefusal } from "../job/plan.ts";
@@ -11,50 +12,18 @@ import { indexOfByte, JobRefused, refusalOf } from "../job/refusal.ts";
 import type { JobText } from "../job/job-text.ts";
 import { child, children, walk, type Tree } from "../job/tree.ts";
 import { intervalMs, windowCalls } from "../job/window-call.ts";
-import { type ExportTarget, typeText, DIALECTS } from "./dialect.ts";
+import { DIALECTS, typeText } from "./dialect.ts";
+import { ENVELOPE, type ExportedJob, type ExportOptions } from "./exported.ts";
 import { flinkScript } from "./flink-script.ts";
 import { QueryText } from "./query-text.ts";
 import { sparkProgram } from "./spark-program.ts";
 import { Spelling } from "./spelling.ts";
 import { checkTimes } from "./time-columns.ts";
 
-export interface ExportOptions {
-  readonly to: ExportTarget;
-  /** How far a partition may deliver behind its newest event, ms. */
-  readonly disorderMs: number;
-  /** `file:///folder`, with a folder of JSON lines per event type; or `kafka://host:port`, with a topic of each. */
-  readonly source: string;
-  /** `file:///folder`. */
-  readonly sink: string;
-}
-
 export type Exported =
   | { readonly kind: "exported"; readonly text: string }
   | { readonly kind: "refused"; readonly refusal: JobRefusal };
 
-/** What is the same for all engines. Types and names are the engine's. */
-export interface ExportedJob {
-  readonly name: string;
-  readonly inputs: readonly {
-    /** Event type, which folders and topics are named after. */
-    readonly type: string;
-    /** In the engine. */
-    readonly name: string;
-    /** Fields of the payload that the job reads. */
-    readonly fields: readonly { readonly name: string; readonly type: string }[];
-  }[];
-  readonly output: string;
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
-  /** SELECT with those columns, not yet cast to their types. */
-  readonly query: string;
-  /** How far the watermark stays behind the newest event: disorder and lateness. */
-  readonly delayMs: number;
-  /** What the job has and the export has not, a sentence each. */
-  readonly notes: readonly string[];
-}
-
-/** Columns of the envelope that lines have. */
-export const ENVELOPE = ["event_id", "event_time"] as const;
 /** Those that only a lake has. */
 const LAKE_ONLY = new Set([
   "event_key",
@@ -76,7 +45,13 @@ export async function exportJob(
   const planned = await planJob(source, tables, connection);
   if (planned.kind === "refused") return planned;
   try {
-    const exported = await translate(planned.job, planned.plan, tables, new PlanningEngine(connection), options);
+    const exported = await translate(
+      planned.job,
+      planned.plan,
+      tables,
+      new PlanningEngine(connection),
+      options,
+    );
     const text = options.to === "flink" ? flinkScript(exported, options) : sparkProgram(exported, options);
     return { kind: "exported", text };
   } catch (error) {
@@ -108,10 +83,15 @@ async function translate(
   });
   const names = new Map(
     inputs.flatMap(({ type, name }) =>
-      tables.find(({ names: own }) => own[0] === type)!.names.map((known) => [known.toLowerCase(), name] as const),
+      tables
+        .find(({ names: own }) => own[0] === type)!
+        .names.map((known) => [known.toLowerCase(), name] as const),
     ),
   );
-  const spelling = new Spelling([...ENVELOPE, ...inputs.flatMap(({ fields }) => fields.map(({ name }) => name))]);
+  const spelling = new Spelling([
+    ...ENVELOPE,
+    ...inputs.flatMap(({ fields }) => fields.map(({ name }) => name)),
+  ]);
   const query = new QueryText({ target: to, calls, spans, spelling, tables: names, at }).query(tree);
   const columns = plan.columns.map(({ name, type }) => ({
     name: spelling.of(name),
@@ -123,7 +103,10 @@ async function translate(
 
 function isSpan(node: Tree): boolean {
   if (node["class"] === "CAST") return child(node, "cast_type")?.["id"] === "INTERVAL";
-  return node["class"] === "FUNCTION" && /^to_(milliseconds|seconds|minutes|hours|days|weeks)$/.test(String(node["function_name"]));
+  return (
+    node["class"] === "FUNCTION" &&
+    /^to_(milliseconds|seconds|minutes|hours|days|weeks)$/.test(String(node["function_name"]))
+  );
 }
 
 function fieldsOf(
@@ -132,8 +115,8 @@ function fieldsOf(
   to: ExportTarget,
   at: number,
 ): ExportedJob["inputs"][number]["fields"] {
-  const envelope: readonly string[] = [...ENVELOPE, "watermark"];
-  const payload = table.columns.filter(({ name }) => wanted.includes(name) && !envelope.includes(name));
+  const envelope = new Set<string>([...ENVELOPE, "watermark"]);
+  const payload = table.columns.filter(({ name }) => wanted.includes(name) && !envelope.has(name));
   return payload.map(({ name, type }) => {
     const engine = DIALECTS[to].engine;
     if (LAKE_ONLY.has(name) || name.startsWith("data_"))

@@ -1,7 +1,7 @@
 /**
- * Expressions of a job for another engine, printed from DuckDB's syntax tree: names, constants, arithmetic, comparisons,
- * CASE, casts and the exact aggregates. What the engines understand differently is refused by name: the exported text
- * must give the same rows, not only run.
+ * Expressions of a job for another engine, printed from DuckDB's syntax tree: names, constants, arithmetic,
+ * comparisons, CASE, casts and the exact aggregates. What the engines understand differently is refused by name: the
+ * exported text must give the same rows, not only run.
  */
 import type { At } from "../job/window-call.ts";
 import { JobRefused } from "../job/refusal.ts";
@@ -71,15 +71,16 @@ export class ExpressionText {
   }
 
   #span(node: Tree, ms: number | null): string {
-    if (ms === null || ms < 0) this.#refuse(node, "only spans of milliseconds to weeks are exported");
-    return this.#context.dialect.interval(ms!);
+    if (ms !== null && ms >= 0) return this.#context.dialect.interval(ms);
+    return this.#refuse(node, "only spans of milliseconds to weeks are exported");
   }
 
   #column(node: Tree): string {
     const parts = (node["column_names"] as readonly string[]).map(String);
-    if (parts.at(-1)!.toLowerCase() === "watermark")
-      this.#refuse(node, "a watermark is no column there");
-    return this.#context.column?.(parts) ?? parts.map((part) => this.#context.spelling.quoted(part)).join(".");
+    if (parts.at(-1)!.toLowerCase() === "watermark") this.#refuse(node, "a watermark is no column there");
+    return (
+      this.#context.column?.(parts) ?? parts.map((part) => this.#context.spelling.quoted(part)).join(".")
+    );
   }
 
   #constant(node: Tree): string {
@@ -152,7 +153,11 @@ export class ExpressionText {
       return `CAST(${this.print(inner)} AS ${into})`;
     const isWhole = typeof held === "number" || ROUNDED.has(functionName(inner));
     if (WHOLE.has(type) && !isWhole)
-      this.#refuse(node, "a cast to whole numbers rounds here and cuts off there", "CAST(floor(x) AS BIGINT)");
+      this.#refuse(
+        node,
+        "a cast to whole numbers rounds here and cuts off there",
+        "CAST(floor(x) AS BIGINT)",
+      );
     if (!WHOLE.has(type) && type !== "DOUBLE" && !type.startsWith("DECIMAL"))
       this.#refuse(node, `a cast to ${type} may write values differently`);
     return `${node["try_cast"] === true ? "TRY_CAST" : "CAST"}(${this.print(inner)} AS ${into})`;
@@ -176,7 +181,11 @@ export class ExpressionText {
     if (name === "||") return this.#joined(node, " || ");
     if (name === "%" || name === "mod") return this.#remainder(node);
     if (name === "/" || name === "//")
-      this.#refuse(node, "division differs for whole numbers and for zero", "CASE WHEN b > 0 THEN … in a view there");
+      this.#refuse(
+        node,
+        "division differs for whole numbers and for zero",
+        "CASE WHEN b > 0 THEN … in a view there",
+      );
     if (name === "~~" || name === "!~~") return this.#like(node, name === "~~" ? "LIKE" : "NOT LIKE");
     const known = this.#context.dialect.functions[name];
     if (known === undefined) return this.#refuse(node, `${name}() is not exported`);

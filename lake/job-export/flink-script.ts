@@ -1,13 +1,13 @@
 /** A job as statements of Flink SQL: tables over lines of JSON, and one INSERT. */
 import { FLINK, quoted } from "./dialect.ts";
-import { ENVELOPE, type ExportedJob, type ExportOptions } from "./export-job.ts";
+import { ENVELOPE, type ExportedJob, type ExportOptions } from "./exported.ts";
 import { indented } from "./query-text.ts";
 
 const FORMAT = ["'format' = 'json'", "'json.timestamp-format.standard' = 'ISO-8601'"];
 
 export function flinkScript(job: ExportedJob, { source, sink }: ExportOptions): string {
   const tables = job.inputs.map((input) => sourceTable(input, job.delayMs, source));
-  const columns = job.columns.map(({ name, type }) => `${quoted(name)} ${type}`).join(",\n");
+  const columns = job.columns.map(({ name, type }) => `${quoted(name)} ${type}`);
   const where = [`'connector' = 'filesystem'`, `'path' = ${textOf(`${sink}/${job.output}`)}`, ...FORMAT];
   const casts = job.columns.map(({ name, type }) => `CAST(${quoted(name)} AS ${type}) AS ${quoted(name)}`);
   // A CTE within a subquery is read as one of the whole there, so the query keeps its WITH by being a view.
@@ -17,7 +17,7 @@ export function flinkScript(job: ExportedJob, { source, sink }: ExportOptions): 
     "SET 'execution.runtime-mode' = 'streaming';",
     "SET 'table.local-time-zone' = 'UTC';",
     ...tables,
-    `CREATE TEMPORARY TABLE ${quoted(job.output)} (\n${indented(columns)}\n) WITH (\n${indented(where.join(",\n"))}\n);`,
+    tableOf(job.output, columns, where),
     `${view};`,
     `INSERT INTO ${quoted(job.output)}\nSELECT\n${indented(casts.join(",\n"))}\nFROM ${quoted(`${job.name}_rows`)};`,
     "",
@@ -45,8 +45,12 @@ function sourceTable(
         "'scan.startup.mode' = 'earliest-offset'",
       ]
     : ["'connector' = 'filesystem'", `'path' = ${textOf(`${source}/${type}`)}`];
-  const options = [...from, ...FORMAT].join(",\n");
-  return `CREATE TEMPORARY TABLE ${quoted(name)} (\n${indented(columns.join(",\n"))}\n) WITH (\n${indented(options)}\n);`;
+  return tableOf(name, columns, [...from, ...FORMAT]);
+}
+
+function tableOf(name: string, columns: readonly string[], options: readonly string[]): string {
+  const [has, having] = [columns, options].map((list) => indented(list.join(",\n")));
+  return `CREATE TEMPORARY TABLE ${quoted(name)} (\n${has!}\n) WITH (\n${having!}\n);`;
 }
 
 function textOf(text: string): string {

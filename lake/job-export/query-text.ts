@@ -2,6 +2,7 @@
  * A job's SELECT for another engine. Its stages stay what they are; a window's call, QUALIFY and what the engine groups
  * windows by are written as that engine has them.
  */
+import type { ExportTarget } from "../../core/job-export.ts";
 import { isAggregate } from "../job/job-functions.ts";
 import { JobRefused } from "../job/refusal.ts";
 import {
@@ -18,7 +19,7 @@ import {
   type Tree,
 } from "../job/tree.ts";
 import type { At, WindowCall } from "../job/window-call.ts";
-import { DIALECTS, type Dialect, type ExportTarget, quoted } from "./dialect.ts";
+import { DIALECTS, type Dialect, quoted } from "./dialect.ts";
 import { ExpressionText, type Spans } from "./expression-text.ts";
 import type { Spelling } from "./spelling.ts";
 import { flinkWindow, placeOf, sparkGroup, sparkWindowColumn, WINDOW_COLUMNS } from "./window-text.ts";
@@ -124,11 +125,11 @@ export class QueryText {
         return this.#join(node, expressions);
       case "TABLE_FUNCTION": {
         const call = this.#context.calls.get(node);
-        if (!call) this.#refuse(node, `${functionName(child(node, "function") ?? {})}() is not exported`);
-        const source = this.#nameOf(call!.source);
-        return this.#context.target === "flink"
-          ? flinkWindow(call!, source, this.#dialect, this.#context.spelling) + as
-          : source + as;
+        if (!call)
+          return this.#refuse(node, `${functionName(child(node, "function") ?? {})}() is not exported`);
+        const source = this.#nameOf(call.source);
+        if (this.#context.target === "spark") return source + as;
+        return flinkWindow(call, source, this.#dialect, this.#context.spelling) + as;
       }
       default:
         return this.#refuse(node, `${text(node, "type")} is not exported`);
@@ -156,8 +157,15 @@ export class QueryText {
     const left = this.#from(child(node, "left") ?? {}, expressions);
     const right = this.#from(child(node, "right") ?? {}, expressions);
     if (this.#context.calls.size > 0 && !WINDOW_COLUMNS.every((name) => isJoinedBy(node, name)))
-      this.#refuse(node, "Flink joins windows by both their bounds", "ON a.window_start = b.window_start AND a.window_end = b.window_end");
-    const by = using.length > 0 ? `USING (${using.map((name) => this.#quoted(name)).join(", ")})` : `ON ${expressions.print(condition!)}`;
+      this.#refuse(
+        node,
+        "Flink joins windows by both their bounds",
+        "ON a.window_start = b.window_start AND a.window_end = b.window_end",
+      );
+    const by =
+      using.length > 0
+        ? `USING (${using.map((name) => this.#quoted(name)).join(", ")})`
+        : `ON ${expressions.print(condition!)}`;
     return `${left}\n${kind} JOIN ${right}\n  ${by}`;
   }
 
@@ -181,10 +189,14 @@ export class QueryText {
     call: WindowCall | undefined,
     expressions: ExpressionText,
   ): string {
-    const bounds = WINDOW_COLUMNS.filter((name) => groups.some((group) => columnParts(group)?.at(-1) === name));
+    const bounds = WINDOW_COLUMNS.filter((name) =>
+      groups.some((group) => columnParts(group)?.at(-1) === name),
+    );
     if (this.#context.target === "spark") {
       const by = sparkGroup(call!, groups, (group) => expressions.print(group), this.#context.spelling);
-      return by ?? this.#refuse(node, "its sessions are by what is grouped by", "the keys of SESSION in GROUP BY");
+      return (
+        by ?? this.#refuse(node, "its sessions are by what is grouped by", "the keys of SESSION in GROUP BY")
+      );
     }
     if (bounds.length < WINDOW_COLUMNS.length)
       this.#refuse(node, "Flink groups windows by both their bounds", BOTH);
@@ -196,7 +208,8 @@ export class QueryText {
     if (child(node, "qualify")) this.#refuse(node, "QUALIFY is not exported", "muara job export --to flink");
     if (call && !groups) this.#refuse(node, "a window without GROUP BY is not exported", BOTH);
     if (!groups) return;
-    if (!call) this.#refuse(node, "an aggregate of aggregates is not exported", "muara job export --to flink");
+    if (!call)
+      this.#refuse(node, "an aggregate of aggregates is not exported", "muara job export --to flink");
     if (this.#isGrouped) this.#refuse(node, "a second aggregate is not exported", "a job of its own");
     this.#isGrouped = true;
     const distinct = [...walk(node["select_list"])].find(
@@ -219,13 +232,26 @@ export class QueryText {
       text(qualify, "type") as "COMPARE_EQUAL"
     ];
     const isFirst = operator !== "=" || bound === 1;
-    if (functionName(call) !== "row_number" || operator === undefined || typeof bound !== "number" || !isFirst)
-      this.#refuse(qualify, "QUALIFY is exported as row_number() OVER (…) <= N", "row_number() OVER (…) <= 10");
+    if (
+      functionName(call) !== "row_number" ||
+      operator === undefined ||
+      typeof bound !== "number" ||
+      !isFirst
+    )
+      this.#refuse(
+        qualify,
+        "QUALIFY is exported as row_number() OVER (…) <= N",
+        "row_number() OVER (…) <= 10",
+      );
     if (items.some(({ name }) => name === null)) this.#refuse(qualify, "a column has no name", "AS name");
     const partitions = children(call, "partitions");
     for (const name of WINDOW_COLUMNS)
       if (!partitions.some((one) => columnParts(one)?.at(-1) === name))
-        this.#refuse(call, "Flink ranks within windows by both their bounds", `PARTITION BY window_start, window_end, …`);
+        this.#refuse(
+          call,
+          "Flink ranks within windows by both their bounds",
+          `PARTITION BY window_start, window_end, …`,
+        );
     const orders = children(call, "orders").map((order) => this.#order(order, expressions));
     const by = partitions.map((one) => expressions.print(one)).join(", ");
     const place = `ROW_NUMBER() OVER (PARTITION BY ${by} ORDER BY ${orders.join(", ")}) AS ${quoted(RANK)}`;
@@ -248,7 +274,11 @@ export class QueryText {
 
   #refuse(node: Tree, reason: string, instead: string | null = null): never {
     const place = [...walk(node)].map(byteOf).find((byte) => byte !== null) ?? null;
-    throw new JobRefused(this.#context.at(place), `Not exported to ${this.#dialect.engine}: ${reason}.`, instead);
+    throw new JobRefused(
+      this.#context.at(place),
+      `Not exported to ${this.#dialect.engine}: ${reason}.`,
+      instead,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 /** A job as a program of Spark Structured Streaming in Python. */
 import { quoted } from "./dialect.ts";
-import type { ExportedJob, ExportOptions } from "./export-job.ts";
+import type { ExportedJob, ExportOptions } from "./exported.ts";
 import { indented } from "./query-text.ts";
 
 const TRIPLE = '"""';
@@ -10,6 +10,7 @@ export function sparkProgram(job: ExportedJob, { source, sink }: ExportOptions):
   return [
     [`# The job ${job.name} of Muara for Spark 4.`, ...job.notes.map((note) => `# ${note}`)].join("\n"),
     [
+      "import sys",
       "from pyspark.sql import SparkSession",
       "",
       `spark = SparkSession.builder.appName(${textOf(job.name)}).getOrCreate()`,
@@ -24,10 +25,13 @@ export function sparkProgram(job: ExportedJob, { source, sink }: ExportOptions):
       `    rows.write.mode("overwrite").json(${textOf(`${sink}/${job.output}`)} + f"/batch={batch}")`,
     ].join("\n"),
     [
+      "# With --once it takes what is there, and ends.",
+      'trigger = {"availableNow": True} if "--once" in sys.argv else {"processingTime": "1 second"}',
       "(",
       '    results.writeStream.outputMode("append")',
       `    .option("checkpointLocation", ${textOf(`${sink}/${job.output}.checkpoint`)})`,
       "    .foreachBatch(write)",
+      "    .trigger(**trigger)",
       "    .start()",
       "    .awaitTermination()",
       ")",
@@ -36,7 +40,11 @@ export function sparkProgram(job: ExportedJob, { source, sink }: ExportOptions):
   ].join("\n\n");
 }
 
-function sourceOf({ type, name, fields }: ExportedJob["inputs"][number], delayMs: number, source: string): string {
+function sourceOf(
+  { type, name, fields }: ExportedJob["inputs"][number],
+  delayMs: number,
+  source: string,
+): string {
   const schema = [
     "metadata STRUCT<eid: STRING, occurred_at: TIMESTAMP>",
     ...fields.map((field) => `${quoted(field.name)} ${field.type}`),

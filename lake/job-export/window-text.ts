@@ -12,7 +12,8 @@ export function flinkWindow(call: WindowCall, source: string, dialect: Dialect, 
   if (call.macro === "tumble") return `TABLE(TUMBLE(TABLE ${source}, ${time}, ${size}))`;
   if (call.macro === "hop")
     return `TABLE(HOP(TABLE ${source}, ${time}, ${dialect.interval(call.stepMs)}, ${size}))`;
-  const keys = call.keys.length > 0 ? ` PARTITION BY (${call.keys.map((key) => spelling.quoted(key)).join(", ")})` : "";
+  const keys =
+    call.keys.length > 0 ? ` PARTITION BY (${call.keys.map((key) => spelling.quoted(key)).join(", ")})` : "";
   return `TABLE(SESSION(TABLE ${source}${keys}, ${time}, ${size}))`;
 }
 
@@ -37,7 +38,6 @@ export function sparkGroup(
   print: (group: Tree) => string,
   spelling: Spelling,
 ): string | null {
-  const nameOf = (group: Tree): string => columnParts(group)?.at(-1) ?? "";
   const others = groups.filter((group) => !WINDOW_COLUMNS.includes(nameOf(group) as "window_end"));
   const by = others.map(nameOf);
   const isBySame = by.length === keys.length && keys.every((key) => by.includes(key));
@@ -45,6 +45,10 @@ export function sparkGroup(
   const spans = [sizeMs, ...(macro === "hop" ? [stepMs] : [])].map((ms) => `'${ms} milliseconds'`);
   const window = [spelling.quoted(time), ...spans].join(", ");
   return [`${macro === "session" ? "session_window" : "window"}(${window})`, ...others.map(print)].join(", ");
+}
+
+function nameOf(group: Tree): string {
+  return columnParts(group)?.at(-1) ?? "";
 }
 
 /** GROUP BY 1, and GROUP BY of an item's alias, which neither engine has everywhere. */

@@ -51,7 +51,8 @@ async function stream(plan: JobPlan, commits: readonly NexmarkCommit[], seed: nu
   };
   await load(0, 0);
   await engine.run(`SET VARIABLE release_to = ${bound(-Infinity)}`);
-  for (const { name, like } of plan.state) await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  for (const { name, like } of plan.state)
+    await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
   for (const statement of plan.prepare) await engine.run(statement);
   let from = 0;
   let releasedTo = -Infinity;
@@ -65,7 +66,9 @@ async function stream(plan: JobPlan, commits: readonly NexmarkCommit[], seed: nu
     await engine.run(`SET VARIABLE release_to = ${bound(releaseTo)}`);
     for (const statement of plan.absorb) await engine.run(statement);
     await engine.run(
-      from === 0 ? `CREATE OR REPLACE TEMP TABLE found AS ${plan.release}` : `INSERT INTO found ${plan.release}`,
+      from === 0
+        ? `CREATE OR REPLACE TEMP TABLE found AS ${plan.release}`
+        : `INSERT INTO found ${plan.release}`,
     );
     for (const statement of plan.forget) await engine.run(statement);
     [from, releasedTo] = [until, releaseTo];

@@ -55,7 +55,9 @@ export async function loadNexmark(
       commits.push({ watermarksMs: before });
     }
     newestMs[kind] = Math.max(newestMs[kind], timeMs);
-    const seen = Number.isFinite(before[kind]) ? JSON.stringify(new Date(before[kind]).toISOString()) : "null";
+    const seen = Number.isFinite(before[kind])
+      ? JSON.stringify(new Date(before[kind]).toISOString())
+      : "null";
     lines[kind].push(`{"commit":${commits.length - 1},"seen":${seen},${line.slice(1)}`);
   }
   for (const kind of NEXMARK_KINDS) await load(connection, folder, kind, lines[kind]);

@@ -1,10 +1,11 @@
 /** What is exported to Flink gives there, over the same lines, the rows that it gives here. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { NEXMARK_KINDS, nexmarkEvents, nexmarkType } from "../../../bench/nexmark/events.ts";
+import { NEXMARK_KINDS, nexmarkType } from "../../../bench/nexmark/events.ts";
 import { nexmarkJob } from "../../../bench/nexmark/job-file.ts";
+import { writeNexmark } from "../../../bench/nexmark/lines.ts";
 import { NEXMARK_QUERIES, NEXMARK_REFERENCES } from "../../../bench/nexmark/reference.ts";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import type { JobPlan } from "../../../lake/job/plan.ts";
@@ -20,7 +21,11 @@ import { EXPRESSIONS, FIGURES } from "./job-texts.ts";
 const OPTIONS = { events: 20_000, eventsPerSecond: 200, disorderMs: 1_500 };
 const DISORDER_MS = 2_000;
 const JOBS = [
-  ...NEXMARK_QUERIES.map((query) => ({ name: query, text: nexmarkJob(query), reference: NEXMARK_REFERENCES[query] })),
+  ...NEXMARK_QUERIES.map((query) => ({
+    name: query,
+    text: nexmarkJob(query),
+    reference: NEXMARK_REFERENCES[query],
+  })),
   { name: "expressions", text: EXPRESSIONS, reference: null },
   { name: "figures", text: FIGURES, reference: null },
 ] as const;
@@ -33,7 +38,7 @@ beforeAll(async () => {
   engine = await openEngine();
   folder = await temporaryFolder("flink");
   await loadNexmark(engine, folder.path, OPTIONS, { disorderMs: DISORDER_MS, commitEvents: 1_000 });
-  await writeLines();
+  writeNexmark(folder.path, OPTIONS);
   const scripts: string[] = [];
   for (const { name, text } of JOBS) {
     const planned = await planJob(text, NEXMARK_TABLES, engine);
@@ -50,15 +55,6 @@ beforeAll(async () => {
   await runFlink(scripts);
 }, 600_000);
 afterAll(() => folder.remove());
-
-async function writeLines(): Promise<void> {
-  const lines = { person: [] as string[], auction: [] as string[], bid: [] as string[] };
-  for (const { kind, line } of nexmarkEvents(OPTIONS)) lines[kind].push(line);
-  for (const kind of NEXMARK_KINDS) {
-    await mkdir(join(folder.path, nexmarkType(kind)));
-    await writeFile(join(folder.path, nexmarkType(kind), "events.ndjson"), `${lines[kind].join("\n")}\n`);
-  }
-}
 
 async function count(sql: string): Promise<number> {
   return Number((await engine.runAndReadAll(`SELECT count(*) FROM (${sql})`)).getRows()[0]![0]);

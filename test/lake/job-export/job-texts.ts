@@ -20,8 +20,9 @@ SELECT event_id, event_time + INTERVAL '90 minutes' AS later, event_time - INTER
   price <> 5 AND (who = 1001 OR auction < 1050) AS logic, TRUE AS yes, NULL::VARCHAR IS NULL AS nothing
 FROM named
 UNION ALL
-SELECT event_id, event_time, event_time, name, CAST(NULL AS VARCHAR), 1.5, id, 0.5, 0, '', '', 0, true, true, true, true, id, true,
-  false, true, id, id % 3, state IN ('WA'), city = 'Bend', event_time < TIMESTAMPTZ '2026-03-01 00:01:00+00'
+SELECT event_id, event_time, event_time, name, CAST(NULL AS VARCHAR), 1.5, id, 0.5, 0, '', '', 0, true, true, true,
+  true, id, true, false, true, id, id % 3, state IN ('WA'), city = 'Bend',
+  event_time < TIMESTAMPTZ '2026-03-01 00:01:00+00'
 FROM nexmark_person
 EMIT ON WINDOW CLOSE
 INTO lake expressions;
@@ -46,4 +47,18 @@ FROM (SELECT window_start, window_end, auction, bids, dear_bids, total, mean, de
   FROM figures WHERE total IS NOT NULL)
 EMIT ON WINDOW CLOSE
 INTO lake figures;
+`;
+
+/** One aggregate over one window, which is what Spark has, too. */
+export const HOPS = `CREATE JOB hops AS
+WITH dear AS (
+  SELECT event_time AS moment, watermark, auction AS sold, price FROM nexmark_bid WHERE price > 1000
+)
+SELECT window_end, window_start, sold, count(*) AS bids, sum(price) AS total, avg(price) AS mean,
+  count(price) FILTER (WHERE price > 100000) AS dear_bids
+FROM HOP(dear, moment, INTERVAL '10 seconds', INTERVAL '30 seconds') AS h
+GROUP BY h.window_start, window_end, 3
+HAVING count(*) > 2 AND min(price) > 1500
+EMIT ON WINDOW CLOSE
+INTO lake hops;
 `;

@@ -1,0 +1,44 @@
+/**
+ * POST /v1/jobs/export, GET /v1/jobs/:name/export: a job as a program of another engine. Nothing is declared; as for a
+ * plan, the tables are those that the asker may read as a whole.
+ */
+import type { Hono } from "hono";
+import type { JobTable } from "../../lake/job/analysis.ts";
+import { jobExportOptions, type JobExportOptions, jobExportRequestSchema } from "../../core/job-export.ts";
+import { MuaraError } from "../../core/errors.ts";
+import { jobRefused } from "../../lake/job/job-refused.ts";
+import type { ApiContext, ApiEnv, ApiPorts } from "../context.ts";
+import { readBody } from "../read-body.ts";
+
+export interface JobExportPorts {
+  readonly jobs: ApiPorts["jobs"];
+  /** Text of the job that the path names. @throws job.not_found */
+  readonly textOf: (context: ApiContext) => Promise<string>;
+  readonly tablesOf: (context: ApiContext) => Promise<readonly JobTable[]>;
+}
+
+export function addJobExport(app: Hono<ApiEnv>, ports: JobExportPorts): void {
+  const answer = async (context: ApiContext, text: string, options: JobExportOptions): Promise<Response> => {
+    if (!ports.jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
+    const { signal } = context.req.raw;
+    const exported = await ports.jobs.export(text, await ports.tablesOf(context), options, signal);
+    if (exported.kind === "refused") throw jobRefused(exported.refusal);
+    return context.json({ to: options.to, text: exported.text });
+  };
+  app.post("/v1/jobs/export", async (context) => {
+    const { text, ...options } = await readBody(context, jobExportRequestSchema);
+    return answer(context, text, options);
+  });
+  app.get("/v1/jobs/:name/export", async (context) => {
+    const text = await ports.textOf(context);
+    return answer(context, text, optionsOf(context.req.query()));
+  });
+}
+
+/** @throws request.malformed */
+function optionsOf(query: Readonly<Record<string, string>>): JobExportOptions {
+  const checked = jobExportOptions.safeParse(query);
+  if (checked.success) return checked.data;
+  const { path, message } = checked.error.issues[0]!;
+  throw new MuaraError("request.malformed", `${path.join(".") || "query"}: ${message}`);
+}
