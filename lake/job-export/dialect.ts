@@ -7,6 +7,7 @@ export interface Dialect {
   readonly engine: string;
   /** Types of the lake's SQL, without parameters; what is not here is refused. */
   readonly types: Readonly<Record<string, string>>;
+  readonly text: (text: string) => string;
   readonly array: (element: string) => string;
   /** A whole number of ms. */
   readonly interval: (ms: number) => string;
@@ -51,6 +52,7 @@ export const FLINK: Dialect = {
   engine: "Flink",
   // A time attribute of Flink has three digits.
   types: { ...COMMON_TYPES, "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_LTZ(3)" },
+  text: (text) => `'${text.replaceAll("'", "''")}'`,
   array: (element) => `ARRAY<${element}>`,
   interval: flinkInterval,
   isDistinct: (a, b) => `${a} IS DISTINCT FROM ${b}`,
@@ -61,6 +63,8 @@ export const FLINK: Dialect = {
 export const SPARK: Dialect = {
   engine: "Spark",
   types: { ...COMMON_TYPES, "TIMESTAMP WITH TIME ZONE": "TIMESTAMP" },
+  // Two quotes are two texts in older ones, and a backslash begins an escape.
+  text: (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`,
   array: (element) => `ARRAY<${element}>`,
   interval: (ms) => `INTERVAL '${ms}' MILLISECOND`,
   isDistinct: (a, b) => `NOT (${a} <=> ${b})`,

@@ -88,7 +88,7 @@ export class ExpressionText {
     const type = child(value, "type") ?? {};
     const held = value["value"];
     if (value["is_null"] === true) return "NULL";
-    if (typeof held === "string") return `'${held.replaceAll("'", "''")}'`;
+    if (typeof held === "string") return this.#context.dialect.text(held);
     if (typeof held === "boolean") return held ? "TRUE" : "FALSE";
     if (typeof held !== "number" || (text(type, "id") !== "DOUBLE" && !Number.isSafeInteger(held)))
       return this.#refuse(node, "this constant is not exported");
