@@ -62,6 +62,12 @@ export const NEXMARK_REFERENCES = {
         max(struct_pack(event_time := event_time, event_id := event_id, price := price, channel := channel,
           url := url, padding := padding)) AS last
       FROM ${windowed("bid", 10)} GROUP BY ALL)`,
+  q20: `
+    SELECT a.event_time, id, item, seller, b.event_id, b.event_time, bidder, price
+    FROM bid AS b, auction AS a
+    WHERE id = auction AND category = 10
+      AND epoch_ms(b.event_time) - epoch_ms(a.event_time) BETWEEN 0 AND 60000
+      AND greatest(coalesce(a.seen, a.event_time), coalesce(b.seen, a.event_time)) < a.event_time + INTERVAL '1 minute'`,
 } as const satisfies Readonly<Record<string, string>>;
 
 export type NexmarkQuery = keyof typeof NEXMARK_REFERENCES;

@@ -87,6 +87,7 @@ const LEAST: Readonly<Record<NexmarkQuery, number>> = {
   q11: 100,
   q15: 1,
   q18: 1_000,
+  q20: 500,
 };
 
 test.each(NEXMARK_QUERIES)("%s", async (query) => {
