@@ -23,7 +23,10 @@ const ranks = (what: string): string => `${what},
 /** By the name of the job's file. */
 export const NEXMARK_REFERENCES = {
   q0: "SELECT event_id, event_time, auction, bidder, price, channel, url, padding FROM bid",
-  q1: "SELECT event_id, event_time, auction, bidder, CAST(price * 908 AS DECIMAL(38, 3)) / 1000, padding FROM bid",
+  q1: `SELECT event_id, event_time, auction, bidder,
+    CAST(CAST(price * 908 AS DECIMAL(28, 3)) * 0.001 AS DECIMAL(28, 3)),
+    padding
+    FROM bid`,
   q2: "SELECT event_id, event_time, auction, price FROM bid WHERE auction - auction // 123 * 123 = 0",
   q5: `
     SELECT window_start, window_end, auction, num
@@ -67,7 +70,8 @@ export const NEXMARK_REFERENCES = {
     FROM bid AS b, auction AS a
     WHERE id = auction AND category = 10
       AND epoch_ms(b.event_time) - epoch_ms(a.event_time) BETWEEN 0 AND 60000
-      AND greatest(coalesce(a.seen, a.event_time), coalesce(b.seen, a.event_time)) < a.event_time + INTERVAL '1 minute'`,
+      AND greatest(coalesce(a.seen, a.event_time), coalesce(b.seen, a.event_time)) <
+        a.event_time + INTERVAL '1 minute'`,
 } as const satisfies Readonly<Record<string, string>>;
 
 export type NexmarkQuery = keyof typeof NEXMARK_REFERENCES;

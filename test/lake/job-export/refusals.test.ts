@@ -65,8 +65,8 @@ const REFUSED: readonly (readonly [ExportTarget, string, string])[] = [
   ],
   [
     "flink",
-    "WITH a AS (SELECT expires AS event_time, watermark FROM nexmark_auction) SELECT window_end, count(*) AS n, window_start FROM TUMBLE(a, event_time, INTERVAL '1 minute') " +
-      BY,
+    `WITH a AS (SELECT expires AS event_time, watermark FROM nexmark_auction)
+     SELECT window_end, count(*) AS n, window_start FROM TUMBLE(a, event_time, INTERVAL '1 minute') ${BY}`,
     "a window by event_time, which has no watermark there",
   ],
   [
@@ -83,7 +83,8 @@ const REFUSED: readonly (readonly [ExportTarget, string, string])[] = [
   ],
   [
     "spark",
-    `SELECT window_end, count(*) AS n FROM SESSION(nexmark_bid, event_time, INTERVAL '10 seconds', bidder) GROUP BY window_end`,
+    `SELECT window_end, count(*) AS n FROM SESSION(nexmark_bid, event_time, INTERVAL '10 seconds', bidder)
+     GROUP BY window_end`,
     "its sessions are by what is grouped by.",
   ],
   ["spark", "SELECT price FROM nobody", '2:19 There is no table "nobody".'],
