@@ -3,25 +3,23 @@
  * plan, the tables are those that the asker may read as a whole.
  */
 import type { Hono } from "hono";
-import type { JobTable } from "../../lake/job/analysis.ts";
 import { jobExportOptions, type JobExportOptions, jobExportRequestSchema } from "../../core/job-export.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { jobRefused } from "../../lake/job/job-refused.ts";
 import type { ApiContext, ApiEnv, ApiPorts } from "../context.ts";
+import { tablesOfJobs } from "../job-request.ts";
 import { readBody } from "../read-body.ts";
 
-export interface JobExportPorts {
-  readonly jobs: ApiPorts["jobs"];
-  /** Text of the job that the path names. @throws job.not_found */
-  readonly textOf: (context: ApiContext) => Promise<string>;
-  readonly tablesOf: (context: ApiContext) => Promise<readonly JobTable[]>;
-}
-
-export function addJobExport(app: Hono<ApiEnv>, ports: JobExportPorts): void {
+/** @param textOf of the job that the path names; throws job.not_found */
+export function addJobExport(
+  app: Hono<ApiEnv>,
+  ports: ApiPorts,
+  textOf: (context: ApiContext) => Promise<string>,
+): void {
   const answer = async (context: ApiContext, text: string, options: JobExportOptions): Promise<Response> => {
     if (!ports.jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
-    const { signal } = context.req.raw;
-    const exported = await ports.jobs.export(text, await ports.tablesOf(context), options, signal);
+    const tables = await tablesOfJobs(ports, context);
+    const exported = await ports.jobs.export(text, tables, options, context.req.raw.signal);
     if (exported.kind === "refused") throw jobRefused(exported.refusal);
     return context.json({ to: options.to, text: exported.text });
   };
@@ -30,7 +28,7 @@ export function addJobExport(app: Hono<ApiEnv>, ports: JobExportPorts): void {
     return answer(context, text, options);
   });
   app.get("/v1/jobs/:name/export", async (context) => {
-    const text = await ports.textOf(context);
+    const text = await textOf(context);
     return answer(context, text, optionsOf(context.req.query()));
   });
 }

@@ -78,6 +78,11 @@ async function translate(
   checkTimes(tree, [...calls.values()], at, DIALECTS[to].engine);
   const inputs = plan.inputs.map((input) => {
     const table = tables.find(({ names }) => names[0] === input.table)!;
+    if (table.isOfJob)
+      throw new JobRefused(
+        start,
+        `Not exported to ${DIALECTS[to].engine}: it reads the table of another job.`,
+      );
     const name = to === "flink" ? input.table : (table.names[1] ?? input.table).replaceAll(/\W/g, "_");
     return { type: input.table, name, fields: fieldsOf(table, input.columns, to, start) };
   });
@@ -125,7 +130,13 @@ function fieldsOf(
   });
 }
 
-function notesOf({ checks }: JobText): readonly string[] {
+function notesOf({ checks, sinks }: JobText): readonly string[] {
   const late = "Rows that come too late for a window are left out; Muara has them in a table of their own.";
-  return [late, ...checks.map(({ name }) => `CHECK ${name} is not here: it takes no rows out.`)];
+  const more = sinks.slice(1).map(({ kind }) => kind);
+  const delivered = more.length > 0 ? [`Muara delivers the results on to ${more.join(", ")}.`] : [];
+  return [
+    late,
+    ...delivered,
+    ...checks.map(({ name }) => `CHECK ${name} is not here: it takes no rows out.`),
+  ];
 }

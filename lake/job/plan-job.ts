@@ -8,6 +8,7 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
+import { asofPlan } from "./asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
 import { intervalPlan } from "./interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
@@ -16,7 +17,7 @@ import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobS
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
 import { OWN_NAMES, prove, type Proof } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
-import { lakeColumns, withTypes } from "./result-columns.ts";
+import { checkOwnColumns, lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
 import { timeJoins } from "./time-join.ts";
@@ -71,6 +72,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   const { job, engine, inputs, latenessMs, result, proof } = analysis;
   const { pending, batch, batchSelect, state, ...compiled } = await compilerOf(proof)(analysis);
   const columns = lakeColumns(result, job.select.at);
+  checkOwnColumns(columns, compiled.kind, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, compiled.release);
   return {
@@ -93,7 +95,8 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
 }
 
 function compilerOf({ join, result }: Proof): (analysis: Analysis) => Promise<CompiledPlan> {
-  if (join) return intervalPlan;
+  if (join)
+    return (analysis) => (join.kind === "asof" ? asofPlan(analysis, join) : intervalPlan(analysis, join));
   return result.isWindowed ? windowsPlan : rowsPlan;
 }
 
@@ -128,14 +131,17 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   for (const { name, byte } of judged.tables)
     if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
+  // By its place in the log an as-of join tells which of two rows is the newer.
+  const places = serialized.includes('"ref_type":"ASOF"') ? ["log_partition", "log_offset"] : [];
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
-    inputFrom(table, judged.columns && [...judged.columns, ...checked]),
+    inputFrom(table, judged.columns && [...judged.columns, ...checked, ...places]),
   );
   const tree = onlyNode(await engine.serializeWhole(text));
   const readInterval = (written: string): Promise<number | null> => engine.intervalMs(written);
   const calls = await windowCalls(tree, readInterval, at);
   const joins = await timeJoins(tree, readInterval, at);
-  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), joins, at });
+  const isOfJob = (name: string): boolean => inputs[inputOf(inputs, name) ?? -1]?.table.isOfJob === true;
+  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), joins, at, isOfJob });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
   for (const { name } of mentioned) {
     const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;

@@ -4,6 +4,8 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
+import { ROW_ID_COLUMN } from "../../core/job.ts";
+import type { JoinSide } from "./join-side.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
@@ -21,7 +23,7 @@ import {
   text,
   walk,
 } from "./tree.ts";
-import type { JoinSide, TimeJoin } from "./time-join.ts";
+import type { TimeJoin } from "./time-join.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
@@ -33,6 +35,8 @@ export interface ProofContext {
   /** By their relation in the tree; of what cannot be one, why. */
   readonly joins: ReadonlyMap<Tree, TimeJoin | JobRefused>;
   readonly at: (byte: number | null) => number;
+  /** Whether a table, lower case, has the results of another job; absent: none has. */
+  readonly isOfJob?: (table: string) => boolean;
 }
 
 export interface Proof {
@@ -51,6 +55,8 @@ export interface Proof {
 
 /** Identity of an event, and its place: no two rows of a table have the same. */
 const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
+/** Of results of another job, which may have an event's columns in several rows. */
+const RESULT_KEYS = [[ROW_ID_COLUMN]];
 
 /** Of the tables of a job's engine. */
 export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
@@ -192,7 +198,7 @@ export class Prover {
       return stage.shape;
     }
     this.tables.push(node);
-    return { isWindowed: false, marks: new Map(), keys: TABLE_KEYS };
+    return { isWindowed: false, marks: new Map(), keys: this.#keysOf(text(node, "table_name")) };
   }
 
   /** A macro, or a function that makes rows of one row's values. */
@@ -216,8 +222,12 @@ export class Prover {
         ["window_start", start],
         ["window_end", { kind: "end" }],
       ]),
-      keys: stage ? stage.shape.keys : TABLE_KEYS,
+      keys: stage ? stage.shape.keys : this.#keysOf(call.source),
     };
+  }
+
+  #keysOf(table: string): Shape["keys"] {
+    return this.#context.isOfJob?.(table.toLowerCase()) ? RESULT_KEYS : TABLE_KEYS;
   }
 
   #locate(node: Tree): void {

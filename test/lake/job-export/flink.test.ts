@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { NEXMARK_KINDS, nexmarkType } from "../../../bench/nexmark/events.ts";
 import { nexmarkJob } from "../../../bench/nexmark/job-file.ts";
 import { writeNexmark } from "../../../bench/nexmark/lines.ts";
-import { NEXMARK_QUERIES, NEXMARK_REFERENCES } from "../../../bench/nexmark/reference.ts";
+import { NEXMARK_REFERENCES } from "../../../bench/nexmark/reference.ts";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import type { JobPlan } from "../../../lake/job/plan.ts";
 import { exportJob } from "../../../lake/job-export/export-job.ts";
@@ -20,8 +20,10 @@ import { EXPRESSIONS, FIGURES } from "./job-texts.ts";
 /** No row is late: watermarks are made otherwise there, so that late rows would not be the same. */
 const OPTIONS = { events: 20_000, eventsPerSecond: 200, disorderMs: 1_500 };
 const DISORDER_MS = 2_000;
+/** Of ten; the others add nothing that these have not. */
+const QUERIES = ["q1", "q5", "q7", "q8", "q11", "q18", "q20"] as const;
 const JOBS = [
-  ...NEXMARK_QUERIES.map((query) => ({
+  ...QUERIES.map((query) => ({
     name: query,
     text: nexmarkJob(query),
     reference: NEXMARK_REFERENCES[query],
