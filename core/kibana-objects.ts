@@ -108,16 +108,16 @@ function overTime(
       ? { id: "1", enabled: true, type: "count", schema: "metric", params: {} }
       : { id: "1", enabled: true, type: "sum", schema: "metric", params: { field: sum } };
   const params = { field: time, useNormalizedEsInterval: true, interval: "auto", min_doc_count: 0 };
-  const buckets = { id: "2", enabled: true, type: "date_histogram", schema: "segment", params };
+  const groups = { id: "2", enabled: true, type: "date_histogram", schema: "segment", params };
   const title = sum === undefined ? "Rows over time" : `${sum}, summed up over time`;
-  return panelOf(`muara-${id}-time-${sum ?? "rows"}`, title, view, "histogram", [metric, buckets]);
+  return panelOf(`muara-${id}-time-${sum ?? "rows"}`, title, view, "histogram", [metric, groups]);
 }
 
 function mostFrequent({ id }: KibanaRequest, view: SavedObject, field: string): SavedObject {
   const metric = { id: "1", enabled: true, type: "count", schema: "metric", params: {} };
   const params = { field, size: TERMS, order: "desc", orderBy: "1" };
-  const buckets = { id: "2", enabled: true, type: "terms", schema: "bucket", params };
-  return panelOf(`muara-${id}-terms-${field}`, `Most frequent ${field}`, view, "table", [metric, buckets]);
+  const groups = { id: "2", enabled: true, type: "terms", schema: "bucket", params };
+  return panelOf(`muara-${id}-terms-${field}`, `Most frequent ${field}`, view, "table", [metric, groups]);
 }
 
 function panelOf(

@@ -1,4 +1,4 @@
-/** Rules of a whole Muara in this process: whose they are, what they are refused for, and receivers that take nothing. */
+/** Rules of a whole Muara: whose they are, what they are refused for, and receivers that take nothing. */
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../../services/muara.ts";
