@@ -31,6 +31,7 @@ import {
 } from "./openapi-parts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
+import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
@@ -265,6 +266,7 @@ const SCHEMAS: Json = {
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
+  ...PROCESS_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
@@ -427,6 +429,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...PROCESS_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,

@@ -8,6 +8,8 @@ import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
 import { addDeliver } from "./deliver.ts";
 import { addJob } from "./job.ts";
+import { addCase } from "./case.ts";
+import { addProcess } from "./process.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
@@ -44,6 +46,8 @@ const COMMANDS: readonly AddCommand[] = [
   addCapture,
   addDeliver,
   addJob,
+  addProcess,
+  addCase,
   addToken,
   addRole,
   addAudit,

@@ -3,6 +3,7 @@
  * read its inputs as a whole, since results tell of all rows, and be the administrator of the table that it makes.
  */
 import type { Hono } from "hono";
+import type { z } from "zod";
 import { isAuthorized, type Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { sqlAlias } from "../../core/event-type.ts";
@@ -42,7 +43,7 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const by = context.get("principal").id;
     if (value!.isPaused !== isPaused) await registry.put("job", value!.name, revision, changed, by);
     logger.info(isPaused ? "paused a job" : "resumed a job", { by, job: value!.name });
-    return context.json(await shown(ports, changed));
+    return context.json(await shownJob(ports, changed));
   };
 
   app.get("/v1/jobs", async (context) => {
@@ -50,11 +51,11 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const mine = registry
       .list<Job>("job")
       .flatMap(({ value }) => (value && mayRun(context.get("principal"), value.output) ? value : []));
-    return context.json({ items: await Promise.all(mine.map((job) => shown(ports, job))) });
+    return context.json({ items: await Promise.all(mine.map((job) => shownJob(ports, job))) });
   });
   app.post("/v1/jobs/plan", async (context) => {
     const { text } = await readBody(context, jobPlanRequestSchema);
-    const { job, plan } = await planned(ports, context, text);
+    const { job, plan } = await planJobText(ports, context.get("principal"), text, context.req.raw.signal);
     const { kind, columns, latenessMs, state, inputs } = plan;
     return context.json({
       name: job.name,
@@ -67,11 +68,14 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     });
   });
   app.post("/v1/jobs", async (context) => {
-    const job = await declare(ports, context);
+    const request = await readBody(context, jobRequestSchema);
+    const job = await declareJob(ports, context.get("principal"), request, context.req.raw.signal);
     logger.info("declared a job", { by: job.by, job: job.name, output: job.output });
-    return context.json(await shown(ports, job), 201);
+    return context.json(await shownJob(ports, job), 201);
   });
-  app.get("/v1/jobs/:name", async (context) => context.json(await shown(ports, (await one(context)).value!)));
+  app.get("/v1/jobs/:name", async (context) =>
+    context.json(await shownJob(ports, (await one(context)).value!)),
+  );
   app.post("/v1/jobs/:name/pause", (context) => change(context, true));
   app.post("/v1/jobs/:name/resume", (context) => change(context, false));
   app.delete("/v1/jobs/:name", async (context) => {
@@ -84,12 +88,15 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
 }
 
 /** @throws request.malformed, job.refused, job.limits, job.output_taken, auth.forbidden, declaration.conflict */
-async function declare(ports: ApiPorts, context: ApiContext): Promise<Job> {
+export async function declareJob(
+  ports: ApiPorts,
+  principal: Principal,
+  request: z.infer<typeof jobRequestSchema>,
+  signal: AbortSignal,
+): Promise<Job> {
   const { registry, clock } = ports;
-  const request = await readBody(context, jobRequestSchema);
   checkLimits(ports, request.limits);
-  const { job: text, plan } = await planned(ports, context, request.text);
-  const principal = context.get("principal");
+  const { job: text, plan } = await planJobText(ports, principal, request.text, signal);
   const job: Job = {
     ...request,
     id: Buffer.from(crypto.getRandomValues(new Uint8Array(ID_BYTES))).toString("hex"),
@@ -115,17 +122,22 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Job> {
 }
 
 /** Of the tables that the asker may read as a whole: others do not exist for him. */
-async function planned(ports: ApiPorts, context: ApiContext, text: string): Promise<Plan> {
+export async function planJobText(
+  ports: ApiPorts,
+  principal: Principal,
+  text: string,
+  signal: AbortSignal,
+): Promise<Plan> {
   const { catalog, jobs } = ports;
   if (!jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
   const tables: JobTable[] = [];
-  for (const table of await wholeTables(ports, context.get("principal"))) {
+  for (const table of await wholeTables(ports, principal)) {
     if (table.kind !== "event_type") continue;
     const { schemaString } = catalog.schema(table, await catalog.snapshot(table.name));
     const names = [table.name, ...(table.alias === undefined ? [] : [table.alias])];
     tables.push({ names, columns: sqlColumns(schemaString) });
   }
-  const answer = await jobs.plan(text, tables, context.req.raw.signal);
+  const answer = await jobs.plan(text, tables, signal);
   if (answer.kind === "refused") throw jobRefused(answer.refusal);
   const [, more] = answer.job.sinks;
   if (more)
@@ -180,11 +192,11 @@ function taken(message: string, { output }: Job): MuaraError {
   return new MuaraError("job.output_taken", message, { details: { table: output } });
 }
 
-function mayRun(principal: Principal, output: string): boolean {
+export function mayRun(principal: Principal, output: string): boolean {
   return isAuthorized(principal, "admin", { kind: "table", name: output });
 }
 
-async function shown(ports: ApiPorts, job: Job): Promise<Record<string, unknown>> {
+export async function shownJob(ports: ApiPorts, job: Job): Promise<Record<string, unknown>> {
   const { name, text, inputs, output, start, limits, isPaused, by, createdMs, id } = job;
   const status = isPaused ? undefined : ports.jobs?.status(name);
   const snapshots = await Promise.all(
