@@ -21,6 +21,8 @@ export interface Replacement {
   readonly byte: number;
   /** What stands there, lower case. */
   readonly name: string;
+  /** Not that name is replaced but the first such word behind it. */
+  readonly behind?: string;
   /** SQL. */
   readonly by: string;
 }
@@ -76,11 +78,15 @@ export class SelectText {
     return text + this.#text.slice(at, end);
   }
 
-  #token({ byte, name }: Replacement): Token {
+  #token({ byte, name, behind }: Replacement): Token {
     const at = indexOfByte(this.#text, byte);
-    const token = this.#tokens.find(({ start }) => start === at);
+    const index = this.#tokens.findIndex(({ start }) => start === at);
+    const token = this.#tokens[index];
     if (token?.value.toLowerCase() !== name) throw new Error(`"${name}" does not stand at byte ${byte}`);
-    return token;
+    if (behind === undefined) return token;
+    const next = this.#tokens.find(({ kind, value }, i) => i > index && kind === "word" && value === behind);
+    if (!next) throw new Error(`no ${behind} stands behind byte ${byte}`);
+    return next;
   }
 }
 
