@@ -9,7 +9,7 @@ const EVENTS: readonly Field[] = [
   { name: "activity" },
   { name: "fate" },
   { name: "event_id" },
-  { name: "ingest_time" },
+  { name: "event_type" },
 ];
 const DEADLINES: readonly Field[] = [
   { name: "rule" },

@@ -5,7 +5,7 @@
 import { durationMs, type Completion, type Deadline, type ProcessDeclaration } from "../../core/process.ts";
 import { quoteName, quoteText } from "../query/quote.ts";
 import { activitySelect, casesOf, fieldText, isOfCase } from "./activity-text.ts";
-import { completionFields, interval, isExpected, neededOf, OTHERS } from "./rule-text.ts";
+import { completionFields, interval, isExpected, neededOf, others } from "./rule-text.ts";
 
 /** Columns of `caseEvents`. */
 export const CASE_EVENT_COLUMNS = [
@@ -70,7 +70,7 @@ export function deadlineStates(process: ProcessDeclaration, rule: Deadline, case
 SELECT a.event_id, a.event_time, ${due}, epoch_ms(${final}), coalesce(a.watermark < ${final}, true),
   min(b.event_time) FILTER (WHERE NOT (${late})), min(b.event_time) FILTER (WHERE ${late})
 FROM ${quoteName(from)} AS a LEFT JOIN ${quoteName(to)} AS b
-  ON a.case_id = b.case_id AND b.event_time >= a.event_time${from === to ? OTHERS : ""}
+  ON a.case_id = b.case_id AND b.event_time >= a.event_time${others(process, from, to)}
 WHERE a.case_id = ${quoteText(caseId)}
 GROUP BY a.event_id, a.event_time, a.watermark ORDER BY a.event_time, a.event_id`;
 }

@@ -23,8 +23,11 @@ export interface RuleText {
   readonly text: string;
 }
 
-/** Where an activity is to follow itself, an event does not do for its own deadline. */
-export const OTHERS = " AND a.event_id <> b.event_id";
+/** Where two activities have the events of one table, an event does not do for its own deadline. */
+export function others({ activities }: ProcessDeclaration, from: string, to: string): string {
+  return activities[from]!.from === activities[to]!.from ? " AND a.event_id <> b.event_id" : "";
+}
+
 export const EXCEEDED = "THRESHOLD_EXCEEDED";
 
 /** In the order of the declaration. */
@@ -103,7 +106,7 @@ function deadlineSelect(process: ProcessDeclaration, { from, to, within, carry, 
   return `${stages(process, wantedOf([from, carry], [to, []]))}
 SELECT ${columns.join(",\n  ")}
 FROM ${quoteName(from)} AS a LEFT JOIN ${quoteName(to)} AS b
-  ON a.case_id = b.case_id AND b.event_time BETWEEN a.event_time AND ${due}${from === to ? OTHERS : ""}
+  ON a.case_id = b.case_id AND b.event_time BETWEEN a.event_time AND ${due}${others(process, from, to)}
 GROUP BY ${["a.event_id", "a.event_time", "a.case_id", ...carried].join(", ")}${having[emit]}`;
 }
 
