@@ -14,6 +14,8 @@ import { addBooksRoutes } from "./routes/books.ts";
 import { addCaseRoutes } from "./routes/cases.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
+import { addAlertRoutes } from "./routes/alerts.ts";
+import { addRuleRoutes } from "./routes/rules.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
@@ -112,6 +114,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addJobRoutes(app, ports);
   addProcessRoutes(app, ports);
   addCaseRoutes(app, ports);
+  addRuleRoutes(app, ports);
+  addAlertRoutes(app, ports);
   addCaptureRoutes(app, ports);
   addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);

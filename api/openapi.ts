@@ -29,6 +29,7 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
@@ -267,6 +268,7 @@ const SCHEMAS: Json = {
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
   ...PROCESS_SCHEMAS,
+  ...ALERT_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
@@ -430,6 +432,7 @@ const PATHS: Json = {
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
   ...PROCESS_PATHS,
+  ...ALERT_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,

@@ -7,15 +7,16 @@
  */
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis } from "./analysis.ts";
-import { checkTimes, correction, isBehind, isReadElsewhere, keep, stageOf } from "./kept-rows.ts";
+import type { IntervalJoin } from "./interval-join.ts";
+import type { JoinSide } from "./join-side.ts";
+import { checkTimes, correction, isBehind, isReadElsewhere, keep, over, stageOf } from "./kept-rows.ts";
 import { admitted, intervalOf } from "./macros.ts";
 import type { CompiledPlan } from "./plan-job.ts";
 import type { Replacement } from "./select-text.ts";
-import type { JoinSide, TimeJoin } from "./time-join.ts";
 import { text } from "./tree.ts";
 
 interface Sides {
-  readonly join: TimeJoin;
+  readonly join: IntervalJoin;
   /** SELECTs over new rows. */
   readonly leftStage: string;
   readonly rightStage: string;
@@ -28,8 +29,7 @@ interface Sides {
 const [LEFT, RIGHT] = ["kept_0", "kept_1"];
 
 /** @throws JobRefused */
-export async function intervalPlan(analysis: Analysis): Promise<CompiledPlan> {
-  const join = analysis.proof.join!;
+export async function intervalPlan(analysis: Analysis, join: IntervalJoin): Promise<CompiledPlan> {
   const { latenessMs, select, at } = analysis;
   const stage = (side: JoinSide): string =>
     stageOf(analysis, side.source, analysis.proof.joinsStage.has(side));
@@ -83,13 +83,6 @@ function absorb(sides: Sides): readonly string[] {
     keep(LEFT, leftStage, join.left.time, releaseOf(sides)),
     keep(RIGHT, rightStage, join.right.time, lastUseOf(sides)),
   ];
-}
-
-/** The name of a side in the text as another relation of the same name. */
-export function over(side: JoinSide, relation: string): Replacement {
-  const { node, source, sourceByte } = side;
-  const alias = text(node, "alias") ? "" : ` AS ${quoteName(text(node, "table_name"))}`;
-  return { byte: sourceByte, name: source, by: `${relation}${alias}` };
 }
 
 /**

@@ -8,6 +8,7 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
+import { asofPlan } from "./asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
 import { intervalPlan } from "./interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
@@ -93,7 +94,8 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
 }
 
 function compilerOf({ join, result }: Proof): (analysis: Analysis) => Promise<CompiledPlan> {
-  if (join) return intervalPlan;
+  if (join)
+    return (analysis) => (join.kind === "asof" ? asofPlan(analysis, join) : intervalPlan(analysis, join));
   return result.isWindowed ? windowsPlan : rowsPlan;
 }
 
@@ -128,8 +130,10 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   for (const { name, byte } of judged.tables)
     if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
+  // By its place in the log an as-of join tells which of two rows is the newer.
+  const places = serialized.includes('"ref_type":"ASOF"') ? ["log_partition", "log_offset"] : [];
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
-    inputFrom(table, judged.columns && [...judged.columns, ...checked]),
+    inputFrom(table, judged.columns && [...judged.columns, ...checked, ...places]),
   );
   const tree = onlyNode(await engine.serializeWhole(text));
   const readInterval = (written: string): Promise<number | null> => engine.intervalMs(written);

@@ -4,6 +4,7 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
+import type { JoinSide } from "./join-side.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
@@ -21,7 +22,7 @@ import {
   text,
   walk,
 } from "./tree.ts";
-import type { JoinSide, TimeJoin } from "./time-join.ts";
+import type { TimeJoin } from "./time-join.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */

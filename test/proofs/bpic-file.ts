@@ -104,7 +104,11 @@ export async function writeBpicLike(path: string, cases: number): Promise<void> 
     ["Change Price", "1 + hash(i + 1) % 60", "hash(i + 2) % 6 = 0"],
     ["Record Goods Receipt", "1 + hash(i + 3) % 45", "hash(i + 4) % 5 > 0"],
     ["Record Goods Receipt", "2 + hash(i + 5) % 90", "hash(i + 6) % 3 = 0"],
-    ["Vendor creates invoice", "if(hash(i + 7) % 40 = 0, 730 - CAST(hash(i) % 2 AS INTEGER) * 9000, 3)", "true"],
+    [
+      "Vendor creates invoice",
+      "if(hash(i + 7) % 40 = 0, 730 - CAST(hash(i) % 2 AS INTEGER) * 9000, 3)",
+      "true",
+    ],
     ["Record Invoice Receipt", "4 + hash(i + 8) % 20", "hash(i + 9) % 8 > 0"],
     ["Clear Invoice", "20 + hash(i + 10) % 40", "hash(i + 11) % 4 > 0"],
   ];

@@ -8,6 +8,8 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
 import { systemClock, seededRandomness, type Randomness } from "../../core/clock.ts";
 import { type Job, jobLimitsSchema } from "../../core/job.ts";
 import { watermarkOf } from "../../core/landed.ts";
@@ -29,7 +31,7 @@ import {
   send,
   uuid,
 } from "../workers/land/setup.ts";
-import { answerOf, type FileRow, QUESTIONS, readFileRows } from "./bpic-file.ts";
+import { answerOf, BPIC_FILE, type FileRow, QUESTIONS, readFileRows } from "./bpic-file.ts";
 
 const TABLE = "purchase.event";
 const PARTITIONS = 2;
@@ -353,3 +355,18 @@ function firstDifference(a: string, b: string): string {
   while (at < a.length && a[at] === b[at]) at++;
   return `…${a.slice(Math.max(0, at - 100), at + 100)} is not …${b.slice(Math.max(0, at - 100), at + 100)}`;
 }
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { parts: { type: "string", default: "1" }, seed: { type: "string" } },
+    allowPositionals: true,
+  });
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`seed ${seed}`);
+  const startedMs = performance.now();
+  const options = { file: positionals[0] ?? BPIC_FILE, parts: Number(values.parts), seed, tell: console.log };
+  console.log(JSON.stringify(await runBpic(options), null, 2));
+  console.log(`${Math.round((performance.now() - startedMs) / 1_000)} s`);
+}
+
+if (process.argv[1] === import.meta.filename) await main();

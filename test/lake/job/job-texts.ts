@@ -136,6 +136,19 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     counts AS (SELECT event_id, due, k, count(DISTINCT part) AS parts, sum(n) AS s FROM j GROUP BY ALL)
     SELECT due, k, max(parts) AS most, sum(s) AS s, rank() OVER (PARTITION BY due ORDER BY k) AS r
     FROM counts GROUP BY due, k`,
+  "as-of join": () => `SELECT o.event_id, o.k, s.event_id AS newest, s.n FROM "shop.order" o
+    ASOF JOIN "shop.shipment" AS s ON o.k = s.k AND o.event_time >= s.event_time WHERE s.n IS NOT NULL`,
+  "as-of left join of stages":
+    () => `WITH s AS (SELECT other_time AS since, watermark, k AS key, n, log_offset,
+      log_partition FROM shop_shipment WHERE n <> 1),
+    o AS (SELECT *, unnest(tags) AS tag FROM shop_order)
+    SELECT o.event_id, tag, key, s.n FROM o ASOF LEFT JOIN s ON s.since < o.event_time AND s.key = o.k`,
+  "as-of join with itself": () => `WITH late AS (SELECT event_id, event_time, watermark, k, n FROM shop_order)
+    SELECT event_time, count(*) AS c, sum(before.n) AS s, max(before.event_time) AS last FROM (
+      SELECT shop_order.event_time, struct_pack(n := late.n, event_time := late.event_time) AS before
+      FROM shop_order ASOF LEFT JOIN late
+        ON shop_order.k = late.k AND shop_order.n = late.n AND shop_order.event_time > late.event_time)
+    GROUP BY event_time`,
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {
