@@ -52,10 +52,10 @@ export async function declareProcess(
   const { registry, clock } = ports;
   const { name } = declaration;
   demandAdmin(principal, declaration);
-  const planned = await planProcess(ports, principal, declaration, signal);
   await registry.refresh();
   if (registry.get("process", name))
     throw new MuaraError("declaration.conflict", `There is a process "${name}" already.`);
+  const planned = await planProcess(ports, principal, declaration, signal);
   if (registry.list("process").length >= PROCESSES_MAX)
     throw new MuaraError("process.too_many", `There are ${PROCESSES_MAX} processes already.`);
   const process: Process = { declaration, by: principal.id, createdMs: clock.nowMs() };

@@ -1,5 +1,6 @@
 /** Business processes of a whole Muara: the shipped examples and the page about them, run as they stand. */
 import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -51,6 +52,18 @@ test.each(examples)("the example %s does what it says", { timeout: 200_000 }, as
   const isMain = name === "parcels";
   const page = isMain ? join(DOCS, "PROCESSES.md") : join(folder, "README.md");
   expect(await runSession(page, { run, settled, folder })).toBeGreaterThan(isMain ? 8 : 0);
+  // Where the session has not ended it.
+  const { name: process } = JSON.parse(await readFile(join(folder, "process.json"), "utf8")) as {
+    name: string;
+  };
+  if (!isMain) expect((await run(["process", "remove", process])).code).toBe(0);
+  expect((await stack.get<Jobs>("/v1/jobs")).items).toEqual([]);
+});
+
+test("the page shows the declaration as it is", async () => {
+  const page = await readFile(join(DOCS, "PROCESSES.md"), "utf8");
+  const shown: unknown = JSON.parse(/```json\n([\s\S]*?)```/.exec(page)![1]!);
+  expect(shown).toEqual(JSON.parse(await readFile(join(EXAMPLES, "parcels/process.json"), "utf8")));
 });
 
 test("there are examples", () => expect(examples.length).toBeGreaterThan(6));
