@@ -1,13 +1,12 @@
 /** A declared process as the jobs of its rules, each planned as `muara job plan` does; what is refused names its field. */
-import type { Principal } from "../core/authorize.ts";
 import { hasCode, MuaraError } from "../core/errors.ts";
 import type { Activity, ProcessDeclaration } from "../core/process.ts";
 import type { JobPlan } from "../lake/job/plan.ts";
 import { casesOf, fieldText, isOfActivity } from "../lake/process/activity-text.ts";
 import { ruleTexts, type RuleText } from "../lake/process/rule-text.ts";
 import { quoteName } from "../lake/query/quote.ts";
-import type { ApiPorts } from "./context.ts";
-import { planJobText } from "./routes/jobs.ts";
+import type { ApiContext, ApiPorts } from "./context.ts";
+import { planned } from "./job-request.ts";
 
 export interface PlannedRule extends RuleText {
   readonly plan: JobPlan;
@@ -16,13 +15,12 @@ export interface PlannedRule extends RuleText {
 /** @throws process.refused naming the field, auth.forbidden */
 export async function planProcess(
   ports: ApiPorts,
-  principal: Principal,
+  context: ApiContext,
   process: ProcessDeclaration,
-  signal: AbortSignal,
 ): Promise<readonly PlannedRule[]> {
   const isTaken = async (text: string): Promise<MuaraError | undefined> => {
     try {
-      await planJobText(ports, principal, text, signal);
+      await planned(ports, context, text);
       return undefined;
     } catch (error) {
       if (hasCode(error, "job.refused")) return error as MuaraError;
@@ -48,16 +46,16 @@ export async function planProcess(
     const when = await isTaken(jobOf(activity, [], isOfActivity(activity)));
     if (when) throw refused(`/activities/${name}/when`, when);
   }
-  const planned: PlannedRule[] = [];
+  const rules: PlannedRule[] = [];
   for (const rule of ruleTexts(process)) {
     try {
-      const { plan } = await planJobText(ports, principal, rule.text, signal);
-      planned.push({ ...rule, plan });
+      const { plan } = await planned(ports, context, rule.text);
+      rules.push({ ...rule, plan });
     } catch (error) {
       throw hasCode(error, "job.refused") ? refused(rule.pointer, error as MuaraError) : error;
     }
   }
-  return planned;
+  return rules;
 }
 
 function piecesOf(activity: Activity): readonly { readonly path: string; readonly sql: string }[] {

@@ -3,18 +3,23 @@ import type { Principal } from "../core/authorize.ts";
 import { hasCode, MuaraError } from "../core/errors.ts";
 import { type Job, type JobLimits, jobLimitsSchema } from "../core/job.ts";
 import { type Process, type ProcessDeclaration, processTables } from "../core/process.ts";
-import type { Declaration } from "../core/registry.ts";
+import type { Declaration, Registry } from "../core/registry.ts";
 import { ruleTexts } from "../lake/process/rule-text.ts";
 import { mayReadWhole } from "../lake/query/part.ts";
-import { isoOrNull, type ApiPorts } from "./context.ts";
+import { type ApiContext, isoOrNull, type ApiPorts } from "./context.ts";
 import { planProcess } from "./plan-process.ts";
-import { declareJob, mayRun, shownJob } from "./routes/jobs.ts";
+import { shownJob } from "./job-answer.ts";
+import { declareAsked } from "./job-declare.ts";
+import { mayRun } from "./job-request.ts";
+import { pauseSinks, removeSinks } from "./job-sinks.ts";
 
 const PROCESSES_MAX = 1_000;
 
 export interface ProcessStart {
   readonly start: "begin" | "now";
   readonly limits: Partial<JobLimits>;
+  /** In the tables that jobs of the same names have left. */
+  readonly continue: boolean;
 }
 
 /** Of the processes those all of whose tables the asker may read as a whole; others do not exist for him. */
@@ -44,18 +49,18 @@ function mayRead(principal: Principal, { declaration }: Process): boolean {
 /** @throws process.refused, auth.forbidden, declaration.conflict, process.too_many, job.limits, job.output_taken */
 export async function declareProcess(
   ports: ApiPorts,
-  principal: Principal,
+  context: ApiContext,
   declaration: ProcessDeclaration,
-  { start, limits }: ProcessStart,
-  signal: AbortSignal,
+  { start, limits, continue: mayGoOn }: ProcessStart,
 ): Promise<Process> {
   const { registry, clock } = ports;
   const { name } = declaration;
+  const principal = context.get("principal");
   demandAdmin(principal, declaration);
   await registry.refresh();
   if (registry.get("process", name))
     throw new MuaraError("declaration.conflict", `There is a process "${name}" already.`);
-  const planned = await planProcess(ports, principal, declaration, signal);
+  const planned = await planProcess(ports, context, declaration);
   if (registry.list("process").length >= PROCESSES_MAX)
     throw new MuaraError("process.too_many", `There are ${PROCESSES_MAX} processes already.`);
   const process: Process = { declaration, by: principal.id, createdMs: clock.nowMs() };
@@ -64,11 +69,12 @@ export async function declareProcess(
   const made: string[] = [];
   try {
     for (const { text, table } of planned) {
-      await declareJob(ports, principal, { text, start, limits: jobLimitsSchema.parse(limits) }, signal);
+      const asked = { text, start, limits: jobLimitsSchema.parse(limits), continue: mayGoOn };
+      await declareAsked(ports, context, asked);
       made.push(table);
     }
   } catch (error) {
-    for (const job of made) await changeJob(ports, job, () => null, principal.id);
+    for (const job of made) await removeJob(ports, job, principal.id);
     await registry.put("process", name, revision, null, principal.id);
     throw error;
   }
@@ -89,9 +95,20 @@ export function demandAdmin(principal: Principal, declaration: ProcessDeclaratio
   );
 }
 
-/** Of the process's jobs those that are there. @param change null: removes it */
-export async function changeJob(
-  { registry }: ApiPorts,
+/** One of the process's jobs, where it is there, with what delivers its table. */
+export async function removeJob(ports: ApiPorts, name: string, by: string): Promise<void> {
+  await changeJob(ports.registry, name, () => null, by);
+  await removeSinks(ports, name, by);
+}
+
+export async function pauseJob(ports: ApiPorts, name: string, isPaused: boolean, by: string): Promise<void> {
+  const change = (job: Job): Job => (job.isPaused === isPaused ? job : { ...job, isPaused });
+  await changeJob(ports.registry, name, change, by);
+  await pauseSinks(ports, name, isPaused, by);
+}
+
+async function changeJob(
+  registry: Registry,
   name: string,
   change: (job: Job) => Job | null,
   by: string,
@@ -118,7 +135,7 @@ export async function shownProcess(
   const rules = await Promise.all(
     ruleTexts(declaration).map(async ({ rule, kind, table }) => {
       const job = ports.registry.get<Job>("job", table)?.value;
-      const shown = job ? await shownJob(ports, job) : undefined;
+      const shown = job ? await shownJob(ports, job, false) : undefined;
       return {
         rule,
         kind,

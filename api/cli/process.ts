@@ -28,6 +28,12 @@ const FUNNEL: readonly Field[] = [
 ];
 const FOLDER = "/v1/processes";
 
+interface DeployOptions {
+  readonly start: string;
+  readonly limit?: readonly string[];
+  readonly continue?: boolean;
+}
+
 export const addProcess: AddCommand = (program, run) => {
   const process = program
     .command("process")
@@ -53,11 +59,17 @@ export const addProcess: AddCommand = (program, run) => {
     .argument("<file>", "as for plan")
     .option("--start <begin|now>", "with all that is there, or with what is not final yet", "begin")
     .option("--limit <name=number...>", "of each job, as for `muara job deploy`")
+    .option("--continue", "go on in the tables that a process of this name has left")
     .action(
       run(async ({ client, io, flags }, command) => {
-        const { start, limit = [] } = command.opts<{ start: string; limit?: readonly string[] }>();
+        const { start, limit = [], continue: goesOn } = command.opts<DeployOptions>();
         const limits = Object.fromEntries(limit.map(limitOf));
-        const body = { process: await declarationOf(command.args[0]!), start, limits };
+        const body = {
+          process: await declarationOf(command.args[0]!),
+          start,
+          limits,
+          continue: goesOn === true,
+        };
         const made = await client.send<Item>("POST", FOLDER, body);
         printObjects(io.stdout, flags.output, RULES, made["rules"] as readonly Item[]);
       }),

@@ -12,11 +12,12 @@ import { ruleTexts } from "../../lake/process/rule-text.ts";
 import { isoOrNull, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import { planProcess } from "../plan-process.ts";
 import {
-  changeJob,
   declareProcess,
   demandAdmin,
   readableProcess,
+  pauseJob,
   readableProcesses,
+  removeJob,
   shownProcess,
 } from "../processes.ts";
 import { readBody } from "../read-body.ts";
@@ -27,6 +28,8 @@ export const processDeploySchema = processPlanSchema.extend({
   start: z.enum(["begin", "now"]).default("begin"),
   /** Of each of its jobs. */
   limits: jobLimitsSchema,
+  /** In the tables that jobs of the same names have left. */
+  continue: z.boolean().default(false),
 });
 
 export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
@@ -38,12 +41,7 @@ export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const principal = context.get("principal");
     demandAdmin(principal, value.declaration);
     for (const { table } of ruleTexts(value.declaration))
-      await changeJob(
-        ports,
-        table,
-        (job) => (job.isPaused === isPaused ? job : { ...job, isPaused }),
-        principal.id,
-      );
+      await pauseJob(ports, table, isPaused, principal.id);
     logger.info(isPaused ? "paused a process" : "resumed a process", {
       by: principal.id,
       process: value.declaration.name,
@@ -57,7 +55,7 @@ export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   });
   app.post("/v1/processes/plan", async (context) => {
     const { process } = await readBody(context, processPlanSchema);
-    const planned = await planProcess(ports, context.get("principal"), process, context.req.raw.signal);
+    const planned = await planProcess(ports, context, process);
     return context.json({
       name: process.name,
       tables: processTables(process),
@@ -73,11 +71,9 @@ export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     });
   });
   app.post("/v1/processes", async (context) => {
-    const { process, start, limits } = await readBody(context, processDeploySchema);
-    const principal = context.get("principal");
-    const signal = context.req.raw.signal;
-    const declared = await declareProcess(ports, principal, process, { start, limits }, signal);
-    logger.info("declared a process", { by: principal.id, process: process.name });
+    const { process, ...asked } = await readBody(context, processDeploySchema);
+    const declared = await declareProcess(ports, context, process, asked);
+    logger.info("declared a process", { by: declared.by, process: process.name });
     return context.json(await shownProcess(ports, declared), 201);
   });
   app.get("/v1/processes/:name", async (context) =>
@@ -90,8 +86,7 @@ export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const principal = context.get("principal");
     const { name } = value.declaration;
     demandAdmin(principal, value.declaration);
-    for (const { table } of ruleTexts(value.declaration))
-      await changeJob(ports, table, () => null, principal.id);
+    for (const { table } of ruleTexts(value.declaration)) await removeJob(ports, table, principal.id);
     // Last: what did not end by a crash can still be found by it.
     await registry.put("process", name, revision, null, principal.id);
     logger.info("removed a process", { by: principal.id, process: name });
