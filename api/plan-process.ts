@@ -1,4 +1,4 @@
-/** A declared process as the jobs of its rules, each planned as `muara job plan` does; what is refused names its field. */
+/** A declared process as the jobs of its rules, each planned as any job is; what is refused names its field. */
 import { hasCode, MuaraError } from "../core/errors.ts";
 import type { Activity, ProcessDeclaration } from "../core/process.ts";
 import type { JobPlan } from "../lake/job/plan.ts";
@@ -23,7 +23,7 @@ export async function planProcess(
       await planned(ports, context, text);
       return undefined;
     } catch (error) {
-      if (hasCode(error, "job.refused")) return error as MuaraError;
+      if (hasCode(error, "job.refused")) return error;
       throw error;
     }
   };
@@ -52,7 +52,7 @@ export async function planProcess(
       const { plan } = await planned(ports, context, rule.text);
       rules.push({ ...rule, plan });
     } catch (error) {
-      throw hasCode(error, "job.refused") ? refused(rule.pointer, error as MuaraError) : error;
+      throw hasCode(error, "job.refused") ? refused(rule.pointer, error) : error;
     }
   }
   return rules;

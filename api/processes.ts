@@ -82,7 +82,7 @@ export async function declareProcess(
 }
 
 /**
- * Whoever declares or ends a process administers the tables of all its rules, and `process.NAME` for the process itself.
+ * Whoever declares or ends a process administers the tables of all its rules, and `process.NAME` for itself.
  * @throws auth.forbidden
  */
 export function demandAdmin(principal: Principal, declaration: ProcessDeclaration): void {

@@ -47,7 +47,7 @@ export const addCase: AddCommand = (program, run) => {
         if (related.length > 0) io.stdout.write("\n");
         if (related.length > 0) printObjects(io.stdout, flags.output, RELATED, related);
         if (found["is_truncated"] === true) say("the case has more events than are shown");
-        say(`complete through ${String(found["complete_through"] ?? "nothing yet")}`);
+        say(`complete through ${(found["complete_through"] as string | null) ?? "nothing yet"}`);
       }),
     );
 };

@@ -107,7 +107,7 @@ export const addProcess: AddCommand = (program, run) => {
         const path = `${FOLDER}/${encodeURIComponent(command.args[0]!)}/funnel${query === "" ? "" : `?${query}`}`;
         const funnel = await client.get<Item>(path);
         printObjects(io.stdout, flags.output, FUNNEL, funnel["activities"] as readonly Item[]);
-        say(`complete through ${String(funnel["complete_through"] ?? "nothing yet")}`);
+        say(`complete through ${(funnel["complete_through"] as string | null) ?? "nothing yet"}`);
       }),
     );
   addOne(

@@ -5,7 +5,7 @@ export const BUSINESS_PROCESS_ERRORS = {
   "case.not_found": {
     status: 404,
     retryable: false,
-    help: "No event has landed that names this case. Look at the case key of the process, and `muara dead-letters list`.",
+    help: "No event that names this case has landed. Look at the process's case key, and at the dead letters.",
   },
   "process.not_found": {
     status: 404,

@@ -68,5 +68,6 @@ export function activitySelect(
 /** The activity's rows once each, whatever cases they belong to. */
 export function eventSelect(activity: Activity, wanted: readonly string[]): string {
   const columns = ["event_time", "watermark", ...fieldColumns(activity, wanted)];
-  return `SELECT ${columns.join(",\n      ")}\n    FROM ${quoteName(activity.from)}\n    WHERE ${isOfActivity(activity)}`;
+  const list = columns.join(",\n      ");
+  return `SELECT ${list}\n    FROM ${quoteName(activity.from)}\n    WHERE ${isOfActivity(activity)}`;
 }

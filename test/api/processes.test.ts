@@ -1,4 +1,4 @@
-/** Processes and cases over HTTP: what is refused and why, who may see what, and what is left where a job cannot be made. */
+/** Processes and cases over HTTP: what is refused and why, who may see what, what is left of a failure. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startStack, type Stack } from "./stack.ts";
 
@@ -103,9 +103,9 @@ test("an expression cannot read what its column does not have", async () => {
   );
 });
 
+const deploy = (grants: Grants): Promise<string> => as(grants, "POST", "/v1/processes", { process: PROCESS });
+
 test("only who administers its tables declares a process, and who reads all of them sees it", async () => {
-  const deploy = (grants: Grants): Promise<string> =>
-    as(grants, "POST", "/v1/processes", { process: PROCESS });
   const all = [...RULES, "process.shop"];
   expect(await deploy(read(...TABLES))).toBe("403 auth.forbidden");
   for (const missing of all)

@@ -4,7 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { DuckDBInstance } from "@duckdb/node-api";
 
-/** Beside the repository, where it is; it is not part of it (CC BY 4.0, doi:10.4121/uuid:d06aff4b-79f0-45e6-8ec8-e19730c248f1). */
+/** Beside the repository, where it is; it is not part of it (CC BY 4.0, docs/proofs/bpic.md). */
 export const BPIC_FILE: string =
   process.env["MUARA_BPIC"] ??
   fileURLToPath(new URL("../../../shared/data/bpic2019.parquet", import.meta.url));
@@ -58,7 +58,7 @@ async function ask(sql: string): Promise<readonly (readonly unknown[])[]> {
 /** Rows of the cases of one part in `parts`, and of those with a clock that is off. */
 function eventsOf(file: string, parts: number): string {
   return `events AS (
-    SELECT *, epoch_ms(ts) AS ms FROM (SELECT *, file_row_number AS n FROM read_parquet('${file}', file_row_number = true))
+    SELECT *, epoch_ms(ts) AS ms, file_row_number AS n FROM read_parquet('${file}', file_row_number = true)
     WHERE hash(case_id) % ${parts} = 0 OR case_id IN (
       SELECT case_id FROM read_parquet('${file}') WHERE ts < TIMESTAMP '2017-01-01' OR ts > TIMESTAMP '2019-02-01'))`;
 }
@@ -71,7 +71,7 @@ export async function readFileRows(file: string, parts: number): Promise<readonl
     row: Number(n),
     caseId: String(caseId),
     activity: String(activity),
-    vendor: vendor === null ? null : String(vendor),
+    vendor: vendor as string | null,
     timeMs: Number(ms),
   }));
 }

@@ -226,7 +226,7 @@ class Replay {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       await send(
         this.#at,
-        [payload(`${uuid(9_000_000 + partition)}`, CLOSING_MS, "", "closing", null)],
+        [payload(uuid(9_000_000 + partition), CLOSING_MS, "", "closing", null)],
         partition,
         TABLE,
       );
@@ -305,6 +305,9 @@ function payload(
   return JSON.stringify({ metadata, case_id: caseId, activity, ...(vendor === null ? {} : { vendor }) });
 }
 
+const line = (row: number, caseId: unknown, outcome: unknown, atMs: number): string =>
+  JSON.stringify([uuid(row), caseId, outcome, atMs]);
+
 /** Each answer of the file is a row of the rule, or its event came too late and is told so. */
 async function compare(
   replay: Replay,
@@ -316,8 +319,6 @@ async function compare(
   const from = stepName(QUESTIONS.find((question) => question.rule === rule)!.from);
   const startOf = await startsOf(replay);
   const isLate = (row: number): boolean => replay.watermarks.get(row)! >= startOf.get(row)! + days * DAY_MS;
-  const line = (row: number, caseId: unknown, outcome: unknown, atMs: number): string =>
-    JSON.stringify([uuid(row), caseId, outcome, atMs]);
   const expected = answers
     .filter(({ row }) => !isLate(row))
     .map(({ row, caseId, outcome, atMs }) => line(row, caseId, outcome, atMs));

@@ -26,7 +26,7 @@ async function rowsOf(sql: string): Promise<readonly (readonly unknown[])[]> {
   return (await engine.runAndReadAll(sql)).getRowsJson();
 }
 const ms = (value: unknown): number | null =>
-  value === null ? null : Date.parse(String(value).replace(" ", "T").replace(/\+00$/, "Z"));
+  value === null ? null : Date.parse((value as string).replace(" ", "T").replace(/\+00$/, "Z"));
 const least = (times: readonly number[]): number | null => (times.length > 0 ? Math.min(...times) : null);
 
 test("the events of a case, each once per activity, with its other cases", async () => {
@@ -87,6 +87,8 @@ test("how the deadlines of a case stand", async () => {
   for (const count of Object.values(seen)) expect(count, JSON.stringify(seen)).toBeGreaterThan(2);
 });
 
+const number = (value: unknown): number | null => (value === null ? null : Number(value));
+
 test("how the completions of a case stand", async () => {
   const { all_shipped: rule } = SHOP.completions;
   const seen = { complete: 0, not: 0, late: 0 };
@@ -111,7 +113,6 @@ test("how the completions of a case stand", async () => {
         return JSON.stringify([id, at, nth(ever), inTime.size, ever.size - inTime.size, needed]);
       });
     const rows = await rowsOf(completionStates(SHOP, rule!, caseId));
-    const number = (value: unknown): number | null => (value === null ? null : Number(value));
     const found = rows.map((row) => [
       row[0],
       ms(row[5]),
@@ -132,6 +133,9 @@ const quantile = (values: readonly number[], q: number): number | null => {
   const [low, high] = [ordered[Math.floor(at)]!, ordered[Math.ceil(at)]!];
   return Math.round(low + (high - low) * (at - Math.floor(at)));
 };
+
+const iso = (time: number | undefined): string | undefined =>
+  time === undefined ? undefined : new Date(time).toISOString();
 
 test.each([
   [undefined, undefined],
@@ -157,8 +161,6 @@ test.each([
     const count = chosen.reduce((sum, [, times]) => sum + times.length, 0);
     return [step, chosen.length, count, took.length, quantile(took, 0.5), quantile(took, 0.9)];
   });
-  const iso = (time: number | undefined): string | undefined =>
-    time === undefined ? undefined : new Date(time).toISOString();
   const rows = await rowsOf(funnel(SHOP, iso(since), iso(until)));
   expect(rows.map((row) => row.map((value) => (value === null ? null : Number(value))))).toEqual(expected);
 });

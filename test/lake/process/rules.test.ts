@@ -47,12 +47,18 @@ const shownOutcome = ({ caseId, id, atMs }: Outcome, outcome: string): readonly 
   String(atMs),
 ];
 
-describe("rules give what the model gives", () => {
-  const outcomes = (rule: string): Promise<readonly (readonly unknown[])[]> =>
-    rowsOf(`SELECT case_id, event_id, outcome, epoch_ms(event_time) FROM (${selectOf(rule)})`);
-  const ordered = () => stepsOf(events, "ordered");
-  const shipped = () => stepsOf(events, "shipped");
+const outcomes = (rule: string): Promise<readonly (readonly unknown[])[]> =>
+  rowsOf(`SELECT case_id, event_id, outcome, epoch_ms(event_time) FROM (${selectOf(rule)})`);
 
+const ordered = () => stepsOf(events, "ordered");
+
+const shipped = () => stepsOf(events, "shipped");
+
+const parcel = ({ parcel: part }: ShopEvent): string | null => part;
+
+const nameOf = ({ isGood }: Outcome): string => (isGood ? "ALL_SHIPPED" : "THRESHOLD_EXCEEDED");
+
+describe("rules give what the model gives", () => {
   test("a deadline, its breaches alone, and one of an activity by itself", async () => {
     const model = deadlineModel(ordered(), shipped(), 48 * HOUR_MS);
     const [met, breached] = [model.filter(({ isGood }) => isGood), model.filter(({ isGood }) => !isGood)];
@@ -68,14 +74,12 @@ describe("rules give what the model gives", () => {
   });
 
   test("all parts, a list of parts, and so many of one kind", async () => {
-    const parcel = ({ parcel: part }: ShopEvent): string | null => part;
     const all = completionModel(ordered(), shipped(), 168 * HOUR_MS, parcel, ({ parcels }) => parcels);
-    const name = ({ isGood }: Outcome): string => (isGood ? "ALL_SHIPPED" : "THRESHOLD_EXCEEDED");
-    expect(new Set(all.map(name)).size).toBe(2);
+    expect(new Set(all.map(nameOf)).size).toBe(2);
     // More parts than needed: the time is that of the last one that was.
     expect(all.some(({ isGood, got }, i) => isGood && got > (ordered()[i]!.parcels ?? 0))).toBe(true);
     expect(inOrder(await outcomes("all_shipped"))).toEqual(
-      inOrder(all.map((one) => shownOutcome(one, name(one)))),
+      inOrder(all.map((one) => shownOutcome(one, nameOf(one)))),
     );
     const listed = completionModel(
       ordered(),
@@ -129,12 +133,13 @@ describe("rules give what the model gives", () => {
   });
 });
 
+const columns = async (table: string): Promise<{ name: string; type: string }[]> =>
+  (await rowsOf(`SELECT column_name, column_type FROM (DESCRIBE "${table}")`)).map(([name, type]) => ({
+    name: String(name),
+    type: String(type),
+  }));
+
 test("the planner takes every rule", async () => {
-  const columns = async (table: string): Promise<{ name: string; type: string }[]> =>
-    (await rowsOf(`SELECT column_name, column_type FROM (DESCRIBE "${table}")`)).map(([name, type]) => ({
-      name: String(name),
-      type: String(type),
-    }));
   const tables = await Promise.all(
     ["shop.order", "shop.parcel"].map(async (name) => ({
       names: [name, name.replace(".", "_")],

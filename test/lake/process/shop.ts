@@ -216,7 +216,11 @@ const sqlList = (items: readonly (string | null)[] | null, type: string): string
   items === null ? "NULL" : `[${items.map((item) => item ?? "NULL").join(", ")}]::${type}[]`;
 
 const BASE =
-  "event_id VARCHAR, event_time TIMESTAMPTZ, ingest_time TIMESTAMPTZ, log_partition INTEGER, log_offset BIGINT, watermark TIMESTAMPTZ";
+  "event_id VARCHAR, event_time TIMESTAMPTZ, ingest_time TIMESTAMPTZ, log_partition INTEGER, log_offset BIGINT, " +
+  "watermark TIMESTAMPTZ";
+
+const filled = (table: string, rows: readonly string[]): readonly string[] =>
+  rows.length === 0 ? [] : [`INSERT INTO "${table}" VALUES ${rows.join(", ")}`];
 
 /** Tables as the lake has them. */
 export function shopTables(events: readonly ShopEvent[]): readonly string[] {
@@ -232,7 +236,8 @@ export function shopTables(events: readonly ShopEvent[]): readonly string[] {
   const orders = events.filter(isOrder).map((event) => {
     const { parcels, list, country, total } = event;
     const [number] = event.orders;
-    return `(${base(event)}, ${number ?? "NULL"}, ${parcels ?? "NULL"}, ${sqlList(list?.map(sqlText) ?? null, "VARCHAR")}, ${sqlText(country)}, ${total})`;
+    const own = [number ?? "NULL", parcels ?? "NULL", sqlList(list?.map(sqlText) ?? null, "VARCHAR")];
+    return `(${[base(event), ...own, sqlText(country), total].join(", ")})`;
   });
   const parcels = events
     .filter(({ kind }) => kind === "parcel")
@@ -243,10 +248,9 @@ export function shopTables(events: readonly ShopEvent[]): readonly string[] {
       );
       return `(${base(event)}, ${list}, ${sqlText(event.parcel)}, ${event.isShipped ? "'shipped'" : "'packed'"})`;
     });
-  const filled = (table: string, rows: readonly string[]): readonly string[] =>
-    rows.length === 0 ? [] : [`INSERT INTO "${table}" VALUES ${rows.join(", ")}`];
   return [
-    `CREATE OR REPLACE TABLE "shop.order" (${BASE}, number BIGINT, parcels BIGINT, list VARCHAR[], country VARCHAR, total BIGINT)`,
+    `CREATE OR REPLACE TABLE "shop.order" (${BASE}, number BIGINT, parcels BIGINT, list VARCHAR[],
+      country VARCHAR, total BIGINT)`,
     `CREATE OR REPLACE TABLE "shop.parcel" (${BASE}, orders BIGINT[], parcel VARCHAR, state VARCHAR)`,
     ...filled("shop.order", orders),
     ...filled("shop.parcel", parcels),
