@@ -170,7 +170,7 @@ function startOf(text: string): string | Record<string, number> {
   );
 }
 
-function limitOf(text: string): [string, number] {
+export function limitOf(text: string): [string, number] {
   const [name, value] = text.split("=");
   if (name && value && /^\d{1,15}$/.test(value)) return [name, Number(value)];
   throw new CliFailure(EXIT.usage, `--limit: "${text}" is no NAME=NUMBER.`, "`muara job deploy --help`");
