@@ -20,7 +20,7 @@ import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobS
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
 import { OWN_NAMES, prove, type Proof } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
-import { lakeColumns, withTypes } from "./result-columns.ts";
+import { checkOwnColumns, lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
 import { timeJoins } from "./time-join.ts";
@@ -80,6 +80,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   const { job, engine, inputs, latenessMs, result, proof } = analysis;
   const { pending, batch, batchSelect, state, ...compiled } = await compilerOf(proof)(analysis);
   const columns = lakeColumns(result, job.select.at);
+  checkOwnColumns(columns, compiled.kind, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, compiled.release);
   return {
@@ -148,8 +149,10 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   const readInterval = (written: string): Promise<number | null> => engine.intervalMs(written);
   const calls = await windowCalls(tree, readInterval, at);
   const joins = await timeJoins(tree, readInterval, at);
+  const isOfJob = (name: string): boolean => inputs[inputOf(inputs, name) ?? -1]?.table.isOfJob === true;
   const patterns = await patternCalls(tree, readInterval, at);
-  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), joins, patterns, at });
+  const calledBy = new Map(calls.map((call) => [call.node, call]));
+  const proof = prove(tree, { calls: calledBy, joins, patterns, at, isOfJob });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
   for (const { name } of mentioned) {
     const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;

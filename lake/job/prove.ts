@@ -4,6 +4,7 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
+import { ROW_ID_COLUMN } from "../../core/job.ts";
 import type { JoinSide } from "./join-side.ts";
 import type { PatternCall } from "./pattern-call.ts";
 import { PATTERN_COLUMNS } from "./pattern-macros.ts";
@@ -39,6 +40,8 @@ export interface ProofContext {
   /** By their relation in the tree. */
   readonly patterns: ReadonlyMap<Tree, PatternCall>;
   readonly at: (byte: number | null) => number;
+  /** Whether a table, lower case, has the results of another job; absent: none has. */
+  readonly isOfJob?: (table: string) => boolean;
 }
 
 export interface Proof {
@@ -61,6 +64,8 @@ export interface Proof {
 
 /** Identity of an event, and its place: no two rows of a table have the same. */
 const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
+/** Of results of another job, which may have an event's columns in several rows. */
+const RESULT_KEYS = [[ROW_ID_COLUMN]];
 
 /** Of the tables of a job's engine. */
 export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
@@ -231,7 +236,7 @@ export class Prover {
       return stage.shape;
     }
     this.tables.push(node);
-    return { isWindowed: false, marks: new Map(), keys: TABLE_KEYS };
+    return { isWindowed: false, marks: new Map(), keys: this.#keysOf(text(node, "table_name")) };
   }
 
   /** A macro, or a function that makes rows of one row's values. */
@@ -257,8 +262,12 @@ export class Prover {
         ["window_start", start],
         ["window_end", { kind: "end" }],
       ]),
-      keys: stage ? stage.shape.keys : TABLE_KEYS,
+      keys: stage ? stage.shape.keys : this.#keysOf(call.source),
     };
+  }
+
+  #keysOf(table: string): Shape["keys"] {
+    return this.#context.isOfJob?.(table.toLowerCase()) ? RESULT_KEYS : TABLE_KEYS;
   }
 
   #locate(node: Tree): void {

@@ -35,13 +35,7 @@ async function planned(select: string): Promise<JobPlan> {
 async function expectReleased(plan: JobPlan): Promise<number> {
   const output = `out.${plan.name}`;
   const final = `SELECT * FROM (${plan.batch.select}) WHERE due + ${LATENESS} <= getvariable('released')`;
-  const { rows, wrong } = await difference(
-    world,
-    output,
-    final,
-    `SELECT * FROM "${output}"`,
-    plan.batch.prepare,
-  );
+  const { rows, wrong } = await difference(world, output, final, undefined, plan.batch.prepare);
   expect(wrong).toEqual([]);
   return rows;
 }
