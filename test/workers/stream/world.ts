@@ -204,15 +204,18 @@ export async function difference(
   output: string,
   select: string,
   found = `SELECT ${resultOf(output)} FROM "${output}"`,
+  prepare: readonly string[] = [],
 ): Promise<{ rows: number; wrong: readonly unknown[] }> {
-  const [rows, missing, surplus] = await query(
+  const answers = await query(
     world,
     [TABLE, output],
     [
+      ...prepare,
       `SELECT count(*) FROM (${select})`,
       `(${select}) EXCEPT ALL (${found})`,
       `(${found}) EXCEPT ALL (${select})`,
     ],
   );
+  const [rows, missing, surplus] = answers.slice(prepare.length);
   return { rows: Number(rows![0]![0]), wrong: [...missing!, ...surplus!] };
 }
