@@ -75,6 +75,13 @@ const REFUSED: readonly (readonly [ExportTarget, string, string])[] = [
      SELECT a.window_start FROM a JOIN b ON a.window_end = b.window_end`,
     "Flink joins windows by both their bounds.",
   ],
+  [
+    "flink",
+    `WITH a AS (SELECT event_id, event_time, watermark, id AS k, 3 AS need FROM nexmark_auction),
+     p AS (SELECT event_time, watermark, auction AS k, bidder AS part FROM nexmark_bid)
+     SELECT event_id, deadline FROM ALL_OF(a, p, event_time, k, part, need, INTERVAL '1 minute')`,
+    "all_of() is not exported.",
+  ],
   ["spark", windows("SELECT window_end, price"), "a window without GROUP BY is not exported."],
   [
     "spark",
