@@ -36,20 +36,45 @@ export function admitted(end: string, latenessMs: number, watermark = "watermark
 }
 
 /**
- * Starts of the windows of HOP in which a time lies, that admit the row and are wanted: a list. All of it are bounds of
- * one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times become.)
+ * Starts of the windows of HOP in which a time lies, that admit it and are wanted: a list, in µs. All of it are bounds
+ * of one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times become.)
+ * @returns of a time, and of the lowest start that admits it in µs; all are SQL
  */
+export function windowEdge(
+  step: string,
+  size: string,
+  latenessMs: number,
+  use: MacroUse,
+): (time: string, admittedFrom: string) => string {
+  const lowest: string[] = [];
+  const highest: string[] = [];
+  if (use !== "batch")
+    lowest.push(
+      startAfter(
+        step,
+        beforeEnd(`getvariable('${use === "job" ? "released_to" : "release_to"}')`, latenessMs, size),
+      ),
+    );
+  if (use === "job") highest.push(`epoch_us(${beforeEnd("getvariable('release_to')", latenessMs, size)})`);
+  return (time, admittedFrom) => {
+    const from = [startAfter(step, `${time} - ${size}`), admittedFrom, ...lowest].join(", ");
+    return `range(greatest(${from}), least(${[`epoch_us(${time})`, ...highest].join(", ")}) + 1, epoch_us(${step}))`;
+  };
+}
+
+/** The start of a window that is final at `end`. */
+function beforeEnd(end: string, latenessMs: number, size: string): string {
+  return `${end} - ${intervalOf(latenessMs)} - ${size}`;
+}
+
+/** The first start of a window behind a time, µs. */
+function startAfter(step: string, time: string): string {
+  return `epoch_us(${windowStart(step, time)} + ${step})`;
+}
+
 function hopStarts(step: string, size: string, time: string, latenessMs: number, use: MacroUse): string {
-  const before = (end: string): string => `${end} - ${intervalOf(latenessMs)} - ${size}`;
-  const after = (start: string): string => `epoch_us(${windowStart(step, start)} + ${step})`;
-  const lowest = [after(`${time} - ${size}`), after(before("watermark"))];
-  const highest = [`epoch_us(${time})`];
-  if (use === "preview") lowest.push(after(before("getvariable('release_to')")));
-  if (use === "job") {
-    lowest.push(after(before("getvariable('released_to')")));
-    highest.push(`epoch_us(${before("getvariable('release_to')")})`);
-  }
-  return `range(greatest(${lowest.join(", ")}), least(${highest.join(", ")}) + 1, epoch_us(${step}))`;
+  const admittedFrom = startAfter(step, beforeEnd("watermark", latenessMs, size));
+  return windowEdge(step, size, latenessMs, use)(time, admittedFrom);
 }
 
 /** Whether what ends at `end` is wanted. */

@@ -31,6 +31,10 @@ export interface CompiledPlan extends Pick<
   /** By input. */
   readonly pending: readonly (string | null)[];
   readonly state: readonly JobState[];
+  /** Of kinds that have them. */
+  readonly compact?: JobPlan["compact"];
+  readonly content?: JobPlan["content"];
+  readonly keeps?: JobPlan["keeps"];
   /** Statements before the batch. */
   readonly batch: readonly string[];
 }
@@ -70,12 +74,15 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   );
   const columns = lakeColumns(result, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
-  await checkSums(analysis, compiled.release);
+  await checkSums(analysis, analysis.batch);
   return {
     version: PLANNER_VERSION,
     name: job.name,
     ...compiled,
     state,
+    compact: compiled.compact ?? [],
+    content: compiled.content ?? state.map(({ name }) => `FROM ${name}`),
+    keeps: compiled.keeps ?? [],
     inputs: inputs.map(({ table, columns: wanted }, i) => ({
       table: table.names[0]!,
       columns: wanted.map(({ name }) => name),
@@ -97,11 +104,12 @@ async function rehearse(
   engine: PlanningEngine,
   at: number,
 ): Promise<void> {
-  const { prepare, absorb, release, corrections, forget, preview } = plan;
+  const { prepare, absorb, release, corrections, forget, compact = [], preview } = plan;
   const created = state.map(({ name, like }) => `CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
   const answers = [release, ...corrections, ...(preview === null ? [] : [preview])];
   try {
-    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget]) await engine.run(sql);
+    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget, ...compact])
+      await engine.run(sql);
   } catch (error) {
     throw new JobRefused(at, `The engine does not take what this becomes: ${reasonOf(error)}`);
   }

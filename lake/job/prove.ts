@@ -46,7 +46,7 @@ export interface Proof {
 const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
 
 /** Of the tables of a job's engine. */
-export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
+export const OWN_NAMES: RegExp = /^(new|kept|fresh|merging)_\d+$/i;
 
 /** @param node of the only statement @throws JobRefused */
 export function prove(node: Tree, context: ProofContext): Proof {

@@ -1,7 +1,8 @@
 /**
  * The kind `windows`: of every call of a window macro the rows of its source are kept as long as a window of theirs is
- * to come, and the SELECT runs over these, with macros that give the windows which are released in the step. Stages
- * before a macro run once, over new rows; those behind it run as they stand.
+ * to come, and the SELECT runs over these, with macros that give the windows which are released in the step. Where a
+ * GROUP BY stands over the call and its aggregates can be had of partial ones, these are kept by slice in the place of
+ * the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
  */
 import { quoteName, quoteText } from "../query/quote.ts";
 import { inputOf, overNewRows, type Analysis } from "./analysis.ts";
@@ -15,8 +16,21 @@ import {
   type MacroUse,
 } from "./macros.ts";
 import type { CompiledPlan } from "./plan-job.ts";
+import { MEAN_MACROS } from "./mean.ts";
 import type { Column } from "./planning-engine.ts";
 import { JobRefused } from "./refusal.ts";
+import type { Replacement } from "./select-text.ts";
+import { KeepsRows, sliceSelect } from "./sliced-select.ts";
+import {
+  absorbSlices,
+  compactSlices,
+  forgetSlices,
+  overSlices,
+  sliceTables,
+  slicesOfNew,
+  type Slices,
+  wholeSlices,
+} from "./slices.ts";
 import { byteOf, child, text } from "./tree.ts";
 import type { WindowCall } from "./window-call.ts";
 
@@ -30,34 +44,133 @@ interface Kept {
 
 /** @throws JobRefused */
 export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
+  const { latenessMs } = analysis;
   const kept = analysis.calls.map((call, index) => ({
     call,
     table: `kept_${index}`,
     stage: stageOf(analysis, call),
   }));
   for (const one of kept) await checkStage(analysis, one);
-  const { latenessMs } = analysis;
-  const outcome = (use: MacroUse): string => {
-    const sources = kept.map(({ call, table }) => ({ byte: call.sourceByte, name: call.source, by: table }));
-    const macros = kept.map(({ call }) => ({
-      byte: call.nameByte,
-      name: call.macro,
-      by: macroName(call.macro, use),
-    }));
-    return analysis.select.whole([...sources, ...macros], (stage) => isWindowed(analysis, stage));
-  };
+  const prepare = [
+    ...MEAN_MACROS,
+    ...windowMacros(latenessMs, "job"),
+    ...windowMacros(latenessMs, "preview"),
+  ];
+  for (const macro of prepare) await analysis.engine.run(macro);
+  const sliced = await formsOf(analysis, kept);
+  const forms = (await isSameResult(analysis, sliced))
+    ? sliced
+    : sliced.map((form) => ({ ...form, slices: null, isFirst: true, why: "the result has other types" }));
+  const outcome = (use: MacroUse): string => outcomeOf(analysis, forms, use);
+  const own = forms.filter((form) => form.isFirst);
   return {
     kind: "windows",
     pending: analysis.inputs.map((_, input) => pendingOf(analysis, input)),
-    state: kept.map(({ table, stage }) => ({ name: table, like: `SELECT * FROM (\n${stage}\n) LIMIT 0` })),
-    prepare: [...windowMacros(latenessMs, "job"), ...windowMacros(latenessMs, "preview")],
-    absorb: kept.map((one) => absorb(one, latenessMs)),
+    state: own.flatMap(stateOf),
+    prepare,
+    absorb: own.map((form) => (form.slices ? absorbSlices(form.slices) : absorb(form.kept, latenessMs))),
     release: outcome("job"),
     corrections: kept.map((one) => corrections(one, latenessMs)),
-    forget: kept.map((one) => forget(one, latenessMs)),
+    forget: own.flatMap((form) =>
+      form.slices ? forgetSlices(form.slices) : [forget(form.kept, latenessMs)],
+    ),
+    compact: own.flatMap((form) => (form.slices ? compactSlices(form.slices) : [])),
+    content: own.map((form) => (form.slices ? wholeSlices(form.slices) : `FROM ${form.kept.table}`)),
+    keeps: forms.map(({ kept: { call }, slices, why }) => ({
+      source: call.source,
+      form: slices ? "slices" : "rows",
+      why,
+    })),
     preview: outcome("preview"),
     batch: windowMacros(latenessMs, "batch"),
   };
+}
+
+/** Over slices the SELECT has the columns that it has over rows. */
+async function isSameResult(analysis: Analysis, forms: readonly Form[]): Promise<boolean> {
+  const { engine, result } = analysis;
+  for (const { name, like } of forms.filter(({ isFirst }) => isFirst).flatMap(stateOf))
+    await engine.run(`CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  const columns = await engine.describe(outcomeOf(analysis, forms, "job")).catch(() => []);
+  return areSame(columns, result);
+}
+
+function areSame(columns: readonly Column[], others: readonly Column[]): boolean {
+  return (
+    columns.length === others.length &&
+    columns.every(({ name, type }, i) => name === others[i]!.name && type === others[i]!.type)
+  );
+}
+
+/** What is kept of a call, in which form. */
+interface Form {
+  readonly kept: Kept;
+  /** null: rows. */
+  readonly slices: Slices | null;
+  /** Of rows. */
+  readonly why: string | null;
+  /** Another call has the same. */
+  readonly isFirst: boolean;
+}
+
+async function formsOf(analysis: Analysis, kept: readonly Kept[]): Promise<readonly Form[]> {
+  const forms: Form[] = [];
+  for (const one of kept) {
+    const found = await slicesOf(analysis, one, forms.length);
+    const slices = typeof found === "string" ? null : found;
+    const twin = slices && forms.find((form) => form.slices && isSameState(form.slices, slices))?.slices;
+    forms.push({
+      kept: one,
+      slices: slices && twin ? { ...slices, index: twin.index } : slices,
+      why: typeof found === "string" ? found : null,
+      isFirst: !twin,
+    });
+  }
+  return forms;
+}
+
+/** @returns why rows are kept, where they are */
+async function slicesOf(analysis: Analysis, { call, stage }: Kept, index: number): Promise<Slices | string> {
+  try {
+    const sliced = await sliceSelect(analysis, call, stage);
+    const slices = { call, sliced, latenessMs: analysis.latenessMs, stage, index };
+    // What the engine does not take as slices it may take as it was written.
+    await analysis.engine.describe(slicesOfNew(slices)).catch(() => {
+      throw new KeepsRows("an expression needs the window itself");
+    });
+    return slices;
+  } catch (error) {
+    if (error instanceof KeepsRows) return error.message;
+    throw error;
+  }
+}
+
+function isSameState(one: Slices, other: Slices): boolean {
+  const { sliced: a, call } = one;
+  const { sliced: b } = other;
+  const isSameCall = call.stepMs === other.call.stepMs && call.sizeMs === other.call.sizeMs;
+  return isSameCall && slicesOfNew(one) === slicesOfNew(other) && a.partials.length === b.partials.length;
+}
+
+function stateOf({ kept: { table, stage }, slices }: Form): CompiledPlan["state"] {
+  if (!slices) return [{ name: table, like: `SELECT * FROM (\n${stage}\n) LIMIT 0` }];
+  return sliceTables(slices).map((name) => ({
+    name,
+    like: `SELECT * FROM (\n${slicesOfNew(slices)}\n) LIMIT 0`,
+  }));
+}
+
+/** The SELECT over what is kept. */
+function outcomeOf(analysis: Analysis, forms: readonly Form[], use: MacroUse): string {
+  const replacements = forms.flatMap(({ kept: { call, table }, slices }): readonly Replacement[] =>
+    slices
+      ? [{ piece: slices.sliced.piece, by: overSlices(slices, use) }]
+      : [
+          { byte: call.sourceByte, name: call.source, by: table },
+          { byte: call.nameByte, name: call.macro, by: macroName(call.macro, use) },
+        ],
+  );
+  return analysis.select.whole(replacements, (stage) => isWindowed(analysis, stage));
 }
 
 function isWindowed({ proof }: Analysis, stage: string): boolean {

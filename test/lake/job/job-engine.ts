@@ -96,7 +96,7 @@ export class JobEngine {
   }
 
   #state(): Promise<readonly (readonly string[])[]> {
-    return Promise.all(this.#plan.state.map(({ name }) => rowsOf(this.#connection, `FROM ${name}`)));
+    return Promise.all(this.#plan.content.map((select) => rowsOf(this.#connection, select)));
   }
 
   async #step(from: number, until: number, to: number): Promise<void> {
@@ -108,6 +108,9 @@ export class JobEngine {
     for (const select of this.#plan.corrections)
       this.#corrections.push(...(await rowsOf(this.#connection, select)));
     for (const statement of this.#plan.forget) await this.#connection.run(statement);
+    // Of every other step: it must change nothing.
+    if (this.#until % 2 === 0)
+      for (const statement of this.#plan.compact) await this.#connection.run(statement);
     this.#releasedTo = releaseTo;
     this.#until = until;
   }
