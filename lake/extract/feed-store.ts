@@ -66,6 +66,11 @@ export class FeedStore {
     const bytes = await this.store.get(path);
     if (!bytes) return undefined;
     const manifest = parseManifest(bytes, path);
+    // Whoever counts on from what it says would look for the same number for ever.
+    if (manifest.version !== version)
+      throw new MuaraError("extract.corrupt", `${path} is the manifest of version ${manifest.version}.`, {
+        details: { path },
+      });
     this.#manifests.set(path, manifest);
     if (this.#manifests.size > CACHED) this.#manifests.delete(this.#manifests.keys().next().value!);
     return manifest;

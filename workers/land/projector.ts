@@ -76,6 +76,8 @@ interface Target {
   readonly looked: Map<string, number>;
   /** Whether it was this process's at the last pass: what others wrote since is not in memory. */
   isOurs: boolean;
+  /** Whether the last pass wrote it, or would have: it is ours, and nobody has paused it. */
+  isFollowing: boolean;
 }
 
 export interface Projector {
@@ -153,7 +155,8 @@ class LedgerProjector implements Projector {
     this.#hasMore = false;
     let wrote = false;
     for (const target of this.#targets) {
-      if (!(await this.#isOurs(target)) || (await target.projection.isPaused())) continue;
+      target.isFollowing = (await this.#isOurs(target)) && !(await target.projection.isPaused());
+      if (!target.isFollowing) continue;
       const steps = await this.#stepsOf(target);
       if (steps.length === 0) continue;
       wrote = true;
@@ -208,7 +211,8 @@ class LedgerProjector implements Projector {
     let to = Math.max(from, target.looked.get(sourceId) ?? -1);
     let expected = 0;
     const limit = to + COMMITS_MAX;
-    for (; ; to++) {
+    const readableTo = this.#readableTo(sourceId, target);
+    for (; to < readableTo; to++) {
       if (to === limit) {
         this.#hasMore = true;
         break;
@@ -235,15 +239,22 @@ class LedgerProjector implements Projector {
     return undefined;
   }
 
+  /**
+   * The newest version of a table that `target` may read. The books stay behind the other three, as far as this process
+   * writes them: whoever reads in the books that an event is dead, a duplicate or replayed finds its row.
+   */
+  #readableTo(sourceId: string, target: Target): number {
+    if (target.projection.name !== BOOKS) return Infinity;
+    const others = this.#targets!.filter((other) => other !== target && other.isFollowing);
+    const seen = others.map(({ projection, looked }) =>
+      Math.max(projection.consumed(sourceId), looked.get(sourceId) ?? -1),
+    );
+    return Math.min(Infinity, ...seen);
+  }
+
+  /** The books come last: see `#readableTo`. */
   #openTargets(): Promise<Target[]> {
     return Promise.all([
-      this.#openTarget(
-        BOOKS,
-        BOOKS_COLUMNS,
-        ({ ledger }) => ledger.length,
-        async ({ name }, commits) =>
-          commits.flatMap((commit) => booksRows(name, commit, infoOf(commit).ledger)),
-      ),
       this.#openTarget(
         DEAD_LETTERS,
         DEAD_LETTERS_COLUMNS,
@@ -267,6 +278,13 @@ class LedgerProjector implements Projector {
             ([commit, row]) => replayRow(name, commit, row) ?? [],
           ),
       ),
+      this.#openTarget(
+        BOOKS,
+        BOOKS_COLUMNS,
+        ({ ledger }) => ledger.length,
+        async ({ name }, commits) =>
+          commits.flatMap((commit) => booksRows(name, commit, infoOf(commit).ledger)),
+      ),
     ]);
   }
 
@@ -280,7 +298,7 @@ class LedgerProjector implements Projector {
     const log = this.#ports.openTable(name);
     const snapshot = await ensureTable(log, name, columns, {}, this.#ports);
     const projection = new Projection(name, columns, log, snapshot, this.#ports);
-    return { projection, countOf, rowsOf, counted, looked: new Map(), isOurs: true };
+    return { projection, countOf, rowsOf, counted, looked: new Map(), isOurs: true, isFollowing: true };
   }
 
   async #duplicateRows(source: Source, commits: readonly TableCommit[]): Promise<ProjectedRow[]> {

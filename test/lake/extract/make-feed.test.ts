@@ -74,6 +74,15 @@ describe("windows", { timeout: 240_000 }, () => {
     expect(await published(maker)).toEqual(await rowsOfTable(lake, FIRST_MS, FIRST_MS + DAY_MS));
   });
 
+  test("a manifest under another number is told, not read for ever", async () => {
+    await lake.land(salesOf(0, 20), FIRST_MS + DAY_MS);
+    const maker = await lake.maker(salesFeed());
+    await maker.pass(signal);
+    const bytes = await lake.store.get(maker.store.manifestPath(1));
+    await lake.store.put(maker.store.manifestPath(2), bytes!);
+    await expect(maker.pass(signal)).rejects.toMatchObject({ code: "extract.corrupt" });
+  });
+
   test("by the hour, with rows on both bounds", async () => {
     await lake.land(
       [at(FIRST_MS, "a"), at(FIRST_MS + HOUR_MS - 1, "b"), at(FIRST_MS + HOUR_MS, "c")],

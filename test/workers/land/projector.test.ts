@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DEAD_LETTERS_COLUMNS, DUPLICATES_COLUMNS } from "../../../lake/ledger-tables.ts";
+import { BOOKS_COLUMNS, DEAD_LETTERS_COLUMNS, DUPLICATES_COLUMNS } from "../../../lake/ledger-tables.ts";
 import { readRows } from "../../../lake/parquet/rows.ts";
 import { createProjector, type Projector } from "../../../workers/land/projector.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
@@ -121,6 +121,43 @@ test("a storm of side rows is taken in passes of bounded size", async () => {
   let rows = 0;
   for (const { stats } of files.values()) rows += (JSON.parse(stats!) as { numRecords: number }).numRecords;
   expect(rows).toBe(52_000);
+});
+
+test("the books do not count what the other tables lack", async () => {
+  const at = await install();
+  await declare(at, type);
+  const landing = await TableLanding.open(at.ports, OPTIONS, type);
+  const land = async (payload: string): Promise<void> => {
+    await send(at, [payload]);
+    await landing.step(never);
+  };
+  const counted = async (): Promise<[dead: number, booked: number]> => {
+    const dead = await rowsOf(at, "dead_letters", DEAD_LETTERS_COLUMNS);
+    const books = await rowsOf(at, "books", BOOKS_COLUMNS);
+    return [dead.length, books.reduce((sum, row) => sum + Number(row["dead_letters"]), 0)];
+  };
+  let isMidway = false;
+  // One more lands when the pass has written its dead letters and goes on to the next table.
+  const openTable: Installation["openTable"] = (name) => {
+    const table = at.openTable(name);
+    if (name !== "dead_letters") return table;
+    return Object.assign(Object.create(table) as typeof table, {
+      commit: async (...attempt: Parameters<typeof table.commit>) => {
+        const outcome = await table.commit(...attempt);
+        if (isMidway) await land("[2]");
+        return outcome;
+      },
+    });
+  };
+  const projector = createProjector({ ...at.ports, openTable });
+  await projector.pass(never);
+  await land("[1]");
+  isMidway = true;
+  await projector.pass(never);
+  isMidway = false;
+  expect(await counted()).toEqual([1, 1]);
+  while (await projector.pass(never));
+  expect(await counted()).toEqual([2, 2]);
 });
 
 test("a projection that somebody else owned is taken over where they left it", async () => {
