@@ -106,9 +106,10 @@ async function rehearse(
 ): Promise<void> {
   const { prepare, absorb, release, corrections, forget, compact = [], preview } = plan;
   const created = state.map(({ name, like }) => `CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  const put = compact.flatMap(({ pending, statements }) => [pending, ...statements]);
   const answers = [release, ...corrections, ...(preview === null ? [] : [preview])];
   try {
-    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget, ...compact])
+    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget, ...put])
       await engine.run(sql);
   } catch (error) {
     throw new JobRefused(at, `The engine does not take what this becomes: ${reasonOf(error)}`);

@@ -59,6 +59,13 @@ export interface JobState {
   readonly like: string;
 }
 
+/** Puts pieces of state together that steps have appended. */
+export interface JobCompaction {
+  /** A SELECT of one number: rows that it would take in. */
+  readonly pending: string;
+  readonly statements: readonly string[];
+}
+
 export interface JobKeeps {
   /** Table or CTE. */
   readonly source: string;
@@ -87,11 +94,8 @@ export interface JobPlan {
   /** SELECTs of rows that came too late for something, with the columns of CORRECTION_COLUMNS. */
   readonly corrections: readonly string[];
   readonly forget: readonly string[];
-  /**
-   * Puts pieces of state together that steps have appended, after `forget`, in the same transaction; what is kept says
-   * the same before and after. Worth it when the tables of `state` have become twice as large as it left them.
-   */
-  readonly compact: readonly string[];
+  /** After `forget`, in the same transaction, now and then: what is kept says the same before and after. */
+  readonly compact: readonly JobCompaction[];
   /** SELECTs of what is kept: where these give the same, all later steps do. */
   readonly content: readonly string[];
   /** For those who want to know: by what each source is kept. */

@@ -95,10 +95,14 @@ export async function sliceSelect(
 
 /** Whether a piece of the text is that part of the tree. */
 async function isSame({ engine }: Analysis, sql: string, node: Tree): Promise<boolean> {
-  const own = (one: Tree): string => withoutPlaces({ ...one, cte_map: null });
   const read = JSON.parse(await engine.serializeWhole(sql)) as Tree;
   const [statement] = children(read, "statements");
-  return statement !== undefined && own(child(statement, "node") ?? {}) === own(node);
+  return statement !== undefined && ownText(child(statement, "node") ?? {}) === ownText(node);
+}
+
+/** Its CTEs stand before it. */
+function ownText(node: Tree): string {
+  return withoutPlaces({ ...node, cte_map: null });
 }
 
 /** Puts columns of kept pieces in the place of groups and aggregates. */

@@ -10,6 +10,7 @@
  * are many: of a slice only where what is new is a good part of it, so that each is written anew a few times in all.
  */
 import { admitted, intervalOf, type MacroUse, windowEdge, windowStart } from "./macros.ts";
+import type { JobCompaction } from "./plan.ts";
 import type { SlicedSelect } from "./sliced-select.ts";
 import type { WindowCall } from "./window-call.ts";
 
@@ -90,13 +91,11 @@ export function forgetSlices(slices: Slices): readonly string[] {
 }
 
 /** Puts new pieces and old ones together; what is kept says the same before and after. */
-export function compactSlices(slices: Slices): readonly string[] {
+export function compactSlices(slices: Slices): JobCompaction {
   const [kept, fresh, merging] = sliceTables(slices) as [string, string, string];
-  const bySlice = (table: string): string =>
-    `SELECT muara_slice, count(*) AS n FROM ${table} GROUP BY muara_slice`;
   const touched = `SELECT muara_slice FROM (${bySlice(fresh)}) AS f JOIN (${bySlice(kept)}) AS k USING (muara_slice)
     WHERE f.n * ${NEW_SHARE} >= k.n`;
-  return [
+  const statements = [
     `INSERT INTO ${merging} SELECT muara_slice, muara_from${mergedColumns(slices.sliced)}
       FROM (FROM ${fresh} UNION ALL FROM ${kept} WHERE muara_slice IN (${touched})) ${groupBy(slices.sliced)}`,
     `DELETE FROM ${kept} WHERE muara_slice IN (${touched})`,
@@ -104,6 +103,11 @@ export function compactSlices(slices: Slices): readonly string[] {
     `DELETE FROM ${fresh}`,
     `DELETE FROM ${merging}`,
   ];
+  return { pending: `SELECT count(*) FROM ${fresh}`, statements };
+}
+
+function bySlice(table: string): string {
+  return `SELECT muara_slice, count(*) AS n FROM ${table} GROUP BY muara_slice`;
 }
 
 function allSlices(slices: Slices): string {

@@ -74,7 +74,7 @@ export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
     forget: own.flatMap((form) =>
       form.slices ? forgetSlices(form.slices) : [forget(form.kept, latenessMs)],
     ),
-    compact: own.flatMap((form) => (form.slices ? compactSlices(form.slices) : [])),
+    compact: own.flatMap((form) => (form.slices ? [compactSlices(form.slices)] : [])),
     content: own.map((form) => (form.slices ? wholeSlices(form.slices) : `FROM ${form.kept.table}`)),
     keeps: forms.map(({ kept: { call }, slices, why }) => ({
       source: call.source,
@@ -238,21 +238,24 @@ function forget({ call, table }: Kept, latenessMs: number): string {
   return `DELETE FROM ${table} WHERE rowid IN (SELECT muara_row FROM (${rows}) WHERE ${isPast("window_end")})`;
 }
 
-/** Of a session, which the row cannot have, it is what it would have begun. */
+/**
+ * Of a session, which the row cannot have, it is what it would have begun. Of the others all that ended so long ago:
+ * the list has these alone, and most rows have none.
+ */
 function corrections({ call, stage }: Kept, latenessMs: number): string {
   const time = quoteName(call.time);
   const [step, size] = [intervalOf(call.stepMs), intervalOf(call.sizeMs)];
   const first = `${windowStart(step, `${time} - ${size}`)} + ${step}`;
-  const start =
-    call.macro === "session"
-      ? time
-      : `make_timestamptz(unnest(range(epoch_us(${first}), epoch_us(${time}) + 1, epoch_us(${step}))))`;
-  const end = call.macro === "session" ? "window_start" : "window_end";
-  return `SELECT ${quoteText(call.source)} AS source, window_start, window_end, late_row FROM (
-    SELECT *, window_start + ${size} AS window_end FROM (
-      SELECT ${start} AS window_start, watermark, to_json(muara_stage)::VARCHAR AS late_row
-      FROM (\n${stage}\n) AS muara_stage WHERE ${time} IS NOT NULL))
-  WHERE NOT (${admitted(end, latenessMs)})`;
+  const last = `watermark - ${intervalOf(latenessMs)} - ${size}`;
+  const isSession = call.macro === "session";
+  const start = isSession
+    ? time
+    : `make_timestamptz(unnest(range(epoch_us(${first}),
+        least(epoch_us(${time}), epoch_us(${last})) + 1, epoch_us(${step}))))`;
+  const isLate = isSession ? `NOT (${admitted(time, latenessMs)})` : `${first} <= ${last}`;
+  return `SELECT ${quoteText(call.source)} AS source, window_start, window_start + ${size} AS window_end, late_row FROM (
+    SELECT ${start} AS window_start, to_json(muara_stage)::VARCHAR AS late_row
+    FROM (\n${stage}\n) AS muara_stage WHERE ${time} IS NOT NULL AND ${isLate})`;
 }
 
 /**

@@ -34,6 +34,8 @@ import { type ResultShape, resultShape } from "./result-schema.ts";
 
 /** After so many steps the state's file is put in order. */
 const CHECKPOINT_STEPS = 50;
+/** Pieces of state are put together when there are so many. */
+const PIECES_MAX = 50_000;
 /** Of the shape of the file itself. */
 const STATE_VERSION = 1;
 /** Files that were found to be what the log says are not read for it again. */
@@ -102,14 +104,22 @@ export class JobEngine {
     await this.#run(...plan.absorb);
     const files: Results<ResultFile> = { release: null, corrections: null, violations: null };
     for (const name of RESULTS) files[name] = await this.#write(name, join(order.folder, `${name}.parquet`));
-    await this.#run(...plan.forget);
+    await this.#forget();
     return files;
+  }
+
+  async #forget(): Promise<void> {
+    const { forget, compact } = this.#plan!;
+    await this.#run(...forget);
+    for (const { pending, statements } of compact)
+      if ((await this.#number(pending)) >= PIECES_MAX) await this.#run(...statements);
   }
 
   async rebuild({ inputs, place, ...times }: RebuildOrder): Promise<void> {
     await this.#emptyState();
     await this.#begin(times, inputs);
-    await this.#run(...this.#plan!.absorb, ...this.#plan!.forget);
+    await this.#run(...this.#plan!.absorb);
+    await this.#forget();
     await this.keep(place);
     await this.#run("CHECKPOINT state");
   }

@@ -110,7 +110,8 @@ export class JobEngine {
     for (const statement of this.#plan.forget) await this.#connection.run(statement);
     // Of every other step: it must change nothing.
     if (this.#until % 2 === 0)
-      for (const statement of this.#plan.compact) await this.#connection.run(statement);
+      for (const { statements } of this.#plan.compact)
+        for (const statement of statements) await this.#connection.run(statement);
     this.#releasedTo = releaseTo;
     this.#until = until;
   }
