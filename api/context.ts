@@ -52,6 +52,8 @@ export interface ApiPorts {
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
+  /** Bounds of rules and silences, and whom rules may tell; absent: none can be declared. */
+  readonly alerts?: Pick<Config["alerts"], "rules" | "silences" | "receivers" | "timeoutMs">;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;

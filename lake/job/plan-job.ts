@@ -8,16 +8,19 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
+import { asofPlan } from "./asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
+import { intervalPlan } from "./interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
 import { WINDOW_MACROS, windowMacros } from "./macros.ts";
 import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
-import { OWN_NAMES, prove } from "./prove.ts";
+import { OWN_NAMES, prove, type Proof } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
 import { lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
+import { timeJoins } from "./time-join.ts";
 import { child, children, type Tree } from "./tree.ts";
 import { windowCalls, type WindowCall } from "./window-call.ts";
 import { windowsPlan } from "./windows-plan.ts";
@@ -37,6 +40,8 @@ export interface CompiledPlan extends Pick<
   readonly keeps?: JobPlan["keeps"];
   /** Statements before the batch. */
   readonly batch: readonly string[];
+  /** The batch where it is more than the SELECT as it stands. */
+  readonly batchSelect?: string;
 }
 
 export type Planned =
@@ -69,9 +74,7 @@ export async function planJob(
 
 async function compile(analysis: Analysis): Promise<JobPlan> {
   const { job, engine, inputs, latenessMs, result, proof } = analysis;
-  const { pending, batch, state, ...compiled } = await (proof.result.isWindowed ? windowsPlan : rowsPlan)(
-    analysis,
-  );
+  const { pending, batch, batchSelect, state, ...compiled } = await compilerOf(proof)(analysis);
   const columns = lakeColumns(result, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, analysis.batch);
@@ -93,13 +96,19 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
     release: withTypes(compiled.release, result, columns),
     preview: compiled.preview === null ? null : withTypes(compiled.preview, result, columns),
     violations: await violationsOf(analysis),
-    batch: { prepare: batch, select: withTypes(analysis.batch, result, columns) },
+    batch: { prepare: batch, select: withTypes(batchSelect ?? analysis.batch, result, columns) },
   };
+}
+
+function compilerOf({ join, result }: Proof): (analysis: Analysis) => Promise<CompiledPlan> {
+  if (join)
+    return (analysis) => (join.kind === "asof" ? asofPlan(analysis, join) : intervalPlan(analysis, join));
+  return result.isWindowed ? windowsPlan : rowsPlan;
 }
 
 /** One step over no rows: what the engine does not take then, it will never take. @throws JobRefused */
 async function rehearse(
-  plan: Omit<CompiledPlan, "pending" | "batch" | "state">,
+  plan: Omit<CompiledPlan, "pending" | "batch" | "batchSelect" | "state">,
   state: readonly JobState[],
   engine: PlanningEngine,
   at: number,
@@ -130,12 +139,16 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   for (const { name, byte } of judged.tables)
     if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
+  // By its place in the log an as-of join tells which of two rows is the newer.
+  const places = serialized.includes('"ref_type":"ASOF"') ? ["log_partition", "log_offset"] : [];
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
-    inputFrom(table, judged.columns && [...judged.columns, ...checked]),
+    inputFrom(table, judged.columns && [...judged.columns, ...checked, ...places]),
   );
   const tree = onlyNode(await engine.serializeWhole(text));
-  const calls = await windowCalls(tree, (written) => engine.intervalMs(written), at);
-  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), at });
+  const readInterval = (written: string): Promise<number | null> => engine.intervalMs(written);
+  const calls = await windowCalls(tree, readInterval, at);
+  const joins = await timeJoins(tree, readInterval, at);
+  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), joins, at });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
   for (const { name } of mentioned) {
     const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;

@@ -19,7 +19,7 @@ export const JOB_KINDS = ["rows", "windows", "interval", "asof", "dedup", "patte
 export type JobKind = (typeof JOB_KINDS)[number];
 
 /** Bound to the version of the planner: state that another has made is made anew. */
-export const PLANNER_VERSION = 2;
+export const PLANNER_VERSION = 3;
 
 /** Of rows that were landed and not admitted, by the window that they are too late for. */
 export const CORRECTION_COLUMNS = [

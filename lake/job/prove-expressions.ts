@@ -13,6 +13,12 @@ export function proveExpressions(prover: Prover, node: Tree): void {
 
 export function proveNode(prover: Prover, node: Tree): void {
   const kind = node["class"];
+  if (kind === "SUBQUERY" && node["subquery_type"] === "EXISTS")
+    prover.refuse(
+      "EXISTS is written as a join here.",
+      "o SEMI JOIN s ON …, o ANTI JOIN s ON … for its absence",
+      node,
+    );
   if (kind === "SUBQUERY")
     prover.refuse("A subquery in an expression may see rows of other windows.", "a JOIN on window_end", node);
   if (kind === "POSITIONAL_REFERENCE")

@@ -1,8 +1,10 @@
-/** Joins: of two windowed relations by their window, or of a relation with the elements of its own rows' lists. */
+/** Joins: of two windowed relations by their window, of two tables by time, of a row with its own lists' elements. */
 import { proveNode } from "./prove-expressions.ts";
 import type { Prover } from "./prove.ts";
 import { isSameMark, isWindowed, markOf, withoutMarks, type Mark, type Scope } from "./shape.ts";
-import { child, children, columnParts, names, text, walk, type Tree } from "./tree.ts";
+import { proveTimeJoin } from "./prove-time-join.ts";
+import { conjuncts } from "./join-side.ts";
+import { child, columnParts, names, text, walk, type Tree } from "./tree.ts";
 
 const BY_WINDOW = "JOIN … ON a.window_end = b.window_end AND …";
 const TYPES = new Set(["INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"]);
@@ -11,8 +13,9 @@ const TYPES = new Set(["INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"]);
 export function proveJoin(prover: Prover, node: Tree, left: Scope, right: Scope): Scope {
   for (const inner of walk(node["condition"])) proveNode(prover, inner);
   if (isOfRow(node)) return proveElements(prover, node, left, right);
+  if (!isWindowed(left) && !isWindowed(right)) return proveTimeJoin(prover, node, left, right);
   if (!isWindowed(left) || !isWindowed(right))
-    prover.refuse("A join without windows on both sides is not supported here.", BY_WINDOW, node);
+    prover.refuse("Rows of windows cannot be joined with rows without.", BY_WINDOW, node);
   const kind = text(node, "join_type");
   if (text(node, "ref_type") !== "REGULAR" || !TYPES.has(kind))
     prover.refuse("Only INNER, LEFT, RIGHT, FULL, SEMI and ANTI joins are supported.", BY_WINDOW, node);
@@ -54,12 +57,6 @@ function proveElements(prover: Prover, node: Tree, left: Scope, right: Scope): S
     members: [...left.members, ...right.members].map((member) => ({ ...member, keys: [] })),
     merged: left.merged,
   };
-}
-
-function conjuncts(node: Tree | null): readonly Tree[] {
-  if (!node) return [];
-  if (node["type"] !== "CONJUNCTION_AND") return [node];
-  return children(node, "children").flatMap(conjuncts);
 }
 
 function bindsWindows(node: Tree, left: Scope, right: Scope): boolean {

@@ -31,8 +31,21 @@ export function proveSelect(prover: Prover, node: Tree, scope: Scope): Shape {
   const marks = outputMarks(items, scope);
   const isDistinct = children(node, "modifiers").some(({ type }) => type === "DISTINCT_MODIFIER");
   if (isDistinct && (!isWindowed(scope) || ![...marks.values()].some((mark) => mark !== null)))
-    prover.refuse("DISTINCT compares rows of all windows.", "SELECT DISTINCT window_end, …", node);
+    prover.refuse(
+      `DISTINCT compares rows of all ${apart(prover)}.`,
+      byAnchor(prover, "SELECT DISTINCT") ?? "SELECT DISTINCT window_end, …",
+      node,
+    );
   return { isWindowed: isWindowed(scope), marks, keys: outputKeys(items, keys, groups !== null) };
+}
+
+function apart({ join }: Prover): string {
+  return join ? "left rows" : "windows";
+}
+
+/** What binds rows to those of the left side; null where windows do. */
+function byAnchor({ join }: Prover, words = "GROUP BY"): string | null {
+  return join && `${words} ${join.left.alias}.event_id, …`;
 }
 
 export interface Groups {
@@ -84,7 +97,11 @@ function itemOf(group: Tree, items: readonly Tree[]): Tree {
 function proveGroups(prover: Prover, node: Tree, scope: Scope, { sets }: Groups): void {
   if (!isWindowed(scope)) prover.refuse("An aggregate needs a window to be final with.", TUMBLE, node);
   if (sets.length === 0 || sets.some((set) => !isMarked(set, scope)))
-    prover.refuse("This groups rows of different windows together.", BY_WINDOW, node);
+    prover.refuse(
+      `This groups rows of different ${apart(prover)} together.`,
+      byAnchor(prover) ?? BY_WINDOW,
+      node,
+    );
 }
 
 function isMarked(expressions: readonly Tree[], scope: Scope): boolean {
@@ -99,8 +116,8 @@ function proveWindow(prover: Prover, node: Tree, scope: Scope, keys: Shape["keys
   if (!isWindowed(scope)) prover.refuse("A window function over a whole table is never final.", TUMBLE, node);
   if (!isMarked(partitions, scope))
     prover.refuse(
-      "This looks at rows of different windows together.",
-      "OVER (PARTITION BY window_end …)",
+      `This looks at rows of different ${apart(prover)} together.`,
+      byAnchor(prover, "OVER (PARTITION BY") ?? "OVER (PARTITION BY window_end …)",
       node,
     );
   const isByRow = [node["start"], node["end"]].some((bound) => String(bound).endsWith("_ROWS"));

@@ -4,6 +4,7 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
+import type { JoinSide } from "./join-side.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
@@ -21,6 +22,7 @@ import {
   text,
   walk,
 } from "./tree.ts";
+import type { TimeJoin } from "./time-join.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
@@ -29,6 +31,8 @@ export type Visible = ReadonlyMap<string, { readonly shape: Shape; readonly isTo
 export interface ProofContext {
   /** By their relation in the tree. */
   readonly calls: ReadonlyMap<Tree, WindowCall>;
+  /** By their relation in the tree; of what cannot be one, why. */
+  readonly joins: ReadonlyMap<Tree, TimeJoin | JobRefused>;
   readonly at: (byte: number | null) => number;
 }
 
@@ -38,8 +42,12 @@ export interface Proof {
   readonly stages: ReadonlyMap<string, Shape>;
   /** Calls whose source is a CTE; of others it is a table. */
   readonly fromStage: ReadonlySet<WindowCall>;
-  /** BASE_TABLE nodes that are tables, not CTEs. */
+  /** BASE_TABLE nodes that are tables, not CTEs, and not the sides of the join. */
   readonly tables: readonly Tree[];
+  /** The join by time; null: there is none. */
+  readonly join: TimeJoin | null;
+  /** Its sides that are CTEs. */
+  readonly joinsStage: ReadonlySet<JoinSide>;
 }
 
 /** Identity of an event, and its place: no two rows of a table have the same. */
@@ -52,13 +60,19 @@ export const OWN_NAMES: RegExp = /^(new|kept|fresh|merging)_\d+$/i;
 export function prove(node: Tree, context: ProofContext): Proof {
   const prover = new Prover(context);
   const result = prover.query(node, new Map(), true);
-  return { result, stages: prover.stages, fromStage: prover.fromStage, tables: prover.tables };
+  const { stages, fromStage, join, joinsStage } = prover;
+  const tables = prover.tables.filter((table) => table !== join?.left.node && table !== join?.right.node);
+  return { result, stages, fromStage, tables, join, joinsStage };
 }
 
 export class Prover {
   readonly stages = new Map<string, Shape>();
   readonly fromStage = new Set<WindowCall>();
   readonly tables: Tree[] = [];
+  readonly joinsStage = new Set<JoinSide>();
+  join: TimeJoin | null = null;
+  /** BASE_TABLE nodes that are CTEs: whether of the outermost WITH. */
+  readonly #references = new Map<Tree, boolean>();
   readonly #context: ProofContext;
   #byte: number | null = null;
 
@@ -68,6 +82,26 @@ export class Prover {
 
   refuse(reason: string, instead: string | null = null, node: Tree = {}): never {
     throw new JobRefused(this.#context.at(byteOf(node) ?? this.#byte), reason, instead);
+  }
+
+  /** Of a join without windows what is known of it. @throws JobRefused */
+  timeJoin(node: Tree): TimeJoin {
+    const join = this.#context.joins.get(node)!;
+    if (join instanceof JobRefused) throw join;
+    if (this.join || this.#context.calls.size > 0)
+      this.refuse(
+        "A job has one join by time, and no windows with it.",
+        "a second job over the first one's table",
+        node,
+      );
+    for (const side of [join.left, join.right]) {
+      const isTop = this.#references.get(side.node);
+      if (isTop === false)
+        this.refuse(`"${side.source}" is a CTE within a SELECT.`, "a CTE of the job's first WITH", side.node);
+      if (isTop) this.joinsStage.add(side);
+    }
+    this.join = join;
+    return join;
   }
 
   query(node: Tree, outer: Visible, isTop = false): Shape {
@@ -154,7 +188,10 @@ export class Prover {
 
   #table(node: Tree, visible: Visible): Shape {
     const stage = visible.get(text(node, "table_name").toLowerCase());
-    if (stage) return stage.shape;
+    if (stage) {
+      this.#references.set(node, stage.isTop);
+      return stage.shape;
+    }
     this.tables.push(node);
     return { isWindowed: false, marks: new Map(), keys: TABLE_KEYS };
   }

@@ -23,6 +23,10 @@ export type Replacement = (
       readonly byte: number;
       /** What stands there, lower case. */
       readonly name: string;
+      /** Not that name is replaced but the first such word behind it. */
+      readonly behind?: string;
+      /** So many words and symbols are replaced, 1 if not given. */
+      readonly tokens?: number;
     }
   | { readonly piece: Piece }
 ) & {
@@ -70,14 +74,11 @@ export class SelectText {
   #piece({ start, end }: Piece, replacements: readonly Replacement[]): string {
     let text = "";
     let at = start;
-    const tokens = replacements
-      .map((replacement) => ({
-        by: replacement.by,
-        piece: "piece" in replacement ? replacement.piece : this.#token(replacement.byte, replacement.name),
-      }))
+    const places = replacements
+      .map((replacement) => ({ by: replacement.by, piece: this.#placeOf(replacement) }))
       .filter(({ piece }) => piece.start >= start && piece.end <= end)
       .sort((a, b) => a.piece.start - b.piece.start);
-    for (const { piece, by } of tokens) {
+    for (const { piece, by } of places) {
       text += this.#text.slice(at, piece.start) + by;
       at = piece.end;
     }
@@ -109,11 +110,22 @@ export class SelectText {
     return { ...piece, text: this.#text.slice(piece.start, piece.end) };
   }
 
-  #token(byte: number, name: string): Token {
+  #placeOf(replacement: Replacement): Piece {
+    if ("piece" in replacement) return replacement.piece;
+    const { byte, name, behind, tokens = 1 } = replacement;
+    const first = this.#token(byte, name, behind);
+    return { start: first.start, end: this.#tokens[this.#tokens.indexOf(first) + tokens - 1]!.end };
+  }
+
+  #token(byte: number, name: string, behind: string | undefined): Token {
     const at = indexOfByte(this.#text, byte);
-    const token = this.#tokens.find(({ start }) => start === at);
+    const index = this.#tokens.findIndex(({ start }) => start === at);
+    const token = this.#tokens[index];
     if (token?.value.toLowerCase() !== name) throw new Error(`"${name}" does not stand at byte ${byte}`);
-    return token;
+    if (behind === undefined) return token;
+    const next = this.#tokens.find(({ kind, value }, i) => i > index && kind === "word" && value === behind);
+    if (!next) throw new Error(`no ${behind} stands behind byte ${byte}`);
+    return next;
   }
 }
 

@@ -1,13 +1,19 @@
 /**
- * What is known of a relation in a job's SELECT: whether it lies behind a window macro, and which of its columns bind a
- * row to the window that it is of. A mark is only given where it is certain; a column without one is any column.
+ * What is known of a relation in a job's SELECT: whether it lies behind a window macro (or another thing that releases
+ * rows: a join by time, a pattern), and which of its columns bind a row to the window that it is of. A mark is only
+ * given where it is certain; a column without one is any column.
  */
 
 /**
  * `end`: the time at which the row's window ends. `start`: a window of that size begins there, so that its end is
- * known, too. null: a column of that name which is neither.
+ * known, too. `anchor`: behind a join by time or a pattern, a column of the row that the result's row is released with;
+ * rows with one value in it are released together. null: a column of that name which is none of them.
  */
-export type Mark = { readonly kind: "end" } | { readonly kind: "start"; readonly sizeMs: number } | null;
+export type Mark =
+  | { readonly kind: "end" }
+  | { readonly kind: "start"; readonly sizeMs: number }
+  | { readonly kind: "anchor"; readonly column: string }
+  | null;
 
 export interface Shape {
   readonly isWindowed: boolean;
@@ -37,8 +43,10 @@ export function isWindowed({ members }: Scope): boolean {
 }
 
 export function isSameMark(a: Mark, b: Mark): boolean {
-  if (a === null || b === null || a.kind !== b.kind) return false;
-  return a.kind === "end" || (b.kind === "start" && a.sizeMs === b.sizeMs);
+  if (a === null || b === null) return false;
+  if (a.kind === "start") return b.kind === "start" && a.sizeMs === b.sizeMs;
+  if (a.kind === "anchor") return b.kind === "anchor" && a.column === b.column;
+  return b.kind === "end";
 }
 
 /** @param parts of a reference to a column: its name, or its relation's and its own */

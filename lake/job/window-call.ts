@@ -109,7 +109,7 @@ async function windowCall(
 }
 
 /** `INTERVAL '10 minutes'` is a cast of a text, `INTERVAL 10 MINUTES` a call of to_minutes. */
-async function intervalMs(node: Tree, readInterval: IntervalReader): Promise<number | null> {
+export async function intervalMs(node: Tree, readInterval: IntervalReader): Promise<number | null> {
   if (node["class"] === "CAST" && text(child(node, "cast_type") ?? {}, "id") === "INTERVAL") {
     const value = child(child(node, "child") ?? {}, "value");
     return value && typeof value["value"] === "string" ? readInterval(value["value"]) : null;

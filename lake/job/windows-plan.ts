@@ -5,7 +5,8 @@
  * the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
  */
 import { quoteName, quoteText } from "../query/quote.ts";
-import { inputOf, overNewRows, type Analysis } from "./analysis.ts";
+import { inputOf, type Analysis } from "./analysis.ts";
+import { checkTimes, isBehind, isReadElsewhere, stageOf } from "./kept-rows.ts";
 import {
   admitted,
   intervalOf,
@@ -31,7 +32,7 @@ import {
   type Slices,
   wholeSlices,
 } from "./slices.ts";
-import { byteOf, child, text } from "./tree.ts";
+import { byteOf, child } from "./tree.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** One call with what is kept for it. */
@@ -48,7 +49,7 @@ export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
   const kept = analysis.calls.map((call, index) => ({
     call,
     table: `kept_${index}`,
-    stage: stageOf(analysis, call),
+    stage: stageOf(analysis, call.source, analysis.proof.fromStage.has(call)),
   }));
   for (const one of kept) await checkStage(analysis, one);
   const prepare = [
@@ -170,42 +171,20 @@ function outcomeOf(analysis: Analysis, forms: readonly Form[], use: MacroUse): s
           { byte: call.nameByte, name: call.macro, by: macroName(call.macro, use) },
         ],
   );
-  return analysis.select.whole(replacements, (stage) => isWindowed(analysis, stage));
-}
-
-function isWindowed({ proof }: Analysis, stage: string): boolean {
-  return proof.stages.get(stage)?.isWindowed ?? false;
-}
-
-function stageOf(analysis: Analysis, call: WindowCall): string {
-  const { proof, inputs, select } = analysis;
-  if (!proof.fromStage.has(call)) return `SELECT * FROM new_${inputOf(inputs, call.source)!}`;
-  return select.stage(call.source, overNewRows(analysis), (stage) => !isWindowed(analysis, stage));
+  return analysis.select.whole(replacements, (stage) => isBehind(analysis, stage));
 }
 
 /** @throws JobRefused where the source has not what the macro needs */
-async function checkStage({ engine, at }: Analysis, { call, stage }: Kept): Promise<void> {
-  const columns = await engine.describe(stage);
-  const place = at(byteOf(child(call.node, "function") ?? {}));
-  const find = (name: string): Column | undefined =>
-    columns.find((column) => column.name.toLowerCase() === name);
-  const refuse = (reason: string, instead: string): never => {
-    throw new JobRefused(place, reason, instead);
-  };
-  for (const name of ["watermark", call.time]) {
-    const column = find(name);
-    if (!column)
-      refuse(
-        `"${call.source}" has no column ${name}, by which rows are admitted to windows.`,
-        `SELECT ${name}, …`,
-      );
-    else if (column.type !== "TIMESTAMP WITH TIME ZONE")
-      refuse(`${name} is of type ${column.type}.`, `CAST(${name} AS TIMESTAMPTZ)`);
-  }
-  for (const key of call.keys)
-    if (!find(key)) refuse(`"${call.source}" has no column ${key}.`, "a column of it");
+async function checkStage(analysis: Analysis, { call, stage }: Kept): Promise<void> {
+  const { source, time, keys, node } = call;
+  const place = analysis.at(byteOf(child(node, "function") ?? {}));
+  const columns = await checkTimes(analysis, { source, stage, time }, place);
+  const has = (name: string): boolean => columns.some((column) => column.name.toLowerCase() === name);
+  for (const key of keys)
+    if (!has(key)) throw new JobRefused(place, `"${source}" has no column ${key}.`, "a column of it");
   for (const name of ["window_start", "window_end"])
-    if (find(name)) refuse(`"${call.source}" has a column ${name} already.`, `${name} AS other_name`);
+    if (has(name))
+      throw new JobRefused(place, `"${source}" has a column ${name} already.`, `${name} AS other_name`);
 }
 
 /** When the last window of a row ends. */
@@ -262,12 +241,10 @@ function corrections({ call, stage }: Kept, latenessMs: number): string {
  * Known where windows go over the table itself. It asks of the time alone, so that files are passed over by their
  * statistics; a session can have begun at any time before.
  */
-function pendingOf({ proof, inputs, calls, latenessMs }: Analysis, input: number): string | null {
+function pendingOf(analysis: Analysis, input: number): string | null {
+  const { proof, inputs, calls, latenessMs } = analysis;
   const own = calls.filter((call) => !proof.fromStage.has(call) && inputOf(inputs, call.source) === input);
-  const isElsewhere = proof.tables.some(
-    (node) => inputOf(inputs, text(node, "table_name").toLowerCase()) === input,
-  );
-  if (isElsewhere || own.some(({ macro }) => macro === "session")) return null;
+  if (isReadElsewhere(analysis, input) || own.some(({ macro }) => macro === "session")) return null;
   const conditions = own.map(
     ({ time, sizeMs }) =>
       `${quoteName(time)} > getvariable('released_to') - ${intervalOf(latenessMs + sizeMs)}`,

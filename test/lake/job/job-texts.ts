@@ -129,6 +129,52 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     size,
   }) => `SELECT window_end, k, n, count(*) AS c FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     GROUP BY GROUPING SETS ((window_end, k), (window_end), (window_end, n))`,
+  "interval join": ({ gap, size }) => `SELECT o.event_id, o.k, s.event_id AS other, s.n - o.n AS more
+    FROM "shop.order" o JOIN "shop.shipment" s ON o.k = s.k
+      AND s.event_time BETWEEN o.event_time - INTERVAL '${gap}' AND o.event_time + INTERVAL '${size}' WHERE s.n > 0`,
+  "interval join, absence": ({ size }) => `SELECT o.event_id, o.k, o.event_time + INTERVAL '${size}' AS due
+    FROM shop_order o LEFT JOIN shop_shipment s -- on time
+      ON (o.k = s.k AND s.event_time >= o.event_time AND s.event_time < o.event_time + INTERVAL '${size}')
+    WHERE s.event_id IS NULL`,
+  "interval anti join of stages": ({
+    size,
+    gap,
+  }) => `WITH o AS (SELECT * FROM shop_order WHERE n > 0 OR k IS NULL),
+    s AS (SELECT other_time AS at, watermark, k, n, unnest(tags) AS tag FROM shop_shipment)
+    SELECT event_id, k FROM o ANTI JOIN s ON s.k = o.k AND s.tag <> 'x' AND s.n <= o.n
+      AND s.at > o.event_time - INTERVAL '${gap}' AND o.event_time + INTERVAL '${size}' >= s.at`,
+  "interval join with itself": ({
+    size,
+  }) => `SELECT a.event_id, count(b.event_id) AS before, max(b.event_time) AS last,
+      array_agg(b.n ORDER BY b.n) FILTER (b.n IS NOT NULL) AS ns
+    FROM shop_order a LEFT JOIN shop_order b ON a.k = b.k AND a.event_id <> b.event_id
+      AND a.event_time BETWEEN b.event_time AND b.event_time + INTERVAL '${size}'
+    GROUP BY a.event_id HAVING count(*) < 5`,
+  "interval join of times ahead": ({ gap }) =>
+    `SELECT o.event_id FROM shop_order o
+    SEMI JOIN shop_shipment s ON o.k = s.k AND s.event_time > o.event_time - INTERVAL '10 minutes'
+      AND s.event_time <= o.event_time - INTERVAL '${gap}'`,
+  "interval join, then stages": ({
+    size,
+  }) => `WITH o AS (SELECT event_id, event_time, watermark, k FROM shop_order),
+    j AS (SELECT o.event_id, o.event_time AS due, o.k, s.n, s.event_id AS part FROM o LEFT JOIN "shop.shipment" AS s
+      ON o.k = s.k AND s.event_time >= o.event_time AND s.event_time <= o.event_time + INTERVAL '${size}'),
+    counts AS (SELECT event_id, due, k, count(DISTINCT part) AS parts, sum(n) AS s FROM j GROUP BY ALL)
+    SELECT due, k, max(parts) AS most, sum(s) AS s, rank() OVER (PARTITION BY due ORDER BY k) AS r
+    FROM counts GROUP BY due, k`,
+  "as-of join": () => `SELECT o.event_id, o.k, s.event_id AS newest, s.n FROM "shop.order" o
+    ASOF JOIN "shop.shipment" AS s ON o.k = s.k AND o.event_time >= s.event_time WHERE s.n IS NOT NULL`,
+  "as-of left join of stages":
+    () => `WITH s AS (SELECT other_time AS since, watermark, k AS key, n, log_offset,
+      log_partition FROM shop_shipment WHERE n <> 1),
+    o AS (SELECT *, unnest(tags) AS tag FROM shop_order)
+    SELECT o.event_id, tag, key, s.n FROM o ASOF LEFT JOIN s ON s.since < o.event_time AND s.key = o.k`,
+  "as-of join with itself": () => `WITH late AS (SELECT event_id, event_time, watermark, k, n FROM shop_order)
+    SELECT event_time, count(*) AS c, sum(before.n) AS s, max(before.event_time) AS last FROM (
+      SELECT shop_order.event_time, struct_pack(n := late.n, event_time := late.event_time) AS before
+      FROM shop_order ASOF LEFT JOIN late
+        ON shop_order.k = late.k AND shop_order.n = late.n AND shop_order.event_time > late.event_time)
+    GROUP BY event_time`,
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {

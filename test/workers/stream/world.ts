@@ -198,8 +198,8 @@ export async function difference(
   world: World,
   output: string,
   select: string,
+  found = `SELECT * FROM "${output}"`,
 ): Promise<{ rows: number; wrong: readonly unknown[] }> {
-  const found = `SELECT * FROM "${output}"`;
   const [rows, missing, surplus] = await query(
     world,
     [TABLE, output],

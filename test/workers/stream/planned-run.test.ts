@@ -1,0 +1,77 @@
+/** Planned jobs that keep rows of two inputs, in the runtime: live, from history, and with their state lost. */
+import { DuckDBInstance } from "@duckdb/node-api";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { jobLimitsSchema } from "../../../core/job.ts";
+import { sqlAlias } from "../../../core/event-type.ts";
+import { planJob } from "../../../lake/job/plan-job.ts";
+import type { JobPlan } from "../../../lake/job/plan.ts";
+import { sqlColumns } from "../../../lake/query/view.ts";
+import { difference, drain, LATENESS_MS, startWorld, TABLE, type World } from "./world.ts";
+
+let world: World;
+beforeEach(async () => (world = await startWorld()));
+afterEach(() => world.close());
+
+const LATENESS = `INTERVAL '${LATENESS_MS} milliseconds'`;
+/** Every row of which the answer, a row of another number, is not there in time. */
+const ABSENT = `WITH answers AS (SELECT event_id, event_time, watermark, n - 9 AS n FROM "${TABLE}" WHERE n % 3 <> 0)
+  SELECT o.event_id, o.n, o.event_time + INTERVAL '12 seconds' AS due FROM "${TABLE}" o LEFT JOIN answers a
+    ON o.n = a.n AND a.event_time BETWEEN o.event_time - INTERVAL '1 second' AND o.event_time + INTERVAL '12 seconds'
+  WHERE a.event_id IS NULL`;
+
+async function planned(select: string): Promise<JobPlan> {
+  const connection = await (await DuckDBInstance.create(":memory:")).connect();
+  await connection.run("SET TimeZone = 'UTC'");
+  const { metadata } = await world.at.openTable(TABLE).snapshot();
+  const tables = [{ names: [TABLE, sqlAlias(TABLE)], columns: sqlColumns(metadata!.schemaString) }];
+  const text = `CREATE JOB planned WITH (lateness = '${LATENESS_MS} milliseconds') AS ${select}
+    EMIT ON WINDOW CLOSE INTO lake "out.planned"`;
+  const answer = await planJob(text, tables, connection);
+  if (answer.kind === "refused") throw new Error(answer.refusal.reason);
+  return answer.plan;
+}
+
+/** Of the batch what is released by now. @returns how many rows */
+async function expectReleased(plan: JobPlan): Promise<number> {
+  const final = `SELECT * FROM (${plan.batch.select}) WHERE due + ${LATENESS} <= getvariable('released')`;
+  const { rows, wrong } = await difference(world, "out.planned", final);
+  expect(wrong).toEqual([]);
+  return rows;
+}
+
+test("an absence comes out when it is certain, and what came too late beside", async () => {
+  await world.land(20);
+  const plan = await planned(ABSENT);
+  expect(plan.kind).toBe("interval");
+  const run = await world.open(plan);
+  for (let i = 0; i < 10; i++) {
+    await drain(run);
+    await world.land(30);
+  }
+  await drain(run);
+  expect(await expectReleased(plan)).toBeGreaterThan(100);
+  const late = `SELECT event_id FROM "${TABLE}" WHERE watermark >= event_time + INTERVAL '12 seconds' + ${LATENESS}`;
+  const told = `(SELECT late_row->>'event_id' AS event_id FROM "out.planned.corrections" WHERE source = '${TABLE}')`;
+  const { rows, wrong } = await difference(world, "out.planned.corrections", late, told);
+  expect(wrong).toEqual([]);
+  expect(rows).toBeGreaterThan(0);
+  await run.close();
+});
+
+test("history comes out slice by slice, with the state lost between slices, and then live", async () => {
+  await world.land(40, 10);
+  const plan = await planned(ABSENT);
+  const limits = jobLimitsSchema.parse({ step_rows: 150 });
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const run = await world.open(plan, { limits }, `${world.folder}/${attempt}`);
+    await run.step(new AbortController().signal);
+    await run.close();
+  }
+  const run = await world.open(plan, { limits }, `${world.folder}/last`);
+  await drain(run);
+  await expectReleased(plan);
+  await world.land(40, 3);
+  await drain(run);
+  expect(await expectReleased(plan)).toBeGreaterThan(100);
+  await run.close();
+});
