@@ -22,6 +22,7 @@ const BENCHES = [
   "settle",
   "freshness",
   "backlog",
+  "jobs",
 ];
 
 let failures = 0;

@@ -1,15 +1,15 @@
 /**
- * TUMBLE, HOP and SESSION as table macros: in a batch every window of the rows that are admitted, in a job's engine
+ * TUMBLE, HOP, SESSION and DEDUP as table macros: in a batch every window of the rows that are admitted, in a job's engine
  * only the windows that are being released. Windows begin at multiples of their step since 1970 UTC, as Flink's do.
  *
  * A row is admitted to a window when the watermark of its table before its commit was less than the window's end and
- * the allowed lateness; to a session, whose end is not known, when it was less than its own time and the lateness.
+ * the allowed lateness; to a session, whose end is not known, and to DEDUP, when it was less than its own time and the lateness.
  * So no row that comes later can be near enough to a released session to belong to it.
  */
-export const WINDOW_MACROS = ["tumble", "hop", "session"] as const;
+export const WINDOW_MACROS = ["tumble", "hop", "session", "dedup"] as const;
 export type WindowMacro = (typeof WINDOW_MACROS)[number];
 
-/** At most so many columns can be a session's key. */
+/** At most so many columns can be the key of a session, or of DEDUP. */
 export const SESSION_KEYS_MAX = 4;
 
 /** `job`: the windows to be released; `preview`: all that are not yet; `batch`: all. */
@@ -117,7 +117,29 @@ export function windowMacros(latenessMs: number, use: MacroUse): readonly string
       `SELECT * FROM (${sessions("query_table(muara_rows)", "muara_time", "muara_gap", keys, latenessMs)})
       WHERE ${wants}`,
     ),
+    make(
+      "dedup",
+      ["muara_rows", "muara_time", "muara_horizon", ...keys.map((key) => `${key} := NULL`)].join(", "),
+      firsts(keys, latenessMs, use),
+    ),
   ];
+}
+
+/**
+ * Rows of which none of the same key lies within the horizon before them, by time and then by event_id: whether a row
+ * is one follows from what is not later than it, so that it is released by its own time. A row that is none counts, too:
+ * a key that comes again and again is told once. In a job only keys that have a row to be released are looked at.
+ */
+function firsts(keys: readonly string[], latenessMs: number, use: MacroUse): string {
+  const own = `struct_pack(${keys.map((key, i) => `k${i} := ${key}`).join(", ")})`;
+  const wants = wanted("muara_time", latenessMs, use);
+  const sought =
+    use === "batch" ? "" : ` AND ${own} IN (SELECT ${own} FROM query_table(muara_rows) WHERE ${wants})`;
+  return `SELECT * EXCLUDE (muara_before) FROM (
+      SELECT *, lag(muara_time) OVER (PARTITION BY ${keys.join(", ")} ORDER BY muara_time, event_id) AS muara_before
+      FROM query_table(muara_rows)
+      WHERE muara_time IS NOT NULL AND ${admitted("muara_time", latenessMs)}${sought})
+    WHERE coalesce(muara_before < muara_time - muara_horizon, true) AND ${wants}`;
 }
 
 /**

@@ -38,6 +38,7 @@ export interface CompiledPlan extends Pick<
   readonly compact?: JobPlan["compact"];
   readonly content?: JobPlan["content"];
   readonly keeps?: JobPlan["keeps"];
+  readonly ticks?: JobPlan["ticks"];
   /** Statements before the batch. */
   readonly batch: readonly string[];
   /** The batch where it is more than the SELECT as it stands. */
@@ -86,6 +87,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
     compact: compiled.compact ?? [],
     content: compiled.content ?? state.map(({ name }) => `FROM ${name}`),
     keeps: compiled.keeps ?? [],
+    ticks: compiled.ticks ?? null,
     inputs: inputs.map(({ table, columns: wanted }, i) => ({
       table: table.names[0]!,
       columns: wanted.map(({ name }) => name),

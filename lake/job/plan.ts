@@ -91,6 +91,11 @@ export interface JobPlan {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** One SELECT: the rows that are final now. */
   readonly release: string;
+  /**
+   * Release times are such: `offsetMs` and multiples of `everyMs` since 1970 UTC, of one of them. Between two of them
+   * `release` gives no rows. null: at any time.
+   */
+  readonly ticks: readonly { readonly everyMs: number; readonly offsetMs: number }[] | null;
   /** SELECTs of rows that came too late for something, with the columns of CORRECTION_COLUMNS. */
   readonly corrections: readonly string[];
   readonly forget: readonly string[];

@@ -210,6 +210,9 @@ export class Prover {
     if (stage?.shape.isWindowed)
       this.refuse("A window over windows is not supported.", "a second job over the first one's table", node);
     if (stage) this.fromStage.add(call);
+    const keys = stage ? stage.shape.keys : TABLE_KEYS;
+    // Each row is final by itself: nothing binds it to others.
+    if (call.macro === "dedup") return { isWindowed: true, marks: new Map(), keys };
     const start: Mark = call.macro === "session" ? null : { kind: "start", sizeMs: call.sizeMs };
     return {
       isWindowed: true,
@@ -217,7 +220,7 @@ export class Prover {
         ["window_start", start],
         ["window_end", { kind: "end" }],
       ]),
-      keys: stage ? stage.shape.keys : TABLE_KEYS,
+      keys,
     };
   }
 

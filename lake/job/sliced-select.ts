@@ -54,6 +54,7 @@ export async function sliceSelect(
   source: string,
 ): Promise<SlicedSelect> {
   const { engine, select, tree } = analysis;
+  if (call.macro === "dedup") throw new KeepsRows("DEDUP gives rows");
   if (call.macro === "session") throw new KeepsRows("a session's pieces are not known beforehand");
   const node = [...walk(tree)].find(
     (one) => one["type"] === "SELECT_NODE" && child(one, "from_table") === call.node,

@@ -1,5 +1,5 @@
 /**
- * The kind `windows`: of every call of a window macro the rows of its source are kept as long as a window of theirs is
+ * The kinds `windows` and `dedup`: of every call of a window macro the rows of its source are kept as long as a window of theirs is
  * to come, and the SELECT runs over these, with macros that give the windows which are released in the step. Where a
  * GROUP BY stands over the call and its aggregates can be had of partial ones, these are kept by slice in the place of
  * the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
@@ -65,7 +65,7 @@ export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
   const outcome = (use: MacroUse): string => outcomeOf(analysis, forms, use);
   const own = forms.filter((form) => form.isFirst);
   return {
-    kind: "windows",
+    kind: kept.every(({ call }) => call.macro === "dedup") ? "dedup" : "windows",
     pending: analysis.inputs.map((_, input) => pendingOf(analysis, input)),
     state: own.flatMap(stateOf),
     prepare,
@@ -82,9 +82,19 @@ export async function windowsPlan(analysis: Analysis): Promise<CompiledPlan> {
       form: slices ? "slices" : "rows",
       why,
     })),
+    ticks: ticksOf(analysis.calls, latenessMs),
     preview: outcome("preview"),
     batch: windowMacros(latenessMs, "batch"),
   };
+}
+
+/** Ends of windows, and the lateness. */
+function ticksOf(
+  calls: readonly WindowCall[],
+  latenessMs: number,
+): NonNullable<CompiledPlan["ticks"]> | null {
+  if (calls.some(({ macro }) => macro !== "tumble" && macro !== "hop")) return null;
+  return calls.map(({ stepMs, sizeMs }) => ({ everyMs: stepMs, offsetMs: sizeMs + latenessMs }));
 }
 
 /** Over slices the SELECT has the columns that it has over rows. */
@@ -182,7 +192,7 @@ async function checkStage(analysis: Analysis, { call, stage }: Kept): Promise<vo
   const has = (name: string): boolean => columns.some((column) => column.name.toLowerCase() === name);
   for (const key of keys)
     if (!has(key)) throw new JobRefused(place, `"${source}" has no column ${key}.`, "a column of it");
-  for (const name of ["window_start", "window_end"])
+  for (const name of call.macro === "dedup" ? [] : ["window_start", "window_end"])
     if (has(name))
       throw new JobRefused(place, `"${source}" has a column ${name} already.`, `${name} AS other_name`);
 }
@@ -196,7 +206,7 @@ function absorb({ call, table, stage }: Kept, latenessMs: number): string {
   const time = quoteName(call.time);
   const end = lastEnd(call, time);
   const counts =
-    call.macro === "session"
+    call.macro === "session" || call.macro === "dedup"
       ? admitted(time, latenessMs)
       : `${admitted(end, latenessMs)} AND ${end} + ${intervalOf(latenessMs)} > getvariable('released_to')`;
   return `INSERT INTO ${table} SELECT * FROM (\n${stage}\n) WHERE ${time} IS NOT NULL AND ${counts}`;
@@ -205,6 +215,8 @@ function absorb({ call, table, stage }: Kept, latenessMs: number): string {
 function forget({ call, table }: Kept, latenessMs: number): string {
   const time = quoteName(call.time);
   const isPast = (end: string): string => `${end} + ${intervalOf(latenessMs)} <= getvariable('release_to')`;
+  if (call.macro === "dedup")
+    return `DELETE FROM ${table} WHERE ${isPast(`${time} + ${intervalOf(call.sizeMs)}`)}`;
   if (call.macro !== "session") return `DELETE FROM ${table} WHERE ${isPast(lastEnd(call, time))}`;
   const rows = sessions(
     table,
@@ -218,7 +230,7 @@ function forget({ call, table }: Kept, latenessMs: number): string {
 }
 
 /**
- * Of a session, which the row cannot have, it is what it would have begun. Of the others all that ended so long ago:
+ * Of DEDUP it is the row's own time. Of a session, which the row cannot have, it is what it would have begun. Of the others all that ended so long ago:
  * the list has these alone, and most rows have none.
  */
 function corrections({ call, stage }: Kept, latenessMs: number): string {
@@ -226,13 +238,14 @@ function corrections({ call, stage }: Kept, latenessMs: number): string {
   const [step, size] = [intervalOf(call.stepMs), intervalOf(call.sizeMs)];
   const first = `${windowStart(step, `${time} - ${size}`)} + ${step}`;
   const last = `watermark - ${intervalOf(latenessMs)} - ${size}`;
-  const isSession = call.macro === "session";
-  const start = isSession
+  const hasNone = call.macro === "session" || call.macro === "dedup";
+  const length = call.macro === "dedup" ? intervalOf(0) : size;
+  const start = hasNone
     ? time
     : `make_timestamptz(unnest(range(epoch_us(${first}),
         least(epoch_us(${time}), epoch_us(${last})) + 1, epoch_us(${step}))))`;
-  const isLate = isSession ? `NOT (${admitted(time, latenessMs)})` : `${first} <= ${last}`;
-  return `SELECT ${quoteText(call.source)} AS source, window_start, window_start + ${size} AS window_end, late_row FROM (
+  const isLate = hasNone ? `NOT (${admitted(time, latenessMs)})` : `${first} <= ${last}`;
+  return `SELECT ${quoteText(call.source)} AS source, window_start, window_start + ${length} AS window_end, late_row FROM (
     SELECT ${start} AS window_start, to_json(muara_stage)::VARCHAR AS late_row
     FROM (\n${stage}\n) AS muara_stage WHERE ${time} IS NOT NULL AND ${isLate})`;
 }

@@ -5,7 +5,7 @@
  *    events, minute by minute at the end. The process of the job stays below 500 MB, and its windows are those of a
  *    plain query over all rows.
  * 2. A day (`--hours`) of events by the minute with keys of a long tail, most of which never come again: jobs with
- *    windows by slice and with sessions. Rows of state, stored rows (deleted ones among them) and memory
+ *    windows by slice, with sessions and with dedup. Rows of state, stored rows (deleted ones among them) and memory
  *    at the end are what they were after the first hours.
  */
 import assert from "node:assert/strict";
@@ -129,6 +129,7 @@ const SOAKED: Readonly<Record<string, string>> = {
     FROM HOP("${TABLE}", event_time, INTERVAL '1 minute', INTERVAL '1 hour') GROUP BY ALL`,
   sessions: `SELECT window_start, window_end, k, count(*) AS c
     FROM SESSION("${TABLE}", event_time, INTERVAL '10 minutes', k) GROUP BY ALL`,
+  dedup: `SELECT event_id, k FROM DEDUP("${TABLE}", event_time, INTERVAL '1 hour', k)`,
 };
 
 /** @returns by job */
@@ -137,11 +138,16 @@ export async function runSoaks({
   perMinute,
   seed,
   tell,
-}: Omit<ProofOptions, "server"> & { hours: number; perMinute: number }): Promise<Record<string, SoakResult>> {
+  only = Object.keys(SOAKED),
+}: Omit<ProofOptions, "server"> & {
+  hours: number;
+  perMinute: number;
+  only?: readonly string[];
+}): Promise<Record<string, SoakResult>> {
   const results: Record<string, SoakResult> = {};
   const folder = await temporaryFolder("job-soak");
   try {
-    for (const [name, select] of Object.entries(SOAKED)) {
+    for (const [name, select] of Object.entries(SOAKED).filter(([one]) => only.includes(one))) {
       results[name] = await soak(join(folder.path, name), jobText(select), { hours, perMinute, seed });
       tell?.(`${name}: ${JSON.stringify(results[name])}`);
       checkFlat(name, results[name]);

@@ -51,6 +51,8 @@ export class JobEngine {
   /** Of what makes state: another one cannot use it. */
   #fingerprint = "";
   #steps = 0;
+  /** [input] statements that made what `new_<i>` is. */
+  readonly #views: ReadonlySet<string>[] = [];
   readonly #checked = new Set<string>();
 
   /** @param connection to an engine in memory, which nobody else uses */
@@ -103,7 +105,9 @@ export class JobEngine {
     await this.#begin(order, order.inputs);
     await this.#run(...plan.absorb);
     const files: Results<ResultFile> = { release: null, corrections: null, violations: null };
-    for (const name of RESULTS) files[name] = await this.#write(name, join(order.folder, `${name}.parquet`));
+    for (const name of RESULTS)
+      if (name !== "release" || isDue(plan, order))
+        files[name] = await this.#write(name, join(order.folder, `${name}.parquet`));
     await this.#forget();
     return files;
   }
@@ -194,12 +198,16 @@ export class JobEngine {
       const condition = where === null ? "" : ` WHERE (${where}\n)`;
       const pinned = { names: [whole], schemaString, partitionColumns, files, ingestedUntilMs: null };
       const list = this.#plan!.inputs[i]!.columns.map(quoteName).join(", ");
-      await this.#run(
-        `DROP VIEW IF EXISTS memory.main.new_${i}`,
-        `DROP VIEW IF EXISTS memory.main.${whole}`,
+      const statements = [
         ...viewStatements(pinned, i),
         `CREATE VIEW memory.main.new_${i} AS SELECT ${list} FROM ${whole}${condition}`,
-      );
+      ];
+      // The list of files is a variable: what else says the same as before is there.
+      const isSet = (one: string): boolean => this.#views[i]?.has(one) ?? false;
+      const isSameView = statements.every((one) => !one.startsWith("CREATE VIEW") || isSet(one));
+      const drops = [`DROP VIEW IF EXISTS memory.main.new_${i}`, `DROP VIEW IF EXISTS memory.main.${whole}`];
+      await this.#run(...(isSameView ? statements.filter((one) => !isSet(one)) : [...drops, ...statements]));
+      this.#views[i] = new Set(statements);
     }
   }
 
@@ -247,10 +255,26 @@ export class JobEngine {
     return Number((await this.#connection.runAndReadAll(select)).getRows()[0]![0]);
   }
 
-  /** One by one: a plan's statement may be of any length, and the first that fails is told by its own words. */
+  /** In one call: each by itself costs as much again in going to and fro. The first that fails is the last. */
   async #run(...statements: readonly string[]): Promise<void> {
-    for (const statement of statements) await this.#connection.run(statement);
+    if (statements.length > 0) await this.#connection.run(statements.join("\n;\n"));
   }
+}
+
+/** Whether something may be released: one of the plan's ticks lies behind W0, and not behind W1. */
+function isDue({ ticks }: JobPlan, { releasedTo, releaseTo }: StepOrder): boolean {
+  if (ticks === null || releasedTo === null || releaseTo === null) return true;
+  const [after, until] = [BigInt(releasedTo), BigInt(releaseTo)];
+  return ticks.some(({ everyMs, offsetMs }) => {
+    const every = BigInt(everyMs) * 1_000n;
+    const offset = BigInt(offsetMs) * 1_000n;
+    const passed = (us: bigint): bigint => (us - offset - modulo(us - offset, every)) / every;
+    return passed(after) < passed(until);
+  });
+}
+
+function modulo(value: bigint, by: bigint): bigint {
+  return ((value % by) + by) % by;
 }
 
 /** With their types: state of others is not for them. */

@@ -104,7 +104,10 @@ export class JobEngine {
     await this.#load(from, until);
     await this.#set(this.#releasedTo, releaseTo);
     for (const statement of this.#plan.absorb) await this.#connection.run(statement);
-    this.#released.push(...(await rowsOf(this.#connection, this.#plan.release)));
+    const released = await rowsOf(this.#connection, this.#plan.release);
+    if (released.length > 0 && !this.#hasTick(releaseTo))
+      throw new Error("rows are released between two ticks");
+    this.#released.push(...released);
     for (const select of this.#plan.corrections)
       this.#corrections.push(...(await rowsOf(this.#connection, select)));
     for (const statement of this.#plan.forget) await this.#connection.run(statement);
@@ -114,6 +117,13 @@ export class JobEngine {
         for (const statement of statements) await this.#connection.run(statement);
     this.#releasedTo = releaseTo;
     this.#until = until;
+  }
+
+  #hasTick(releaseTo: number): boolean {
+    const { ticks } = this.#plan;
+    const isPassed = (every: number, offset: number): boolean =>
+      Math.floor((this.#releasedTo - offset) / every) < Math.floor((releaseTo - offset) / every);
+    return ticks === null || ticks.some(({ everyMs, offsetMs }) => isPassed(everyMs, offsetMs));
   }
 
   /** The lowest of the inputs' after so many commits. */

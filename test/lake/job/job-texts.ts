@@ -99,6 +99,15 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     gap,
   }) => `SELECT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     EXCEPT SELECT window_end, k FROM SESSION(shop_shipment, event_time, INTERVAL '${gap}', k)`,
+  dedup: ({ gap }) =>
+    `SELECT event_id, event_time, k, n FROM DEDUP("shop.order", event_time, INTERVAL '${gap}', k)`,
+  "dedup of a stage, by two keys": ({ gap }) => `WITH
+    flat AS (SELECT event_id, other_time, watermark, k, n % 2 AS odd FROM "shop.order" WHERE n <> 3)
+    SELECT upper(k) AS k, event_id FROM DEDUP(flat, other_time, INTERVAL '${gap}', k, odd) WHERE odd = 0 OR odd IS NULL`,
+  "dedup of two inputs": ({ gap }) => `WITH both_ AS (
+      SELECT event_id, event_time, watermark, k FROM "shop.order"
+      UNION ALL SELECT event_id, event_time, watermark, k FROM shop_shipment)
+    SELECT * FROM DEDUP(both_, event_time, INTERVAL '${gap}', k)`,
   "slices: filters, expressions, aliases": ({
     step,
     hopSize,

@@ -39,6 +39,7 @@ export const ROWS: JobPlan = {
   compact: [],
   content: [],
   keeps: [],
+  ticks: null,
   preview: null,
   violations: ["SELECT 'small' AS check_name, event_id FROM new_0 WHERE n % 97 = 0"],
   batch: {
@@ -79,6 +80,7 @@ export const COUNT: JobPlan = {
   compact: [],
   content: [],
   keeps: [],
+  ticks: null,
   preview: `SELECT ${END} AS window_end, count(*) AS c FROM kept GROUP BY ALL ORDER BY ALL`,
   violations: [],
   batch: {
