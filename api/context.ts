@@ -5,6 +5,7 @@ import type { CaptureWatch } from "../core/capture-watch.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
+import type { JobPosition } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
 import type { Sample } from "../core/open-metrics.ts";
@@ -78,6 +79,14 @@ export interface ApiPorts {
 export interface JobStatus {
   readonly state: "starting" | "running" | "waiting" | "failing" | "stopped";
   readonly problem: string | undefined;
+  /** Results as they would be now. @throws job.not_running, job.engine_failed */
+  preview(rows: number, signal: AbortSignal): Promise<JobPreview>;
+}
+
+export interface JobPreview {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly position: JobPosition;
 }
 
 /** How landing of a table goes: `stopped` needs a person, all others go on by themselves. */

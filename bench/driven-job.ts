@@ -91,6 +91,8 @@ export class DrivenJob {
         releasedTo: this.#releasedTo,
         releaseTo,
         folder: join(this.#engine.folder, "results"),
+        rowPrefix: String(this.#steps),
+        watermarkMs: null,
       },
       "stepped",
       never,

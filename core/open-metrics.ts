@@ -36,6 +36,11 @@ export const METRICS = {
     help: "Commits of a table that its Iceberg export does not show yet.",
   },
   muara_iceberg_version: { help: "The table's version that its Iceberg export shows." },
+  muara_job_behind_seconds: {
+    help: "Event time between the lowest watermark of a job's inputs and what it has released.",
+    unit: "seconds",
+  },
+  muara_job_behind_versions: { help: "Commits of a job's inputs that its results do not have." },
   muara_job_failing: { help: "1 while a job cannot go on." },
   muara_job_rebuilds: { help: "How often a job's state was made anew since its process runs it." },
   muara_job_released_seconds: { help: "Event time up to which a job's results are final, since 1970 UTC." },

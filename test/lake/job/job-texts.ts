@@ -104,10 +104,6 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
   "dedup of a stage, by two keys": ({ gap }) => `WITH
     flat AS (SELECT event_id, other_time, watermark, k, n % 2 AS odd FROM "shop.order" WHERE n <> 3)
     SELECT upper(k) AS k, event_id FROM DEDUP(flat, other_time, INTERVAL '${gap}', k, odd) WHERE odd = 0 OR odd IS NULL`,
-  "dedup of two inputs": ({ gap }) => `WITH both_ AS (
-      SELECT event_id, event_time, watermark, k FROM "shop.order"
-      UNION ALL SELECT event_id, event_time, watermark, k FROM shop_shipment)
-    SELECT * FROM DEDUP(both_, event_time, INTERVAL '${gap}', k)`,
   "slices: filters, expressions, aliases": ({
     step,
     hopSize,
@@ -184,6 +180,26 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
       FROM shop_order ASOF LEFT JOIN late
         ON shop_order.k = late.k AND shop_order.n = late.n AND shop_order.event_time > late.event_time)
     GROUP BY event_time`,
+  "all of a number of parts": ({ size }) => `WITH o AS (SELECT * FROM "shop.order" WHERE n IS NULL OR n >= 0),
+    s AS (SELECT event_time, watermark, k, event_id AS parcel FROM shop_shipment)
+    SELECT event_id, k, n, complete, completed_at, parts, deadline
+    FROM ALL_OF(o, s, event_time, k, parcel, n, INTERVAL '${size}')`,
+  "all of a list of parts": ({ size }) => `WITH s AS (SELECT event_time, watermark, k, unnest(tags) AS tag
+      FROM shop_shipment)
+    SELECT deadline, complete, count(*) AS c, max(completed_at) AS last, sum(parts) AS parts
+    FROM ALL_OF("shop.order", s, event_time, k, tag, tags, INTERVAL '${size}') GROUP BY deadline, complete`,
+  "all of itself": ({ size }) => `SELECT event_id, parts, complete
+    FROM ALL_OF(shop_order, shop_order, event_time, k, n, n, INTERVAL '${size}') WHERE NOT complete`,
+  sequence: ({ size }) => `WITH e AS (SELECT event_id, event_time, watermark, k,
+      CASE WHEN n < 0 THEN 'placed' WHEN n < 3 THEN 'paid' WHEN n IS NULL THEN 'sent' END AS kind FROM shop_order)
+    SELECT event_id, k, complete, completed_at, steps, step_times, deadline
+    FROM SEQUENCE(e, event_time, k, kind, ['placed', 'paid', 'sent'], INTERVAL '${size}')`,
+  "sequence over two inputs": ({
+    size,
+  }) => `WITH both_ AS (SELECT event_time, watermark, k, 'a' AS kind FROM "shop.order"
+      UNION ALL SELECT event_time, watermark, k, 'b' AS kind FROM "shop.shipment")
+    SELECT event_time, k, count(*) AS c, bool_or(complete) AS complete, min(completed_at) AS at_
+    FROM SEQUENCE(both_, event_time, k, kind, ['a', 'b'], INTERVAL '${size}') GROUP BY event_time, k`,
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {

@@ -32,11 +32,16 @@ const REFUSED: readonly (readonly [select: string, reason: RegExp])[] = [
   [
     `WITH a AS (SELECT event_time, watermark, k FROM shop_order)
     SELECT k FROM DEDUP(a, event_time, INTERVAL '1 hour', k)`,
-    /"event_id" not found/,
+    /comes first is not said/,
   ],
   [
     "SELECT k, count(*) AS c FROM DEDUP(shop_order, event_time, INTERVAL '1 hour', k) GROUP BY k",
     /different/,
+  ],
+  [
+    `WITH a AS (SELECT event_id, event_time, watermark, unnest(tags) AS tag FROM shop_order)
+    SELECT tag FROM DEDUP(a, event_time, INTERVAL '1 hour', tag)`,
+    /comes first is not said/,
   ],
   ["SELECT DISTINCT k FROM DEDUP(shop_order, event_time, INTERVAL '1 hour', k)", /all windows/],
   [`SELECT count(*) AS c FROM ${TUMBLED}`, /different windows/],
