@@ -45,7 +45,8 @@ export function watermarkMs(bid: number): number {
 
 export const JOBS: Readonly<Record<string, string>> = {
   q5: `WITH counts AS (SELECT window_start, window_end, auction, count(*) AS bids
-      FROM HOP("${BIDS}", event_time, INTERVAL '${HOP_MS} milliseconds', INTERVAL '${WINDOW_MS} milliseconds') GROUP BY ALL)
+      FROM HOP("${BIDS}", event_time,
+        INTERVAL '${HOP_MS} milliseconds', INTERVAL '${WINDOW_MS} milliseconds') GROUP BY ALL)
     SELECT * FROM counts QUALIFY row_number() OVER (PARTITION BY window_end ORDER BY bids DESC, auction) <= ${TOP}`,
   q7: `SELECT window_end, max(price) AS price
     FROM TUMBLE("${BIDS}", event_time, INTERVAL '${WINDOW_MS} milliseconds') GROUP BY window_end`,

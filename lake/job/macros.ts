@@ -1,10 +1,11 @@
 /**
- * TUMBLE, HOP, SESSION and DEDUP as table macros: in a batch every window of the rows that are admitted, in a job's engine
- * only the windows that are being released. Windows begin at multiples of their step since 1970 UTC, as Flink's do.
+ * TUMBLE, HOP, SESSION and DEDUP as table macros: in a batch every window of the rows that are admitted, in a job's
+ * engine only the windows that are being released. Windows begin at multiples of their step since 1970 UTC, as Flink's
+ * do.
  *
  * A row is admitted to a window when the watermark of its table before its commit was less than the window's end and
- * the allowed lateness; to a session, whose end is not known, and to DEDUP, when it was less than its own time and the lateness.
- * So no row that comes later can be near enough to a released session to belong to it.
+ * the allowed lateness; to a session, whose end is not known, and to DEDUP, when it was less than its own time and the
+ * lateness. So no row that comes later can be near enough to a released session to belong to it.
  */
 export const WINDOW_MACROS = ["tumble", "hop", "session", "dedup"] as const;
 export type WindowMacro = (typeof WINDOW_MACROS)[number];
@@ -37,7 +38,8 @@ export function admitted(end: string, latenessMs: number, watermark = "watermark
 
 /**
  * Starts of the windows of HOP in which a time lies, that admit it and are wanted: a list, in µs. All of it are bounds
- * of one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times become.)
+ * of one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times
+ * become.)
  * @returns of a time, and of the lowest start that admits it in µs; all are SQL
  */
 export function windowEdge(
@@ -127,8 +129,8 @@ export function windowMacros(latenessMs: number, use: MacroUse): readonly string
 
 /**
  * Rows of which none of the same key lies within the horizon before them, by time and then by event_id: whether a row
- * is one follows from what is not later than it, so that it is released by its own time. A row that is none counts, too:
- * a key that comes again and again is told once. In a job only keys that have a row to be released are looked at.
+ * is one follows from what is not later than it, so that it is released by its own time. A row that is none counts,
+ * too: a key that comes again and again is told once. In a job only keys that have a row to be released are looked at.
  */
 function firsts(keys: readonly string[], latenessMs: number, use: MacroUse): string {
   const own = `struct_pack(${keys.map((key, i) => `k${i} := ${key}`).join(", ")})`;

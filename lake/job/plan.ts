@@ -9,11 +9,11 @@
  * - the tables of `state`, which hold what steps before have kept;
  * - the time zone UTC.
  *
- * A step is: `absorb`, then `release` (its rows are the output), `corrections`, `violations`, then `forget`, and at times `compact`. State
- * after it is a pure function of the vector of input versions. It is made anew by `absorb` and `forget` over whole
- * snapshots in the place of `new_<i>`, with W0 = W1 = the watermark to which everything was released; to release
- * history, too, W0 = W1 = '-infinity', and then steps without new rows. (Of the kind `rows` a step's rows are released
- * with it, whatever W0 and W1 are, and there is no state.)
+ * A step is: `absorb`, then `release` (its rows are the output), `corrections`, `violations`, then `forget`, and at
+ * times `compact`. State after it is a pure function of the vector of input versions. It is made anew by `absorb` and
+ * `forget` over whole snapshots in the place of `new_<i>`, with W0 = W1 = the watermark to which everything was
+ * released; to release history, too, W0 = W1 = '-infinity', and then steps without new rows. (Of the kind `rows` a
+ * step's rows are released with it, whatever W0 and W1 are, and there is no state.)
  */
 export const JOB_KINDS = ["rows", "windows", "interval", "asof", "dedup", "pattern"] as const;
 export type JobKind = (typeof JOB_KINDS)[number];

@@ -73,7 +73,8 @@ export function overSlices(slices: Slices, use: MacroUse): string {
 
 /** All that is kept, each slice's groups in one row. */
 export function wholeSlices(slices: Slices): string {
-  return `SELECT muara_slice, muara_from${mergedColumns(slices.sliced)} FROM (${allSlices(slices)}) ${groupBy(slices.sliced)}`;
+  return `SELECT muara_slice, muara_from${mergedColumns(slices.sliced)}
+    FROM (${allSlices(slices)}) ${groupBy(slices.sliced)}`;
 }
 
 export function absorbSlices(slices: Slices): string {

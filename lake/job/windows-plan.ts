@@ -1,8 +1,8 @@
 /**
- * The kinds `windows` and `dedup`: of every call of a window macro the rows of its source are kept as long as a window of theirs is
- * to come, and the SELECT runs over these, with macros that give the windows which are released in the step. Where a
- * GROUP BY stands over the call and its aggregates can be had of partial ones, these are kept by slice in the place of
- * the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
+ * The kinds `windows` and `dedup`: of every call of a window macro the rows of its source are kept as long as a window
+ * of theirs is to come, and the SELECT runs over these, with macros that give the windows which are released in the
+ * step. Where a GROUP BY stands over the call and its aggregates can be had of partial ones, these are kept by slice in
+ * the place of the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
  */
 import { quoteName, quoteText } from "../query/quote.ts";
 import { inputOf, type Analysis } from "./analysis.ts";
@@ -230,8 +230,8 @@ function forget({ call, table }: Kept, latenessMs: number): string {
 }
 
 /**
- * Of DEDUP it is the row's own time. Of a session, which the row cannot have, it is what it would have begun. Of the others all that ended so long ago:
- * the list has these alone, and most rows have none.
+ * Of DEDUP it is the row's own time. Of a session, which the row cannot have, it is what it would have begun. Of the
+ * others all that ended so long ago: the list has these alone, and most rows have none.
  */
 function corrections({ call, stage }: Kept, latenessMs: number): string {
   const time = quoteName(call.time);
@@ -245,7 +245,8 @@ function corrections({ call, stage }: Kept, latenessMs: number): string {
     : `make_timestamptz(unnest(range(epoch_us(${first}),
         least(epoch_us(${time}), epoch_us(${last})) + 1, epoch_us(${step}))))`;
   const isLate = hasNone ? `NOT (${admitted(time, latenessMs)})` : `${first} <= ${last}`;
-  return `SELECT ${quoteText(call.source)} AS source, window_start, window_start + ${length} AS window_end, late_row FROM (
+  return `SELECT ${quoteText(call.source)} AS source, window_start, window_start + ${length} AS window_end, late_row
+  FROM (
     SELECT ${start} AS window_start, to_json(muara_stage)::VARCHAR AS late_row
     FROM (\n${stage}\n) AS muara_stage WHERE ${time} IS NOT NULL AND ${isLate})`;
 }

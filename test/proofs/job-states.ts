@@ -38,7 +38,8 @@ const jobText = (select: string): string =>
 function rows(from: number, until: number, perMinute: number, key: string, seed: number): string {
   return `SELECT event_id, make_timestamptz(1000 * (at_ms - late_ms)) AS event_time,
       make_timestamptz(1000 * (minute_ms - ${MINUTE_MS})) AS watermark, k, n
-    FROM (SELECT 'e' || i AS event_id, (hash(i, ${seed}) % 1000000007)::BIGINT AS h, ${key} AS k, (hash(i, 7) % 1000)::BIGINT AS n,
+    FROM (SELECT 'e' || i AS event_id, (hash(i, ${seed}) % 1000000007)::BIGINT AS h, ${key} AS k,
+        (hash(i, 7) % 1000)::BIGINT AS n,
         ${START_MS} + i // ${perMinute} * ${MINUTE_MS} AS minute_ms, minute_ms + h % ${MINUTE_MS} AS at_ms,
         CASE WHEN h % 10 = 0 THEN h // 10 % 180000 ELSE 0 END AS late_ms
       FROM range(${from * perMinute}, ${until * perMinute}) AS r(i))`;
@@ -165,7 +166,8 @@ async function soak(
 ): Promise<SoakResult> {
   const job = await DrivenJob.start({ folder, text, table: TABLE, schema: SCHEMA, memoryBytes: 768 * MIB });
   // Of each hundred events one is of a hundred keys, ten of ten thousand, the others of keys of their own.
-  const key = `CASE WHEN i % 100 = 0 THEN i // 100 % 100 WHEN i % 10 = 1 THEN 1000 + (hash(i) % 10000)::BIGINT ELSE 100000 + i END::BIGINT`;
+  const key = `CASE WHEN i % 100 = 0 THEN i // 100 % 100
+    WHEN i % 10 = 1 THEN 1000 + (hash(i) % 10000)::BIGINT ELSE 100000 + i END::BIGINT`;
   const stored: number[] = [];
   const memoryMb: number[] = [];
   let resultRows = 0;

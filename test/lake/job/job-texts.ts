@@ -103,7 +103,8 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     `SELECT event_id, event_time, k, n FROM DEDUP("shop.order", event_time, INTERVAL '${gap}', k)`,
   "dedup of a stage, by two keys": ({ gap }) => `WITH
     flat AS (SELECT event_id, other_time, watermark, k, n % 2 AS odd FROM "shop.order" WHERE n <> 3)
-    SELECT upper(k) AS k, event_id FROM DEDUP(flat, other_time, INTERVAL '${gap}', k, odd) WHERE odd = 0 OR odd IS NULL`,
+    SELECT upper(k) AS k, event_id FROM DEDUP(flat, other_time, INTERVAL '${gap}', k, odd)
+    WHERE odd = 0 OR odd IS NULL`,
   "slices: filters, expressions, aliases": ({
     step,
     hopSize,
