@@ -13,8 +13,8 @@ it(
 );
 
 it("keeps no more rows of state the longer it runs", { timeout: 90_000 }, async () => {
-  const { sessions } = await runSoaks({ seed: 3, hours: 4, perMinute: 20, only: ["sessions"] });
-  expect(sessions!.stored).toHaveLength(4);
-  expect(sessions!.stored[3]).toBeGreaterThan(0);
-  expect(sessions!.stored[3]).toBeLessThan(2 * 20 * 60);
+  const { sessions } = await runSoaks({ seed: 3, hours: 2, perMinute: 20, only: ["sessions"] });
+  expect(sessions!.stored).toHaveLength(2);
+  expect(sessions!.stored[1]).toBeGreaterThan(0);
+  expect(sessions!.stored[1]).toBeLessThan(2 * 20 * 60);
 });
