@@ -23,6 +23,7 @@ const BENCHES = [
   "freshness",
   "backlog",
   "jobs-peers",
+  "jobs",
 ];
 
 let failures = 0;

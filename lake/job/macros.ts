@@ -1,15 +1,16 @@
 /**
- * TUMBLE, HOP and SESSION as table macros: in a batch every window of the rows that are admitted, in a job's engine
- * only the windows that are being released. Windows begin at multiples of their step since 1970 UTC, as Flink's do.
+ * TUMBLE, HOP, SESSION and DEDUP as table macros: in a batch every window of the rows that are admitted, in a job's
+ * engine only the windows that are being released. Windows begin at multiples of their step since 1970 UTC, as Flink's
+ * do.
  *
  * A row is admitted to a window when the watermark of its table before its commit was less than the window's end and
- * the allowed lateness; to a session, whose end is not known, when it was less than its own time and the lateness.
- * So no row that comes later can be near enough to a released session to belong to it.
+ * the allowed lateness; to a session, whose end is not known, and to DEDUP, when it was less than its own time and the
+ * lateness. So no row that comes later can be near enough to a released session to belong to it.
  */
-export const WINDOW_MACROS = ["tumble", "hop", "session"] as const;
+export const WINDOW_MACROS = ["tumble", "hop", "session", "dedup"] as const;
 export type WindowMacro = (typeof WINDOW_MACROS)[number];
 
-/** At most so many columns can be a session's key. */
+/** At most so many columns can be the key of a session, or of DEDUP. */
 export const SESSION_KEYS_MAX = 4;
 
 /** `job`: the windows to be released; `preview`: all that are not yet; `batch`: all. */
@@ -36,20 +37,46 @@ export function admitted(end: string, latenessMs: number, watermark = "watermark
 }
 
 /**
- * Starts of the windows of HOP in which a time lies, that admit the row and are wanted: a list. All of it are bounds of
- * one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times become.)
+ * Starts of the windows of HOP in which a time lies, that admit it and are wanted: a list, in µs. All of it are bounds
+ * of one range, so that a row costs what it gives. (`greatest` and `least` pass over NULL, which infinite times
+ * become.)
+ * @returns of a time, and of the lowest start that admits it in µs; all are SQL
  */
+export function windowEdge(
+  step: string,
+  size: string,
+  latenessMs: number,
+  use: MacroUse,
+): (time: string, admittedFrom: string) => string {
+  const lowest: string[] = [];
+  const highest: string[] = [];
+  if (use !== "batch")
+    lowest.push(
+      startAfter(
+        step,
+        beforeEnd(`getvariable('${use === "job" ? "released_to" : "release_to"}')`, latenessMs, size),
+      ),
+    );
+  if (use === "job") highest.push(`epoch_us(${beforeEnd("getvariable('release_to')", latenessMs, size)})`);
+  return (time, admittedFrom) => {
+    const from = [startAfter(step, `${time} - ${size}`), admittedFrom, ...lowest].join(", ");
+    return `range(greatest(${from}), least(${[`epoch_us(${time})`, ...highest].join(", ")}) + 1, epoch_us(${step}))`;
+  };
+}
+
+/** The start of a window that is final at `end`. */
+function beforeEnd(end: string, latenessMs: number, size: string): string {
+  return `${end} - ${intervalOf(latenessMs)} - ${size}`;
+}
+
+/** The first start of a window behind a time, µs. */
+function startAfter(step: string, time: string): string {
+  return `epoch_us(${windowStart(step, time)} + ${step})`;
+}
+
 function hopStarts(step: string, size: string, time: string, latenessMs: number, use: MacroUse): string {
-  const before = (end: string): string => `${end} - ${intervalOf(latenessMs)} - ${size}`;
-  const after = (start: string): string => `epoch_us(${windowStart(step, start)} + ${step})`;
-  const lowest = [after(`${time} - ${size}`), after(before("watermark"))];
-  const highest = [`epoch_us(${time})`];
-  if (use === "preview") lowest.push(after(before("getvariable('release_to')")));
-  if (use === "job") {
-    lowest.push(after(before("getvariable('released_to')")));
-    highest.push(`epoch_us(${before("getvariable('release_to')")})`);
-  }
-  return `range(greatest(${lowest.join(", ")}), least(${highest.join(", ")}) + 1, epoch_us(${step}))`;
+  const admittedFrom = startAfter(step, beforeEnd("watermark", latenessMs, size));
+  return windowEdge(step, size, latenessMs, use)(time, admittedFrom);
 }
 
 /** Whether what ends at `end` is wanted. */
@@ -92,7 +119,29 @@ export function windowMacros(latenessMs: number, use: MacroUse): readonly string
       `SELECT * FROM (${sessions("query_table(muara_rows)", "muara_time", "muara_gap", keys, latenessMs)})
       WHERE ${wants}`,
     ),
+    make(
+      "dedup",
+      ["muara_rows", "muara_time", "muara_horizon", ...keys.map((key) => `${key} := NULL`)].join(", "),
+      firsts(keys, latenessMs, use),
+    ),
   ];
+}
+
+/**
+ * Rows of which none of the same key lies within the horizon before them, by time and then by event_id: whether a row
+ * is one follows from what is not later than it, so that it is released by its own time. A row that is none counts,
+ * too: a key that comes again and again is told once. In a job only keys that have a row to be released are looked at.
+ */
+function firsts(keys: readonly string[], latenessMs: number, use: MacroUse): string {
+  const own = `struct_pack(${keys.map((key, i) => `k${i} := ${key}`).join(", ")})`;
+  const wants = wanted("muara_time", latenessMs, use);
+  const sought =
+    use === "batch" ? "" : ` AND ${own} IN (SELECT ${own} FROM query_table(muara_rows) WHERE ${wants})`;
+  return `SELECT * EXCLUDE (muara_before) FROM (
+      SELECT *, lag(muara_time) OVER (PARTITION BY ${keys.join(", ")} ORDER BY muara_time, event_id) AS muara_before
+      FROM query_table(muara_rows)
+      WHERE muara_time IS NOT NULL AND ${admitted("muara_time", latenessMs)}${sought})
+    WHERE coalesce(muara_before < muara_time - muara_horizon, true) AND ${wants}`;
 }
 
 /**

@@ -38,6 +38,11 @@ export interface CompiledPlan extends Pick<
   /** By input. */
   readonly pending: readonly (string | null)[];
   readonly state: readonly JobState[];
+  /** Of kinds that have them. */
+  readonly compact?: JobPlan["compact"];
+  readonly content?: JobPlan["content"];
+  readonly keeps?: JobPlan["keeps"];
+  readonly ticks?: JobPlan["ticks"];
   /** Statements before the batch. */
   readonly batch: readonly string[];
   /** The batch where it is more than the SELECT as it stands. */
@@ -83,12 +88,16 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   const columns = lakeColumns(result, job.select.at);
   checkOwnColumns(columns, compiled.kind, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
-  await checkSums(analysis, compiled.release);
+  await checkSums(analysis, analysis.batch);
   return {
     version: PLANNER_VERSION,
     name: job.name,
     ...compiled,
     state,
+    compact: compiled.compact ?? [],
+    content: compiled.content ?? state.map(({ name }) => `FROM ${name}`),
+    keeps: compiled.keeps ?? [],
+    ticks: compiled.ticks ?? null,
     inputs: inputs.map(({ table, columns: wanted }, i) => ({
       table: table.names[0]!,
       columns: wanted.map(({ name }) => name),
@@ -117,11 +126,13 @@ async function rehearse(
   engine: PlanningEngine,
   at: number,
 ): Promise<void> {
-  const { prepare, absorb, release, corrections, forget, preview } = plan;
+  const { prepare, absorb, release, corrections, forget, compact = [], preview } = plan;
   const created = state.map(({ name, like }) => `CREATE OR REPLACE TEMP TABLE ${name} AS ${like}`);
+  const put = compact.flatMap(({ pending, statements }) => [pending, ...statements]);
   const answers = [release, ...corrections, ...(preview === null ? [] : [preview])];
   try {
-    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget]) await engine.run(sql);
+    for (const sql of [...created, ...prepare, ...absorb, ...answers, ...forget, ...put])
+      await engine.run(sql);
   } catch (error) {
     throw new JobRefused(at, `The engine does not take what this becomes: ${reasonOf(error)}`);
   }
@@ -175,7 +186,13 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
 }
 
 /** The engine takes the text of a macro's table for SQL: a name with a dot in it needs quotes within its quotes. */
-function quotedTwice({ name, byte }: Omit<Replacement, "by">): readonly Replacement[] {
+function quotedTwice({
+  name,
+  byte,
+}: {
+  readonly name: string;
+  readonly byte: number;
+}): readonly Replacement[] {
   if (/^[a-z_][a-z0-9_]*$/.test(name)) return [];
   return [{ byte, name, by: quoteName(quoteName(name)) }];
 }

@@ -9,17 +9,17 @@
  * - the tables of `state`, which hold what steps before have kept;
  * - the time zone UTC.
  *
- * A step is: `absorb`, then `release` (its rows are the output), `corrections`, `violations`, then `forget`. State
- * after it is a pure function of the vector of input versions. It is made anew by `absorb` and `forget` over whole
- * snapshots in the place of `new_<i>`, with W0 = W1 = the watermark to which everything was released; to release
- * history, too, W0 = W1 = '-infinity', and then steps without new rows. (Of the kind `rows` a step's rows are released
- * with it, whatever W0 and W1 are, and there is no state.)
+ * A step is: `absorb`, then `release` (its rows are the output), `corrections`, `violations`, then `forget`, and at
+ * times `compact`. State after it is a pure function of the vector of input versions. It is made anew by `absorb` and
+ * `forget` over whole snapshots in the place of `new_<i>`, with W0 = W1 = the watermark to which everything was
+ * released; to release history, too, W0 = W1 = '-infinity', and then steps without new rows. (Of the kind `rows` a
+ * step's rows are released with it, whatever W0 and W1 are, and there is no state.)
  */
 export const JOB_KINDS = ["rows", "windows", "interval", "asof", "dedup", "pattern"] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
 
 /** Bound to the version of the planner: state that another has made is made anew. */
-export const PLANNER_VERSION = 2;
+export const PLANNER_VERSION = 3;
 
 /** Of rows that were landed and not admitted, by the window that they are too late for. */
 export const CORRECTION_COLUMNS = [
@@ -59,6 +59,22 @@ export interface JobState {
   readonly like: string;
 }
 
+/** Puts pieces of state together that steps have appended. */
+export interface JobCompaction {
+  /** A SELECT of one number: rows that it would take in. */
+  readonly pending: string;
+  readonly statements: readonly string[];
+}
+
+export interface JobKeeps {
+  /** Table or CTE. */
+  readonly source: string;
+  /** `slices`: partial aggregates by slice and group. */
+  readonly form: "rows" | "slices";
+  /** Why rows, where slices might have been. */
+  readonly why: string | null;
+}
+
 export interface JobPlan {
   /** Of the planner that made it: state of another is made anew. */
   readonly version: number;
@@ -75,9 +91,20 @@ export interface JobPlan {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   /** One SELECT: the rows that are final now. */
   readonly release: string;
+  /**
+   * Release times are such: `offsetMs` and multiples of `everyMs` since 1970 UTC, of one of them. Between two of them
+   * `release` gives no rows. null: at any time.
+   */
+  readonly ticks: readonly { readonly everyMs: number; readonly offsetMs: number }[] | null;
   /** SELECTs of rows that came too late for something, with the columns of CORRECTION_COLUMNS. */
   readonly corrections: readonly string[];
   readonly forget: readonly string[];
+  /** After `forget`, in the same transaction, now and then: what is kept says the same before and after. */
+  readonly compact: readonly JobCompaction[];
+  /** SELECTs of what is kept: where these give the same, all later steps do. */
+  readonly content: readonly string[];
+  /** For those who want to know: by what each source is kept. */
+  readonly keeps: readonly JobKeeps[];
   /** One SELECT over what is kept, after a step: results that are not final, as they would be now; null: none. */
   readonly preview: string | null;
   /** SELECTs over `new_<i>` of rows that break a CHECK, with the columns of VIOLATION_COLUMNS. */

@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { quoteName, quoteText } from "../query/quote.ts";
 import { JobRefused } from "./refusal.ts";
+import { type Tree, walk, withoutPlaces } from "./tree.ts";
 
 export interface Column {
   readonly name: string;
@@ -49,6 +50,25 @@ export class PlanningEngine {
   /** The tree with what is empty: a grouping set without columns is one, too. */
   serializeWhole(sql: string): Promise<string> {
     return this.#text(`json_serialize_sql(${quoteText(sql)}, skip_null := true)`);
+  }
+
+  /** SQL of an expression; null where the engine would read it as something else. */
+  async expressionText(expression: Tree): Promise<string | null> {
+    const wrapped = JSON.parse(await this.serializeWhole("SELECT 1")) as {
+      statements: { node: { select_list: unknown[] } }[];
+    };
+    const bare = { ...expression, alias: "" };
+    if (!hasSafeNumbers(bare)) return null;
+    wrapped.statements[0]!.node.select_list = [bare];
+    try {
+      const select = await this.#text(`json_deserialize_sql(${quoteText(withoutLocations(wrapped))}::JSON)`);
+      const again = JSON.parse(await this.serializeWhole(select)) as typeof wrapped;
+      const [read] = again.statements[0]!.node.select_list;
+      if (withoutPlaces(read as Tree) !== withoutPlaces(bare)) return null;
+      return select.replace(/^SELECT /, "");
+    } catch {
+      return null;
+    }
   }
 
   /** @returns null where it is no interval, has months, or is no whole number of ms */
@@ -109,6 +129,20 @@ function readFailure(error: unknown, sql: string): { reason: string; character: 
   const reason = (asJson?.exception_message ?? message).split("\n")[0]!;
   const at = Number(asJson?.position ?? NaN) - "DESCRIBE ".length;
   return { reason, character: at >= 0 && at < sql.length ? at : 0 };
+}
+
+/** What has no place has one that no number of JavaScript is. */
+function withoutLocations(tree: unknown): string {
+  return JSON.stringify(tree, (key, value: unknown) => (key === "query_location" ? 0 : value));
+}
+
+/** Others have lost digits when the tree was read. */
+function hasSafeNumbers(tree: Tree): boolean {
+  return [...walk(tree)].every((node) =>
+    Object.entries(node).every(
+      ([key, value]) => key === "query_location" || !Number.isInteger(value) || Number.isSafeInteger(value),
+    ),
+  );
 }
 
 type Node = Readonly<Record<string, unknown>>;

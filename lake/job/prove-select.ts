@@ -23,7 +23,7 @@ const TUMBLE = "FROM TUMBLE(table, event_time, INTERVAL '1 hour')";
 /** @throws JobRefused */
 export function proveSelect(prover: Prover, node: Tree, scope: Scope): Shape {
   const items = children(node, "select_list");
-  const groups = isGrouped(node, items) ? groupsOf(node, items) : null;
+  const groups = groupsOfSelect(node);
   if (groups) proveGroups(prover, node, scope, groups);
   const keys = groups ? (groups.sets.length === 1 ? [groupKey(groups.all)] : []) : scopeKeys(scope);
   for (const inner of walk([node["select_list"], node["qualify"]]))
@@ -49,7 +49,7 @@ function byAnchor({ join, pattern }: Prover, words = "GROUP BY"): string | null 
   return join && `${words} ${join.left.alias}.event_id, …`;
 }
 
-interface Groups {
+export interface Groups {
   readonly all: readonly Tree[];
   /** Each a set of groups that rows are put together by. */
   readonly sets: readonly (readonly Tree[])[];
@@ -64,6 +64,12 @@ function isGrouped(node: Tree, items: readonly Tree[]): boolean {
 /** Aggregates of a window function are not of the SELECT, but those within it are. */
 function hasAggregate(item: Tree): boolean {
   return [...walk(item)].some((node) => node["class"] === "FUNCTION" && isAggregate(functionName(node)));
+}
+
+/** What it groups by; null: it does not. */
+export function groupsOfSelect(node: Tree): Groups | null {
+  const items = children(node, "select_list");
+  return isGrouped(node, items) ? groupsOf(node, items) : null;
 }
 
 function groupsOf(node: Tree, items: readonly Tree[]): Groups {

@@ -68,7 +68,7 @@ const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
 const RESULT_KEYS = [[ROW_ID_COLUMN]];
 
 /** Of the tables of a job's engine. */
-export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
+export const OWN_NAMES: RegExp = /^(new|kept|fresh|merging)_\d+$/i;
 
 /** @param node of the only statement @throws JobRefused */
 export function prove(node: Tree, context: ProofContext): Proof {
@@ -255,6 +255,15 @@ export class Prover {
     if (stage?.shape.isWindowed)
       this.refuse("A window over windows is not supported.", "a second job over the first one's table", node);
     if (stage) this.fromStage.add(call);
+    const keys = stage ? stage.shape.keys : this.#keysOf(call.source);
+    if (call.macro === "dedup" && !keys.some((key) => key.length === 1 && key[0] === "event_id"))
+      this.refuse(
+        `Which of two equal rows of "${call.source}" comes first is not said.`,
+        "a table of events, or a CTE over one that keeps event_id",
+        node,
+      );
+    // Each row is final by itself: nothing binds it to others.
+    if (call.macro === "dedup") return { isWindowed: true, marks: new Map(), keys };
     const start: Mark = call.macro === "session" ? null : { kind: "start", sizeMs: call.sizeMs };
     return {
       isWindowed: true,
@@ -262,7 +271,7 @@ export class Prover {
         ["window_start", start],
         ["window_end", { kind: "end" }],
       ]),
-      keys: stage ? stage.shape.keys : this.#keysOf(call.source),
+      keys,
     };
   }
 

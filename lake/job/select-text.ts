@@ -6,7 +6,8 @@ import { quoteName } from "../query/quote.ts";
 import { tokensOf, type Token } from "./job-lexer.ts";
 import { indexOfByte } from "./refusal.ts";
 
-interface Piece {
+/** UTF-16 units from the start of the text. */
+export interface Piece {
   readonly start: number;
   readonly end: number;
 }
@@ -15,19 +16,23 @@ interface Stage extends Piece {
   readonly name: string;
 }
 
-/** A name in the text that is to be another. */
-export interface Replacement {
-  /** Place in the text as UTF-8. */
-  readonly byte: number;
-  /** What stands there, lower case. */
-  readonly name: string;
-  /** Not that name is replaced but the first such word behind it. */
-  readonly behind?: string;
-  /** So many words and symbols are replaced, 1 if not given. */
-  readonly tokens?: number;
+/** A name in the text that is to be another, or a piece that is to be something else. */
+export type Replacement = (
+  | {
+      /** Place in the text as UTF-8. */
+      readonly byte: number;
+      /** What stands there, lower case. */
+      readonly name: string;
+      /** Not that name is replaced but the first such word behind it. */
+      readonly behind?: string;
+      /** So many words and symbols are replaced, 1 if not given. */
+      readonly tokens?: number;
+    }
+  | { readonly piece: Piece }
+) & {
   /** SQL. */
   readonly by: string;
-}
+};
 
 export class SelectText {
   readonly #text: string;
@@ -70,17 +75,49 @@ export class SelectText {
     let text = "";
     let at = start;
     const places = replacements
-      .map((replacement) => ({ ...replacement, token: this.#token(replacement) }))
-      .filter(({ token }) => token.start >= start && token.end <= end)
-      .sort((a, b) => a.token.start - b.token.start);
-    for (const { token, by, tokens = 1 } of places) {
-      text += this.#text.slice(at, token.start) + by;
-      at = this.#tokens[this.#tokens.indexOf(token) + tokens - 1]!.end;
+      .map((replacement) => ({ by: replacement.by, piece: this.#placeOf(replacement) }))
+      .filter(({ piece }) => piece.start >= start && piece.end <= end)
+      .sort((a, b) => a.piece.start - b.piece.start);
+    for (const { piece, by } of places) {
+      text += this.#text.slice(at, piece.start) + by;
+      at = piece.end;
     }
     return text + this.#text.slice(at, end);
   }
 
-  #token({ byte, name, behind }: Replacement): Token {
+  /**
+   * The SELECT in whose FROM that byte stands, from its first word on, without a WITH of its own.
+   * @returns null where it does not begin with SELECT
+   */
+  selectAround(byte: number): (Piece & { readonly text: string }) | null {
+    const at = indexOfByte(this.#text, byte);
+    const found = this.#tokens.findIndex(({ start }) => start === at);
+    if (found < 0) return null;
+    const { depth } = this.#tokens[found]!;
+    let first = found;
+    while (first >= 0 && !isWord(this.#tokens[first]!, depth, FIRST)) {
+      if (this.#tokens[first]!.depth < depth || isWord(this.#tokens[first]!, depth, BETWEEN)) return null;
+      first -= 1;
+    }
+    if (first < 0) return null;
+    let last = found;
+    for (let next = found; next < this.#tokens.length; next += 1) {
+      const token = this.#tokens[next]!;
+      if (token.depth < depth || isWord(token, depth, BETWEEN)) break;
+      last = next;
+    }
+    const piece = { start: this.#tokens[first]!.start, end: this.#tokens[last]!.end };
+    return { ...piece, text: this.#text.slice(piece.start, piece.end) };
+  }
+
+  #placeOf(replacement: Replacement): Piece {
+    if ("piece" in replacement) return replacement.piece;
+    const { byte, name, behind, tokens = 1 } = replacement;
+    const first = this.#token(byte, name, behind);
+    return { start: first.start, end: this.#tokens[this.#tokens.indexOf(first) + tokens - 1]!.end };
+  }
+
+  #token(byte: number, name: string, behind: string | undefined): Token {
     const at = indexOfByte(this.#text, byte);
     const index = this.#tokens.findIndex(({ start }) => start === at);
     const token = this.#tokens[index];
@@ -90,6 +127,13 @@ export class SelectText {
     if (!next) throw new Error(`no ${behind} stands behind byte ${byte}`);
     return next;
   }
+}
+
+const FIRST = new Set(["select"]);
+const BETWEEN = new Set(["union", "intersect", "except"]);
+
+function isWord(token: Token, depth: number, words: ReadonlySet<string>): boolean {
+  return token.kind === "word" && token.depth === depth && words.has(token.value);
 }
 
 /** The CTEs of the outermost WITH, and what stands behind them. */

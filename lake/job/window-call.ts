@@ -1,4 +1,4 @@
-/** The calls of TUMBLE, HOP and SESSION in a job's SELECT. */
+/** The calls of TUMBLE, HOP, SESSION and DEDUP in a job's SELECT. */
 import { SESSION_KEYS_MAX, WINDOW_MACROS, type WindowMacro } from "./macros.ts";
 import { JobRefused } from "./refusal.ts";
 import { byteOf, child, children, columnParts, functionName, text, walk, type Tree } from "./tree.ts";
@@ -13,11 +13,11 @@ export interface WindowCall {
   readonly nameByte: number;
   /** Column, lower case. */
   readonly time: string;
-  /** Of TUMBLE the size, of HOP the size, of SESSION the gap. */
+  /** Of TUMBLE the size, of HOP the size, of SESSION the gap, of DEDUP the horizon. */
   readonly sizeMs: number;
   /** Of HOP; of TUMBLE its size. */
   readonly stepMs: number;
-  /** Of SESSION: columns, lower case. */
+  /** Of SESSION and DEDUP: columns, lower case. */
   readonly keys: readonly string[];
 }
 
@@ -29,6 +29,7 @@ const FORMS: Readonly<Record<WindowMacro, string>> = {
   tumble: "TUMBLE(table, event_time, INTERVAL '1 minute')",
   hop: "HOP(table, event_time, INTERVAL '1 minute', INTERVAL '1 hour')",
   session: "SESSION(table, event_time, INTERVAL '30 minutes', key)",
+  dedup: "DEDUP(table, event_time, INTERVAL '48 hours', key)",
 };
 const HOUR_MS = 3_600_000;
 const LEAST_MS = 1_000;
@@ -38,6 +39,7 @@ const LONGEST_MS: Readonly<Record<WindowMacro, number>> = {
   tumble: 31 * 24 * HOUR_MS,
   hop: 48 * HOUR_MS,
   session: 48 * HOUR_MS,
+  dedup: 31 * 24 * HOUR_MS,
 };
 const UNITS_MS: Readonly<Record<string, number>> = {
   to_milliseconds: 1,
@@ -77,7 +79,9 @@ async function windowCall(
   const [source, time, ...rest] = children(call, "children");
   const spans = macro === "hop" ? 2 : 1;
   const isShort = !source || !time || rest.length < spans;
-  if (isShort || (macro !== "session" && rest.length > spans) || rest.length > 1 + SESSION_KEYS_MAX)
+  const isKeyed = macro === "session" || macro === "dedup";
+  if (macro === "dedup" && rest.length < 2) return refuse("DEDUP needs a key.");
+  if (isShort || (!isKeyed && rest.length > spans) || rest.length > 1 + SESSION_KEYS_MAX)
     return refuse(`${macro.toUpperCase()} does not take these arguments.`);
   const bare = (what: Tree): string => {
     const parts = columnParts(what);
@@ -104,7 +108,7 @@ async function windowCall(
     time: bare(time),
     sizeMs,
     stepMs: first,
-    keys: macro === "session" ? rest.slice(1).map(bare) : [],
+    keys: isKeyed ? rest.slice(1).map(bare) : [],
   };
 }
 

@@ -35,6 +35,8 @@ import { type ResultShape, resultShape, rowVariables, withRowColumns } from "./r
 
 /** After so many steps the state's file is put in order. */
 const CHECKPOINT_STEPS = 50;
+/** Pieces of state are put together when there are so many. */
+const PIECES_MAX = 50_000;
 /** Of the shape of the file itself. */
 const STATE_VERSION = 1;
 /** Files that were found to be what the log says are not read for it again. */
@@ -51,6 +53,8 @@ export class JobEngine {
   /** Of what makes state: another one cannot use it. */
   #fingerprint = "";
   #steps = 0;
+  /** [input] statements that made what `new_<i>` is. */
+  readonly #views: ReadonlySet<string>[] = [];
   readonly #checked = new Set<string>();
 
   /** @param connection to an engine in memory, which nobody else uses */
@@ -106,15 +110,25 @@ export class JobEngine {
     await this.#begin(order, order.inputs);
     await this.#run(...plan.absorb);
     const files: Results<ResultFile> = { release: null, corrections: null, violations: null };
-    for (const name of RESULTS) files[name] = await this.#write(name, join(order.folder, `${name}.parquet`));
-    await this.#run(...plan.forget);
+    for (const name of RESULTS)
+      if (name !== "release" || isDue(plan, order))
+        files[name] = await this.#write(name, join(order.folder, `${name}.parquet`));
+    await this.#forget();
     return files;
+  }
+
+  async #forget(): Promise<void> {
+    const { forget, compact } = this.#plan!;
+    await this.#run(...forget);
+    for (const { pending, statements } of compact)
+      if ((await this.#number(pending)) >= PIECES_MAX) await this.#run(...statements);
   }
 
   async rebuild({ inputs, place, ...times }: RebuildOrder): Promise<void> {
     await this.#emptyState();
     await this.#begin(times, inputs);
-    await this.#run(...this.#plan!.absorb, ...this.#plan!.forget);
+    await this.#run(...this.#plan!.absorb);
+    await this.#forget();
     await this.keep(place);
     await this.#run("CHECKPOINT state");
   }
@@ -191,12 +205,16 @@ export class JobEngine {
       const condition = where === null ? "" : ` WHERE (${where}\n)`;
       const pinned = { names: [whole], schemaString, partitionColumns, files, ingestedUntilMs: null };
       const list = this.#plan!.inputs[i]!.columns.map(quoteName).join(", ");
-      await this.#run(
-        `DROP VIEW IF EXISTS memory.main.new_${i}`,
-        `DROP VIEW IF EXISTS memory.main.${whole}`,
+      const statements = [
         ...viewStatements(pinned, i),
         `CREATE VIEW memory.main.new_${i} AS SELECT ${list} FROM ${whole}${condition}`,
-      );
+      ];
+      // The list of files is a variable: what else says the same as before is there.
+      const isSet = (one: string): boolean => this.#views[i]?.has(one) ?? false;
+      const isSameView = statements.every((one) => !one.startsWith("CREATE VIEW") || isSet(one));
+      const drops = [`DROP VIEW IF EXISTS memory.main.new_${i}`, `DROP VIEW IF EXISTS memory.main.${whole}`];
+      await this.#run(...(isSameView ? statements.filter((one) => !isSet(one)) : [...drops, ...statements]));
+      this.#views[i] = new Set(statements);
     }
   }
 
@@ -244,10 +262,26 @@ export class JobEngine {
     return Number((await this.#connection.runAndReadAll(select)).getRows()[0]![0]);
   }
 
-  /** One by one: a plan's statement may be of any length, and the first that fails is told by its own words. */
+  /** In one call: each by itself costs as much again in going to and fro. The first that fails is the last. */
   async #run(...statements: readonly string[]): Promise<void> {
-    for (const statement of statements) await this.#connection.run(statement);
+    if (statements.length > 0) await this.#connection.run(statements.join("\n;\n"));
   }
+}
+
+/** Whether something may be released: one of the plan's ticks lies behind W0, and not behind W1. */
+function isDue({ ticks }: JobPlan, { releasedTo, releaseTo }: StepOrder): boolean {
+  if (ticks === null || releasedTo === null || releaseTo === null) return true;
+  const [after, until] = [BigInt(releasedTo), BigInt(releaseTo)];
+  return ticks.some(({ everyMs, offsetMs }) => {
+    const every = BigInt(everyMs) * 1_000n;
+    const offset = BigInt(offsetMs) * 1_000n;
+    const passed = (us: bigint): bigint => (us - offset - modulo(us - offset, every)) / every;
+    return passed(after) < passed(until);
+  });
+}
+
+function modulo(value: bigint, by: bigint): bigint {
+  return ((value % by) + by) % by;
 }
 
 /** With their types: state of others is not for them. */

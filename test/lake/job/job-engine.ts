@@ -96,7 +96,7 @@ export class JobEngine {
   }
 
   #state(): Promise<readonly (readonly string[])[]> {
-    return Promise.all(this.#plan.state.map(({ name }) => rowsOf(this.#connection, `FROM ${name}`)));
+    return Promise.all(this.#plan.content.map((select) => rowsOf(this.#connection, select)));
   }
 
   async #step(from: number, until: number, to: number): Promise<void> {
@@ -104,12 +104,26 @@ export class JobEngine {
     await this.#load(from, until);
     await this.#set(this.#releasedTo, releaseTo);
     for (const statement of this.#plan.absorb) await this.#connection.run(statement);
-    this.#released.push(...(await rowsOf(this.#connection, this.#plan.release)));
+    const released = await rowsOf(this.#connection, this.#plan.release);
+    if (released.length > 0 && !this.#hasTick(releaseTo))
+      throw new Error("rows are released between two ticks");
+    this.#released.push(...released);
     for (const select of this.#plan.corrections)
       this.#corrections.push(...(await rowsOf(this.#connection, select)));
     for (const statement of this.#plan.forget) await this.#connection.run(statement);
+    // Of every other step: it must change nothing.
+    if (this.#until % 2 === 0)
+      for (const { statements } of this.#plan.compact)
+        for (const statement of statements) await this.#connection.run(statement);
     this.#releasedTo = releaseTo;
     this.#until = until;
+  }
+
+  #hasTick(releaseTo: number): boolean {
+    const { ticks } = this.#plan;
+    const isPassed = (every: number, offset: number): boolean =>
+      Math.floor((this.#releasedTo - offset) / every) < Math.floor((releaseTo - offset) / every);
+    return ticks === null || ticks.some(({ everyMs, offsetMs }) => isPassed(everyMs, offsetMs));
   }
 
   /** The lowest of the inputs' after so many commits. */

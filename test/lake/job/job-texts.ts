@@ -99,6 +99,38 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     gap,
   }) => `SELECT window_end, k FROM TUMBLE(${order}, event_time, INTERVAL '${size}')
     EXCEPT SELECT window_end, k FROM SESSION(shop_shipment, event_time, INTERVAL '${gap}', k)`,
+  dedup: ({ gap }) =>
+    `SELECT event_id, event_time, k, n FROM DEDUP("shop.order", event_time, INTERVAL '${gap}', k)`,
+  "dedup of a stage, by two keys": ({ gap }) => `WITH
+    flat AS (SELECT event_id, other_time, watermark, k, n % 2 AS odd FROM "shop.order" WHERE n <> 3)
+    SELECT upper(k) AS k, event_id FROM DEDUP(flat, other_time, INTERVAL '${gap}', k, odd)
+    WHERE odd = 0 OR odd IS NULL`,
+  "slices: filters, expressions, aliases": ({
+    step,
+    hopSize,
+  }) => `SELECT window_end AS closed, upper(w.k) AS kk,
+      count(*) FILTER (w.n > 0) AS positive, sum(n * 2 + 1) FILTER (WHERE k = 'a') - min(n) AS mixed,
+      count_if(n > 1) AS big, bool_and(n > 0) AS b, bit_or(n) AS bits, count(*) + 1 AS more, positive * 2 AS twice,
+      avg(n) AS mean, avg(p) FILTER (n <> 2) AS mean_p, max(tags) AS tags
+    FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') AS w
+    WHERE n IS NULL OR n <> 4 GROUP BY closed, upper(w.k), 'constant' HAVING count(*) > 1 OR min(n) < 0`,
+  "slices: sets of values": ({ step, hopSize }) => `SELECT window_start, window_end, n % 2 AS odd,
+      count(DISTINCT k) AS keys, sum(DISTINCT n) AS s, avg(DISTINCT p) FILTER (n > 0) AS m,
+      approx_count_distinct(n) AS a, count(DISTINCT n) FILTER (k = 'a') AS of_a, count(n) AS c
+    FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY ALL`,
+  "slices: no aggregate, a size between": ({ step }) => `SELECT window_end, k
+    FROM HOP("shop.order", other_time, INTERVAL '${step}', INTERVAL '110 seconds') GROUP BY window_end, k`,
+  "slices: ranks at once, twice the same": ({ step, hopSize }) => `SELECT a.k, a.c, b.most FROM (
+      SELECT window_end, k, count(*) AS c, rank() OVER (PARTITION BY window_end ORDER BY count(*) DESC) AS place
+      FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY window_end, k
+      QUALIFY place <= 2) AS a
+    JOIN (SELECT max(c) AS most, window_end FROM (SELECT window_end, k, count(*) AS c
+        FROM HOP("shop.order", event_time, INTERVAL '${step}', INTERVAL '${hopSize}') GROUP BY window_end, k)
+      GROUP BY window_end) AS b ON a.window_end = b.window_end`,
+  "slices and rows": ({ size }) => `SELECT window_end, k, count(*) AS c
+      FROM TUMBLE("shop.order", event_time, INTERVAL '${size}') GROUP BY ALL
+    UNION ALL SELECT window_end, k, median(n)::BIGINT AS c
+      FROM TUMBLE("shop.shipment", event_time, INTERVAL '${size}') GROUP BY ALL`,
   "grouping sets": ({
     size,
   }) => `SELECT window_end, k, n, count(*) AS c FROM TUMBLE(${order}, event_time, INTERVAL '${size}')

@@ -26,6 +26,24 @@ const HOUR = "TUMBLE(shop_shipment, event_time, INTERVAL '1 hour')";
 /** SELECT, and a piece of the reason. Each mixes windows, or may, or is not the same each time. */
 const REFUSED: readonly (readonly [select: string, reason: RegExp])[] = [
   ["SELECT count(*) AS c FROM shop_order", /needs a window/],
+  ["SELECT event_id FROM DEDUP(shop_order, event_time, INTERVAL '1 hour')", /needs a key/],
+  ["SELECT event_id FROM DEDUP(shop_order, event_time, INTERVAL '32 days', k)", /goes from 1 second/],
+  ["SELECT event_id FROM DEDUP(shop_order, event_time, INTERVAL '1 hour', other)", /"other" not found/],
+  [
+    `WITH a AS (SELECT event_time, watermark, k FROM shop_order)
+    SELECT k FROM DEDUP(a, event_time, INTERVAL '1 hour', k)`,
+    /comes first is not said/,
+  ],
+  [
+    "SELECT k, count(*) AS c FROM DEDUP(shop_order, event_time, INTERVAL '1 hour', k) GROUP BY k",
+    /different/,
+  ],
+  [
+    `WITH a AS (SELECT event_id, event_time, watermark, unnest(tags) AS tag FROM shop_order)
+    SELECT tag FROM DEDUP(a, event_time, INTERVAL '1 hour', tag)`,
+    /comes first is not said/,
+  ],
+  ["SELECT DISTINCT k FROM DEDUP(shop_order, event_time, INTERVAL '1 hour', k)", /all windows/],
   [`SELECT count(*) AS c FROM ${TUMBLED}`, /different windows/],
   [`SELECT k, count(*) AS c FROM ${TUMBLED} GROUP BY k`, /different windows/],
   [`SELECT k, count(*) AS c FROM ${TUMBLED} GROUP BY ALL`, /different windows/],

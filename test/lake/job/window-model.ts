@@ -53,3 +53,20 @@ export function sessionModel(
     })),
   );
 }
+
+export function dedupModel(
+  rows: readonly LandedRow[],
+  horizonMs: number,
+  latenessMs: number,
+  keyOf: (row: LandedRow) => string,
+): readonly LandedRow[] {
+  const lastMs = new Map<string, number>();
+  const admitted = rows.filter(({ watermarkMs, timeMs }) => isBefore(watermarkMs, timeMs + latenessMs));
+  return admitted
+    .toSorted((a, b) => a.timeMs - b.timeMs || (a.id < b.id ? -1 : 1))
+    .filter((row) => {
+      const before = lastMs.get(keyOf(row));
+      lastMs.set(keyOf(row), row.timeMs);
+      return before === undefined || row.timeMs - before > horizonMs;
+    });
+}

@@ -7,7 +7,7 @@ import { planJob } from "../../../lake/job/plan-job.ts";
 import { JobEngine, loadLake, openEngine, rowsOf } from "./job-engine.ts";
 import { jobText } from "./job-texts.ts";
 import { land, TABLES, worlds, type World } from "./job-world.ts";
-import { hopModel, sessionModel, type InWindow } from "./window-model.ts";
+import { dedupModel, hopModel, sessionModel, type InWindow } from "./window-model.ts";
 
 let connection: DuckDBConnection;
 beforeAll(async () => {
@@ -74,6 +74,27 @@ describe("windows of a batch are the model's", () => {
       runs,
     );
   });
+});
+
+it("DEDUP gives the first row of a key within the horizon", async () => {
+  const horizon = fc.constantFrom(10_000, 30_000, 120_000, 1_200_000);
+  let all = 0;
+  await fc.assert(
+    fc.asyncProperty(worlds, latenessMs, horizon, fc.boolean(), async (world, lateMs, horizonMs, isByTwo) => {
+      await loadLake(world, connection);
+      for (const macro of windowMacros(lateMs, "batch")) await connection.run(macro);
+      const keys = isByTwo ? "k, n" : "k";
+      const call = `dedup(shop_order, event_time, INTERVAL '${horizonMs} milliseconds', ${keys})`;
+      const keyOf = ({ k, n }: { k: string | null; n: number | null }): string =>
+        JSON.stringify(isByTwo ? [k, n] : [k]);
+      const model = dedupModel(orders(world), horizonMs, lateMs, keyOf);
+      const found = await rowsOf(connection, `SELECT event_id FROM ${call}`);
+      expect(found).toEqual(model.map(({ id }) => JSON.stringify([id])).toSorted());
+      all += found.length;
+    }),
+    runs,
+  );
+  expect(all).toBeGreaterThan(75);
 });
 
 it("tells of every row that was not admitted, by window, once", async () => {

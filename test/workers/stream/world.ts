@@ -36,6 +36,10 @@ export const ROWS: JobPlan = {
   release: "SELECT event_id, event_time, n * 2 AS twice FROM new_0 WHERE n % 5 <> 0",
   corrections: [],
   forget: [],
+  compact: [],
+  content: [],
+  keeps: [],
+  ticks: null,
   preview: null,
   violations: ["SELECT 'small' AS check_name, event_id FROM new_0 WHERE n % 97 = 0"],
   batch: {
@@ -73,6 +77,10 @@ export const COUNT: JobPlan = {
     `SELECT '${TABLE}' AS source, ${END} AS window_end, n::VARCHAR AS late_row FROM new_0 WHERE NOT ${ADMITTED}`,
   ],
   forget: [`DELETE FROM kept WHERE ${END} + ${LATENESS} <= getvariable('release_to')`],
+  compact: [],
+  content: [],
+  keeps: [],
+  ticks: null,
   preview: `SELECT ${END} AS window_end, count(*) AS c FROM kept GROUP BY ALL ORDER BY ALL`,
   violations: [],
   batch: {
