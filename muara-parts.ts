@@ -2,7 +2,7 @@
 import { join, resolve } from "node:path";
 import { readSecret } from "./adapters/file/secret.ts";
 import type { Fetch } from "./adapters/http/listen.ts";
-import { openOwnership, sinkOpeners } from "./adapters/open.ts";
+import { notifierOpener, openOwnership, sinkOpeners } from "./adapters/open.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { MuaraError } from "./core/errors.ts";
@@ -17,7 +17,17 @@ import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
 import { type Base, openSight, VERSION } from "./muara-base.ts";
 import type { LandStatus } from "./workers/land/worker.ts";
 
-export const WORKERS = ["ingest", "pull", "capture", "land", "stream", "deliver", "extract", "api"] as const;
+export const WORKERS = [
+  "ingest",
+  "pull",
+  "capture",
+  "land",
+  "stream",
+  "alert",
+  "deliver",
+  "extract",
+  "api",
+] as const;
 export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
@@ -34,6 +44,7 @@ export function runParts(
     pull: () => runPulls(base, signal),
     capture: () => Promise.all([runCaptures(base, signal), runDeltaLoads(base, signal)]),
     stream: () => runJobs(base, signal),
+    alert: () => runRules(base, closers, signal),
     deliver: () => runDeliveries(base, signal),
     extract: () => runExtracts(base, closers, signal),
   };
@@ -85,6 +96,7 @@ export async function openReads(
       : {}),
     clock: systemClock,
     deliver: config.deliver,
+    alerts: config.alerts,
     capture: config.capture,
     reconcile: async (...asked: Parameters<Reconcile>) => {
       const { reconcile } = await import("./workers/capture/reconcile/reconcile.ts");
@@ -163,6 +175,19 @@ async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
   base.jobs.worker = worker;
+  await worker.run(signal);
+}
+
+/** Evaluates the declared rules, and tells whom the configuration names. */
+async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal: AbortSignal): Promise<void> {
+  if (!(await base.admission.granted(signal).catch(() => false))) return;
+  const { openAlerts } = await import("./workers/alert/open-alerts.ts");
+  // Rules are not dealt out, as jobs are not.
+  const shared = { ...base, ...base.services, ...(await openSight(base)), readSecret };
+  const openNotifier = await notifierOpener(shared, base.config.alerts);
+  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership: soleOwnership });
+  closers.push(close);
+  base.gauges.push(() => worker.samples());
   await worker.run(signal);
 }
 

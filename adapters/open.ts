@@ -2,9 +2,11 @@
 import process from "node:process";
 import { MuaraError } from "../core/errors.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
+import type { AlertReceiver } from "../core/alert-receiver.ts";
 import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
+import type { AlertNotifier } from "../core/ports/alert-notifier.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Outgoing } from "../core/ports/outgoing.ts";
@@ -12,6 +14,7 @@ import { type Ownership, soleOwnership } from "../core/ports/ownership.ts";
 import type { Sink } from "../core/ports/sink.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
 import type { DatabaseAddress } from "../core/database-address.ts";
+import type { ReadSecret } from "../core/secret.ts";
 import type { PostgresSinkOptions } from "./pg/sink.ts";
 import type { SinkPlaces } from "./pg/sink-places.ts";
 import type { SearchSinkRequest } from "./elasticsearch/open.ts";
@@ -117,6 +120,35 @@ export function sinkOpeners(services: { readonly outgoing: Outgoing; readonly cl
       const { openKafkaLogAt } = await import("./kafka/open.ts");
       return openKafkaLogAt(address, process.env, { pendingBytes: MIB * 64, cacheBytes: MIB }, services);
     },
+  };
+}
+
+/** Whom alerts are told to. Trying again is the caller's. */
+export async function notifierOpener(
+  services: Pick<AdapterServices, "clock" | "randomness"> & {
+    readonly outgoing: Outgoing;
+    readonly readSecret: ReadSecret;
+  },
+  { resendMs, sendMs, externalUrl }: Config["alerts"],
+): Promise<(name: string, receiver: AlertReceiver) => AlertNotifier> {
+  const [{ createAlertmanagerNotifier }, { createAlertWebhook }] = await Promise.all([
+    import("./alertmanager/notifier.ts"),
+    import("./alertmanager/webhook.ts"),
+  ]);
+  return (name, { alertmanager, webhook, bearer }) => {
+    const { readSecret } = services;
+    const headers = async (): Promise<Record<string, string>> =>
+      bearer ? { authorization: `Bearer ${(await readSecret(bearer)).trim()}` } : {};
+    const common = { headers, timeoutMs: sendMs, externalUrl };
+    return webhook === undefined
+      ? createAlertmanagerNotifier(services, {
+          ...common,
+          urls: alertmanager!,
+          resendMs,
+          attempts: 1,
+          pauseMsMax: 0,
+        })
+      : createAlertWebhook(services, { ...common, name, url: webhook });
   };
 }
 

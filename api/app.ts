@@ -13,6 +13,8 @@ import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
+import { addAlertRoutes } from "./routes/alerts.ts";
+import { addRuleRoutes } from "./routes/rules.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
@@ -108,6 +110,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
   addJobRoutes(app, ports);
+  addRuleRoutes(app, ports);
+  addAlertRoutes(app, ports);
   addCaptureRoutes(app, ports);
   addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);

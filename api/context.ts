@@ -5,6 +5,7 @@ import type { CaptureWatch } from "../core/capture-watch.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
+import type { JobPosition } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
 import type { Sample } from "../core/open-metrics.ts";
@@ -52,6 +53,8 @@ export interface ApiPorts {
   readonly gauges?: readonly (() => readonly Sample[])[];
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
+  /** Bounds of rules and silences, and whom rules may tell; absent: none can be declared. */
+  readonly alerts?: Pick<Config["alerts"], "rules" | "silences" | "receivers" | "timeoutMs">;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;
@@ -76,6 +79,14 @@ export interface ApiPorts {
 export interface JobStatus {
   readonly state: "starting" | "running" | "waiting" | "failing" | "stopped";
   readonly problem: string | undefined;
+  /** Results as they would be now. @throws job.not_running, job.engine_failed */
+  preview(rows: number, signal: AbortSignal): Promise<JobPreview>;
+}
+
+export interface JobPreview {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+  readonly position: JobPosition;
 }
 
 /** How landing of a table goes: `stopped` needs a person, all others go on by themselves. */

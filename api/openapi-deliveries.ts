@@ -22,6 +22,7 @@ import {
 const delivery = object({
   name: text,
   table: text,
+  job: { ...text, description: "Whose sink it is; absent: declared by itself." },
   from: { enum: ["begin", "now"] },
   state: { enum: ["delivering", "failing", "paused"] },
   problem: textOrNull,

@@ -1,6 +1,6 @@
 /** What the OpenAPI document says of jobs. */
 import { z } from "zod";
-import { jobPlanRequestSchema, jobRequestSchema } from "../core/job.ts";
+import { jobPlanRequestSchema, jobRequestSchema, jobRollbackSchema, jobUpgradeSchema } from "../core/job.ts";
 import {
   type Json,
   list,
@@ -8,6 +8,7 @@ import {
   object,
   path,
   problem,
+  query,
   read,
   reference,
   send,
@@ -33,7 +34,26 @@ const job = object({
   },
   problem: textOrNull,
   versions: { type: ["object", "null"], description: "Of the inputs: what the results have." },
+  version: { ...whole, description: "Of the text that is declared." },
+  running_version: { ...wholeOrNull, description: "Of the text that has made the newest step." },
+  text_versions: list(
+    object({
+      version: whole,
+      by: text,
+      declared_at: time,
+      counts_from: {
+        ...time,
+        description: "Results with a later release time are this text's, until the next.",
+      },
+      text: { ...text, description: "Where one job is shown." },
+    }),
+  ),
   behind_versions: wholeOrNull,
+  behind_ms: {
+    ...wholeOrNull,
+    description: "Event time between the inputs' lowest watermark and what is released, ms.",
+  },
+  deliveries: list(reference("Delivery")),
   is_live: { type: "boolean", description: "Whether it is through with what was there at its start." },
   released_until: {
     type: ["string", "null"],
@@ -50,12 +70,34 @@ const plan = object({
   lateness_ms: whole,
   columns: list(object({ name: text, type: text })),
   is_stateful: { type: "boolean" },
+  deliveries: { ...list(text), description: "Names that its further sinks would have." },
+  cost: object({ rows: whole, bytes: whole, history_steps: whole }),
+  upgrade: {
+    type: ["object", "null"],
+    description: "Where a job of that name runs: what this text would be to it.",
+    properties: {
+      version: whole,
+      state: { enum: ["kept", "rebuilt"] },
+      added_columns: list(text),
+      counts_from: time,
+    },
+  },
+});
+
+const preview = object({
+  is_final: { const: false },
+  columns: list(text),
+  rows: list(list({})),
+  released_until: { ...time, description: "Nothing that was released by then is among the rows." },
 });
 
 export const JOB_SCHEMAS: Json = {
   JobPlanRequest: z.toJSONSchema(jobPlanRequestSchema, { io: "input" }),
   JobRequest: z.toJSONSchema(jobRequestSchema, { io: "input" }),
+  JobUpgrade: z.toJSONSchema(jobUpgradeSchema, { io: "input" }),
+  JobRollback: z.toJSONSchema(jobRollbackSchema, { io: "input" }),
   JobPlan: plan,
+  JobPreview: preview,
   Job: job,
 };
 
@@ -80,12 +122,34 @@ export const JOB_PATHS: Json = {
   },
   "/v1/jobs/{name}": {
     get: read("showJob", "How far a job is", reference("Job"), one),
+    put: send(
+      "upgradeJob",
+      "Go on by another text where it is; If-Match guards it",
+      "JobUpgrade",
+      ["200", "Declared: the text takes over with its next step.", "Job"],
+      one,
+    ),
     delete: {
       operationId: "deleteJob",
       summary: "End a job; its tables stay",
       parameters: one,
       responses: { "204": { description: "Done." }, default: problem() },
     },
+  },
+  "/v1/jobs/{name}/rollback": {
+    post: send(
+      "rollBackJob",
+      "Go on by a text that it had, as a new version; If-Match guards it",
+      "JobRollback",
+      ["200", "Declared: the text takes over with its next step.", "Job"],
+      one,
+    ),
+  },
+  "/v1/jobs/{name}/preview": {
+    get: read("previewJob", "Rows that are not final, as they would be now", reference("JobPreview"), [
+      ...one,
+      query("limit", { ...whole, minimum: 1, maximum: 1_000, default: 100 }),
+    ]),
   },
   "/v1/jobs/{name}/pause": { post: read("pauseJob", "Rest until it is resumed", reference("Job"), one) },
   "/v1/jobs/{name}/resume": { post: read("resumeJob", "Go on where it was", reference("Job"), one) },

@@ -29,6 +29,7 @@ import {
   wholeOrNull,
   type Json,
 } from "./openapi-parts.ts";
+import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
@@ -265,6 +266,7 @@ const SCHEMAS: Json = {
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
+  ...ALERT_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
   ...EXTRACT_SCHEMAS,
@@ -427,6 +429,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...ALERT_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,
   ...EXTRACT_PATHS,

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { MuaraError } from "./errors.ts";
 import { eventTypesSchema, journalSchema, limitsSchema, quotasSchema, streamsSchema } from "./config/door.ts";
+import { alertsSchema } from "./config/alerting.ts";
 import { captureSchema, postgresSchema } from "./config/databases.ts";
 import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
 import { deliverSchema, extractSchema, jobsSchema, querySchema, shareSchema } from "./config/reading.ts";
@@ -99,6 +100,7 @@ export const configSchema = z.strictObject({
     ),
   deliver: deliverSchema,
   jobs: jobsSchema,
+  alerts: alertsSchema,
   extract: extractSchema,
   extracts: feedsSchema.default({}).describe("feeds for the warehouse, by name; see docs/EXTRACTS.md"),
   share: shareSchema,

@@ -100,6 +100,8 @@ export interface Delivery extends z.infer<typeof deliveryRequestSchema> {
   readonly secret: string;
   readonly by: string;
   readonly createdMs: number;
+  /** Name of the job whose sink it is: paused, resumed and removed with it. */
+  readonly job?: string;
 }
 
 /** How far a delivery is: the changes of the versions up to `version`, and some rows of the next step. */

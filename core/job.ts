@@ -6,6 +6,12 @@
  * `job:<job id>:history`            of the rows that were there at the start: consumed up to this event time, µs since
  *                                   1970 UTC; `HISTORY_DONE` for all
  * `job:<job id>:watermark`          everything with a release time up to it is released, µs since 1970 UTC
+ * `job:<job id>:version`            of the text that has made the newest step
+ * `job:<job id>:lateness`           of that text, ms
+ * `job:<job id>:from:<version>`     what is released by that text has a release time behind this, µs since 1970 UTC;
+ *                                   absent where nothing was released before
+ *
+ * An input that a later text does not read any more has the version -1.
  */
 import { z } from "zod";
 
@@ -52,6 +58,10 @@ export const jobStartSchema = z
 
 export type JobStart = z.infer<typeof jobStartSchema>;
 
+/** Texts of former versions that are kept, at most; the oldest go. */
+export const JOB_VERSIONS_MAX = 20;
+export const JOB_TEXTS_LENGTH_MAX = 262_144;
+
 export const jobPlanRequestSchema = z.strictObject({
   /** `CREATE JOB … AS SELECT … EMIT ON WINDOW CLOSE INTO lake …` */
   text: z.string().min(1).max(65_536),
@@ -60,7 +70,29 @@ export const jobPlanRequestSchema = z.strictObject({
 export const jobRequestSchema = jobPlanRequestSchema.extend({
   start: jobStartSchema,
   limits: jobLimitsSchema,
+  /** Go on in the table that a job of this name has left, instead of beginning in one that does not exist. */
+  continue: z.boolean().default(false),
 });
+
+/** Of one that runs: where it is, it goes on by another text. */
+export const jobUpgradeSchema = jobPlanRequestSchema.extend({
+  /** Those that change. */
+  limits: z.record(z.string(), z.int()).default({}),
+});
+
+export const jobRollbackSchema = z.strictObject({
+  /** Number of the version whose text it becomes; absent: the one before. */
+  to: z.int().min(1).optional(),
+});
+
+/** A text that a job had, or has. */
+export interface JobVersion {
+  /** 1 for the first. */
+  readonly version: number;
+  readonly text: string;
+  readonly by: string;
+  readonly atMs: number;
+}
 
 /** What the registry keeps under its name. */
 export interface Job {
@@ -77,6 +109,19 @@ export interface Job {
   readonly isPaused: boolean;
   readonly by: string;
   readonly createdMs: number;
+  /** Of the text; absent: 1. */
+  readonly version?: number;
+  /** The newest texts, this one last; absent: this one alone. */
+  readonly versions?: readonly JobVersion[];
+}
+
+export function jobVersion({ version }: Job): number {
+  return version ?? 1;
+}
+
+export function jobVersions(job: Job): readonly JobVersion[] {
+  const { text, by, createdMs: atMs } = job;
+  return job.versions ?? [{ version: jobVersion(job), text, by, atMs }];
 }
 
 /** Property of an output table, and of those beside it: whose it is. */
@@ -95,6 +140,34 @@ export function jobHistoryTxn(jobId: string): string {
 export function jobWatermarkTxn(jobId: string): string {
   return `job:${jobId}:watermark`;
 }
+
+export function jobVersionTxn(jobId: string): string {
+  return `job:${jobId}:version`;
+}
+
+export function jobLatenessTxn(jobId: string): string {
+  return `job:${jobId}:lateness`;
+}
+
+export function jobFromTxn(jobId: string, version: number): string {
+  return `job:${jobId}:from:${version}`;
+}
+
+/** Whose table it is, by its `txn`s; undefined where no job has written into it. */
+export function jobIdIn(txns: ReadonlyMap<string, bigint>): string | undefined {
+  for (const appId of txns.keys()) {
+    const match = /^job:([^:]+):version$/.exec(appId);
+    if (match) return match[1];
+  }
+  return undefined;
+}
+
+/**
+ * Columns of an output table beside the result's: an id that no two rows of the table share, and the table's own
+ * watermark before the commit that brought the row, as rows that land have it.
+ */
+export const ROW_ID_COLUMN = "row_id";
+export const ROW_WATERMARK_COLUMN = "watermark";
 
 export const CORRECTIONS_SUFFIX = ".corrections";
 export const VIOLATIONS_SUFFIX = ".violations";
@@ -122,7 +195,7 @@ export function jobPosition(
 ): JobPosition | undefined {
   const found = tableIds.flatMap((id) => {
     const version = txns.get(jobInputTxn(jobId, id));
-    return version === undefined ? [] : [[id, Number(version)] as const];
+    return version === undefined || version < 0n ? [] : [[id, Number(version)] as const];
   });
   if (found.length < tableIds.length) return undefined;
   return {

@@ -15,6 +15,19 @@ interface Metric {
 
 /** By name; a unit is the name's last word. */
 export const METRICS = {
+  muara_alert_waiting: { help: "Alerts that a receiver of a rule has not been told yet." },
+  muara_alerts: {
+    help: "1 for each alert that is pending or firing, with its labels, as Prometheus's ALERTS.",
+  },
+  muara_rule_complete_seconds: {
+    unit: "seconds",
+    help: "Event time up to which the tables that a rule reads are complete, since 1970 UTC.",
+  },
+  muara_rule_evaluations: { help: "Evaluations of a rule since its process runs it." },
+  muara_rule_failing: { help: "1 while a rule cannot be evaluated, or a receiver of it takes nothing." },
+  muara_rule_no_data: { help: "1 while nothing can be said, since the tables that a rule reads are behind." },
+  muara_rule_series: { help: "Series of a drop rule." },
+  muara_rule_warming_series: { help: "Of these, those without enough weeks behind them." },
   muara_iceberg_behind_seconds: {
     unit: "seconds",
     help: "Between the commits of the newest version of a table and of the one that its Iceberg export shows.",
@@ -23,6 +36,11 @@ export const METRICS = {
     help: "Commits of a table that its Iceberg export does not show yet.",
   },
   muara_iceberg_version: { help: "The table's version that its Iceberg export shows." },
+  muara_job_behind_seconds: {
+    help: "Event time between the lowest watermark of a job's inputs and what it has released.",
+    unit: "seconds",
+  },
+  muara_job_behind_versions: { help: "Commits of a job's inputs that its results do not have." },
   muara_job_failing: { help: "1 while a job cannot go on." },
   muara_job_rebuilds: { help: "How often a job's state was made anew since its process runs it." },
   muara_job_released_seconds: { help: "Event time up to which a job's results are final, since 1970 UTC." },

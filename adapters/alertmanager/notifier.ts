@@ -26,8 +26,8 @@ const decoder = new TextDecoder();
 export interface AlertmanagerOptions {
   /** Of each Alertmanager, without `/api/v2`. */
   readonly urls: readonly string[];
-  /** Further headers, such as authorization; lower-case names. */
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Further headers, such as authorization; lower-case names. Asked for at each attempt. @throws config.invalid */
+  readonly headers?: () => Promise<Readonly<Record<string, string>>>;
   /** Between two sendings of the same alert by the caller; a firing one holds for four. */
   readonly resendMs: number;
   /** Of one attempt. */
@@ -92,7 +92,7 @@ async function toOne(
       const answer = await outgoing.send({
         method: "POST",
         url: `${url.replace(/\/+$/, "")}${PATH}`,
-        headers: { "content-type": "application/json", "user-agent": "muara-alerts", ...headers },
+        headers: { "content-type": "application/json", "user-agent": "muara-alerts", ...(await headers?.()) },
         body: encoder.encode(JSON.stringify(body)),
         timeoutMs,
         signal,

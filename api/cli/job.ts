@@ -1,17 +1,27 @@
-/** `muara job plan|deploy|list|show|pause|resume|remove`: SELECTs that go on, with their results in tables. */
+/** `muara job …`: SELECTs that go on, with their results in tables. */
 import { readFile } from "node:fs/promises";
-import { type AddCommand, type RunAction } from "./command.ts";
+import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 type Item = Readonly<Record<string, unknown>>;
+type Client = Parameters<Parameters<RunAction>[0]>[0]["client"];
+
+interface DeployOptions {
+  readonly start: string;
+  readonly limit?: readonly string[];
+  readonly upgrade?: boolean;
+  readonly continue?: boolean;
+}
 
 const LIST: readonly Field[] = [
   { name: "name" },
   { name: "output" },
   { name: "state" },
   { name: "is_live" },
+  { name: "version", isNumber: true },
   { name: "behind_versions", isNumber: true },
+  { name: "behind_ms", isNumber: true },
   { name: "released_until" },
   { name: "problem" },
 ];
@@ -39,12 +49,24 @@ export const addJob: AddCommand = (program, run) => {
       "begin",
     )
     .option("--limit <name=number...>", "memory_bytes, threads, step_rows, step_ms and others")
+    .option("--upgrade", "the job of this name goes on by this text where it is")
+    .option("--continue", "go on in the table that a job of this name has left")
     .action(
-      run(async ({ client, io, flags }, command) => {
-        const { start, limit = [] } = command.opts<{ start: string; limit?: readonly string[] }>();
+      run(async ({ client, io, flags, say }, command) => {
+        const { start, limit = [], upgrade, continue: goesOn } = command.opts<DeployOptions>();
         const text = await readFile(command.args[0]!, "utf8");
-        const body = { text, start: startOf(start), limits: Object.fromEntries(limit.map(limitOf)) };
-        printObject(io.stdout, flags.output, await client.send<Item>("POST", "/v1/jobs", body));
+        const limits = Object.fromEntries(limit.map(limitOf));
+        const deployed = upgrade
+          ? await upgradeTo(client, text, limit.length === 0 ? {} : { limits })
+          : await client.send<Item>("POST", "/v1/jobs", {
+              text,
+              start: startOf(start),
+              limits,
+              continue: goesOn === true,
+            });
+        printObject(io.stdout, flags.output, deployed);
+        if ((deployed["deliveries"] as readonly Item[]).some(({ secret }) => secret !== undefined))
+          say("the secret proves to the receiver that requests are Muara's; it is not shown again");
       }),
     );
   job
@@ -54,6 +76,39 @@ export const addJob: AddCommand = (program, run) => {
       run(async ({ client, io, flags }) => {
         const { items } = await client.get<{ items: readonly Item[] }>("/v1/jobs");
         printObjects(io.stdout, flags.output, LIST, items);
+      }),
+    );
+  job
+    .command("rollback")
+    .description("go on by a text that it had; show lists them")
+    .argument("<name>")
+    .option("--to <number>", "its version; default: the one before")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const { to } = command.opts<{ to?: string }>();
+        const body = to === undefined ? {} : { to: wholeNumber("--to", to, 1, 1_000_000_000) };
+        const path = `/v1/jobs/${encodeURIComponent(command.args[0]!)}/rollback`;
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", path, body));
+      }),
+    );
+  job
+    .command("preview")
+    .description("results that are not final, as they would be now")
+    .argument("<name>")
+    .option("--limit <number>", "rows, at most", "100")
+    .action(
+      run(async ({ client, io, flags, say }, command) => {
+        const limit = wholeNumber("--limit", command.opts<{ limit: string }>().limit, 1, 1_000);
+        const path = `/v1/jobs/${encodeURIComponent(command.args[0]!)}/preview?limit=${limit}`;
+        const { columns, rows } = await client.get<Preview>(path);
+        const items = rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
+        printObjects(
+          io.stdout,
+          flags.output,
+          columns.map((name) => ({ name })),
+          items,
+        );
+        say("not final: these rows may change");
       }),
     );
   addOne(job.command("show").description("how far one is"), run, "GET", "");
@@ -71,6 +126,17 @@ export const addJob: AddCommand = (program, run) => {
       }),
     );
 };
+
+interface Preview {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+/** The name stands in the text, which the server reads. */
+async function upgradeTo(client: Client, text: string, more: object): Promise<Item> {
+  const { name } = await client.send<Item>("POST", "/v1/jobs/plan", { text });
+  return client.send<Item>("PUT", `/v1/jobs/${encodeURIComponent(String(name))}`, { text, ...more });
+}
 
 function addOne(
   command: ReturnType<Parameters<AddCommand>[0]["command"]>,

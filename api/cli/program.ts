@@ -1,5 +1,6 @@
 /** The command tree. Each command is one file and loads what it needs only when it runs. */
 import { Command, Option } from "commander";
+import { addAlert } from "./alert.ts";
 import { addAudit } from "./audit.ts";
 import { addBooks } from "./books.ts";
 import { addCapture } from "./capture.ts";
@@ -15,6 +16,7 @@ import { CliFailure, EXIT } from "./exit.ts";
 import { addErase } from "./erase.ts";
 import { addEventType } from "./event-type.ts";
 import { addExtract } from "./extract.ts";
+import { addRule } from "./rule.ts";
 import { addRole } from "./role.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
@@ -44,6 +46,8 @@ const COMMANDS: readonly AddCommand[] = [
   addCapture,
   addDeliver,
   addJob,
+  addRule,
+  addAlert,
   addToken,
   addRole,
   addAudit,

@@ -3,15 +3,13 @@
  * the table's administrator, as for a share: they leave Muara, and go on after his token has ended.
  */
 import type { Hono } from "hono";
-import { isAuthorized, type Principal } from "../../core/authorize.ts";
 import {
   DELIVERY_FOLDER,
   type Delivery,
   type DeliveryPosition,
   deliveryRequestSchema,
 } from "../../core/delivery.ts";
-import { dropErasures } from "../../core/delivery-erasure.ts";
-import { hasCode, MuaraError } from "../../core/errors.ts";
+import { MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
 import {
   wholeNumber,
@@ -21,10 +19,9 @@ import {
   type ApiEnv,
   type ApiPorts,
 } from "../context.ts";
+import { checkDelivery, mayDeliver, newDelivery, putDelivery, removeDelivery } from "../declare-delivery.ts";
 import { readBody } from "../read-body.ts";
 
-const SECRET_BYTES = 32;
-const ID_BYTES = 6;
 const LETTERS_DEFAULT = 100;
 const LETTERS_MAX = 1_000;
 
@@ -45,7 +42,7 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const by = context.get("principal").id;
     if (value!.isPaused !== isPaused) await registry.put("delivery", value!.name, revision, changed, by);
     logger.info(isPaused ? "paused a delivery" : "resumed a delivery", { by, delivery: value!.name });
-    return context.json(await shown(ports, changed));
+    return context.json(await shownDelivery(ports, changed));
   };
 
   app.get("/v1/deliveries", async (context) => {
@@ -54,7 +51,7 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       .list<Delivery>("delivery")
       .map(({ value }) => value!)
       .filter((delivery) => mayDeliver(context.get("principal"), delivery));
-    return context.json({ items: await Promise.all(mine.map((delivery) => shown(ports, delivery))) });
+    return context.json({ items: await Promise.all(mine.map((delivery) => shownDelivery(ports, delivery))) });
   });
   app.post("/v1/deliveries", async (context) => {
     const delivery = await declare(ports, context);
@@ -62,19 +59,24 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     logger.info("declared a delivery", { by, delivery: delivery.name, table: delivery.table });
     // Only here, as for a token.
     const secret = delivery.url === undefined ? {} : { secret: `whsec_${delivery.secret}` };
-    return context.json({ ...(await shown(ports, delivery)), ...secret }, 201);
+    return context.json({ ...(await shownDelivery(ports, delivery)), ...secret }, 201);
   });
   app.get("/v1/deliveries/:name", async (context) =>
-    context.json(await shown(ports, (await one(context)).value!)),
+    context.json(await shownDelivery(ports, (await one(context)).value!)),
   );
   app.post("/v1/deliveries/:name/pause", (context) => change(context, true));
   app.post("/v1/deliveries/:name/resume", (context) => change(context, false));
   app.delete("/v1/deliveries/:name", async (context) => {
-    const { value, revision } = await one(context);
-    await registry.put("delivery", value!.name, revision, null, context.get("principal").id);
-    await forget(ports, value!.name);
-    await dropErasures(registry, value!.id);
-    logger.info("deleted a delivery", { by: context.get("principal").id, delivery: value!.name });
+    const found = await one(context);
+    const by = context.get("principal").id;
+    const { name, job } = found.value!;
+    if (job !== undefined && registry.get("job", job))
+      throw new MuaraError(
+        "declaration.conflict",
+        `"${name}" is a sink of the job "${job}": deploy that without it, or remove it.`,
+      );
+    await removeDelivery(registry, found, by);
+    logger.info("deleted a delivery", { by, delivery: name });
     return context.body(null, 204);
   });
   app.get("/v1/deliveries/:name/dead-letters", async (context) => {
@@ -95,92 +97,34 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
 
 /** @throws request.malformed, table.not_found, auth.forbidden, delivery.too_many, declaration.conflict */
 async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> {
-  const { registry, clock, deliver } = ports;
+  const { registry, clock } = ports;
   const request = await readBody(context, deliveryRequestSchema);
   const principal = context.get("principal");
   const { name: table } = await wholeTable(ports, principal, request.table);
-  const delivery: Delivery = {
-    ...request,
-    table,
-    id: hex(crypto.getRandomValues(new Uint8Array(ID_BYTES))),
-    isPaused: false,
-    secret: base64(crypto.getRandomValues(new Uint8Array(SECRET_BYTES))),
-    by: principal.id,
-    createdMs: clock.nowMs(),
-  };
-  if (!mayDeliver(principal, delivery))
-    throw new MuaraError(
-      "auth.forbidden",
-      `${principal.id} may not deliver "${table}": it takes admin there.`,
-    );
-  if (request.kafka && !Object.hasOwn(deliver?.kafka ?? {}, request.kafka.target))
-    throw noTarget("/kafka/target", "deliver.kafka", request.kafka.target);
-  if (request.postgres && !deliver?.postgres.includes(request.postgres.target))
-    throw noTarget("/postgres/target", "deliver.postgres", request.postgres.target);
-  if (request.elasticsearch && !Object.hasOwn(deliver?.elasticsearch ?? {}, request.elasticsearch.target))
-    throw noTarget("/elasticsearch/target", "deliver.elasticsearch", request.elasticsearch.target);
+  const delivery = newDelivery({ ...request, table }, { by: principal.id, nowMs: clock.nowMs() });
+  checkDelivery(ports, principal, delivery);
   await registry.refresh();
-  const most = deliver?.deliveries ?? 0;
-  if (registry.list("delivery").length >= most)
-    throw new MuaraError("delivery.too_many", `There are ${most} deliveries already.`, {
-      details: { limit: most },
-    });
-  if (registry.get("delivery", request.name))
-    throw new MuaraError("declaration.conflict", `There is a delivery "${request.name}" already.`);
-  // First how far it is: nobody delivers what has no place.
-  await forget(ports, request.name);
-  await registry.put("delivery-position", request.name, 0, await firstPosition(ports, delivery));
-  await registry.put("delivery", request.name, 0, delivery, principal.id);
+  await putDelivery(ports, delivery, principal.id);
   return delivery;
 }
 
-function noTarget(pointer: string, key: string, name: string): MuaraError {
-  return new MuaraError("request.malformed", `${pointer}: ${key} has no "${name}"`, { details: { pointer } });
-}
-
-async function firstPosition(
-  { catalog, clock }: ApiPorts,
-  { id, table, from }: Delivery,
-): Promise<DeliveryPosition> {
-  const { version, metadata } = await catalog.snapshot(table);
-  return {
-    id,
-    tableId: metadata?.id ?? "",
-    generation: 0,
-    version,
-    rows: 0,
-    snapshot: from === "begin" && version >= 0 ? version : null,
-    delivered: 0,
-    dead: 0,
-    state: "delivering",
-    problem: null,
-    atMs: clock.nowMs(),
-  };
-}
-
-/** Whoever delivers may be writing it at the same moment, once. */
-async function forget({ registry }: ApiPorts, name: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    const stored = registry.get("delivery-position", name);
-    if (!stored) return;
-    try {
-      await registry.put("delivery-position", name, stored.revision, null);
-      return;
-    } catch (error) {
-      if (tries >= 3 || !hasCode(error, "declaration.conflict")) throw error;
-    }
-  }
-}
-
-function mayDeliver(principal: Principal, { table }: Delivery): boolean {
-  return isAuthorized(principal, "admin", { kind: "table", name: table });
-}
-
 /** Never the secret. */
-async function shown(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
+export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
   const { registry, catalog } = ports;
-  const { name, table, url, kafka, postgres, elasticsearch, from, isPaused, description, by, createdMs } =
-    delivery;
+  const {
+    name,
+    table,
+    url,
+    kafka,
+    postgres,
+    elasticsearch,
+    from,
+    isPaused,
+    description,
+    by,
+    createdMs,
+    job,
+  } = delivery;
   const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
   const position = stored?.id === delivery.id ? stored : undefined;
   const newest = await catalog.snapshot(table).catch(() => undefined);
@@ -191,6 +135,7 @@ async function shown(ports: ApiPorts, delivery: Delivery): Promise<Record<string
     ...(kafka === undefined ? {} : { kafka }),
     ...(postgres === undefined ? {} : { postgres }),
     ...(elasticsearch === undefined ? {} : { elasticsearch }),
+    ...(job === undefined ? {} : { job }),
     from,
     batch_rows: delivery.batch_rows,
     batch_bytes: delivery.batch_bytes,
@@ -222,12 +167,4 @@ async function lagMs(
     .read(snapshot ?? version + 1)
     .catch(() => undefined);
   return commit ? Math.max(0, clock.nowMs() - commit.timestampMs) : null;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
 }

@@ -3,215 +3,188 @@
  * read its inputs as a whole, since results tell of all rows, and be the administrator of the table that it makes.
  */
 import type { Hono } from "hono";
-import { isAuthorized, type Principal } from "../../core/authorize.ts";
+import type { Delivery } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
-import { sqlAlias } from "../../core/event-type.ts";
 import {
-  HISTORY_DONE,
   type Job,
-  type JobLimits,
+  jobLimitsSchema,
   jobPlanRequestSchema,
-  jobPosition,
-  jobRequestSchema,
-  jobTables,
+  jobRollbackSchema,
+  jobUpgradeSchema,
 } from "../../core/job.ts";
 import type { Declaration } from "../../core/registry.ts";
-import type { JobTable } from "../../lake/job/analysis.ts";
-import { jobRefused } from "../../lake/job/job-refused.ts";
-import type { Planned } from "../../lake/job/plan-job.ts";
-import { sqlColumns } from "../../lake/query/view.ts";
-import { type ApiContext, type ApiEnv, type ApiPorts, isoOrNull, wholeTables } from "../context.ts";
+import { mayReadWhole } from "../../lake/query/part.ts";
+import { type ApiContext, type ApiEnv, type ApiPorts, wholeNumber } from "../context.ts";
+import { shownJob, time } from "../job-answer.ts";
+import { costOf } from "../job-cost.ts";
+import {
+  changedLimits,
+  type Declared,
+  declareJob,
+  formerText,
+  planUpgrade,
+  upgradeJob,
+} from "../job-declare.ts";
+import { checkColumns, mayRun, outputOf, planned } from "../job-request.ts";
+import { pauseSinks, removeSinks, sinksOf } from "../job-sinks.ts";
 import { readBody } from "../read-body.ts";
+import { shownDelivery } from "./deliveries.ts";
 
-const ID_BYTES = 6;
-
-type Plan = Extract<Planned, { readonly kind: "planned" }>;
+const PREVIEW_ROWS = 100;
+const PREVIEW_ROWS_MAX = 1_000;
 
 export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   const { registry, logger } = ports;
-  const one = async (context: ApiContext): Promise<Declaration<Job>> => {
-    await registry.refresh();
-    const name = context.req.param("name")!;
-    const found = registry.get<Job>("job", name);
-    if (found?.value && mayRun(context.get("principal"), found.value.output)) return found;
-    throw new MuaraError("job.not_found", `There is no job "${name}".`, { details: { job: name } });
-  };
-  const change = async (context: ApiContext, isPaused: boolean): Promise<Response> => {
-    const { value, revision } = await one(context);
-    const changed = { ...value!, isPaused };
-    const by = context.get("principal").id;
-    if (value!.isPaused !== isPaused) await registry.put("job", value!.name, revision, changed, by);
-    logger.info(isPaused ? "paused a job" : "resumed a job", { by, job: value!.name });
-    return context.json(await shown(ports, changed));
-  };
-
   app.get("/v1/jobs", async (context) => {
     await registry.refresh();
     const mine = registry
       .list<Job>("job")
       .flatMap(({ value }) => (value && mayRun(context.get("principal"), value.output) ? value : []));
-    return context.json({ items: await Promise.all(mine.map((job) => shown(ports, job))) });
+    return context.json({ items: await Promise.all(mine.map((job) => shownJob(ports, job, false))) });
   });
-  app.post("/v1/jobs/plan", async (context) => {
-    const { text } = await readBody(context, jobPlanRequestSchema);
-    const { job, plan } = await planned(ports, context, text);
-    const { kind, columns, latenessMs, state, inputs } = plan;
-    return context.json({
-      name: job.name,
-      output: outputOf(job),
-      kind,
-      inputs: inputs.map(({ table }) => table),
-      lateness_ms: latenessMs,
-      columns,
-      is_stateful: state.length > 0,
-    });
-  });
+  app.post("/v1/jobs/plan", async (context) => context.json(await planAnswer(ports, context)));
   app.post("/v1/jobs", async (context) => {
-    const job = await declare(ports, context);
+    const declared = await declareJob(ports, context);
+    const { job } = declared;
     logger.info("declared a job", { by: job.by, job: job.name, output: job.output });
-    return context.json(await shown(ports, job), 201);
+    return answer(ports, context, declared, 201);
   });
-  app.get("/v1/jobs/:name", async (context) => context.json(await shown(ports, (await one(context)).value!)));
-  app.post("/v1/jobs/:name/pause", (context) => change(context, true));
-  app.post("/v1/jobs/:name/resume", (context) => change(context, false));
+  app.get("/v1/jobs/:name", async (context) => {
+    const { value, revision } = await one(ports, context);
+    context.header("etag", `"${revision}"`);
+    return context.json(await shownJob(ports, value!, true));
+  });
+  app.put("/v1/jobs/:name", async (context) => {
+    const found = await one(ports, context);
+    checkSeen(context, found);
+    const { text, limits } = await readBody(context, jobUpgradeSchema);
+    const asked = { text, limits: changedLimits(found.value!, limits), isBack: false };
+    const declared = await upgradeJob(ports, context, found, asked);
+    tell(ports, context, "upgraded a job", declared);
+    return answer(ports, context, declared, 200);
+  });
+  app.post("/v1/jobs/:name/rollback", async (context) => {
+    const found = await one(ports, context);
+    checkSeen(context, found);
+    const { to } = await readBody(context, jobRollbackSchema);
+    const asked = { text: formerText(found.value!, to), limits: undefined, isBack: true };
+    const declared = await upgradeJob(ports, context, found, asked);
+    tell(ports, context, "rolled a job back", declared);
+    return answer(ports, context, declared, 200);
+  });
+  app.get("/v1/jobs/:name/preview", async (context) => context.json(await previewAnswer(ports, context)));
+  app.post("/v1/jobs/:name/pause", (context) => pause(ports, context, true));
+  app.post("/v1/jobs/:name/resume", (context) => pause(ports, context, false));
   app.delete("/v1/jobs/:name", async (context) => {
-    const { value, revision } = await one(context);
+    const { value, revision } = await one(ports, context);
     const by = context.get("principal").id;
     await registry.put("job", value!.name, revision, null, by);
+    await removeSinks(ports, value!.name, by);
     logger.info("removed a job", { by, job: value!.name });
     return context.body(null, 204);
   });
 }
 
-/** @throws request.malformed, job.refused, job.limits, job.output_taken, auth.forbidden, declaration.conflict */
-async function declare(ports: ApiPorts, context: ApiContext): Promise<Job> {
-  const { registry, clock } = ports;
-  const request = await readBody(context, jobRequestSchema);
-  checkLimits(ports, request.limits);
-  const { job: text, plan } = await planned(ports, context, request.text);
-  const principal = context.get("principal");
-  const job: Job = {
-    ...request,
-    id: Buffer.from(crypto.getRandomValues(new Uint8Array(ID_BYTES))).toString("hex"),
-    name: text.name,
-    inputs: plan.inputs.map(({ table }) => table),
-    output: outputOf(text),
-    isPaused: false,
-    by: principal.id,
-    createdMs: clock.nowMs(),
-  };
-  checkStart(job);
-  if (!mayRun(principal, job.output))
-    throw new MuaraError(
-      "auth.forbidden",
-      `${principal.id} may not make the table "${job.output}": it takes admin there.`,
-    );
+/** @throws job.not_found also for one whose table is not the asker's */
+async function one({ registry }: ApiPorts, context: ApiContext): Promise<Declaration<Job>> {
   await registry.refresh();
-  if (registry.get("job", job.name))
-    throw new MuaraError("declaration.conflict", `There is a job "${job.name}" already.`);
-  await checkOutput(ports, job);
-  await registry.put("job", job.name, 0, job, principal.id);
-  return job;
+  const name = context.req.param("name")!;
+  const found = registry.get<Job>("job", name);
+  if (found?.value && mayRun(context.get("principal"), found.value.output)) return found;
+  throw new MuaraError("job.not_found", `There is no job "${name}".`, { details: { job: name } });
 }
 
-/** Of the tables that the asker may read as a whole: others do not exist for him. */
-async function planned(ports: ApiPorts, context: ApiContext, text: string): Promise<Plan> {
-  const { catalog, jobs } = ports;
-  if (!jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
-  const tables: JobTable[] = [];
-  for (const table of await wholeTables(ports, context.get("principal"))) {
-    if (table.kind !== "event_type") continue;
-    const { schemaString } = catalog.schema(table, await catalog.snapshot(table.name));
-    const names = [table.name, ...(table.alias === undefined ? [] : [table.alias])];
-    tables.push({ names, columns: sqlColumns(schemaString) });
-  }
-  const answer = await jobs.plan(text, tables, context.req.raw.signal);
-  if (answer.kind === "refused") throw jobRefused(answer.refusal);
-  const [, more] = answer.job.sinks;
-  if (more)
-    throw new MuaraError(
-      "job.refused",
-      `A job writes into the lake; deliver "${outputOf(answer.job)}" to ${more.kind} by \`muara deliver\`.`,
-    );
-  return answer;
+/** @throws declaration.conflict where somebody else has changed it meanwhile, request.malformed */
+function checkSeen(context: ApiContext, { name, revision }: Declaration<Job>): void {
+  const ifMatch = context.req.header("if-match");
+  if (ifMatch === undefined || ifMatch === "*") return;
+  const seen = /^"(\d{1,15})"$/.exec(ifMatch);
+  if (!seen) throw new MuaraError("request.malformed", "If-Match is not an ETag of this address.");
+  if (Number(seen[1]) !== revision)
+    throw new MuaraError("declaration.conflict", `job "${name}" was changed by somebody else.`);
 }
 
-function outputOf({ sinks }: Plan["job"]): string {
-  return sinks[0]!.name;
+async function pause(ports: ApiPorts, context: ApiContext, isPaused: boolean): Promise<Response> {
+  const { registry, logger } = ports;
+  const { value, revision } = await one(ports, context);
+  const changed = { ...value!, isPaused };
+  const by = context.get("principal").id;
+  if (value!.isPaused !== isPaused) await registry.put("job", value!.name, revision, changed, by);
+  await pauseSinks(ports, value!.name, isPaused, by);
+  logger.info(isPaused ? "paused a job" : "resumed a job", { by, job: value!.name });
+  return context.json(await shownJob(ports, changed, true));
 }
 
-function checkLimits({ jobs, registry }: ApiPorts, limits: JobLimits): void {
-  if (registry.list("job").length >= (jobs?.jobs ?? 0))
-    throw beyond("Jobs that may be declared, jobs.jobs:", jobs?.jobs);
-  if (limits.memory_bytes > (jobs?.memoryBytes ?? 0))
-    throw beyond("Memory of one job at most, jobs.memoryBytes:", jobs?.memoryBytes);
-  if (limits.threads > (jobs?.threads ?? 0))
-    throw beyond("Threads of one job at most, jobs.threads:", jobs?.threads);
+function tell({ logger }: ApiPorts, context: ApiContext, what: string, { job }: Declared): void {
+  logger.info(what, { by: context.get("principal").id, job: job.name, version: job.version });
 }
 
-function beyond(why: string, limit: number | undefined): MuaraError {
-  return new MuaraError("job.limits", `${why} ${limit ?? 0}.`, { details: { limit } });
-}
-
-function checkStart({ start, inputs }: Job): void {
-  const unknown =
-    typeof start === "string" ? undefined : Object.keys(start).find((name) => !inputs.includes(name));
-  if (unknown === undefined) return;
-  throw new MuaraError("request.malformed", `/start: the job does not read "${unknown}".`, {
-    details: { pointer: "/start" },
+/** A webhook's secret is told only here. */
+async function answer(
+  ports: ApiPorts,
+  context: ApiContext,
+  { job, added }: Declared,
+  status: 200 | 201,
+): Promise<Response> {
+  const shown = await shownJob(ports, job, true);
+  const secrets = new Map(added.flatMap(({ id, url, secret }) => (url === undefined ? [] : [[id, secret]])));
+  const deliveries = ports.registry.list<Delivery>("delivery").flatMap(({ value }) => {
+    return value?.job === job.name ? [value] : [];
   });
-}
-
-/** Neither table nor job has any of its names, nor is it the alias of one. @throws job.output_taken */
-async function checkOutput({ registry, catalog }: ApiPorts, job: Job): Promise<void> {
-  const wanted = new Set(
-    jobTables(job).flatMap((name) => [name.toLowerCase(), sqlAlias(name).toLowerCase()]),
+  const sinks = await Promise.all(
+    deliveries.map(async (delivery) => {
+      const secret = secrets.get(delivery.id);
+      const told = await shownDelivery(ports, delivery);
+      return secret === undefined ? told : { ...told, secret: `whsec_${secret}` };
+    }),
   );
-  const isWanted = (name: string | undefined): boolean =>
-    name !== undefined && wanted.has(name.toLowerCase());
-  for (const { value } of registry.list<Job>("job"))
-    if (value && jobTables(value).some((name) => isWanted(name) || isWanted(sqlAlias(name))))
-      throw taken(`"${job.output}" belongs to the job "${value.name}".`, job);
-  const table = (await catalog.list()).find(({ name, alias }) => isWanted(name) || isWanted(alias));
-  if (table) throw taken(`There is a table "${table.name}" already.`, job);
+  context.header("etag", `"${ports.registry.get("job", job.name)?.revision ?? 0}"`);
+  return context.json({ ...shown, deliveries: sinks }, status);
 }
 
-function taken(message: string, { output }: Job): MuaraError {
-  return new MuaraError("job.output_taken", message, { details: { table: output } });
-}
-
-function mayRun(principal: Principal, output: string): boolean {
-  return isAuthorized(principal, "admin", { kind: "table", name: output });
-}
-
-async function shown(ports: ApiPorts, job: Job): Promise<Record<string, unknown>> {
-  const { name, text, inputs, output, start, limits, isPaused, by, createdMs, id } = job;
-  const status = isPaused ? undefined : ports.jobs?.status(name);
-  const snapshots = await Promise.all(
-    inputs.map((table) => ports.catalog.snapshot(table).catch(() => undefined)),
-  );
-  const { txns } = await ports.catalog.snapshot(output);
-  const ids = snapshots.flatMap((snapshot) => snapshot?.metadata?.id ?? []);
-  const position = ids.length === inputs.length ? jobPosition(txns, id, ids) : undefined;
-  const releasedUs = position?.releasedUs;
+async function planAnswer(ports: ApiPorts, context: ApiContext): Promise<Record<string, unknown>> {
+  const { text } = await readBody(context, jobPlanRequestSchema);
+  await ports.registry.refresh();
+  const all = await planned(ports, context, text);
+  const { job, plan } = all;
+  const principal = context.get("principal");
+  const sinks = sinksOf(ports, principal, job, text);
+  const running = ports.registry.get<Job>("job", job.name)?.value;
+  const isMine = running != null && mayRun(principal, running.output);
+  const upgrade = isMine ? await planUpgrade(ports, context, running, all) : undefined;
+  if (upgrade) checkColumns(upgrade.change, running!.output);
+  const { kind, columns, latenessMs, state, inputs } = plan;
   return {
-    name,
-    text,
-    inputs,
-    output,
-    start,
-    limits,
-    by,
-    created_at: isoOrNull(createdMs),
-    state: isPaused ? "paused" : (status?.state ?? "unknown"),
-    problem: status?.problem ?? null,
-    versions: position
-      ? Object.fromEntries(inputs.map((table, i) => [table, position.versions[ids[i]!]]))
+    name: job.name,
+    output: outputOf(job),
+    kind,
+    inputs: inputs.map(({ table }) => table),
+    lateness_ms: latenessMs,
+    columns,
+    is_stateful: state.length > 0,
+    deliveries: sinks.map(({ name }) => name),
+    cost: await costOf(ports, plan, running?.limits ?? jobLimitsSchema.parse({})),
+    upgrade: upgrade
+      ? {
+          version: upgrade.version,
+          state: upgrade.state,
+          added_columns: upgrade.change.added,
+          counts_from: upgrade.countsFrom,
+        }
       : null,
-    behind_versions: position
-      ? snapshots.reduce((sum, snapshot, i) => sum + snapshot!.version - position.versions[ids[i]!]!, 0)
-      : null,
-    is_live: position?.historyUs === HISTORY_DONE,
-    released_until: isoOrNull(releasedUs === undefined ? null : Number(releasedUs / 1_000n)),
   };
+}
+
+/** @throws auth.forbidden, job.not_running, job.engine_failed */
+async function previewAnswer(ports: ApiPorts, context: ApiContext): Promise<Record<string, unknown>> {
+  const { value } = await one(ports, context);
+  const { name, output } = value!;
+  const principal = context.get("principal");
+  if (!mayReadWhole(principal, output))
+    throw new MuaraError("auth.forbidden", `${principal.id} may not read "${output}".`);
+  const limit = wholeNumber(context, "limit", PREVIEW_ROWS, PREVIEW_ROWS_MAX);
+  const status = ports.jobs?.status(name);
+  if (!status) throw new MuaraError("job.not_running", `The job "${name}" does not run in this process now.`);
+  const { columns, rows, position } = await status.preview(limit, context.req.raw.signal);
+  return { is_final: false, columns, rows, released_until: time(position.releasedUs) };
 }

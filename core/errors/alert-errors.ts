@@ -17,4 +17,29 @@ export const ALERT_ERRORS = {
     retryable: false,
     help: 'Matchers are written name="value", with =, !=, =~ or !~; expressions of =~ and !~ are those of RE2.',
   },
+  "rule.limits": {
+    status: 409,
+    retryable: false,
+    help: "Remove a rule that is not needed, or raise the limit of `alerts` that the message names.",
+  },
+  "rule.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such rule, or it is another one's. `muara rule list` shows them.",
+  },
+  "rule.refused": {
+    status: 422,
+    retryable: false,
+    help: "The rule cannot be evaluated, or its rows cannot be alerts. The message says why.",
+  },
+  "silence.limits": {
+    status: 409,
+    retryable: false,
+    help: "Let silences expire that are not needed, or raise alerts.silences.",
+  },
+  "silence.not_found": {
+    status: 404,
+    retryable: false,
+    help: "No such silence. `muara alert silence list` shows them.",
+  },
 } as const satisfies Record<string, ErrorEntry>;

@@ -4,20 +4,10 @@
  */
 import type { Feed } from "../../core/extract-feed.ts";
 import { judge } from "../query/gate.ts";
+import { impureFunction } from "../query/purity.ts";
 import { invalid } from "./feed-plan.ts";
 
 const ENGINE_BYTES = 67_108_864;
-const IMPURE = new Set(
-  `now random uuid uuidv4 uuidv7 gen_random_uuid today current_date current_localtime current_localtimestamp
-  get_current_time get_current_timestamp transaction_timestamp current_timestamp`.split(/\s+/),
-);
-const IMPURE_WORDS = new Set([
-  "current_date",
-  "current_time",
-  "current_timestamp",
-  "localtime",
-  "localtimestamp",
-]);
 
 /** @returns names of the tables that each feed reads, as written @throws config.invalid */
 export async function judgeFeeds(feeds: readonly Feed[]): Promise<ReadonlyMap<string, readonly string[]>> {
@@ -49,25 +39,7 @@ function tablesOf(feed: Feed, where: string, serialized: string): readonly strin
     throw invalid(feed, `${where}: ${judged.reason}`);
   if (judged.kind !== "query" || judged.tables.length === 0)
     throw invalid(feed, `${where}: it reads no table`);
-  for (const name of functionsOf(JSON.parse(serialized)))
-    if (IMPURE.has(name)) throw invalid(feed, `${where}: ${name} has another answer each time`);
+  const impure = impureFunction(serialized);
+  if (impure !== undefined) throw invalid(feed, `${where}: ${impure} has another answer each time`);
   return judged.tables.map((table) => table.name);
-}
-
-function functionsOf(node: unknown): readonly string[] {
-  if (Array.isArray(node)) return node.flatMap(functionsOf);
-  if (typeof node !== "object" || node === null) return [];
-  const {
-    function_name: name,
-    class: kind,
-    children,
-    column_names: names,
-  } = node as Readonly<Record<string, unknown>>;
-  // With one argument, age is the distance from now.
-  const isAge = name === "age" && Array.isArray(children) && children.length === 1;
-  const own = typeof name === "string" && kind === "FUNCTION" ? [isAge ? "now" : name.toLowerCase()] : [];
-  // Without parentheses they are parsed as columns, and become functions where no column is called so.
-  const word = kind === "COLUMN_REF" && Array.isArray(names) ? String(names.at(-1)).toLowerCase() : "";
-  if (IMPURE_WORDS.has(word)) own.push("now");
-  return [...own, ...Object.values(node).flatMap(functionsOf)];
 }

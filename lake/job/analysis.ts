@@ -12,6 +12,8 @@ export interface JobTable {
   readonly names: readonly string[];
   /** In its order, by the types of the lake's SQL. */
   readonly columns: readonly Column[];
+  /** Results of another job: of its columns only `row_id` is unique. */
+  readonly isOfJob?: boolean;
 }
 
 /** A table that the job reads. */

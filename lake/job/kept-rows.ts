@@ -1,9 +1,11 @@
 /** Rows of a table, or of the CTE before what releases them, that a job keeps. */
 import { quoteName, quoteText } from "../query/quote.ts";
 import { inputOf, overNewRows, type Analysis } from "./analysis.ts";
+import type { JoinSide } from "./join-side.ts";
 import type { Column } from "./planning-engine.ts";
 import { JobRefused } from "./refusal.ts";
 import { admitted } from "./macros.ts";
+import type { Replacement } from "./select-text.ts";
 import { text, type Tree } from "./tree.ts";
 
 /** Whether it is, or is behind, what releases rows. */
@@ -42,6 +44,13 @@ export async function checkTimes(
 /** Whether the job reads rows of that input in a CTE, of which is not known which rows of it still count. */
 export function isReadElsewhere({ proof, inputs }: Analysis, input: number): boolean {
   return proof.tables.some((node: Tree) => inputOf(inputs, text(node, "table_name").toLowerCase()) === input);
+}
+
+/** The name of a join's side in the text as another relation of the same name. */
+export function over(side: JoinSide, relation: string): Replacement {
+  const { node, source, sourceByte } = side;
+  const alias = text(node, "alias") ? "" : ` AS ${quoteName(text(node, "table_name"))}`;
+  return { byte: sourceByte, name: source, by: `${relation}${alias}` };
 }
 
 /** New rows that count, and for what is not released yet. @param end SQL: until when a row may come, and is kept */

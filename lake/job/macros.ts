@@ -17,7 +17,7 @@ export type MacroUse = "job" | "preview" | "batch";
 
 const ORIGIN = "TIMESTAMPTZ '1970-01-01 00:00:00+00'";
 
-export function macroName(macro: WindowMacro, use: MacroUse): string {
+export function macroName(macro: string, use: MacroUse): string {
   return use === "preview" ? `${macro}_preview` : macro;
 }
 

@@ -8,20 +8,24 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
+import { asofPlan } from "./asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
 import { intervalPlan } from "./interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
 import { WINDOW_MACROS, windowMacros } from "./macros.ts";
+import { patternCalls, PATTERN_TABLES } from "./pattern-call.ts";
+import { patternMacro } from "./pattern-macros.ts";
+import { needsList, patternPlan } from "./pattern-plan.ts";
 import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
 import { OWN_NAMES, prove, type Proof } from "./prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
-import { lakeColumns, withTypes } from "./result-columns.ts";
+import { checkOwnColumns, lakeColumns, withTypes } from "./result-columns.ts";
 import { rowsPlan } from "./rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
 import { timeJoins } from "./time-join.ts";
 import { child, children, type Tree } from "./tree.ts";
-import { windowCalls, type WindowCall } from "./window-call.ts";
+import { windowCalls } from "./window-call.ts";
 import { windowsPlan } from "./windows-plan.ts";
 
 /** What a kind's compiler makes. `release` and `preview` have the columns of the SELECT, as the engine types them. */
@@ -43,6 +47,11 @@ export type Planned =
   | { readonly kind: "planned"; readonly job: JobText; readonly plan: JobPlan }
   | { readonly kind: "refused"; readonly refusal: JobRefusal };
 
+/** With how many of their first arguments are tables. */
+const MACROS = new Map<string, number>([
+  ...WINDOW_MACROS.map((name): [string, number] => [name, 1]),
+  ...Object.entries(PATTERN_TABLES),
+]);
 const LATENESS_MS_MAX = 31 * 24 * 3_600_000;
 
 /**
@@ -71,6 +80,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   const { job, engine, inputs, latenessMs, result, proof } = analysis;
   const { pending, batch, batchSelect, state, ...compiled } = await compilerOf(proof)(analysis);
   const columns = lakeColumns(result, job.select.at);
+  checkOwnColumns(columns, compiled.kind, job.select.at);
   await rehearse(compiled, state, engine, job.select.at);
   await checkSums(analysis, compiled.release);
   return {
@@ -92,8 +102,10 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
   };
 }
 
-function compilerOf({ join, result }: Proof): (analysis: Analysis) => Promise<CompiledPlan> {
-  if (join) return intervalPlan;
+function compilerOf({ join, pattern, result }: Proof): (analysis: Analysis) => Promise<CompiledPlan> {
+  if (pattern) return (analysis) => patternPlan(analysis, pattern);
+  if (join)
+    return (analysis) => (join.kind === "asof" ? asofPlan(analysis, join) : intervalPlan(analysis, join));
   return result.isWindowed ? windowsPlan : rowsPlan;
 }
 
@@ -119,7 +131,7 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   const at = (byte: number | null): number => start + (byte === null ? 0 : indexOfByte(text, byte));
   const latenessMs = await latenessOf(job, engine);
   const serialized = await engine.serialize(text);
-  const judged = judge(serialized, new Set(WINDOW_MACROS));
+  const judged = judge(serialized, MACROS);
   if (judged.kind === "syntax")
     throw new JobRefused(start + indexOfCharacter(text, judged.character ?? 0), judged.reason);
   if (judged.kind === "refused") throw new JobRefused(at(judged.byte), `Not allowed: ${judged.reason}.`);
@@ -128,30 +140,57 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
   for (const { name, byte } of judged.tables)
     if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
+  // By its place in the log an as-of join tells which of two rows is the newer.
+  const places = serialized.includes('"ref_type":"ASOF"') ? ["log_partition", "log_offset"] : [];
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
-    inputFrom(table, judged.columns && [...judged.columns, ...checked]),
+    inputFrom(table, judged.columns && [...judged.columns, ...checked, ...places]),
   );
   const tree = onlyNode(await engine.serializeWhole(text));
   const readInterval = (written: string): Promise<number | null> => engine.intervalMs(written);
   const calls = await windowCalls(tree, readInterval, at);
   const joins = await timeJoins(tree, readInterval, at);
-  const proof = prove(tree, { calls: new Map(calls.map((call) => [call.node, call])), joins, at });
+  const isOfJob = (name: string): boolean => inputs[inputOf(inputs, name) ?? -1]?.table.isOfJob === true;
+  const patterns = await patternCalls(tree, readInterval, at);
+  const calledBy = new Map(calls.map((call) => [call.node, call]));
+  const proof = prove(tree, { calls: calledBy, joins, patterns, at, isOfJob });
   for (const [i, input] of inputs.entries()) await engine.emptyTable(`new_${i}`, input.columns);
   for (const { name } of mentioned) {
     const body = `FROM new_${inputOf(inputs, name.toLowerCase())!}`;
     await engine.run(`CREATE OR REPLACE TEMP VIEW ${quoteName(name)} AS ${body}`);
   }
-  for (const macro of windowMacros(latenessMs, "batch")) await engine.run(macro);
   const select = new SelectText(text);
-  const batch = select.whole(calls.flatMap(quotedTwice), () => true);
+  const macros = windowMacros(latenessMs, "batch");
+  for (const macro of [...macros, ...(await batchPattern(proof, select, latenessMs, engine))])
+    await engine.run(macro);
+  const sources = [
+    ...calls.map(({ source, sourceByte }) => ({ name: source, byte: sourceByte })),
+    ...(proof.pattern?.sources ?? []),
+  ];
+  const batch = select.whole(sources.flatMap(quotedTwice), () => true);
   const result = await engine.describeWritten(batch, start);
   return { job, select, batch, tree, latenessMs, inputs, calls, proof, engine, result, at };
 }
 
 /** The engine takes the text of a macro's table for SQL: a name with a dot in it needs quotes within its quotes. */
-function quotedTwice({ source, sourceByte }: WindowCall): readonly Replacement[] {
-  if (/^[a-z_][a-z0-9_]*$/.test(source)) return [];
-  return [{ byte: sourceByte, name: source, by: quoteName(quoteName(source)) }];
+function quotedTwice({ name, byte }: Omit<Replacement, "by">): readonly Replacement[] {
+  if (/^[a-z_][a-z0-9_]*$/.test(name)) return [];
+  return [{ byte, name, by: quoteName(quoteName(name)) }];
+}
+
+async function batchPattern(
+  { pattern, patternStages }: Proof,
+  select: SelectText,
+  latenessMs: number,
+  engine: PlanningEngine,
+): Promise<readonly string[]> {
+  if (!pattern) return [];
+  const { name } = pattern.sources[0]!;
+  const anchors = patternStages.has(name)
+    ? select.stage(name, [], () => true)
+    : `SELECT * FROM ${quoteName(name)}`;
+  // Where its SELECT is wrong, the engine says so of the whole.
+  const isList = await needsList(engine, anchors, pattern).catch(() => false);
+  return [patternMacro(pattern, latenessMs, isList, "batch")];
 }
 
 async function latenessOf({ options }: JobText, engine: PlanningEngine): Promise<number> {

@@ -3,7 +3,7 @@ import { proveNode } from "./prove-expressions.ts";
 import type { Prover } from "./prove.ts";
 import { isSameMark, isWindowed, markOf, withoutMarks, type Mark, type Scope } from "./shape.ts";
 import { proveTimeJoin } from "./prove-time-join.ts";
-import { conjuncts } from "./time-join.ts";
+import { conjuncts } from "./join-side.ts";
 import { child, columnParts, names, text, walk, type Tree } from "./tree.ts";
 
 const BY_WINDOW = "JOIN … ON a.window_end = b.window_end AND …";

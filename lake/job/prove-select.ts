@@ -39,12 +39,13 @@ export function proveSelect(prover: Prover, node: Tree, scope: Scope): Shape {
   return { isWindowed: isWindowed(scope), marks, keys: outputKeys(items, keys, groups !== null) };
 }
 
-function apart({ join }: Prover): string {
-  return join ? "left rows" : "windows";
+function apart({ join, pattern }: Prover): string {
+  return join ? "left rows" : pattern ? "anchors" : "windows";
 }
 
 /** What binds rows to those of the left side; null where windows do. */
-function byAnchor({ join }: Prover, words = "GROUP BY"): string | null {
+function byAnchor({ join, pattern }: Prover, words = "GROUP BY"): string | null {
+  if (pattern) return `${words} event_id, …`;
   return join && `${words} ${join.left.alias}.event_id, …`;
 }
 

@@ -19,8 +19,8 @@ export function proveTimeJoin(prover: Prover, node: Tree, left: Scope, right: Sc
 }
 
 /** Rows of one time are released together, and so are those of one row. */
-export function anchorMarks({ marks, keys }: Member, time: string): ReadonlyMap<string, Mark> {
+export function anchorMarks({ marks, keys }: Member, ...times: readonly string[]): ReadonlyMap<string, Mark> {
   const single = keys.filter((key) => key.length === 1).map((key) => key[0]!);
-  const anchors = [time, ...single].map((column): [string, Mark] => [column, { kind: "anchor", column }]);
+  const anchors = [...times, ...single].map((column): [string, Mark] => [column, { kind: "anchor", column }]);
   return new Map<string, Mark>([...marks, ...anchors]);
 }

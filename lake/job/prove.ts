@@ -4,9 +4,14 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
+import { ROW_ID_COLUMN } from "../../core/job.ts";
+import type { JoinSide } from "./join-side.ts";
+import type { PatternCall } from "./pattern-call.ts";
+import { PATTERN_COLUMNS } from "./pattern-macros.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
+import { anchorMarks } from "./prove-time-join.ts";
 import { JobRefused } from "./refusal.ts";
 import { NOTHING, isSameMark, type Mark, type Member, type Scope, type Shape } from "./shape.ts";
 import {
@@ -21,7 +26,7 @@ import {
   text,
   walk,
 } from "./tree.ts";
-import type { JoinSide, TimeJoin } from "./time-join.ts";
+import type { TimeJoin } from "./time-join.ts";
 import type { WindowCall } from "./window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
@@ -32,7 +37,11 @@ export interface ProofContext {
   readonly calls: ReadonlyMap<Tree, WindowCall>;
   /** By their relation in the tree; of what cannot be one, why. */
   readonly joins: ReadonlyMap<Tree, TimeJoin | JobRefused>;
+  /** By their relation in the tree. */
+  readonly patterns: ReadonlyMap<Tree, PatternCall>;
   readonly at: (byte: number | null) => number;
+  /** Whether a table, lower case, has the results of another job; absent: none has. */
+  readonly isOfJob?: (table: string) => boolean;
 }
 
 export interface Proof {
@@ -47,10 +56,16 @@ export interface Proof {
   readonly join: TimeJoin | null;
   /** Its sides that are CTEs. */
   readonly joinsStage: ReadonlySet<JoinSide>;
+  /** The call of ALL_OF or SEQUENCE; null: there is none. */
+  readonly pattern: PatternCall | null;
+  /** Its sources that are CTEs. */
+  readonly patternStages: ReadonlySet<string>;
 }
 
 /** Identity of an event, and its place: no two rows of a table have the same. */
 const TABLE_KEYS = [["event_id"], ["log_partition", "log_offset"]];
+/** Of results of another job, which may have an event's columns in several rows. */
+const RESULT_KEYS = [[ROW_ID_COLUMN]];
 
 /** Of the tables of a job's engine. */
 export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
@@ -59,9 +74,9 @@ export const OWN_NAMES: RegExp = /^(new|kept)_\d+$/i;
 export function prove(node: Tree, context: ProofContext): Proof {
   const prover = new Prover(context);
   const result = prover.query(node, new Map(), true);
-  const { stages, fromStage, join, joinsStage } = prover;
+  const { stages, fromStage, join, joinsStage, pattern, patternStages } = prover;
   const tables = prover.tables.filter((table) => table !== join?.left.node && table !== join?.right.node);
-  return { result, stages, fromStage, tables, join, joinsStage };
+  return { result, stages, fromStage, tables, join, joinsStage, pattern, patternStages };
 }
 
 export class Prover {
@@ -70,6 +85,8 @@ export class Prover {
   readonly tables: Tree[] = [];
   readonly joinsStage = new Set<JoinSide>();
   join: TimeJoin | null = null;
+  pattern: PatternCall | null = null;
+  readonly patternStages = new Set<string>();
   /** BASE_TABLE nodes that are CTEs: whether of the outermost WITH. */
   readonly #references = new Map<Tree, boolean>();
   readonly #context: ProofContext;
@@ -87,12 +104,7 @@ export class Prover {
   timeJoin(node: Tree): TimeJoin {
     const join = this.#context.joins.get(node)!;
     if (join instanceof JobRefused) throw join;
-    if (this.join || this.#context.calls.size > 0)
-      this.refuse(
-        "A job has one join by time, and no windows with it.",
-        "a second job over the first one's table",
-        node,
-      );
+    this.#only(node);
     for (const side of [join.left, join.right]) {
       const isTop = this.#references.get(side.node);
       if (isTop === false)
@@ -101,6 +113,38 @@ export class Prover {
     }
     this.join = join;
     return join;
+  }
+
+  /** What releases anchors, or left rows, is alone in a job. @throws JobRefused */
+  #only(node: Tree): void {
+    if (!this.join && !this.pattern && this.#context.calls.size === 0) return;
+    this.refuse(
+      "A job has one join by time or one pattern, and no windows with it.",
+      "a second job over the first one's table",
+      node,
+    );
+  }
+
+  #pattern(node: Tree, call: PatternCall, visible: Visible): Shape {
+    this.#only(node);
+    this.pattern = call;
+    const stages = call.sources.map(({ name }) => visible.get(name));
+    for (const [i, stage] of stages.entries()) {
+      const { name } = call.sources[i]!;
+      if (stage && !stage.isTop)
+        this.refuse(`"${name}" is a CTE within a SELECT.`, "a CTE of the job's first WITH", node);
+      if (stage?.shape.isWindowed)
+        this.refuse(
+          "A pattern behind windows is not supported.",
+          "a second job over the first one's table",
+          node,
+        );
+      if (stage) this.patternStages.add(name);
+    }
+    const keys = stages[0] ? stages[0].shape.keys : TABLE_KEYS;
+    const none = PATTERN_COLUMNS[call.macro].map((name): [string, Mark] => [name, null]);
+    const anchors: Shape = { isWindowed: true, marks: new Map(none), keys };
+    return { ...anchors, marks: anchorMarks({ ...anchors, name: "" }, call.time, "deadline") };
   }
 
   query(node: Tree, outer: Visible, isTop = false): Shape {
@@ -192,11 +236,13 @@ export class Prover {
       return stage.shape;
     }
     this.tables.push(node);
-    return { isWindowed: false, marks: new Map(), keys: TABLE_KEYS };
+    return { isWindowed: false, marks: new Map(), keys: this.#keysOf(text(node, "table_name")) };
   }
 
   /** A macro, or a function that makes rows of one row's values. */
   #function(node: Tree, visible: Visible): Shape {
+    const pattern = this.#context.patterns.get(node);
+    if (pattern) return this.#pattern(node, pattern, visible);
     const call = this.#context.calls.get(node);
     if (!call) {
       for (const inner of walk(child(node, "function")?.["children"])) proveNode(this, inner);
@@ -216,8 +262,12 @@ export class Prover {
         ["window_start", start],
         ["window_end", { kind: "end" }],
       ]),
-      keys: stage ? stage.shape.keys : TABLE_KEYS,
+      keys: stage ? stage.shape.keys : this.#keysOf(call.source),
     };
+  }
+
+  #keysOf(table: string): Shape["keys"] {
+    return this.#context.isOfJob?.(table.toLowerCase()) ? RESULT_KEYS : TABLE_KEYS;
   }
 
   #locate(node: Tree): void {

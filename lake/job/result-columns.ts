@@ -1,5 +1,7 @@
 /** A result's columns by types that a table of the lake has. */
+import { ROW_ID_COLUMN, ROW_WATERMARK_COLUMN } from "../../core/job.ts";
 import { quoteName } from "../query/quote.ts";
+import type { JobKind } from "./plan.ts";
 import type { Column } from "./planning-engine.ts";
 import { JobRefused } from "./refusal.ts";
 
@@ -32,6 +34,22 @@ export function lakeColumns(columns: readonly Column[], at: number): readonly Co
     if (!isKept(kept)) throw new JobRefused(at, `Column "${name}" is of type ${type}.`, `CAST(${name} AS …)`);
     return { name, type: kept };
   });
+}
+
+/** Beside the result's an output table has columns of its own; rows that have landed may bear theirs. */
+export function checkOwnColumns(columns: readonly Column[], kind: JobKind, at: number): void {
+  for (const { name, type } of columns) {
+    const own = name.toLowerCase();
+    if (own === ROW_ID_COLUMN)
+      throw new JobRefused(at, `Every job's table has a column ${own} of its own.`, `${name} AS other_name`);
+    if (own !== ROW_WATERMARK_COLUMN || (kind === "rows" && type === "TIMESTAMP WITH TIME ZONE")) continue;
+    const instead = kind === "rows" ? "the watermark of the input, as it is" : `${name} AS other_name`;
+    throw new JobRefused(
+      at,
+      `Every job's table has a column ${own}, by which later jobs admit rows.`,
+      instead,
+    );
+  }
 }
 
 /** The SELECT with those columns. It stands on lines of its own: it may end in a comment. */

@@ -23,6 +23,8 @@ export interface Replacement {
   readonly name: string;
   /** Not that name is replaced but the first such word behind it. */
   readonly behind?: string;
+  /** So many words and symbols are replaced, 1 if not given. */
+  readonly tokens?: number;
   /** SQL. */
   readonly by: string;
 }
@@ -67,13 +69,13 @@ export class SelectText {
   #piece({ start, end }: Piece, replacements: readonly Replacement[]): string {
     let text = "";
     let at = start;
-    const tokens = replacements
+    const places = replacements
       .map((replacement) => ({ ...replacement, token: this.#token(replacement) }))
       .filter(({ token }) => token.start >= start && token.end <= end)
       .sort((a, b) => a.token.start - b.token.start);
-    for (const { token, by } of tokens) {
+    for (const { token, by, tokens = 1 } of places) {
       text += this.#text.slice(at, token.start) + by;
-      at = token.end;
+      at = this.#tokens[this.#tokens.indexOf(token) + tokens - 1]!.end;
     }
     return text + this.#text.slice(at, end);
   }

@@ -53,9 +53,9 @@ export interface TableMention {
 
 /**
  * @param serialized what json_serialize_sql(…, skip_null := true, skip_empty := true) answered
- * @param macros further table functions, lower case: their first argument names a table or a CTE
+ * @param macros further table functions, lower case: so many of their first arguments name tables or CTEs
  */
-export function judge(serialized: string, macros: ReadonlySet<string> = new Set()): Judged {
+export function judge(serialized: string, macros: ReadonlyMap<string, number> = new Map()): Judged {
   const tree = JSON.parse(serialized) as Tree;
   if (tree["error"] === true) return judgeError(tree);
   const statements = asList(tree["statements"] ?? []);
@@ -79,9 +79,9 @@ export class Gate implements Walker {
   readonly #wanted = new WantedColumns();
   /** Place of the nearest node above that has one; for refusals. */
   #byte: number | null = null;
-  readonly #macros: ReadonlySet<string>;
+  readonly #macros: ReadonlyMap<string, number>;
 
-  constructor(macros: ReadonlySet<string> = new Set()) {
+  constructor(macros: ReadonlyMap<string, number> = new Map()) {
     this.#macros = macros;
   }
 
@@ -120,10 +120,10 @@ export class Gate implements Walker {
   tableFunction(node: Tree, scope: Scope): void {
     this.#locate(node);
     const name = String(node["function_name"]).toLowerCase();
-    const allowed = [...TABLE_FUNCTIONS, ...this.#macros];
+    const allowed = [...TABLE_FUNCTIONS, ...this.#macros.keys()];
     if (node["class"] !== "FUNCTION" || !allowed.includes(name))
       this.#refuse(`the table function ${name}; allowed are ${allowed.join(", ")}`);
-    if (this.#macros.has(name)) this.#macroTable(node, scope);
+    for (let place = 0; place < (this.#macros.get(name) ?? 0); place++) this.#macroTable(node, place, scope);
     this.fields(node, { ...EXPRESSIONS["FUNCTION"]!, function_name: data }, scope);
   }
 
@@ -180,12 +180,12 @@ export class Gate implements Walker {
     else this.#tables.set(key, { name, byte: this.#byte, wanted: [wanted] });
   }
 
-  #macroTable(node: Tree, scope: Scope): void {
-    const first = asTree(asList(node["children"] ?? [])[0] ?? {});
-    const names = asList(first["column_names"] ?? []);
-    if (first["class"] !== "COLUMN_REF" || names.length !== 1)
+  #macroTable(node: Tree, place: number, scope: Scope): void {
+    const given = asTree(asList(node["children"] ?? [])[place] ?? {});
+    const names = asList(given["column_names"] ?? []);
+    if (given["class"] !== "COLUMN_REF" || names.length !== 1)
       this.#refuse(`${String(node["function_name"])} without the bare name of a table or CTE first`);
-    this.#locate(first);
+    this.#locate(given);
     this.#table({ table_name: names[0] }, scope);
   }
 

@@ -112,6 +112,15 @@ function ofEventTime(figures: Figures): unknown {
   return [look["countries"], look["categories"], sla["ageing"], sla["at_risk"], sla["survival"]];
 }
 
+/** What depends on rows alone: upkeep may have committed a version between two runs, so the one before is another. */
+function ofRows(figures: Figures): Figures {
+  const { at_before: _, ...travel } = figures["04_time_travel_and_sharing.ipynb"]!;
+  return { ...figures, "04_time_travel_and_sharing.ipynb": travel };
+}
+
+const breaches = (figures: Figures): number =>
+  figures["03_sla_48h.ipynb"]!["at_risk"]!.filter((row) => row.at(-1) === "True").length;
+
 function checkCounts(figures: Figures): void {
   const counts = Object.entries(figures).map(([name, found]) => [name, Object.keys(found).length]);
   expect(counts).toEqual(Object.entries(FIGURES).map(([name, count]) => [`${name}.ipynb`, count]));
@@ -171,8 +180,6 @@ describe("the notebooks", () => {
         1.3 * sum(first, "01_first_look", "countries", 1),
       );
       // After two days nobody's promise is broken, after three some are.
-      const breaches = (figures: Figures): number =>
-        figures["03_sla_48h.ipynb"]!["at_risk"]!.filter((row) => row.at(-1) === "True").length;
       expect(breaches(first)).toBe(0);
       expect(breaches(second)).toBeGreaterThan(5);
     },

@@ -19,6 +19,7 @@ import {
 } from "../../core/event-type.ts";
 import { isCaptured, isMaterialised } from "../../core/event-type-annotations.ts";
 import { removalOf } from "../../core/event-type-removal.ts";
+import { type Job, jobTables } from "../../core/job.ts";
 import { landConsumer } from "../../core/landed.ts";
 import type { Log, StreamInfo, StreamOptions } from "../../core/ports/log.ts";
 import type { Declaration, Registry } from "../../core/registry.ts";
@@ -87,6 +88,7 @@ export async function declareEventType(
     updated_at: nowIso,
   };
   refuseSharedAlias(ports.registry, type.name);
+  refuseJobTable(ports.registry, type.name);
   try {
     await ports.registry.put<EventType>(KIND, name, 0, type, by);
   } catch (error) {
@@ -230,6 +232,24 @@ function refuseSharedAlias(registry: Registry, name: string): void {
     "event_type.exists",
     `"${name}" would be called ${alias} in SQL, as the event type "${other.name}" is already.`,
     { details: { field: "name", other: other.name } },
+  );
+}
+
+/** Where the results of a job lie, no events land. */
+function refuseJobTable(registry: Registry, name: string): void {
+  const alias = sqlAlias(name).toLowerCase();
+  const owner = registry
+    .list<Job>("job")
+    .find(
+      ({ value }) => value && jobTables(value).some((table) => sqlAlias(table).toLowerCase() === alias),
+    )?.value;
+  if (!owner) return;
+  throw new MuaraError(
+    "event_type.exists",
+    `"${name}" is a table of the job "${owner.name}", of ${owner.by}.`,
+    {
+      details: { field: "name", job: owner.name },
+    },
   );
 }
 

@@ -43,7 +43,7 @@ async function work(engine: JobEngine, limits: EngineLimits, order: EngineOrder)
       await engine.drop();
       return { report: "dropped" };
     case "preview":
-      return { report: "preview", ...(await engine.preview(order.rows)) };
+      return { report: "preview", ...(await engine.preview(order)) };
     default:
       return unreachable(order);
   }

@@ -55,6 +55,10 @@ export interface StepOrder extends Timed {
   readonly order: "step";
   /** For the files of results; absolute, empty. */
   readonly folder: string;
+  /** Of the ids of the step's rows: no other step has it. */
+  readonly rowPrefix: string;
+  /** Of the output table before the step, ms since 1970 UTC; null: it has none. */
+  readonly watermarkMs: number | null;
 }
 
 /** Makes state anew from whole snapshots, and keeps it. */
@@ -70,7 +74,12 @@ export type EngineOrder =
   | RebuildOrder
   | { readonly order: "keep"; readonly place: StatePlace }
   | { readonly order: "drop" }
-  | { readonly order: "preview"; readonly rows: number };
+  | {
+      readonly order: "preview";
+      readonly rows: number;
+      /** µs since 1970 UTC, text; null: nothing is released. */
+      readonly releaseTo: string | null;
+    };
 
 /** Rows in a Parquet file. */
 export interface ResultFile {

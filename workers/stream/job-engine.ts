@@ -21,6 +21,7 @@ import { checkInput, copyToFile } from "../../lake/rewrite-file.ts";
 import { formatSchema } from "../../lake/table/delta-schema.ts";
 import {
   type EngineInput,
+  type EngineOrder,
   type PrepareOrder,
   type RebuildOrder,
   type ResultFile,
@@ -30,7 +31,7 @@ import {
   type StateSize,
   type StepOrder,
 } from "./engine-orders.ts";
-import { type ResultShape, resultShape } from "./result-schema.ts";
+import { type ResultShape, resultShape, rowVariables, withRowColumns } from "./result-schema.ts";
 
 /** After so many steps the state's file is put in order. */
 const CHECKPOINT_STEPS = 50;
@@ -40,6 +41,7 @@ const STATE_VERSION = 1;
 const CHECKED_MAX = 10_000;
 const PLACE = "state.main.muara_place";
 
+type PreviewOrder = Extract<EngineOrder, { readonly order: "preview" }>;
 type Results<Value> = Record<ResultName, Value | null>;
 
 export class JobEngine {
@@ -74,12 +76,13 @@ export class JobEngine {
       `CREATE TABLE IF NOT EXISTS ${PLACE} (fingerprint VARCHAR, base_place VARCHAR, at_place VARCHAR)`,
     );
     await this.#setTimes({ releasedTo: null, releaseTo: null });
+    await this.#run(...rowVariables("", null));
     await this.#setInputs(inputs);
     const place = await this.#place();
     if (!place) await this.#emptyState();
     await this.#run(...plan.prepare);
     this.#shapes = {
-      release: await this.#shapeOf([plan.release]),
+      release: withRowColumns((await this.#shapeOf([plan.release]))!),
       corrections: await this.#shapeOf(plan.corrections),
       violations: await this.#shapeOf(plan.violations),
     };
@@ -98,6 +101,8 @@ export class JobEngine {
   /** Leaves a transaction open. */
   async step(order: StepOrder): Promise<Results<ResultFile>> {
     const plan = this.#plan!;
+    const { rowPrefix, watermarkMs } = order;
+    await this.#run(...rowVariables(rowPrefix, watermarkMs));
     await this.#begin(order, order.inputs);
     await this.#run(...plan.absorb);
     const files: Results<ResultFile> = { release: null, corrections: null, violations: null };
@@ -140,11 +145,13 @@ export class JobEngine {
     return { stateRows, storedRows };
   }
 
-  async preview(
-    rows: number,
-  ): Promise<{ columns: readonly string[]; rows: readonly (readonly unknown[])[] }> {
+  async preview({
+    rows,
+    releaseTo,
+  }: PreviewOrder): Promise<{ columns: readonly string[]; rows: readonly (readonly unknown[])[] }> {
     const { preview } = this.#plan!;
     if (preview === null) return { columns: [], rows: [] };
+    await this.#setTimes({ releasedTo: releaseTo, releaseTo });
     const reader = await this.#connection.runAndReadAll(`SELECT * FROM (${preview}\n) LIMIT ${rows}`);
     return { columns: reader.columnNames(), rows: reader.getRowsJson() };
   }

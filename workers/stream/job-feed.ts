@@ -1,13 +1,13 @@
 /**
- * What comes into a job: of each input the files that landing has added, version by version, with the watermark that
- * the table has then. Commits that rewrite files, or take rows away, are passed.
+ * What comes into a job: of each input the files that landing, or the job whose results they are, has added, version by
+ * version, with the watermark that the table has then. Commits that rewrite files, or take rows away, are passed.
  *
  * What was there at the start comes in slices of event time, each as large as a step: the file list of the snapshot
  * says by its statistics where to cut. So history is released as live rows are, window after window, and never all at
  * once.
  */
 import { hasCode, MuaraError } from "../../core/errors.ts";
-import type { JobLimits } from "../../core/job.ts";
+import { JOB_PROPERTY, type JobLimits } from "../../core/job.ts";
 import { watermarkOf } from "../../core/landed.ts";
 import type {
   AddFile,
@@ -25,6 +25,8 @@ export interface InputPlace {
   readonly metadata: TableMetadata;
   /** ms since 1970 UTC; undefined: it has none yet. */
   readonly watermarkMs: number | undefined;
+  /** Whether its rows are another job's results. */
+  readonly isOfJob: boolean;
 }
 
 /** What the next step has of an input. */
@@ -132,7 +134,7 @@ function isAfter(file: AddFile, afterUs: bigint | undefined): boolean {
 
 /** What stays of a file that a commit took rows from was there before. */
 function addedBy({ add, info }: TableCommit): readonly AddFile[] {
-  return info["kind"] === "land" ? add.filter(({ dataChange }) => dataChange) : [];
+  return info["kind"] === "land" || info["kind"] === "job" ? add.filter(({ dataChange }) => dataChange) : [];
 }
 
 async function snapshotAt(table: string, log: TableLog, version: number | undefined): Promise<TableSnapshot> {
@@ -148,7 +150,8 @@ function placeOf(table: string, { version, metadata, txns }: TableSnapshot): Inp
     throw new MuaraError("job.input_missing", `Nothing has landed in the table "${table}" yet.`, {
       details: { table },
     });
-  return { version, metadata, watermarkMs: watermarkOf(txns) };
+  const isOfJob = metadata.configuration[JOB_PROPERTY] !== undefined;
+  return { version, metadata, watermarkMs: watermarkOf(txns), isOfJob };
 }
 
 function placeAfter(table: string, before: InputPlace, { version, metadata, txns }: TableCommit): InputPlace {
@@ -158,6 +161,7 @@ function placeAfter(table: string, before: InputPlace, { version, metadata, txns
     });
   const watermarkMs = watermarkOf(new Map(txns.map((txn) => [txn.appId, txn.version])));
   return {
+    ...before,
     version,
     metadata: metadata ?? before.metadata,
     watermarkMs: watermarkMs ?? before.watermarkMs,

@@ -10,7 +10,7 @@ import { type Job, jobTables } from "../../core/job.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { OutputPorts } from "./job-output.ts";
-import { JobRun, type RunOptions, type RunStats } from "./job-run.ts";
+import { FOLLOWED_MS, JobRun, type Preview, type RunOptions, type RunStats } from "./job-run.ts";
 
 const PAUSE_MS_LEAST = 250;
 const PROBLEM_LENGTH_MAX = 300;
@@ -27,6 +27,8 @@ export interface JobOptions extends RunOptions {
 export interface JobPorts extends OutputPorts {
   readonly commits: CommitNotices;
   readonly ownership: Pick<Ownership, "owns">;
+  /** Whether a job reads that table. */
+  readonly isFollowed?: (table: string) => boolean;
 }
 
 /** `waiting`: another process has it. `stopped`: somebody has to act. */
@@ -86,6 +88,15 @@ export class JobLoop {
     }
   }
 
+  /**
+   * Results as they would be now.
+   * @throws job.not_running where it does not run here now; job.engine_failed
+   */
+  async preview(rows: number, signal: AbortSignal): Promise<Preview> {
+    if (this.#run) return this.#run.preview(rows, signal);
+    throw new MuaraError("job.not_running", `The job "${this.#job.name}" does not run in this process now.`);
+  }
+
   samples(): readonly Sample[] {
     const { steps, rows, size, rebuilds } = this.#stats;
     const releasedUs = this.#run?.position.releasedUs;
@@ -110,7 +121,9 @@ export class JobLoop {
   async #attempt(signal: AbortSignal): Promise<void> {
     const { commits, logger } = this.#ports;
     const job = this.#job;
-    const run = await JobRun.open(this.#ports, this.#options, { job, stats: this.#stats }, signal);
+    const isFollowed = (): boolean => this.#ports.isFollowed?.(job.output) ?? false;
+    const about = { job, stats: this.#stats, isFollowed };
+    const run = await JobRun.open(this.#ports, this.#options, about, signal);
     this.#run = run;
     try {
       while (!signal.aborted && this.#owns()) {
@@ -120,7 +133,7 @@ export class JobLoop {
         this.#state = "running";
         this.#problem = undefined;
         this.#pause.reset();
-        if (outcome === "idle") await this.#waitForCommits(seen, signal);
+        if (outcome === "idle") await this.#waitForCommits(seen, run.isWaitedFor, signal);
         if (outcome === "changed") return;
         if (outcome === "lost") return await this.#standBy(signal);
       }
@@ -131,9 +144,9 @@ export class JobLoop {
   }
 
   /** Of any input. @param seen [input] commits that were told of before the last look */
-  async #waitForCommits(seen: readonly number[], signal: AbortSignal): Promise<void> {
+  async #waitForCommits(seen: readonly number[], isWaitedFor: boolean, signal: AbortSignal): Promise<void> {
     const { clock, commits } = this.#ports;
-    const { everyMs } = this.#options;
+    const everyMs = isWaitedFor ? Math.min(this.#options.everyMs, FOLLOWED_MS) : this.#options.everyMs;
     const over = new AbortController();
     const either = AbortSignal.any([signal, over.signal]);
     await Promise.race(

@@ -6,29 +6,31 @@
  * rows of tables of their own as projections do: a table that is behind is brought up before the next step.
  */
 import type { Clock, Randomness } from "../../core/clock.ts";
-import { isStoreTrouble, MuaraError } from "../../core/errors.ts";
+import { isStoreTrouble } from "../../core/errors.ts";
 import {
   CORRECTIONS_SUFFIX,
   HISTORY_DONE,
   type Job,
-  JOB_PROPERTY,
+  jobFromTxn,
   jobHistoryTxn,
   jobInputTxn,
+  jobLatenessTxn,
   type JobPosition,
   jobPosition,
+  jobVersion,
+  jobVersionTxn,
   jobWatermarkTxn,
   VIOLATIONS_SUFFIX,
 } from "../../core/job.ts";
-import { WATERMARK_TXN } from "../../core/landed.ts";
+import { WATERMARK_TXN, watermarkOf } from "../../core/landed.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../../core/ports/table-log.ts";
 import { tagsOf } from "../../lake/checksum.ts";
 import { putLocalFile } from "../../lake/local-copy.ts";
 import { addFile, checkYoung, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
-import { createTableChange } from "../../lake/table/create-table.ts";
-import { parseSchema } from "../../lake/table/delta-schema.ts";
 import type { ResultFile, ResultName } from "./engine-orders.ts";
+import { ensureTable } from "./job-table.ts";
 import { SideTable } from "./side-table.ts";
 
 export interface OutputPorts {
@@ -97,16 +99,44 @@ export class JobOutput {
     ] as const) {
       const schema = schemas[name];
       if (schema === null) continue;
-      const [sideLog, side] = await ensureTable(ports, job, output + suffix, schema);
+      const [sideLog, side] = await ensureTable(ports, job, output + suffix, schema, snapshot);
       const about = { name: output + suffix, field: name, output, outputId: snapshot.metadata!.id };
       sides.push(new SideTable(ports, about, log, sideLog, side));
     }
     return new JobOutput(ports, job, tableIds, latenessMs, log, snapshot, sides);
   }
 
-  /** undefined before the first commit. */
+  /** undefined before the first commit, and where another text was at work. */
   get position(): JobPosition | undefined {
     return jobPosition(this.#snapshot.txns, this.#job.id, this.#tableIds);
+  }
+
+  /** Of the text that has written last; undefined where none has. */
+  get version(): number | undefined {
+    return writtenBy(this.#snapshot.txns, this.#job.id);
+  }
+
+  /** Of the text at work now, ms. */
+  get latenessMs(): number {
+    return this.#latenessMs;
+  }
+
+  /** By rows' times all is there up to then, ms since 1970 UTC; undefined where it is not known. */
+  get watermarkMs(): number | undefined {
+    return watermarkOf(this.#snapshot.txns);
+  }
+
+  /** Where the text before has come to; `latenessMs` undefined: it did not say. */
+  get former(): JobPosition & { readonly latenessMs: number | undefined } {
+    const { txns } = this.#snapshot;
+    const { id } = this.#job;
+    const lateness = txns.get(jobLatenessTxn(id));
+    return {
+      versions: inputVersions(txns, id),
+      historyUs: txns.get(jobHistoryTxn(id)),
+      releasedUs: txns.get(jobWatermarkTxn(id)),
+      latenessMs: lateness === undefined ? undefined : Number(lateness),
+    };
   }
 
   async refresh(): Promise<void> {
@@ -119,11 +149,30 @@ export class JobOutput {
   }
 
   /**
+   * From here on this text is at work: its place, and what it does not read any more.
+   * @returns as `commit`
+   */
+  async takeOver(to: JobPosition, signal: AbortSignal): Promise<boolean> {
+    const { id } = this.#job;
+    const dropped = Object.keys(inputVersions(this.#snapshot.txns, id)).filter(
+      (key) => !(key in to.versions),
+    );
+    const txns = dropped.map((tableId): Txn => ({ appId: jobInputTxn(id, tableId), version: -1n }));
+    if (to.releasedUs !== undefined)
+      txns.push({ appId: jobFromTxn(id, jobVersion(this.#job)), version: to.releasedUs });
+    return this.#write([...txns, ...this.#txnsOf(to)], NO_RESULTS, signal);
+  }
+
+  /**
    * Rows and place in one commit.
    * @returns false where somebody else has moved the job; then nothing of it is there
    * @throws table.commit_conflict, table.commit_unknown, table.paused, store.unavailable, store.full
    */
-  async commit(to: JobPosition, files: ResultFiles, signal: AbortSignal): Promise<boolean> {
+  commit(to: JobPosition, files: ResultFiles, signal: AbortSignal): Promise<boolean> {
+    return this.#write(this.#txnsOf(to), files, signal);
+  }
+
+  async #write(txns: readonly Txn[], files: ResultFiles, signal: AbortSignal): Promise<boolean> {
     const add = files.release ? [await this.#put(files.release)] : [];
     const corrections = files.corrections && (await this.#putSide(files.corrections));
     const violations = files.violations && (await this.#putSide(files.violations));
@@ -137,7 +186,7 @@ export class JobOutput {
     checkYoung(named, this.#ports.clock.nowMs());
     const outcome = await this.#log.commit({
       base: this.#snapshot,
-      change: { operation: "WRITE", add, remove: [], txns: this.#txnsOf(to), info: { ...info } },
+      change: { operation: "WRITE", add, remove: [], txns, info: { ...info } },
       check: (winner) => (this.#isInTheWay(winner) ? "abandon" : "rebase"),
       signal,
     });
@@ -153,6 +202,8 @@ export class JobOutput {
     const txns = Object.entries(versions).map(([tableId, version]): Txn => {
       return { appId: jobInputTxn(id, tableId), version: BigInt(version) };
     });
+    txns.push({ appId: jobVersionTxn(id), version: BigInt(jobVersion(this.#job)) });
+    txns.push({ appId: jobLatenessTxn(id), version: BigInt(this.#latenessMs) });
     if (historyUs !== undefined) txns.push({ appId: jobHistoryTxn(id), version: historyUs });
     if (releasedUs !== undefined) txns.push({ appId: jobWatermarkTxn(id), version: releasedUs });
     // For those who ask the table how complete it is: by its rows' times all is there up to then.
@@ -197,34 +248,22 @@ export class JobOutput {
   }
 }
 
-async function ensureTable(
-  { openTable, randomness, clock }: OutputPorts,
-  job: Job,
-  name: string,
-  schemaString: string,
-): Promise<[TableLog, TableSnapshot]> {
-  const log = openTable(name);
-  let snapshot = await log.snapshot();
-  if (snapshot.version < 0) {
-    const change = createTableChange({
-      id: randomness.uuid(),
-      name,
-      schema: parseSchema(schemaString),
-      partitionColumns: [],
-      configuration: { [JOB_PROPERTY]: job.name },
-      createdTime: clock.nowMs(),
-      info: { kind: "create" },
-    });
-    ({ snapshot } = await log.commit({ base: snapshot, change, check: () => "abandon" }));
-  }
-  const { configuration, schemaString: present } = snapshot.metadata!;
-  const owner = configuration[JOB_PROPERTY];
-  if (owner !== job.name)
-    throw taken(name, owner === undefined ? "is no table of a job" : `belongs to the job "${owner}"`, job);
-  if (present !== schemaString) throw taken(name, "has other columns than the job's result", job);
-  return [log, snapshot];
+/** Of the text that has written last into a table; undefined where none has. */
+function writtenBy(txns: ReadonlyMap<string, bigint>, jobId: string): number | undefined {
+  const version = txns.get(jobVersionTxn(jobId));
+  if (version !== undefined) return Number(version);
+  return [...txns.keys()].some((appId) => appId.startsWith(`job:${jobId}:`)) ? 1 : undefined;
 }
 
-function taken(table: string, why: string, { name: job }: Job): MuaraError {
-  return new MuaraError("job.output_taken", `The table "${table}" ${why}.`, { details: { table, job } });
+/** By table id: of the inputs that the text reads which has written last. */
+function inputVersions(txns: ReadonlyMap<string, bigint>, jobId: string): Readonly<Record<string, number>> {
+  const prefix = `job:${jobId}:`;
+  const own = new Set(
+    [jobHistoryTxn, jobWatermarkTxn, jobVersionTxn, jobLatenessTxn].map((name) => name(jobId)),
+  );
+  const found = [...txns].filter(
+    ([appId, version]) =>
+      appId.startsWith(prefix) && !own.has(appId) && !appId.startsWith(`${prefix}from:`) && version >= 0n,
+  );
+  return Object.fromEntries(found.map(([appId, version]) => [appId.slice(prefix.length), Number(version)]));
 }

@@ -10,7 +10,8 @@ import {
   type DuckDBType,
   DuckDBTypeId,
 } from "@duckdb/node-api";
-import { quoteName } from "../../lake/query/quote.ts";
+import { ROW_ID_COLUMN, ROW_WATERMARK_COLUMN } from "../../core/job.ts";
+import { quoteName, quoteText } from "../../lake/query/quote.ts";
 import {
   arrayOf,
   decimal,
@@ -87,5 +88,40 @@ export function resultShape(
   return {
     schema: struct(...columns.map(({ name, delta }) => field(name, delta))),
     select: `SELECT ${list.join(", ")} FROM (${select}\n) AS muara_result`,
+  };
+}
+
+/** Before a step: of what the columns of its rows are made. @param watermarkMs null: the table has none yet */
+export function rowVariables(prefix: string, watermarkMs: number | null): readonly string[] {
+  const watermark = watermarkMs === null ? "NULL" : `make_timestamptz(${watermarkMs}::BIGINT * 1000)`;
+  return [
+    `SET VARIABLE row_prefix = ${quoteText(prefix)}`,
+    `SET VARIABLE output_watermark = ${watermark}::TIMESTAMPTZ`,
+  ];
+}
+
+/**
+ * The rows of a result as the output table has them. A watermark that they bear already, as rows that have landed do,
+ * is theirs, but never before the table's own: what was released behind them is released.
+ */
+export function withRowColumns({ schema, select }: ResultShape): ResultShape {
+  const names = schema.fields.map(({ name }) => name.toLowerCase());
+  if (names.includes(ROW_ID_COLUMN))
+    throw new UnsupportedResult(`"${ROW_ID_COLUMN}" is a column of every job's table`);
+  const rowId = `getvariable('row_prefix') || '-' || row_number() OVER () AS ${ROW_ID_COLUMN}`;
+  const own = "getvariable('output_watermark')";
+  const borne = schema.fields.find(({ name }) => name.toLowerCase() === ROW_WATERMARK_COLUMN);
+  if (borne && borne.type !== "timestamp")
+    throw new UnsupportedResult(`"${ROW_WATERMARK_COLUMN}" is no time with time zone`);
+  const list = borne
+    ? `* REPLACE (greatest(${quoteName(borne.name)}, ${own}) AS ${quoteName(borne.name)}), ${rowId}`
+    : `*, ${rowId}, ${own} AS ${ROW_WATERMARK_COLUMN}`;
+  const added = [
+    field(ROW_ID_COLUMN, "string"),
+    ...(borne ? [] : [field(ROW_WATERMARK_COLUMN, "timestamp")]),
+  ];
+  return {
+    schema: struct(...schema.fields, ...added),
+    select: `SELECT ${list} FROM (${select}\n) AS muara_rows`,
   };
 }

@@ -2,7 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DeclaredRuns, type DeclaredRunsPorts } from "../../core/declared-runs.ts";
-import type { Job } from "../../core/job.ts";
+import { type Job, jobVersion } from "../../core/job.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import { JobLoop, type JobOptions, type JobPorts } from "./job-loop.ts";
 
@@ -15,10 +15,13 @@ export interface JobWorker {
 }
 
 export function createJobWorker(ports: JobPorts & DeclaredRunsPorts, options: JobOptions): JobWorker {
+  const isFollowed = (table: string): boolean =>
+    ports.registry.list<Job>("job").some(({ value }) => value?.inputs.includes(table));
   const runs = new DeclaredRuns<Job, JobLoop>(ports, {
     kind: "job",
+    identityOf: (job) => `${job.id}/${jobVersion(job)}`,
     run: async (job, begun, signal) => {
-      const loop = new JobLoop(ports, options, job);
+      const loop = new JobLoop({ ...ports, isFollowed }, options, job);
       begun(loop);
       await loop.run(signal);
     },

@@ -136,6 +136,39 @@ export const CONSTRUCTS: Readonly<Record<string, Construct>> = {
     counts AS (SELECT event_id, due, k, count(DISTINCT part) AS parts, sum(n) AS s FROM j GROUP BY ALL)
     SELECT due, k, max(parts) AS most, sum(s) AS s, rank() OVER (PARTITION BY due ORDER BY k) AS r
     FROM counts GROUP BY due, k`,
+  "as-of join": () => `SELECT o.event_id, o.k, s.event_id AS newest, s.n FROM "shop.order" o
+    ASOF JOIN "shop.shipment" AS s ON o.k = s.k AND o.event_time >= s.event_time WHERE s.n IS NOT NULL`,
+  "as-of left join of stages":
+    () => `WITH s AS (SELECT other_time AS since, watermark, k AS key, n, log_offset,
+      log_partition FROM shop_shipment WHERE n <> 1),
+    o AS (SELECT *, unnest(tags) AS tag FROM shop_order)
+    SELECT o.event_id, tag, key, s.n FROM o ASOF LEFT JOIN s ON s.since < o.event_time AND s.key = o.k`,
+  "as-of join with itself": () => `WITH late AS (SELECT event_id, event_time, watermark, k, n FROM shop_order)
+    SELECT event_time, count(*) AS c, sum(before.n) AS s, max(before.event_time) AS last FROM (
+      SELECT shop_order.event_time, struct_pack(n := late.n, event_time := late.event_time) AS before
+      FROM shop_order ASOF LEFT JOIN late
+        ON shop_order.k = late.k AND shop_order.n = late.n AND shop_order.event_time > late.event_time)
+    GROUP BY event_time`,
+  "all of a number of parts": ({ size }) => `WITH o AS (SELECT * FROM "shop.order" WHERE n IS NULL OR n >= 0),
+    s AS (SELECT event_time, watermark, k, event_id AS parcel FROM shop_shipment)
+    SELECT event_id, k, n, complete, completed_at, parts, deadline
+    FROM ALL_OF(o, s, event_time, k, parcel, n, INTERVAL '${size}')`,
+  "all of a list of parts": ({ size }) => `WITH s AS (SELECT event_time, watermark, k, unnest(tags) AS tag
+      FROM shop_shipment)
+    SELECT deadline, complete, count(*) AS c, max(completed_at) AS last, sum(parts) AS parts
+    FROM ALL_OF("shop.order", s, event_time, k, tag, tags, INTERVAL '${size}') GROUP BY deadline, complete`,
+  "all of itself": ({ size }) => `SELECT event_id, parts, complete
+    FROM ALL_OF(shop_order, shop_order, event_time, k, n, n, INTERVAL '${size}') WHERE NOT complete`,
+  sequence: ({ size }) => `WITH e AS (SELECT event_id, event_time, watermark, k,
+      CASE WHEN n < 0 THEN 'placed' WHEN n < 3 THEN 'paid' WHEN n IS NULL THEN 'sent' END AS kind FROM shop_order)
+    SELECT event_id, k, complete, completed_at, steps, step_times, deadline
+    FROM SEQUENCE(e, event_time, k, kind, ['placed', 'paid', 'sent'], INTERVAL '${size}')`,
+  "sequence over two inputs": ({
+    size,
+  }) => `WITH both_ AS (SELECT event_time, watermark, k, 'a' AS kind FROM "shop.order"
+      UNION ALL SELECT event_time, watermark, k, 'b' AS kind FROM "shop.shipment")
+    SELECT event_time, k, count(*) AS c, bool_or(complete) AS complete, min(completed_at) AS at_
+    FROM SEQUENCE(both_, event_time, k, kind, ['a', 'b'], INTERVAL '${size}') GROUP BY event_time, k`,
 };
 
 export function jobText(select: string, lateness = "0 seconds"): string {

@@ -94,8 +94,39 @@ const REFUSED: readonly (readonly [select: string, reason: RegExp])[] = [
   [`SELECT a.k FROM shop_order JOIN shop_order ON shop_order.k = shop_order.k`, /same name/],
 ];
 
+const ASOF = "FROM shop_order o ASOF JOIN shop_shipment s ON o.k = s.k AND o.event_time >= s.event_time";
+
+const REFUSED_ASOF: readonly (readonly [select: string, reason: RegExp])[] = [
+  ["SELECT o.k FROM shop_order o ASOF JOIN shop_shipment s ON o.event_time >= s.event_time", /no equality/],
+  ["SELECT o.k FROM shop_order o ASOF JOIN shop_shipment s USING (k, event_time)", /ASOF JOIN … ON/],
+  [`SELECT o.k ${ASOF.replace("ASOF", "ASOF RIGHT")}`, /ASOF LEFT JOIN … ON/],
+  [`SELECT o.k ${ASOF.replace(">=", "<=")}`, /looks back/],
+  [`SELECT o.k ${ASOF.replace(">=", "<")}`, /looks back/],
+  [`SELECT o.k ${ASOF.replace("s.event_time", "event_time")}`, /with the names of their tables/],
+  [`SELECT o.k ${ASOF.replace("s.event_time", "s.event_time - INTERVAL '1 hour'")}`, /compares columns/],
+  [`SELECT o.k ${ASOF} AND s.n > 3`, /compares columns/],
+  [`SELECT o.k ${ASOF} AND o.n >= s.n`, /one comparison/],
+  [`SELECT o.k ${ASOF.replace("o.k = s.k", "o.k = s.n")}`, /type/],
+  [`SELECT o.k ${ASOF.replace("s.event_time", "s.n")}`, /BIGINT/],
+  [
+    `WITH s AS (SELECT k, event_time, watermark FROM shop_shipment) SELECT o.k ${ASOF.replace("shop_shipment ", "")}`,
+    /which of two rows/i,
+  ],
+  [
+    `WITH s AS (SELECT k, event_time, watermark, log_partition, 1 AS log_offset FROM shop_shipment)
+    SELECT o.k ${ASOF.replace("shop_shipment ", "")}`,
+    /which of two rows/i,
+  ],
+  [
+    `WITH s AS (SELECT *, unnest(tags) AS tag FROM shop_shipment) SELECT o.k ${ASOF.replace("shop_shipment ", "")}`,
+    /which of two rows/i,
+  ],
+  [`SELECT o.k, count(*) AS c ${ASOF} GROUP BY o.k`, /different left rows/],
+  [`SELECT o.k ${ASOF} UNION ALL SELECT o.k ${JOIN}`, /one join by time/],
+];
+
 describe("is refused:", () => {
-  it.each(REFUSED)("%s", async (select, reason) => {
+  it.each([...REFUSED, ...REFUSED_ASOF])("%s", async (select, reason) => {
     const planned = await plan(select);
     if (planned.kind === "planned") throw new Error(`planned: ${planned.plan.release}`);
     expect(planned.refusal.reason).toMatch(reason);

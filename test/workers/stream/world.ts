@@ -92,6 +92,8 @@ export interface World {
   /** Lands events in commits of this many, in disorder, some of them late. */
   land(events: number, commits?: number): Promise<void>;
   open(plan: JobPlan, changed?: Partial<Job>, folder?: string): Promise<JobRun>;
+  /** By its text, as others follow it or not. */
+  openText(job: Job, isFollowed?: () => boolean, folder?: string): Promise<JobRun>;
   close(): Promise<void>;
 }
 
@@ -136,8 +138,12 @@ export async function startWorld(partitions = 2): Promise<World> {
     const about = { job: jobOf(plan, changed), plan, stats };
     return JobRun.open(ports, { folder: other, quietMs: 60_000 }, about, never);
   };
+  const openText = (job: Job, isFollowed?: () => boolean, other = folder): Promise<JobRun> => {
+    const ports = { ...at, clock: systemClock };
+    return JobRun.open(ports, { folder: other, quietMs: 60_000 }, { job, stats, isFollowed }, never);
+  };
   const close = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  return { at, landing, folder, stats, land, open, close };
+  return { at, landing, folder, stats, land, open, openText, close };
 }
 
 /** A second after the one before, up to ten seconds early or late, now and then by some minutes. */
@@ -187,21 +193,29 @@ export async function query(
   }
 }
 
+/** Without the columns that every output table has of its own; those beside it have none. */
+function resultOf(output: string): string {
+  return /\.(corrections|violations)$/.test(output) ? "*" : "* EXCLUDE (row_id, watermark)";
+}
+
 /** Rows that one of the two has and the other lacks; and how many there are. */
 export async function difference(
   world: World,
   output: string,
   select: string,
-  found = `SELECT * FROM "${output}"`,
+  found = `SELECT ${resultOf(output)} FROM "${output}"`,
+  prepare: readonly string[] = [],
 ): Promise<{ rows: number; wrong: readonly unknown[] }> {
-  const [rows, missing, surplus] = await query(
+  const answers = await query(
     world,
     [TABLE, output],
     [
+      ...prepare,
       `SELECT count(*) FROM (${select})`,
       `(${select}) EXCEPT ALL (${found})`,
       `(${found}) EXCEPT ALL (${select})`,
     ],
   );
+  const [rows, missing, surplus] = answers.slice(prepare.length);
   return { rows: Number(rows![0]![0]), wrong: [...missing!, ...surplus!] };
 }

@@ -1,0 +1,66 @@
+/** `muara rule deploy|list|show|pause|resume|remove`: conditions over the lake, of which alerts are made. */
+import { readFile } from "node:fs/promises";
+import type { AddCommand } from "./command.ts";
+import { CliFailure, EXIT } from "./exit.ts";
+import { printObject, printObjects, type Field } from "./output.ts";
+import { addOne } from "./show-one.ts";
+
+type Item = Readonly<Record<string, unknown>>;
+
+const LIST: readonly Field[] = [
+  { name: "name" },
+  { name: "kind" },
+  { name: "state" },
+  { name: "firing", isNumber: true },
+  { name: "pending", isNumber: true },
+  { name: "evaluated_at" },
+  { name: "complete_through" },
+  { name: "problem" },
+];
+
+export const addRule: AddCommand = (program, run) => {
+  const rule = program.command("rule").description("conditions over the lake, of which alerts are made");
+  rule
+    .command("deploy")
+    .description("declare a rule, or change it; takes write on system:alerts")
+    .argument("<file>", "JSON: name, sql or drop, labels, annotations, for_ms, receivers")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const body = ruleIn(await readFile(command.args[0]!, "utf8"), command.args[0]!);
+        printObject(io.stdout, flags.output, await client.send<Item>("POST", "/v1/rules", body));
+      }),
+    );
+  rule
+    .command("list")
+    .description("what is watched")
+    .action(
+      run(async ({ client, io, flags }) => {
+        const { items } = await client.get<{ items: readonly Item[] }>("/v1/rules");
+        const isTable = flags.output === "table";
+        const rows = isTable ? items.map((one) => ({ ...one, kind: one["drop"] ? "drop" : "sql" })) : items;
+        printObjects(io.stdout, flags.output, LIST, rows);
+      }),
+    );
+  addOne(rule.command("show").description("how one is"), run, "/v1/rules", "GET");
+  addOne(rule.command("pause").description("rest until it is resumed"), run, "/v1/rules", "POST", "/pause");
+  addOne(rule.command("resume").description("go on"), run, "/v1/rules", "POST", "/resume");
+  rule
+    .command("remove")
+    .description("end it; who was told that it fires is told that it is over")
+    .argument("<name>")
+    .action(
+      run(async ({ client, say }, command) => {
+        const name = command.args[0]!;
+        await client.send("DELETE", `/v1/rules/${encodeURIComponent(name)}`);
+        say(`${name} is removed`);
+      }),
+    );
+};
+
+function ruleIn(text: string, file: string): Item {
+  try {
+    return JSON.parse(text) as Item;
+  } catch (error) {
+    throw new CliFailure(EXIT.usage, `${file} is no JSON: ${(error as Error).message}`, "docs/ALERTS.md");
+  }
+}

@@ -1,0 +1,132 @@
+/** What the OpenAPI document says of rules, alerts and silences. */
+import { z } from "zod";
+import { ruleRequestSchema } from "../core/rule.ts";
+import {
+  type Json,
+  list,
+  listOf,
+  object,
+  path,
+  problem,
+  query,
+  read,
+  reference,
+  send,
+  text,
+  textOrNull,
+  time,
+  whole,
+  wholeOrNull,
+} from "./openapi-parts.ts";
+import { silenceRequestSchema } from "./routes/alerts.ts";
+
+const texts: Json = { type: "object", additionalProperties: text };
+
+const rule = object({
+  name: text,
+  sql: { type: "object" },
+  drop: { type: "object" },
+  labels: texts,
+  annotations: texts,
+  receivers: list(text),
+  description: text,
+  by: text,
+  created_at: time,
+  changed_at: time,
+  state: {
+    enum: ["paused", "starting", "failing", "no_data", "firing", "pending", "warming", "inactive"],
+    description: "The worst that holds. warming: no series has enough weeks behind it.",
+  },
+  problem: textOrNull,
+  firing: whole,
+  pending: whole,
+  series: wholeOrNull,
+  warming_series: wholeOrNull,
+  versions: {
+    type: "object",
+    additionalProperties: whole,
+    description: "Of the tables at the latest evaluation.",
+  },
+  complete_through: { ...time, description: "Lowest watermark of these tables." },
+  evaluated_at: { ...time, description: "As it was written last; a rule without alerts is written seldom." },
+});
+
+const alert = object({
+  rule: text,
+  state: { enum: ["pending", "firing", "resolved"] },
+  fingerprint: { ...text, description: "As Prometheus and Alertmanager compute it." },
+  labels: texts,
+  annotations: texts,
+  value: { type: "number" },
+  active_at: time,
+  starts_at: time,
+  ends_at: time,
+  silenced_by: list(text),
+  receivers: list(text),
+});
+
+const silence = object({
+  id: text,
+  matchers: text,
+  state: { enum: ["active", "expired"] },
+  starts_at: time,
+  ends_at: time,
+  by: text,
+  comment: text,
+});
+
+export const ALERT_SCHEMAS: Json = {
+  RuleRequest: z.toJSONSchema(ruleRequestSchema, { io: "input" }),
+  Rule: rule,
+  Alert: alert,
+  SilenceRequest: z.toJSONSchema(silenceRequestSchema, { io: "input" }),
+  Silence: silence,
+};
+
+const one = [path("name")];
+const gone: Json = { responses: { "204": { description: "Done." }, default: problem() } };
+
+export const ALERT_PATHS: Json = {
+  "/v1/rules": {
+    get: read("listRules", "Rules of the token, or all for who may read them", listOf("Rule")),
+    post: send("deployRule", "Declare a rule, or change it: its alerts go on", "RuleRequest", [
+      "201",
+      "Declared; 200 where it was there.",
+      "Rule",
+    ]),
+  },
+  "/v1/rules/{name}": {
+    get: read("showRule", "How a rule is", reference("Rule"), one),
+    delete: {
+      operationId: "removeRule",
+      summary: "End a rule; who was told that it fires is told that it is over",
+      parameters: one,
+      ...gone,
+    },
+  },
+  "/v1/rules/{name}/pause": {
+    post: read("pauseRule", "Rest until it is resumed", reference("Rule"), one),
+  },
+  "/v1/rules/{name}/resume": { post: read("resumeRule", "Go on", reference("Rule"), one) },
+  "/v1/alerts": {
+    get: read("listAlerts", "What is pending, fires, or was resolved lately", listOf("Alert"), [
+      query("state", { enum: ["pending", "firing", "resolved"] }),
+    ]),
+  },
+  "/v1/silences": {
+    get: read("listSilences", "Silences", listOf("Silence")),
+    post: send("addSilence", "For some time nobody is told", "SilenceRequest", [
+      "201",
+      "Declared.",
+      "Silence",
+    ]),
+  },
+  "/v1/silences/{id}": {
+    delete: {
+      operationId: "expireSilence",
+      summary: "End a silence",
+      parameters: [path("id")],
+      ...gone,
+    },
+  },
+};

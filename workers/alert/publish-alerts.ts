@@ -1,0 +1,47 @@
+/** What becomes of alerts, as events of `muara.alert`: the type is declared when there is the first. */
+import { ALERT_TYPE, alertEventText, alertEventType } from "../../core/alert-event.ts";
+import type { Clock } from "../../core/clock.ts";
+import { hasCode } from "../../core/errors.ts";
+import type { EventType } from "../../core/event-type.ts";
+import type { Log } from "../../core/ports/log.ts";
+import { packRecords } from "../../core/record.ts";
+import type { Registry } from "../../core/registry.ts";
+import type { PendingEvent } from "../../core/rule.ts";
+import { FIRST_SCHEMA_VERSION } from "../../core/schema-version.ts";
+import { ensureStream, KIND } from "../ingest/declaration.ts";
+
+export interface PublishPorts {
+  readonly log: Log;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+const HEADER = JSON.stringify({ schema_version: FIRST_SCHEMA_VERSION, published_by: "muara" });
+
+/** Durable when it resolves; the same again are duplicates. @param ruleId of the rule that they are of */
+export async function publishAlerts(
+  ports: PublishPorts,
+  ruleId: string,
+  events: readonly PendingEvent[],
+): Promise<void> {
+  if (events.length === 0) return;
+  const type = await declaredType(ports);
+  await ensureStream(ports.log, type);
+  const records = events.map((event) => ({
+    payload: new TextEncoder().encode(alertEventText(ruleId, event)),
+    header: HEADER,
+  }));
+  await ports.log.append(ALERT_TYPE, 0, packRecords(records));
+}
+
+async function declaredType({ registry, clock }: PublishPorts): Promise<EventType> {
+  const known = registry.get<EventType>(KIND, ALERT_TYPE)?.value;
+  if (known) return known;
+  const type = alertEventType(new Date(clock.nowMs()).toISOString());
+  try {
+    await registry.put(KIND, ALERT_TYPE, 0, type);
+  } catch (error) {
+    if (!hasCode(error, "declaration.conflict")) throw error;
+  }
+  return type;
+}
