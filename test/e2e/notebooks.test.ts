@@ -114,8 +114,9 @@ function ofEventTime(figures: Figures): unknown {
 
 /** What depends on rows alone: upkeep may have committed a version between two runs, so the one before is another. */
 function ofRows(figures: Figures): Figures {
-  const { at_before: _, ...travel } = figures["04_time_travel_and_sharing.ipynb"]!;
-  return { ...figures, "04_time_travel_and_sharing.ipynb": travel };
+  const travel = Object.entries(figures["04_time_travel_and_sharing.ipynb"]!);
+  const kept = travel.filter(([name]) => name !== "at_before");
+  return { ...figures, "04_time_travel_and_sharing.ipynb": Object.fromEntries(kept) };
 }
 
 const breaches = (figures: Figures): number =>
@@ -169,7 +170,7 @@ describe("the notebooks", () => {
           assert.deepEqual(ofEventTime(figures), ofEventTime(runs[0]!));
         }
         // The same lake, read in two ways.
-        if (runs.length > 1) assert.deepEqual(runs[1], runs[0]);
+        if (runs.length > 1) assert.deepEqual(ofRows(runs[1]!), ofRows(runs[0]!));
         return runs[0]!;
       };
       const first = await runAll(IS_LONG ? places : places.slice(0, 1));
