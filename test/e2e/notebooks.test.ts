@@ -180,9 +180,9 @@ describe("the notebooks", () => {
       expect(sum(second, "01_first_look", "countries", 1)).toBeGreaterThan(
         1.3 * sum(first, "01_first_look", "countries", 1),
       );
-      // After two days nobody's promise is broken, after three some are.
-      expect(breaches(first)).toBe(0);
-      expect(breaches(second)).toBeGreaterThan(5);
+      // Two in a hundred parcels are never shipped: with each hour another few promises are broken.
+      expect(breaches(first)).toBeGreaterThan(0);
+      expect(breaches(second)).toBeGreaterThan(3 * breaches(first));
     },
   );
 });
