@@ -7,10 +7,11 @@ import type { Column } from "../core/columns.ts";
 import { INGEST_DATE } from "../core/columns.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
-import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
+import type { AddFile, TableLog, TableSnapshot, Txn } from "../core/ports/table-log.ts";
 import { pausedUntilMs } from "./table/table-pause.ts";
-import { addFile, checkYoung, dataFilePath, storePathOf } from "./table/add-file.ts";
+import { addFile, dataFilePath } from "./table/add-file.ts";
 import { checksumTags } from "./checksum.ts";
+import { commitProjected } from "./projected-commit.ts";
 import { writeRows } from "./parquet/rows.ts";
 
 export interface ProjectedRow {
@@ -84,24 +85,18 @@ export class Projection {
     const current = steps.every((step) => this.consumed(step.sourceId) === step.from);
     if (!current) return false;
     const add = await this.#writeFiles(steps.flatMap((step) => step.rows));
-    checkYoung(add, this.#ports.clock.nowMs());
-    const outcome = await this.#log.commit({
-      base: this.#snapshot,
-      change: {
-        operation: "WRITE",
+    const { isOurs, snapshot } = await commitProjected(
+      this.#ports,
+      { name: this.name, log: this.#log, snapshot: this.#snapshot },
+      {
         add,
-        remove: [],
         txns: steps.flatMap((step) => this.#txnsOf(step)),
-        info: { kind: "projection" },
+        own: new Set(steps.map(({ sourceId }) => consumedTxn(sourceId))),
       },
-      check: (winner) => (movesOneOf(winner, steps) ? "abandon" : "rebase"),
       signal,
-    });
-    this.#snapshot = outcome.snapshot;
-    if (outcome.outcome === "committed") return true;
-    // Proven refused: no version names these files.
-    for (const file of add) await this.#ports.store.delete(storePathOf(this.name, file.path));
-    return false;
+    );
+    this.#snapshot = snapshot;
+    return isOurs;
   }
 
   #txnsOf({ sourceId, to, counts }: ProjectedStep): Txn[] {
@@ -147,9 +142,4 @@ export function projectedCount(txns: ReadonlyMap<string, bigint>, sourceId: stri
 /** Under which name a projection records the version of a source that it has consumed. */
 export function consumedTxn(sourceId: string): string {
   return `proj:${sourceId}`;
-}
-
-function movesOneOf(winner: TableCommit, steps: readonly ProjectedStep[]): boolean {
-  const ours = new Set(steps.map((step) => consumedTxn(step.sourceId)));
-  return winner.metadata !== undefined || winner.txns.some((txn) => ours.has(txn.appId));
 }

@@ -7,8 +7,9 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../core/clock.ts";
-import { hasCode, MuaraError } from "../core/errors.ts";
+import { MuaraError } from "../core/errors.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
+import { endOf, failureOf, isAnswer } from "./child-answer.ts";
 import { childLaunch } from "./child-launch.ts";
 import { copyObject, localPath } from "./local-copy.ts";
 import { QueryProcess, type Spawn } from "./query/query-process.ts";
@@ -98,8 +99,8 @@ export class RewriteProcess {
     try {
       worker.send(job);
       const answer = await worker.next();
-      if (isDone(answer, expected)) return answer;
-      throw failureOf(table, answer as RewriteReport);
+      if (isAnswer(answer, expected)) return answer;
+      throw troubleOf(table, answer as RewriteReport);
     } finally {
       release();
       if (!worker.isAlive) this.#worker = undefined;
@@ -181,40 +182,25 @@ async function makeFolder(parent: string): Promise<string> {
   return makeTempFolder(parent, "rewrite");
 }
 
-function isDone<Kind extends RewriteReport["report"]>(
-  answer: { readonly report: string },
-  expected: Kind,
-): answer is Done<Kind> {
-  return answer.report === expected;
-}
-
-function failureOf(table: string, answer: RewriteReport): MuaraError {
+function troubleOf(table: string, answer: RewriteReport): MuaraError {
   if (answer.report !== "failed")
     return new MuaraError(
       "table.rewrite_failed",
       `${table}: the process that rewrites files said ${answer.report}.`,
     );
   const { kind, message, path } = answer;
-  const details = { table, ...(path === undefined ? {} : { path }) };
-  if (kind === "gone")
-    return new MuaraError("table.version_not_found", "A file of this version is gone.", { details });
-  if (kind === "unreadable")
-    return new MuaraError("table.corrupt", `${table}: a data file cannot be written anew.`, {
-      details,
-      cause: message,
-    });
-  const why = { memory: "memory is not enough", full: "the disk is full", failed: "the engine failed" }[kind];
-  return new MuaraError("table.rewrite_failed", `${table}: files cannot be written anew: ${why}.`, {
-    details,
-    cause: message,
+  return failureOf(kind, message, {
+    whose: table,
+    unreadable: "a data file cannot be written anew",
+    failed: "files cannot be written anew",
+    code: "table.rewrite_failed",
+    details: { table, ...(path === undefined ? {} : { path }) },
   });
 }
 
 /** What happened to the process, in words of this work. */
 function asTrouble(error: unknown): unknown {
-  const ofProcess =
-    hasCode(error, "sql.memory") || hasCode(error, "sql.timeout") || hasCode(error, "sql.failed");
-  if (ofProcess)
+  if (endOf(error) !== undefined)
     return new MuaraError("table.rewrite_failed", "The process that rewrites files has ended.", {
       cause: error,
     });

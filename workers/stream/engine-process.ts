@@ -5,8 +5,9 @@
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../core/clock.ts";
-import { hasCode, MuaraError } from "../../core/errors.ts";
+import { MuaraError } from "../../core/errors.ts";
 import type { JobLimits } from "../../core/job.ts";
+import { endOf, failureOf, isAnswer } from "../../lake/child-answer.ts";
 import { childLaunch } from "../../lake/child-launch.ts";
 import { QueryProcess, type Spawn } from "../../lake/query/query-process.ts";
 import type { EngineOrder, EngineReport } from "./engine-orders.ts";
@@ -98,7 +99,7 @@ export class EngineProcess {
     try {
       const answer = await this.#child.next();
       if (isAnswer(answer, expected)) return answer;
-      throw failureOf(this.#options.job, answer as EngineReport);
+      throw troubleOf(this.#options.job, answer as EngineReport);
     } catch (error) {
       throw signal.aborted ? signal.reason : this.#asTrouble(error);
     } finally {
@@ -109,14 +110,13 @@ export class EngineProcess {
   /** What happened to the process, in words of this work. */
   #asTrouble(error: unknown): unknown {
     const { job, limits } = this.#options;
-    const why = hasCode(error, "sql.memory")
-      ? `it was killed: limits.memory_bytes is ${limits.memory_bytes}`
-      : hasCode(error, "sql.timeout")
-        ? `it was killed: limits.step_ms is ${limits.step_ms}`
-        : hasCode(error, "sql.failed")
-          ? "it ended"
-          : undefined;
-    if (why === undefined) return error;
+    const end = endOf(error);
+    if (end === undefined) return error;
+    const why = {
+      memory: `it was killed: limits.memory_bytes is ${limits.memory_bytes}`,
+      timeout: `it was killed: limits.step_ms is ${limits.step_ms}`,
+      ended: "it ended",
+    }[end];
     return new MuaraError("job.engine_failed", `${job}: the process of the job has ended: ${why}.`, {
       details: { job },
       cause: error,
@@ -124,24 +124,21 @@ export class EngineProcess {
   }
 }
 
-function isAnswer<Kind extends Said>(
-  answer: { readonly report: string },
-  expected: Kind,
-): answer is Answer<Kind> {
-  return answer.report === expected;
-}
-
-function failureOf(job: string, answer: EngineReport): MuaraError {
+function troubleOf(job: string, answer: EngineReport): MuaraError {
   if (answer.report !== "failed")
     return new MuaraError("job.engine_failed", `${job}: the process of the job said ${answer.report}.`);
   const { kind, message } = answer;
-  const options = { details: { job }, cause: message };
-  if (kind === "gone")
-    return new MuaraError("table.version_not_found", "A file of this version is gone.", options);
-  if (kind === "unreadable")
-    return new MuaraError("table.corrupt", `${job}: a data file is not what the table's log says.`, options);
+  const details = { job };
   if (kind === "unsupported")
-    return new MuaraError("job.unsupported", `${job}: no table can hold the result: ${message}.`, options);
-  const why = { memory: "memory is not enough", full: "the disk is full", failed: "the engine failed" }[kind];
-  return new MuaraError("job.engine_failed", `${job}: a step cannot be done: ${why}.`, options);
+    return new MuaraError("job.unsupported", `${job}: no table can hold the result: ${message}.`, {
+      details,
+      cause: message,
+    });
+  return failureOf(kind, message, {
+    whose: job,
+    unreadable: "a data file is not what the table's log says",
+    failed: "a step cannot be done",
+    code: "job.engine_failed",
+    details,
+  });
 }

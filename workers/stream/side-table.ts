@@ -6,8 +6,9 @@ import type { Clock, Randomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
+import { commitProjected } from "../../lake/projected-commit.ts";
 import { consumedTxn } from "../../lake/projection.ts";
-import { checkYoung, dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
+import { dataFilePath, storePathOf } from "../../lake/table/add-file.ts";
 
 /** Versions of the output that are passed without a commit, where they have nothing. */
 const EMPTY_VERSIONS_MAX = 100;
@@ -71,26 +72,14 @@ export class SideTable {
     if (named.length === 0 && version - from < EMPTY_VERSIONS_MAX) return "done";
     const add: AddFile[] = [];
     for (const file of named) add.push(await this.#copied(file));
-    checkYoung(add, this.#ports.clock.nowMs());
-    const outcome = await this.#log.commit({
-      base: this.#snapshot,
-      change: {
-        operation: "WRITE",
-        add,
-        remove: [],
-        txns: [{ appId, version: BigInt(version) }],
-        info: { kind: "projection" },
-      },
-      check: (winner) =>
-        winner.metadata !== undefined || winner.txns.some((txn) => txn.appId === appId)
-          ? "abandon"
-          : "rebase",
+    const { isOurs, snapshot } = await commitProjected(
+      this.#ports,
+      { name: this.#about.name, log: this.#log, snapshot: this.#snapshot },
+      { add, txns: [{ appId, version: BigInt(version) }], own: new Set([appId]) },
       signal,
-    });
-    this.#snapshot = outcome.snapshot;
-    if (outcome.outcome === "committed") return "done";
-    for (const { path } of add) await this.#ports.store.delete(storePathOf(this.#about.name, path));
-    return "moved";
+    );
+    this.#snapshot = snapshot;
+    return isOurs ? "done" : "moved";
   }
 
   async #copied(file: AddFile): Promise<AddFile> {
