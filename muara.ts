@@ -21,6 +21,8 @@ import { problemResponse } from "./core/problem.ts";
 import { isRemote, openBase, VERSION } from "./muara-base.ts";
 import { openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts";
 
+/** For configuration files: `import { defineConfig } from "muara"`. */
+export { defineConfig } from "./core/config.ts";
 export { VERSION, WORKERS, type WorkerName };
 
 /** How long answers under way may take once a stop began. */

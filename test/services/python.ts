@@ -5,6 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { access, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,6 +14,8 @@ import { promisify } from "node:util";
 import { withPathLock } from "../../adapters/file/path-lock.ts";
 
 const run = promisify(execFile);
+/** What users of the notebooks install: exact versions of everything, with the hashes of their files. */
+const NOTEBOOKS = fileURLToPath(new URL("../../notebooks/requirements.txt", import.meta.url));
 
 /**
  * Per environment. The client of Delta Sharing holds back pandas and pyarrow; chdb alone takes half a gigabyte, and a
@@ -34,6 +37,7 @@ const REQUIREMENTS = {
   flink: ["apache-flink==2.3.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   metrics: ["prometheus-client==0.26.0"],
+  notebooks: ["--require-hashes", "--requirement", NOTEBOOKS],
   sharing: [
     "delta-sharing==1.4.2",
     "duckdb-extension-avro==1.5.5",
@@ -97,7 +101,8 @@ export async function runPython(
 }
 
 async function make(requirements: readonly string[]): Promise<PythonEnvironment> {
-  const key = createHash("sha256").update(requirements.join("\n")).digest("hex").slice(0, 12);
+  const text = requirements.map((one) => (one === NOTEBOOKS ? readFileSync(one, "utf8") : one)).join("\n");
+  const key = createHash("sha256").update(text).digest("hex").slice(0, 12);
   const folder = join(FOLDER, key);
   const complete = join(folder, "complete");
   const python = join(folder, "bin", "python");
