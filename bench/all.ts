@@ -22,6 +22,7 @@ const BENCHES = [
   "settle",
   "freshness",
   "backlog",
+  "jobs-peers",
 ];
 
 let failures = 0;
