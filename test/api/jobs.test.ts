@@ -84,69 +84,77 @@ async function remove(name: string): Promise<void> {
   expect((await ask("DELETE", `/v1/jobs/${name}`)).status).toBe(204);
 }
 
-test("its further sinks are deliveries of its own, and one that fails leaves it alone", async () => {
-  const { port } = hook.address() as AddressInfo;
-  const text = rowsText(
-    "sinks",
-    "number",
-    `lake sinks, http "http://127.0.0.1:${port}/in", http "${CLOSED}", postgres orders, elasticsearch "two/orders"`,
-  );
-  const made = await deploy(text);
-  const deliveries = made["deliveries"] as Json[];
-  expect(deliveries.map(({ name, table, job }) => [name, table, job])).toEqual(
-    ["elasticsearch", "http", "http-2", "postgres"].map((kind) => [`job-sinks-${kind}`, "sinks", "sinks"]),
-  );
-  expect(deliveries.filter(({ secret }) => secret !== undefined).length).toBe(2);
-  expect(deliveries[3]).toMatchObject({
-    postgres: { target: "store", table: "public.orders", mode: "append", key: ["row_id"] },
-  });
-  await through("sinks");
-  await eventually("rows have come", DEADLINE_MS, async () => received.join("").includes('"number":4'));
-  const shown = (await ask("GET", "/v1/jobs/sinks")).answer;
-  expect(JSON.stringify(shown["deliveries"])).not.toContain("whsec");
-  await eventually("the closed one fails", DEADLINE_MS, async () => {
-    return (await ask("GET", "/v1/deliveries/job-sinks-http-2")).answer["state"] === "failing";
-  });
-  expect((await ask("GET", "/v1/jobs/sinks")).answer["state"]).toBe("running");
-  expect((await ask("DELETE", "/v1/deliveries/job-sinks-http")).status).toBe(409);
-  const states = async (): Promise<unknown[]> =>
-    ((await ask("GET", "/v1/jobs/sinks")).answer["deliveries"] as Json[]).map(
-      ({ state }) => state === "paused",
+test(
+  "its further sinks are deliveries of its own, and one that fails leaves it alone",
+  { timeout: 180_000 },
+  async () => {
+    const { port } = hook.address() as AddressInfo;
+    const text = rowsText(
+      "sinks",
+      "number",
+      `lake sinks, http "http://127.0.0.1:${port}/in", http "${CLOSED}", postgres orders, elasticsearch "two/orders"`,
     );
-  await ask("POST", "/v1/jobs/sinks/pause");
-  expect(await states()).toEqual([true, true, true, true]);
-  await ask("POST", "/v1/jobs/sinks/resume");
-  expect(await states()).toEqual([false, false, false, false]);
-  // Another text keeps the sink that it has as well, where it is, and drops the others.
-  const fewer = text.replace(`, http "${CLOSED}", postgres orders, elasticsearch "two/orders"`, "");
-  const { answer } = await ask("PUT", "/v1/jobs/sinks", { text: fewer });
-  expect((answer["deliveries"] as Json[]).map(({ name, secret }) => [name, secret])).toEqual([
-    ["job-sinks-http", undefined],
-  ]);
-  await remove("sinks");
-  expect((await ask("GET", "/v1/deliveries")).answer).toEqual({ items: [] });
-});
-
-test("a sink that cannot be is refused with its place and the nearest form", async () => {
-  const tried = [
-    ["log orders", "Nothing is delivered into a log yet"],
-    ["elasticsearch orders", "It is not said into which elasticsearch"],
-    ["kafka orders", "deliver.kafka names no target"],
-    ['postgres "other/orders"', 'deliver.postgres has no "other"'],
-    ["http orders", 'http "https://host/path"'],
-    ["postgres orders, postgres orders", "The same sink stands here twice"],
-  ] as const;
-  for (const [sink, why] of tried) {
-    const { status, answer } = await ask("POST", "/v1/jobs", {
-      text: rowsText("no", "number", `lake no, ${sink}`),
+    const made = await deploy(text);
+    const deliveries = made["deliveries"] as Json[];
+    expect(deliveries.map(({ name, table, job }) => [name, table, job])).toEqual(
+      ["elasticsearch", "http", "http-2", "postgres"].map((kind) => [`job-sinks-${kind}`, "sinks", "sinks"]),
+    );
+    expect(deliveries.filter(({ secret }) => secret !== undefined).length).toBe(2);
+    expect(deliveries[3]).toMatchObject({
+      postgres: { target: "store", table: "public.orders", mode: "append", key: ["row_id"] },
     });
-    expect([status, answer["detail"]]).toEqual([422, expect.stringContaining(why)]);
-    expect(answer["detail"]).toMatch(/^Line 1, column \d+: /);
-  }
-  expect((await ask("GET", "/v1/deliveries")).answer).toEqual({ items: [] });
-});
+    await through("sinks");
+    await eventually("rows have come", DEADLINE_MS, async () => received.join("").includes('"number":4'));
+    const shown = (await ask("GET", "/v1/jobs/sinks")).answer;
+    expect(JSON.stringify(shown["deliveries"])).not.toContain("whsec");
+    await eventually("the closed one fails", DEADLINE_MS, async () => {
+      return (await ask("GET", "/v1/deliveries/job-sinks-http-2")).answer["state"] === "failing";
+    });
+    expect((await ask("GET", "/v1/jobs/sinks")).answer["state"]).toBe("running");
+    expect((await ask("DELETE", "/v1/deliveries/job-sinks-http")).status).toBe(409);
+    const states = async (): Promise<unknown[]> =>
+      ((await ask("GET", "/v1/jobs/sinks")).answer["deliveries"] as Json[]).map(
+        ({ state }) => state === "paused",
+      );
+    await ask("POST", "/v1/jobs/sinks/pause");
+    expect(await states()).toEqual([true, true, true, true]);
+    await ask("POST", "/v1/jobs/sinks/resume");
+    expect(await states()).toEqual([false, false, false, false]);
+    // Another text keeps the sink that it has as well, where it is, and drops the others.
+    const fewer = text.replace(`, http "${CLOSED}", postgres orders, elasticsearch "two/orders"`, "");
+    const { answer } = await ask("PUT", "/v1/jobs/sinks", { text: fewer });
+    expect((answer["deliveries"] as Json[]).map(({ name, secret }) => [name, secret])).toEqual([
+      ["job-sinks-http", undefined],
+    ]);
+    await remove("sinks");
+    expect((await ask("GET", "/v1/deliveries")).answer).toEqual({ items: [] });
+  },
+);
 
-test("another text takes over, and an older one again", { timeout: 60_000 }, async () => {
+test(
+  "a sink that cannot be is refused with its place and the nearest form",
+  { timeout: 180_000 },
+  async () => {
+    const tried = [
+      ["log orders", "Nothing is delivered into a log yet"],
+      ["elasticsearch orders", "It is not said into which elasticsearch"],
+      ["kafka orders", "deliver.kafka names no target"],
+      ['postgres "other/orders"', 'deliver.postgres has no "other"'],
+      ["http orders", 'http "https://host/path"'],
+      ["postgres orders, postgres orders", "The same sink stands here twice"],
+    ] as const;
+    for (const [sink, why] of tried) {
+      const { status, answer } = await ask("POST", "/v1/jobs", {
+        text: rowsText("no", "number", `lake no, ${sink}`),
+      });
+      expect([status, answer["detail"]]).toEqual([422, expect.stringContaining(why)]);
+      expect(answer["detail"]).toMatch(/^Line 1, column \d+: /);
+    }
+    expect((await ask("GET", "/v1/deliveries")).answer).toEqual({ items: [] });
+  },
+);
+
+test("another text takes over, and an older one again", { timeout: 180_000 }, async () => {
   const first = rowsText("texts", "number, 'first' AS tag");
   const second = rowsText("texts", "number, 'second' AS tag, number * 2 AS twice");
   await deploy(first);
@@ -202,7 +210,7 @@ test("another text takes over, and an older one again", { timeout: 60_000 }, asy
   await remove("texts");
 });
 
-test("one that was removed goes on in its table where that is asked for", { timeout: 60_000 }, async () => {
+test("one that was removed goes on in its table where that is asked for", { timeout: 180_000 }, async () => {
   const text = rowsText("again", "number");
   await deploy(text);
   await through("again");
@@ -226,7 +234,7 @@ test("one that was removed goes on in its table where that is asked for", { time
   await remove("again");
 });
 
-test("jobs in a ring are refused, by their names", { timeout: 60_000 }, async () => {
+test("jobs in a ring are refused, by their names", { timeout: 180_000 }, async () => {
   await deploy(rowsText("upper", "number"));
   await through("upper");
   await deploy(rowsText("lower", "number", "lake lower", "upper"));
@@ -241,35 +249,39 @@ test("jobs in a ring are refused, by their names", { timeout: 60_000 }, async ()
   await remove("upper");
 });
 
-test("rows that are not final are shown as such, and how far it is behind", { timeout: 60_000 }, async () => {
-  const windows = `CREATE JOB hours AS SELECT window_start, window_end, count(*) AS n
+test(
+  "rows that are not final are shown as such, and how far it is behind",
+  { timeout: 180_000 },
+  async () => {
+    const windows = `CREATE JOB hours AS SELECT window_start, window_end, count(*) AS n
     FROM TUMBLE(shop_order, event_time, INTERVAL '1 hour') GROUP BY window_start, window_end
     EMIT ON WINDOW CLOSE INTO lake hours`;
-  await deploy(windows);
-  const shown = await through("hours");
-  expect(shown["behind_ms"]).toBe(0);
-  const events = (await sql('SELECT count(*) FROM "shop.order"'))[0]![0];
-  const preview = (await ask("GET", "/v1/jobs/hours/preview")).answer;
-  expect(preview).toMatchObject({ is_final: false, columns: ["window_start", "window_end", "n"] });
-  const counted = (preview["rows"] as unknown[][]).reduce((sum, row) => sum + Number(row[2]), 0);
-  expect(counted).toBe(Number(events));
-  expect(((await ask("GET", "/v1/jobs/hours/preview?limit=1")).answer["rows"] as unknown[]).length).toBe(1);
-  for (const limit of ["0", "1001", "x"])
-    expect((await ask("GET", `/v1/jobs/hours/preview?limit=${limit}`)).status).toBe(400);
-  const metrics = await (await stack.call("GET", "/metrics")).text();
-  expect(metrics).toContain('muara_job_behind_versions{job="hours"} 0');
-  expect(metrics).toContain('muara_job_behind_seconds{job="hours"} 0');
-  const cli = await runCommand(["job", "preview", "hours"], {
-    MUARA_URL: stack.url,
-    MUARA_TOKEN: stack.token,
-  });
-  expect(cli.out).toContain("window_start");
-  await ask("POST", "/v1/jobs/hours/pause");
-  await eventually("it rests", DEADLINE_MS, async () => {
-    return (await ask("GET", "/v1/jobs/hours/preview")).answer["code"] === "job.not_running";
-  });
-  await remove("hours");
-});
+    await deploy(windows);
+    const shown = await through("hours");
+    expect(shown["behind_ms"]).toBe(0);
+    const events = (await sql('SELECT count(*) FROM "shop.order"'))[0]![0];
+    const preview = (await ask("GET", "/v1/jobs/hours/preview")).answer;
+    expect(preview).toMatchObject({ is_final: false, columns: ["window_start", "window_end", "n"] });
+    const counted = (preview["rows"] as unknown[][]).reduce((sum, row) => sum + Number(row[2]), 0);
+    expect(counted).toBe(Number(events));
+    expect(((await ask("GET", "/v1/jobs/hours/preview?limit=1")).answer["rows"] as unknown[]).length).toBe(1);
+    for (const limit of ["0", "1001", "x"])
+      expect((await ask("GET", `/v1/jobs/hours/preview?limit=${limit}`)).status).toBe(400);
+    const metrics = await (await stack.call("GET", "/metrics")).text();
+    expect(metrics).toContain('muara_job_behind_versions{job="hours"} 0');
+    expect(metrics).toContain('muara_job_behind_seconds{job="hours"} 0');
+    const cli = await runCommand(["job", "preview", "hours"], {
+      MUARA_URL: stack.url,
+      MUARA_TOKEN: stack.token,
+    });
+    expect(cli.out).toContain("window_start");
+    await ask("POST", "/v1/jobs/hours/pause");
+    await eventually("it rests", DEADLINE_MS, async () => {
+      return (await ask("GET", "/v1/jobs/hours/preview")).answer["code"] === "job.not_running";
+    });
+    await remove("hours");
+  },
+);
 
 test("one name is one owner's", async () => {
   await deploy(rowsText("mine", "number"));

@@ -33,6 +33,7 @@ interface Shown {
   readonly is_live: boolean;
   readonly behind_versions: number | null;
   readonly released_until: string | null;
+  readonly running_version: number | null;
 }
 
 const ENVIRONMENT = {
@@ -171,6 +172,16 @@ test("a job's results are the batch's, whoever is killed", { timeout: 300_000 },
   expect((await run("job", "resume", "velocity")).code).toBe(0);
   await expectEqual(muara, await settled(muara, (ROUNDS + 1) * EVENTS));
   expect(await muara.sql('SELECT DISTINCT source FROM "order_velocity.corrections"')).not.toEqual([]);
+  await writeFile(file, TEXT.replace("SELECT window_start", "SELECT /* again */ window_start"));
+  expect((await run("job", "plan", file)).out).toContain("rebuilt");
+  expect((await run("job", "deploy", file, "--upgrade")).code).toBe(0);
+  expect((await run("job", "rollback", "velocity", "--to", "1")).code).toBe(0);
+  expect((await run("job", "rollback", "velocity", "--to", "9")).code).not.toBe(0);
+  await eventually("the older text has taken over", DEADLINE_MS, async () => {
+    return (await shown(muara)).running_version === 3;
+  });
+  await publish(muara, eventsOf(ROUNDS + 1));
+  await expectEqual(muara, await settled(muara, (ROUNDS + 2) * EVENTS));
   expect((await run("job", "list")).out).toMatch(/^velocity +order_velocity/m);
   expect((await run("job", "remove", "velocity")).code).toBe(0);
   expect((await muara.fetch("/v1/jobs/velocity")).status).toBe(404);

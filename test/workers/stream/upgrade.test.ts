@@ -30,6 +30,10 @@ function versionOf(version: number, text: Text): Job {
   return jobOf(COUNT, { id: "id-grown", name: "grown", output: "grown", text: textOf(text), version });
 }
 
+function tagged(tag: string): string {
+  return `CREATE JOB grown AS SELECT event_id, '${tag}' AS tag FROM order_created EMIT ON WINDOW CLOSE INTO lake grown`;
+}
+
 /** With its history in many steps. */
 function slices(job: Job): Job {
   return { ...job, limits: { ...job.limits, step_rows: 60 } };
@@ -182,6 +186,27 @@ test("the former text writes nothing any more", async () => {
   });
   const end = await endOf(2, NEW);
   await expectParts([batchOf(OLD, null, end), batchOf(NEW, end, null)]);
+});
+
+test("of a row-wise job the rows that came between two texts are the new one's", async () => {
+  await open({ ...versionOf(1, OLD), text: tagged("old") });
+  await drain(run!);
+  await world.land(30, 3);
+  await open({ ...versionOf(2, OLD), text: tagged("new") });
+  await drain(run!);
+  const [counts, missing] = await query(
+    world,
+    [TABLE, "grown"],
+    [
+      `SELECT tag, count(*)::INTEGER, count(DISTINCT event_id)::INTEGER FROM "grown" GROUP BY ALL ORDER BY ALL`,
+      `SELECT event_id FROM "${TABLE}" EXCEPT SELECT event_id FROM "grown"`,
+    ],
+  );
+  expect(missing).toEqual([]);
+  expect(counts).toEqual([
+    ["new", 180, 180],
+    ["old", 400, 400],
+  ]);
 });
 
 test("a table that is new to it counts from then on", async () => {

@@ -66,7 +66,7 @@ test("one that cannot run leaves the others alone, and says why", async () => {
   await declare("hungry", { limits: jobLimitsSchema.parse({ step_ms: 100 }), output: "counted" });
   expect((await difference(world, "counted", COUNT.batch.select)).wrong).toEqual([]);
   await eventually("the bad ones have stopped", DEADLINE_MS, async () => {
-    return ["bad", "hungry"].every((name) => (worker.jobs().get(name)?.state ?? "running") !== "running");
+    return ["bad", "hungry"].every((name) => worker.jobs().get(name)?.problem !== undefined);
   });
   expect(worker.jobs().get("bad")!.problem).toContain("nothing");
   expect(worker.jobs().get("counted")!.state).toBe("running");
