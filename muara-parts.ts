@@ -7,6 +7,7 @@ import type { ReplayPort } from "./api/replay-port.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
+import type { JobExportOptions } from "./core/job-export.ts";
 import { soleOwnership } from "./core/ports/ownership.ts";
 import type { Audit } from "./core/ports/audit.ts";
 import type { Reconcile } from "./core/reconciliation.ts";
@@ -108,6 +109,16 @@ export async function openReads(
       plan: async (text: string, tables: readonly JobTable[], signal: AbortSignal) => {
         const { planText } = await import("./workers/stream/plan-text.ts");
         return planText(jobsFolder(base), text, tables, signal);
+      },
+      export: async (
+        text: string,
+        tables: readonly JobTable[],
+        options: JobExportOptions,
+        signal: AbortSignal,
+      ) => {
+        const { exportText } = await import("./workers/stream/plan-text.ts");
+        const { disorderMs } = config.land;
+        return exportText(jobsFolder(base), text, tables, { ...options, disorderMs }, signal);
       },
     },
     ...(replay ? { replay } : {}),

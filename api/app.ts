@@ -11,6 +11,7 @@ import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdO
 import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
+import { addCaseRoutes } from "./routes/cases.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
 import { addAlertRoutes } from "./routes/alerts.ts";
@@ -25,6 +26,7 @@ import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
+import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
@@ -110,6 +112,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
   addJobRoutes(app, ports);
+  addProcessRoutes(app, ports);
+  addCaseRoutes(app, ports);
   addRuleRoutes(app, ports);
   addAlertRoutes(app, ports);
   addCaptureRoutes(app, ports);

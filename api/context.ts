@@ -5,6 +5,7 @@ import type { CaptureWatch } from "../core/capture-watch.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
+import type { JobExportOptions } from "../core/job-export.ts";
 import type { JobPosition } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
@@ -23,6 +24,7 @@ import { mayReadWhole, tableRight, type TableRight } from "../lake/query/part.ts
 import type { QueryService } from "../lake/query/service.ts";
 import type { JobTable } from "../lake/job/analysis.ts";
 import type { Planned } from "../lake/job/plan-job.ts";
+import type { Exported } from "../lake/job-export/export-job.ts";
 import type { Removals } from "../lake/removals.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
@@ -59,6 +61,13 @@ export interface ApiPorts {
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;
     readonly plan: (text: string, tables: readonly JobTable[], signal: AbortSignal) => Promise<Planned>;
+    /** As a program of another engine. */
+    readonly export: (
+      text: string,
+      tables: readonly JobTable[],
+      options: JobExportOptions,
+      signal: AbortSignal,
+    ) => Promise<Exported>;
   };
   /** Bounds of captures; absent: none can be declared. */
   readonly capture?: Pick<Config["capture"], "captures">;

@@ -1,4 +1,5 @@
 /** A job declared, and declared anew by a later text or an older one: where it is, it goes on. */
+import type { z } from "zod";
 import { MuaraError } from "../core/errors.ts";
 import type { Delivery } from "../core/delivery.ts";
 import {
@@ -50,8 +51,16 @@ export interface Declared {
  *   delivery.too_many, declaration.conflict
  */
 export async function declareJob(ports: ApiPorts, context: ApiContext): Promise<Declared> {
+  return declareAsked(ports, context, await readBody(context, jobRequestSchema));
+}
+
+/** The same of a job that the request does not say itself. */
+export async function declareAsked(
+  ports: ApiPorts,
+  context: ApiContext,
+  { continue: mayGoOn, ...request }: z.infer<typeof jobRequestSchema>,
+): Promise<Declared> {
   const { registry, clock, catalog } = ports;
-  const { continue: mayGoOn, ...request } = await readBody(context, jobRequestSchema);
   checkCount(ports);
   checkLimits(ports, request.limits);
   const { job: text, plan } = await planned(ports, context, request.text);

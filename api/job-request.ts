@@ -38,8 +38,17 @@ export function outputOf({ sinks }: Plan["job"]): string {
 
 /** Of the tables that the asker may read as a whole: others do not exist for him. @throws job.refused */
 export async function planned(ports: ApiPorts, context: ApiContext, text: string): Promise<Plan> {
-  const { catalog, jobs, registry } = ports;
+  const { jobs } = ports;
   if (!jobs) throw new MuaraError("request.not_found", "This process does not plan jobs.");
+  const tables = await tablesOfJobs(ports, context);
+  const answer = await jobs.plan(text, tables, context.req.raw.signal);
+  if (answer.kind === "refused") throw jobRefused(answer.refusal);
+  return answer;
+}
+
+/** Those that the asker may read as a whole. */
+export async function tablesOfJobs(ports: ApiPorts, context: ApiContext): Promise<readonly JobTable[]> {
+  const { catalog, registry } = ports;
   const outputs = new Set(registry.list<Job>("job").map(({ value }) => value?.output));
   const tables: JobTable[] = [];
   for (const table of await wholeTables(ports, context.get("principal"))) {
@@ -49,9 +58,7 @@ export async function planned(ports: ApiPorts, context: ApiContext, text: string
     const names = [table.name, ...(table.alias === undefined ? [] : [table.alias])];
     tables.push({ names, columns: sqlColumns(schemaString), isOfJob });
   }
-  const answer = await jobs.plan(text, tables, context.req.raw.signal);
-  if (answer.kind === "refused") throw jobRefused(answer.refusal);
-  return answer;
+  return tables;
 }
 
 /** @throws job.limits */

@@ -72,6 +72,17 @@ export const DELIVERY_PATHS: Json = {
   "/v1/deliveries/{name}/resume": {
     post: read("resumeDelivery", "Go on where it was", reference("Delivery"), one),
   },
+  "/v1/deliveries/{name}/kibana": {
+    get: {
+      operationId: "kibanaObjectsOfDelivery",
+      summary: "Saved objects for Kibana: a data view, panels, a dashboard, made from the table's columns",
+      parameters: one,
+      responses: {
+        "200": { description: "NDJSON for Kibana's import.", content: { "application/x-ndjson": {} } },
+        default: problem(),
+      },
+    },
+  },
   "/v1/deliveries/{name}/dead-letters": {
     get: read(
       "listDeliveryDeadLetters",

@@ -1,5 +1,6 @@
 /** What the OpenAPI document says of jobs. */
 import { z } from "zod";
+import { EXPORT_TARGETS, jobExportRequestSchema } from "../core/job-export.ts";
 import { jobPlanRequestSchema, jobRequestSchema, jobRollbackSchema, jobUpgradeSchema } from "../core/job.ts";
 import {
   type Json,
@@ -97,11 +98,14 @@ export const JOB_SCHEMAS: Json = {
   JobUpgrade: z.toJSONSchema(jobUpgradeSchema, { io: "input" }),
   JobRollback: z.toJSONSchema(jobRollbackSchema, { io: "input" }),
   JobPlan: plan,
+  JobExportRequest: z.toJSONSchema(jobExportRequestSchema, { io: "input" }),
+  JobExport: object({ to: { enum: EXPORT_TARGETS }, text: { ...text, description: "Of the program." } }),
   JobPreview: preview,
   Job: job,
 };
 
 const one = [path("name")];
+const needed = (name: string, schema: Json): Json => ({ ...query(name, schema), required: true });
 
 export const JOB_PATHS: Json = {
   "/v1/jobs": {
@@ -119,6 +123,22 @@ export const JOB_PATHS: Json = {
       "JobPlanRequest",
       ["200", "It can be declared.", "JobPlan"],
     ),
+  },
+  "/v1/jobs/export": {
+    post: send(
+      "exportJobText",
+      "A job's text as a program of another engine, or where and why it is refused; nothing is declared",
+      "JobExportRequest",
+      ["200", "It can be exported.", "JobExport"],
+    ),
+  },
+  "/v1/jobs/{name}/export": {
+    get: read("exportJob", "A job as a program of another engine", reference("JobExport"), [
+      path("name"),
+      needed("to", { enum: EXPORT_TARGETS }),
+      needed("source", text),
+      needed("sink", text),
+    ]),
   },
   "/v1/jobs/{name}": {
     get: read("showJob", "How far a job is", reference("Job"), one),

@@ -32,6 +32,7 @@ import {
 import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
+import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
@@ -266,6 +267,7 @@ const SCHEMAS: Json = {
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
+  ...PROCESS_SCHEMAS,
   ...ALERT_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
@@ -429,6 +431,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...PROCESS_PATHS,
   ...ALERT_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,

@@ -23,6 +23,7 @@ const BENCHES = [
   "freshness",
   "backlog",
   "jobs",
+  "jobs-peers",
 ];
 
 let failures = 0;

@@ -152,8 +152,9 @@ export class DropDetector {
       const judged: Judged = { ...facts, isLow, level, weeks: run.weeks };
       if (isLow) return judged;
       alone ??= judged;
-      // A run that ends with what is usual tells of a drop that is over.
-      if (missingShare(facts) < this.#options.minDrop) break;
+      // A run that ends with what is usual tells of a drop that is over; one that is too short tells nothing: one event
+      // where half an event is expected is no end.
+      if (expected >= this.#options.minExpected && missingShare(facts) < this.#options.minDrop) break;
     }
     return alone!;
   }

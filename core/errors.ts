@@ -4,6 +4,7 @@
  * it; HTTP renders it as RFC 9457 (`core/problem.ts`).
  */
 import { ALERT_ERRORS } from "./errors/alert-errors.ts";
+import { BUSINESS_PROCESS_ERRORS } from "./errors/business-process-errors.ts";
 import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
 import { EVENT_ERRORS } from "./errors/event-errors.ts";
@@ -30,6 +31,7 @@ const TABLE = {
   ...SOURCE_ERRORS,
   ...ALERT_ERRORS,
   ...JOB_ERRORS,
+  ...BUSINESS_PROCESS_ERRORS,
 };
 
 export type ErrorCode = keyof typeof TABLE;

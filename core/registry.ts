@@ -28,6 +28,7 @@ export type DeclarationKind =
   | "event-type-removal"
   | "job"
   | "key"
+  | "process"
   | "reconciliation"
   | "role"
   | "rule"

@@ -1,4 +1,4 @@
-/** `muara deliver create|list|show|pause|resume|dead-letters|delete`: rows of tables, sent to somewhere outside. */
+/** `muara deliver create|list|show|pause|resume|kibana|dead-letters|delete`: rows of tables, sent outside. */
 import { wholeNumber, type AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
@@ -109,6 +109,18 @@ export const addDeliver: AddCommand = (program, run) => {
     "POST",
     "/resume",
   );
+  deliver
+    .command("kibana")
+    .description(
+      "saved objects for Kibana's import: a data view, panels, a dashboard (not tried in a Kibana)",
+    )
+    .argument("<name>")
+    .action(
+      run(async ({ client, io }, command) => {
+        const path = `/v1/deliveries/${encodeURIComponent(command.args[0]!)}/kibana`;
+        io.stdout.write(await (await client.fetch("GET", path)).text());
+      }),
+    );
   deliver
     .command("dead-letters")
     .description("the newest rows that the receiver has refused")

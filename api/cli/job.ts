@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { addJobExport } from "./job-export.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
 type Item = Readonly<Record<string, unknown>>;
@@ -78,6 +79,7 @@ export const addJob: AddCommand = (program, run) => {
         printObjects(io.stdout, flags.output, LIST, items);
       }),
     );
+  addJobExport(job, run);
   job
     .command("rollback")
     .description("go on by a text that it had; show lists them")
@@ -168,7 +170,7 @@ function startOf(text: string): string | Record<string, number> {
   );
 }
 
-function limitOf(text: string): [string, number] {
+export function limitOf(text: string): [string, number] {
   const [name, value] = text.split("=");
   if (name && value && /^\d{1,15}$/.test(value)) return [name, Number(value)];
   throw new CliFailure(EXIT.usage, `--limit: "${text}" is no NAME=NUMBER.`, "`muara job deploy --help`");

@@ -9,6 +9,8 @@ import { addConfig } from "./config.ts";
 import { addDeadLetters } from "./dead-letters.ts";
 import { addDeliver } from "./deliver.ts";
 import { addJob } from "./job.ts";
+import { addCase } from "./case.ts";
+import { addProcess } from "./process.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
@@ -46,6 +48,8 @@ const COMMANDS: readonly AddCommand[] = [
   addCapture,
   addDeliver,
   addJob,
+  addProcess,
+  addCase,
   addRule,
   addAlert,
   addToken,

@@ -10,7 +10,10 @@ import {
   deliveryRequestSchema,
 } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
+import { kibanaObjects } from "../../core/kibana-objects.ts";
 import type { Declaration } from "../../core/registry.ts";
+import { columnsOf } from "../../lake/parquet/delta-type.ts";
+import { parseSchema } from "../../lake/table/delta-schema.ts";
 import {
   wholeNumber,
   wholeTable,
@@ -78,6 +81,16 @@ export function addDeliveryRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     await removeDelivery(registry, found, by);
     logger.info("deleted a delivery", { by, delivery: name });
     return context.body(null, 204);
+  });
+  app.get("/v1/deliveries/:name/kibana", async (context) => {
+    const { id, name, table, elasticsearch: target } = (await one(context)).value!;
+    const found = await ports.catalog.find(table);
+    if (!target || !found)
+      throw new MuaraError("request.not_found", `The delivery "${name}" goes to no Elasticsearch.`);
+    const schema = ports.catalog.schema(found, await ports.catalog.snapshot(found.name));
+    const columns = columnsOf(parseSchema(schema.schemaString));
+    const body = kibanaObjects({ id, name, table, target, columns });
+    return context.body(body, 200, { "content-type": "application/x-ndjson" });
   });
   app.get("/v1/deliveries/:name/dead-letters", async (context) => {
     const { id } = (await one(context)).value!;

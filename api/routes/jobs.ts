@@ -29,6 +29,7 @@ import { checkColumns, mayRun, outputOf, planned } from "../job-request.ts";
 import { pauseSinks, removeSinks, sinksOf } from "../job-sinks.ts";
 import { readBody } from "../read-body.ts";
 import { shownDelivery } from "./deliveries.ts";
+import { addJobExport } from "./job-export.ts";
 
 const PREVIEW_ROWS = 100;
 const PREVIEW_ROWS_MAX = 1_000;
@@ -43,6 +44,7 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     return context.json({ items: await Promise.all(mine.map((job) => shownJob(ports, job, false))) });
   });
   app.post("/v1/jobs/plan", async (context) => context.json(await planAnswer(ports, context)));
+  addJobExport(app, ports, async (context) => (await one(ports, context)).value!.text);
   app.post("/v1/jobs", async (context) => {
     const declared = await declareJob(ports, context);
     const { job } = declared;

@@ -7,6 +7,7 @@
  * on are never the newest. Without them the newest row is the one that began last, which is what the engine's join
  * finds. (Of two right rows of one time the later in the log is the newer.)
  */
+import { ROW_ID_COLUMN } from "../../core/job.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis } from "./analysis.ts";
 import type { AsofJoin } from "./asof-join.ts";
@@ -30,6 +31,8 @@ interface Lookup {
 const [LEFT, RIGHT] = ["kept_0", "kept_1"];
 const MICROSECOND = "INTERVAL '1 microsecond'";
 const PLACES = [["log_partition", "log_offset"], ["event_id"]];
+/** Of results of another job. */
+const RESULT_PLACES = [[ROW_ID_COLUMN]];
 const WHOLE_NUMBER = /^(TINY|SMALL|BIG)?INT(EGER)?$/;
 
 /** @throws JobRefused */
@@ -94,13 +97,15 @@ function typeOf(columns: readonly Column[], name: string): string {
 
 /** @throws JobRefused where right rows of one time have no order */
 function placeOf(
-  { proof }: Analysis,
+  { proof, inputs }: Analysis,
   { right }: AsofJoin,
   columns: readonly Column[],
   place: number,
 ): readonly string[] {
-  const keys = proof.joinsStage.has(right) ? (proof.stages.get(right.source)?.keys ?? []) : PLACES;
-  const found = PLACES.find(
+  const isOfJob = inputs[inputOf(inputs, right.source) ?? -1]?.table.isOfJob === true;
+  const own = isOfJob ? RESULT_PLACES : PLACES;
+  const keys = proof.joinsStage.has(right) ? (proof.stages.get(right.source)?.keys ?? []) : own;
+  const found = [...PLACES, ...RESULT_PLACES].find(
     (names) =>
       keys.some((key) => key.length === names.length && key.every((name) => names.includes(name))) &&
       names.every((name) => columns.some((column) => column.name.toLowerCase() === name)),

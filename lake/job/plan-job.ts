@@ -4,6 +4,7 @@
  * kind.
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { ROW_ID_COLUMN } from "../../core/job.ts";
 import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
@@ -152,7 +153,9 @@ async function analyse(job: JobText, tables: readonly JobTable[], engine: Planni
     if (OWN_NAMES.test(name)) throw new JobRefused(at(byte), `The name "${name}" is the engine's own.`);
   const checked = await checkedColumns(job, engine);
   // By its place in the log an as-of join tells which of two rows is the newer.
-  const places = serialized.includes('"ref_type":"ASOF"') ? ["log_partition", "log_offset"] : [];
+  const places = serialized.includes('"ref_type":"ASOF"')
+    ? ["log_partition", "log_offset", ROW_ID_COLUMN]
+    : [];
   const inputs = [...new Set(mentioned.map(({ table }) => table))].map((table) =>
     inputFrom(table, judged.columns && [...judged.columns, ...checked, ...places]),
   );

@@ -141,7 +141,7 @@ export class Prover {
         );
       if (stage) this.patternStages.add(name);
     }
-    const keys = stages[0] ? stages[0].shape.keys : TABLE_KEYS;
+    const keys = stages[0] ? stages[0].shape.keys : this.#keysOf(call.sources[0]!.name);
     const none = PATTERN_COLUMNS[call.macro].map((name): [string, Mark] => [name, null]);
     const anchors: Shape = { isWindowed: true, marks: new Map(none), keys };
     return { ...anchors, marks: anchorMarks({ ...anchors, name: "" }, call.time, "deadline") };

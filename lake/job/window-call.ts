@@ -23,7 +23,7 @@ export interface WindowCall {
 
 /** What an interval is in ms; null: it has months, or parts of a ms, or is no interval. */
 export type IntervalReader = (text: string) => Promise<number | null>;
-type At = (byte: number | null) => number | null;
+export type At = (byte: number | null) => number | null;
 
 const FORMS: Readonly<Record<WindowMacro, string>> = {
   tumble: "TUMBLE(table, event_time, INTERVAL '1 minute')",

@@ -72,7 +72,7 @@ function model(of: DropOptions, startMs: number, counts: readonly number[]): Par
       const isBelow = saw < expected - of.z * spread && missing >= of.minDrop && expected >= of.minExpected;
       if (isBelow || run === 1) verdict = { windows: run, count: saw, expected, spread, isLow: isBelow };
       if (isBelow) low = run;
-      if (isBelow || missing < of.minDrop) break;
+      if (isBelow || (expected >= of.minExpected && missing < of.minDrop)) break;
     }
     for (let back = 0; back < low; back++) isLevel[i - back] = false;
     isLow.push(low > 0);
@@ -290,4 +290,21 @@ describe("state and watermark", () => {
     expect([1_000, 1_001].map((nowMs) => hasNoData(0, nowMs, 1_000))).toEqual([false, true]);
     expect(hasNoData(undefined, 0, 1_000)).toBe(true);
   });
+});
+
+test("a rare event in the middle of an outage is no end of it", () => {
+  const of = options({ windowMs: 300_000, weeks: 4 });
+  const week = (7 * DAY_MS) / of.windowMs;
+  const detector = new DropDetector(of);
+  const verdicts: DropVerdict[] = [];
+  const outage = 4 * week + 1_000;
+  for (let i = 0; i < outage + 140; i++) {
+    // One in two windows; in the outage one in twenty, the last window among them.
+    const count = i < outage ? i % 2 : (i - outage) % 20 === 19 ? 1 : 0;
+    verdicts.push(detector.judge(MONDAY_MS + i * of.windowMs, count));
+  }
+  const atEvent = verdicts[outage + 119]!;
+  expect(atEvent).toMatchObject({ isLow: true, isDropping: true });
+  expect(atEvent.windows).toBeGreaterThan(27);
+  expect(verdicts.slice(0, outage).some(({ isLow }) => isLow)).toBe(false);
 });

@@ -31,6 +31,7 @@ const REQUIREMENTS = {
   schemathesis: ["schemathesis==4.32.5"],
   clickhouse: ["chdb==4.4.0"],
   cloudevents: ["cloudevents==2.2.0"],
+  flink: ["apache-flink==2.3.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   metrics: ["prometheus-client==0.26.0"],
   sharing: [

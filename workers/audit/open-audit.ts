@@ -24,6 +24,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   "event-type-removal": false,
   job: true,
   key: false,
+  process: true,
   reconciliation: false,
   role: true,
   rule: true,

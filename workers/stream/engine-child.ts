@@ -4,6 +4,7 @@
  */
 import path from "node:path";
 import process from "node:process";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { unreachable } from "../../core/assert.ts";
 import { planJob } from "../../lake/job/plan-job.ts";
 import { encodeJson, FrameReader } from "../../lake/query/protocol.ts";
@@ -23,12 +24,14 @@ function report(value: EngineReport): void {
 async function work(engine: JobEngine, limits: EngineLimits, order: EngineOrder): Promise<EngineReport> {
   switch (order.order) {
     case "plan": {
-      // An engine of its own: the planner leaves tables in it.
-      const connection = await openEngine(limits);
-      await connection.run("SET enable_external_access = false");
-      const planned = await planJob(order.text, order.tables, connection);
-      connection.closeSync();
+      const planned = await withPlanner(limits, (own) => planJob(order.text, order.tables, own));
       return { report: "planned", planned };
+    }
+    case "export": {
+      const { exportJob } = await import("../../lake/job-export/export-job.ts");
+      const { text, tables, options } = order;
+      const exported = await withPlanner(limits, (own) => exportJob(text, tables, own, options));
+      return { report: "exported", exported };
     }
     case "prepare":
       return { report: "prepared", ...(await engine.prepare(order)) };
@@ -47,6 +50,18 @@ async function work(engine: JobEngine, limits: EngineLimits, order: EngineOrder)
     default:
       return unreachable(order);
   }
+}
+
+/** An engine of its own: the planner leaves tables in it. */
+async function withPlanner<Result>(
+  limits: EngineLimits,
+  use: (connection: DuckDBConnection) => Promise<Result>,
+): Promise<Result> {
+  const connection = await openEngine(limits);
+  await connection.run("SET enable_external_access = false");
+  const result = await use(connection);
+  connection.closeSync();
+  return result;
 }
 
 function failureOf(error: unknown): EngineReport {

@@ -1,6 +1,8 @@
 /** What is said to the process of a job, and what it answers. JSON-ready; frames as lake/query/protocol.ts has them. */
 import type { JobTable } from "../../lake/job/analysis.ts";
 import type { Planned } from "../../lake/job/plan-job.ts";
+import type { Exported } from "../../lake/job-export/export-job.ts";
+import type { ExportOptions } from "../../lake/job-export/exported.ts";
 import type { JobPlan } from "../../lake/job/plan.ts";
 import type { RewriteInput } from "../../lake/rewrite-job.ts";
 
@@ -23,6 +25,14 @@ export interface PlanOrder {
   readonly order: "plan";
   readonly text: string;
   readonly tables: readonly JobTable[];
+}
+
+/** As PlanOrder. */
+export interface ExportOrder {
+  readonly order: "export";
+  readonly text: string;
+  readonly tables: readonly JobTable[];
+  readonly options: ExportOptions;
 }
 
 /** Once. */
@@ -69,6 +79,7 @@ export interface RebuildOrder extends Timed {
 
 export type EngineOrder =
   | PlanOrder
+  | ExportOrder
   | PrepareOrder
   | StepOrder
   | RebuildOrder
@@ -106,6 +117,7 @@ export type ResultName = (typeof RESULTS)[number];
 export type EngineReport =
   | { readonly report: "ready" }
   | { readonly report: "planned"; readonly planned: Planned }
+  | { readonly report: "exported"; readonly exported: Exported }
   | {
       readonly report: "prepared";
       /** What is in the state; null: nothing that can be used. */

@@ -160,3 +160,27 @@ it("takes bounds up to their limits, in whatever way they are written", async ()
       plan: { kind: "interval" },
     });
 });
+
+it("knows rows of another job's results by row_id alone", async () => {
+  const [first] = TABLES;
+  const columns = [...first!.columns, { name: "row_id", type: "VARCHAR" }];
+  const tables = [...TABLES, { names: ["sums"], columns, isOfJob: true }];
+  const planned = (select: string): Promise<Planned> => planJob(jobText(select), tables, connection);
+  const joined = JOIN.replace("shop_order", "sums");
+  const all = "ALL_OF(sums, shop_shipment, event_time, k, event_id, n, INTERVAL '1 hour')";
+  for (const [column, kind] of [
+    ["event_id", "refused"],
+    ["row_id", "planned"],
+  ] as const) {
+    expect(await planned(`SELECT o.${column} AS a, count(*) AS c ${joined} GROUP BY 1`)).toMatchObject({
+      kind,
+    });
+    expect(await planned(`SELECT ${column} AS a, count(*) AS c FROM ${all} GROUP BY 1`)).toMatchObject({
+      kind,
+    });
+  }
+  const looked = await planned(`SELECT o.k, s.n ${ASOF.replace("shop_shipment", "sums")}`);
+  if (looked.kind === "refused") throw new Error(looked.refusal.reason);
+  expect(looked.plan.batch.select).toContain('row("event_time", "row_id")');
+  expect(looked.plan.inputs[1]!.columns).toContain("row_id");
+});

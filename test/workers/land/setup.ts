@@ -52,9 +52,17 @@ export function eventType(changed: Record<string, unknown> = {}): EventType {
   });
 }
 
-/** @param tableClock waits between the tries of a commit; the simulated one does not wait at all */
-export async function install(faults?: MemoryObjectStoreOptions["faults"], tableClock?: Clock) {
+/**
+ * @param tableClock waits between the tries of a commit; the simulated one does not wait at all
+ * @param wallMs at which the simulated clock begins
+ */
+export async function install(
+  faults?: MemoryObjectStoreOptions["faults"],
+  tableClock?: Clock,
+  wallMs?: number,
+) {
   const clock = new SimulatedClock();
+  if (wallMs !== undefined) clock.wallMs = wallMs;
   const randomness = seededRandomness(++installations);
   const lines: { level: string; message: string; table?: string; code?: string }[] = [];
   const logger = createLogger(
