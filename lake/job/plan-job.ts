@@ -11,6 +11,7 @@ import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
 import { asofPlan } from "./asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
+import { goesByEventTime } from "./history-times.ts";
 import { intervalPlan } from "./interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
 import { WINDOW_MACROS, windowMacros } from "./macros.ts";
@@ -104,6 +105,7 @@ async function compile(analysis: Analysis): Promise<JobPlan> {
       pending: pending[i] ?? null,
     })),
     latenessMs,
+    goesByEventTime: goesByEventTime(analysis),
     columns,
     release: withTypes(compiled.release, result, columns),
     preview: compiled.preview === null ? null : withTypes(compiled.preview, result, columns),

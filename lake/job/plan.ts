@@ -19,7 +19,7 @@ export const JOB_KINDS = ["rows", "windows", "interval", "asof", "dedup", "patte
 export type JobKind = (typeof JOB_KINDS)[number];
 
 /** Bound to the version of the planner: state that another has made is made anew. */
-export const PLANNER_VERSION = 3;
+export const PLANNER_VERSION = 4;
 
 /** Of rows that were landed and not admitted, by the window that they are too late for. */
 export const CORRECTION_COLUMNS = [
@@ -82,6 +82,11 @@ export interface JobPlan {
   readonly kind: JobKind;
   readonly inputs: readonly JobInput[];
   readonly latenessMs: number;
+  /**
+   * Whether all that is released goes by the column `event_time` of the inputs. Only then may history come in slices of
+   * it, each released as far as it goes.
+   */
+  readonly goesByEventTime: boolean;
   readonly state: readonly JobState[];
   /** Macros and views, once per engine. */
   readonly prepare: readonly string[];

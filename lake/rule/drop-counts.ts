@@ -8,6 +8,7 @@ import type { Principal } from "../../core/authorize.ts";
 import type { DropRule } from "../../core/rule.ts";
 import { quoteName } from "../query/quote.ts";
 import type { QueryService } from "../query/service.ts";
+import { labelText } from "./label-text.ts";
 
 export interface CountRequest {
   readonly rule: DropRule;
@@ -49,7 +50,7 @@ export async function readCounts(
     });
   const all = new Map<string, { labels: Record<string, string>; counts: Map<number, number> }>();
   for (const [window, count, ...values] of answer.rows) {
-    const texts = values.map((value) => (value === null ? "" : String(value)));
+    const texts = values.map(labelText);
     const key = JSON.stringify(texts);
     let series = all.get(key);
     if (!series) {

@@ -6,6 +6,7 @@ import type { Principal } from "../../core/authorize.ts";
 import type { RuleRequest, SqlRule } from "../../core/rule.ts";
 import type { QueryRows, QueryService } from "../query/service.ts";
 import { queryAt, refused } from "./rule-text.ts";
+import { labelText } from "./label-text.ts";
 
 const LABEL_LENGTH_MAX = 1_024;
 
@@ -54,22 +55,12 @@ export function resultsOf(
   // What an annotation may not have shows with no row as well.
   filledTexts(annotations, new Map(["value", ...names].map((name) => [name, ""])));
   return rows.map((row) => {
-    const texts = new Map(names.map((name, i) => [name, textOf(row[i])]));
+    const texts = new Map(names.map((name, i) => [name, labelText(row[i])]));
     const value = valueAt < 0 ? 1 : numberOf(row[valueAt], sql.value);
     texts.set("value", String(value));
     const own = labels.map((label) => [label, cut(texts.get(label)!, LABEL_LENGTH_MAX)]);
     return { labels: Object.fromEntries(own), annotations: filledTexts(annotations, texts), value };
   });
-}
-
-/** As labels have it: what is null is not there. */
-function textOf(value: unknown): string {
-  if (value === null || value === undefined) return "";
-  return typeof value === "string"
-    ? value
-    : typeof value === "object"
-      ? JSON.stringify(value)
-      : String(value);
 }
 
 function numberOf(value: unknown, column: string): number {

@@ -1,6 +1,7 @@
 /**
  * What a job's engine is given: first what was there at the start, in slices of event time, then what comes. A table
- * without a column `event_time` (a job's results need none) is given as a whole with the first slice.
+ * without a column `event_time` (a job's results need none) is given as a whole with the first slice, and so is every
+ * table where the job goes by another time.
  */
 import { MuaraError } from "../../core/errors.ts";
 import { HISTORY_DONE, type JobLimits, type JobPosition } from "../../core/job.ts";
@@ -36,7 +37,8 @@ export class JobInputs {
   constructor(about: InputsAbout) {
     this.#about = about;
     this.#isTimed = about.shapes.map(
-      ({ schemaString }, i) => isLanded(about.feeds[i]!) && hasEventTime(schemaString),
+      ({ schemaString }, i) =>
+        about.plan.goesByEventTime && isLanded(about.feeds[i]!) && hasEventTime(schemaString),
     );
   }
 

@@ -147,8 +147,8 @@ it("names the place and the nearest form", async () => {
 
 it("takes bounds up to their limits, in whatever way they are written", async () => {
   const accepted = [
-    `${JOIN.replace("'1 hour'", "'31 days'")}`,
-    `${JOIN.replace("AND o.event_time +", "- INTERVAL '31 days' AND o.event_time +")}`,
+    JOIN.replace("'1 hour'", "'31 days'"),
+    JOIN.replace("AND o.event_time +", "- INTERVAL '31 days' AND o.event_time +"),
     "FROM shop_order AS o JOIN shop_shipment AS s ON s.k = o.k AND o.event_time BETWEEN s.event_time AND s.event_time",
     `FROM shop_order JOIN "shop.shipment" ON "shop.shipment".k = shop_order.k AND "shop.shipment".n < shop_order.n
       AND INTERVAL 5 MINUTES + shop_order.event_time > "shop.shipment".event_time

@@ -103,3 +103,28 @@ test("as-of joins and patterns come out as their batch, from history, slice by s
     await run.close();
   }
 });
+
+/** By a time that history cannot be cut by: of rows of one hour some lie far ahead of their event time, some behind. */
+const SHIFTED = `to_timestamp(epoch(event_time) + (n % 5 - 2) * 20)`;
+
+for (const [what, source, call] of [
+  ["another column", `SELECT *, ${SHIFTED} AS sold_at`, "TUMBLE(s, sold_at, INTERVAL '10 seconds')"],
+  [
+    "what is called event_time and is another",
+    `SELECT event_id, n, watermark, ${SHIFTED} AS event_time`,
+    "TUMBLE(s, event_time, INTERVAL '10 seconds')",
+  ],
+] as const)
+  test(`windows by ${what}, over history`, async () => {
+    await world.land(40, 10);
+    const plan = await planned(`WITH s AS (${source} FROM "${TABLE}")
+      SELECT window_start, window_end AS due, count(*) AS sold, min(n) AS least FROM ${call}
+      GROUP BY window_start, window_end`);
+    expect(plan.goesByEventTime).toBe(false);
+    const run = await world.open(plan, { limits: jobLimitsSchema.parse({ step_rows: 50 }) });
+    await drain(run);
+    await world.land(40, 3);
+    await drain(run);
+    expect(await expectReleased(plan)).toBeGreaterThan(10);
+    await run.close();
+  });

@@ -28,6 +28,7 @@ export const ROWS: JobPlan = {
   name: "rows",
   kind: "rows",
   inputs: [{ table: TABLE, columns: ["event_id", "event_time", "n"], pending: null }],
+  goesByEventTime: true,
   latenessMs: 0,
   state: [],
   prepare: [],
@@ -60,6 +61,7 @@ export const COUNT: JobPlan = {
       pending: `${END} + ${LATENESS} > getvariable('released_to')`,
     },
   ],
+  goesByEventTime: true,
   latenessMs: LATENESS_MS,
   state: [{ name: "kept", like: "SELECT * FROM new_0" }],
   prepare: [
