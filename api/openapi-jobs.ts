@@ -71,6 +71,16 @@ const plan = object({
   lateness_ms: whole,
   columns: list(object({ name: text, type: text })),
   is_stateful: { type: "boolean" },
+  keeps: {
+    ...list(
+      object({
+        source: text,
+        form: { enum: ["rows", "slices"] },
+        why: { ...textOrNull, description: "Why rows, where slices might have been." },
+      }),
+    ),
+    description: "Of windows: as what each table or CTE is kept.",
+  },
   deliveries: { ...list(text), description: "Names that its further sinks would have." },
   cost: object({ rows: whole, bytes: whole, history_steps: whole }),
   upgrade: {

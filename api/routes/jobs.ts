@@ -155,7 +155,7 @@ async function planAnswer(ports: ApiPorts, context: ApiContext): Promise<Record<
   const isMine = running != null && mayRun(principal, running.output);
   const upgrade = isMine ? await planUpgrade(ports, context, running, all) : undefined;
   if (upgrade) checkColumns(upgrade.change, running!.output);
-  const { kind, columns, latenessMs, state, inputs } = plan;
+  const { kind, columns, latenessMs, state, keeps, inputs } = plan;
   return {
     name: job.name,
     output: outputOf(job),
@@ -164,6 +164,7 @@ async function planAnswer(ports: ApiPorts, context: ApiContext): Promise<Record<
     lateness_ms: latenessMs,
     columns,
     is_stateful: state.length > 0,
+    keeps,
     deliveries: sinks.map(({ name }) => name),
     cost: await costOf(ports, plan, running?.limits ?? jobLimitsSchema.parse({})),
     upgrade: upgrade

@@ -154,6 +154,19 @@ test(
   },
 );
 
+test("a plan tells as what windows are kept, and why", { timeout: 60_000 }, async () => {
+  const planOf = async (counted: string): Promise<unknown> => {
+    const text = `CREATE JOB kept AS SELECT window_end, ${counted} AS counted
+      FROM TUMBLE(shop_order, event_time, INTERVAL '1 hour') GROUP BY window_end
+      EMIT ON WINDOW CLOSE INTO lake kept`;
+    return (await ask("POST", "/v1/jobs/plan", { text })).answer["keeps"];
+  };
+  expect(await planOf("count(*)")).toEqual([{ source: "shop_order", form: "slices", why: null }]);
+  expect(await planOf("median(number)")).toEqual([
+    { source: "shop_order", form: "rows", why: expect.stringContaining("median") },
+  ]);
+});
+
 test("another text takes over, and an older one again", { timeout: 180_000 }, async () => {
   const first = rowsText("texts", "number, 'first' AS tag");
   const second = rowsText("texts", "number, 'second' AS tag, number * 2 AS twice");

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { CONSTRUCTS } from "./job-texts.ts";
 import { cases, runCase, type OracleCount } from "./oracle.ts";
 
-const runs = Number(process.env["MUARA_JOB_CASES"] ?? 200);
+const runs = Number(process.env["MUARA_JOB_CASES"] ?? 1_000);
 const seed = Number(process.env["MUARA_JOB_SEED"] ?? 1);
 
 it(
