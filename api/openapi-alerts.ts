@@ -3,11 +3,11 @@ import { z } from "zod";
 import { ruleRequestSchema } from "../core/rule.ts";
 import {
   type Json,
+  drop,
   list,
   listOf,
   object,
   path,
-  problem,
   query,
   read,
   reference,
@@ -84,7 +84,6 @@ export const ALERT_SCHEMAS: Json = {
 };
 
 const one = [path("name")];
-const gone: Json = { responses: { "204": { description: "Done." }, default: problem() } };
 
 export const ALERT_PATHS: Json = {
   "/v1/rules": {
@@ -97,12 +96,7 @@ export const ALERT_PATHS: Json = {
   },
   "/v1/rules/{name}": {
     get: read("showRule", "How a rule is", reference("Rule"), one),
-    delete: {
-      operationId: "removeRule",
-      summary: "End a rule; who was told that it fires is told that it is over",
-      parameters: one,
-      ...gone,
-    },
+    delete: drop("removeRule", "End a rule; who was told that it fires is told that it is over", one),
   },
   "/v1/rules/{name}/pause": {
     post: read("pauseRule", "Rest until it is resumed", reference("Rule"), one),
@@ -122,11 +116,6 @@ export const ALERT_PATHS: Json = {
     ]),
   },
   "/v1/silences/{id}": {
-    delete: {
-      operationId: "expireSilence",
-      summary: "End a silence",
-      parameters: [path("id")],
-      ...gone,
-    },
+    delete: drop("expireSilence", "End a silence", [path("id")]),
   },
 };

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { deliveryRequestSchema } from "../core/delivery.ts";
 import {
   type Json,
+  drop,
   list,
   listOf,
   object,
@@ -59,12 +60,7 @@ export const DELIVERY_PATHS: Json = {
   },
   "/v1/deliveries/{name}": {
     get: read("showDelivery", "How far a delivery is", reference("Delivery"), one),
-    delete: {
-      operationId: "deleteDelivery",
-      summary: "End a delivery",
-      parameters: one,
-      responses: { "204": { description: "Done." }, default: problem() },
-    },
+    delete: drop("deleteDelivery", "End a delivery", one),
   },
   "/v1/deliveries/{name}/pause": {
     post: read("pauseDelivery", "Rest until it is resumed", reference("Delivery"), one),

@@ -4,11 +4,11 @@ import { EXPORT_TARGETS, jobExportRequestSchema } from "../core/job-export.ts";
 import { jobPlanRequestSchema, jobRequestSchema, jobRollbackSchema, jobUpgradeSchema } from "../core/job.ts";
 import {
   type Json,
+  drop,
   list,
   listOf,
   object,
   path,
-  problem,
   query,
   read,
   reference,
@@ -159,12 +159,7 @@ export const JOB_PATHS: Json = {
       ["200", "Declared: the text takes over with its next step.", "Job"],
       one,
     ),
-    delete: {
-      operationId: "deleteJob",
-      summary: "End a job; its tables stay",
-      parameters: one,
-      responses: { "204": { description: "Done." }, default: problem() },
-    },
+    delete: drop("deleteJob", "End a job; its tables stay", one),
   },
   "/v1/jobs/{name}/rollback": {
     post: send(

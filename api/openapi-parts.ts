@@ -32,6 +32,12 @@ export function send(
   return { operationId, summary, parameters, requestBody, responses };
 }
 
+/** What takes something away, and says no more than that it has. */
+export function drop(operationId: string, summary: string, parameters: readonly Json[]): Json {
+  const responses = { "204": { description: "Done." }, default: problem() };
+  return { operationId, summary, parameters, responses };
+}
+
 export function open(operationId: string, summary: string): Json {
   return { operationId, summary, security: [], responses: { "200": { description: "Yes." } } };
 }

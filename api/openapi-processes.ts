@@ -1,14 +1,14 @@
 /** What the OpenAPI document says of business processes and their cases. */
 import { z } from "zod";
 import {
+  type Json,
+  drop,
   flag,
   full,
-  type Json,
   list,
   listOf,
   object,
   path,
-  problem,
   query,
   read,
   reference,
@@ -139,12 +139,7 @@ export const PROCESS_PATHS: Json = {
   },
   "/v1/processes/{name}": {
     get: read("showProcess", "A process, and how far its rules are", reference("Process"), one),
-    delete: {
-      operationId: "deleteProcess",
-      summary: "End a process and its jobs; their tables stay",
-      parameters: one,
-      responses: { "204": { description: "Done." }, default: problem() },
-    },
+    delete: drop("deleteProcess", "End a process and its jobs; their tables stay", one),
   },
   "/v1/processes/{name}/pause": {
     post: read("pauseProcess", "Its jobs rest until it is resumed", reference("Process"), one),

@@ -1,6 +1,17 @@
 /** What the OpenAPI document says of shares: their management, and the Delta Sharing protocol itself. */
 import { z } from "zod";
-import { list, object, path, problem, query, reference, text, whole, type Json } from "./openapi-parts.ts";
+import {
+  type Json,
+  drop,
+  list,
+  object,
+  path,
+  problem,
+  query,
+  reference,
+  text,
+  whole,
+} from "./openapi-parts.ts";
 import { recipientRequestSchema, shareRequestSchema } from "./routes/shares.ts";
 
 const time = { type: "string", format: "date-time" };
@@ -51,7 +62,7 @@ export const SHARE_PATHS: Json = {
     get: answered("showShare", "Tables, and for administrators recipients, of a share", reference("Share"), [
       "share",
     ]),
-    delete: emptied("revokeShare", "End a share for everybody, at once", ["share"]),
+    delete: drop("revokeShare", "End a share for everybody, at once", [path("share")]),
   },
   "/v1/shares/{share}/recipients": {
     post: {
@@ -66,7 +77,7 @@ export const SHARE_PATHS: Json = {
     },
   },
   "/v1/shares/{share}/recipients/{id}": {
-    delete: emptied("revokeRecipient", "End a share for one recipient, at once", ["share", "id"]),
+    delete: drop("revokeRecipient", "End a share for one recipient, at once", [path("share"), path("id")]),
   },
   "/delta-sharing/shares": { get: paged("sharingListShares", "Delta Sharing: shares", []) },
   "/delta-sharing/shares/{share}": {
@@ -127,11 +138,6 @@ function answered(
   status = "200",
 ): Json {
   const responses = { [status]: { description: "Done.", content: json(schema) }, default: problem() };
-  return { operationId, summary, parameters: inPath.map(path), responses };
-}
-
-function emptied(operationId: string, summary: string, inPath: readonly string[]): Json {
-  const responses = { "204": { description: "Done." }, default: problem() };
   return { operationId, summary, parameters: inPath.map(path), responses };
 }
 

@@ -3,8 +3,8 @@
  * the evaluation. Whoever begins again after a crash appends the same events, and landing drops what has landed.
  */
 import type { EventType } from "./event-type.ts";
+import { ownEventType } from "./own-event-type.ts";
 import type { PendingEvent } from "./rule.ts";
-import { FIRST_SCHEMA_VERSION } from "./schema-version.ts";
 
 export const ALERT_TYPE = "muara.alert";
 
@@ -32,30 +32,8 @@ const schema = {
   required: ["eid", "occurred_at", "rule", "alertname", "from", "to", "fingerprint"],
 };
 
-/** Nobody publishes to it. */
 export function alertEventType(nowIso: string): EventType {
-  return {
-    name: ALERT_TYPE,
-    owning_application: "muara",
-    category: "undefined",
-    schema: {
-      type: "json_schema",
-      schema: JSON.stringify(schema),
-      version: FIRST_SCHEMA_VERSION,
-      created_at: nowIso,
-    },
-    enrichment_strategies: [],
-    partition_strategy: "random",
-    partition_key_fields: [],
-    compatibility_mode: "forward",
-    cleanup_policy: "delete",
-    options: { retention_time: 4 * 86_400_000 },
-    annotations: { "muara/event-id-path": "/eid", "muara/event-time-path": "/occurred_at" },
-    labels: {},
-    authorization: { admins: [], readers: [], writers: [] },
-    created_at: nowIso,
-    updated_at: nowIso,
-  };
+  return ownEventType(ALERT_TYPE, schema, 4, nowIso);
 }
 
 /** JSON text of the event. @param ruleId of the rule, over changes of its declaration */

@@ -9,7 +9,7 @@
  */
 import { canonicalJson } from "./canonical-json.ts";
 import type { EventType } from "./event-type.ts";
-import { FIRST_SCHEMA_VERSION } from "./schema-version.ts";
+import { ownEventType } from "./own-event-type.ts";
 
 export const AUDIT_TYPE = "muara.audit";
 export const NO_HASH: string = "0".repeat(64);
@@ -90,31 +90,9 @@ const schema = {
   required: ["eid", "action", "occurred_at", "writer", "sequence", "previous_hash", "hash"],
 };
 
-/** Nobody publishes to it; its streams are for whoever administers it or everything. */
 export function auditEventType(nowIso: string): EventType {
-  return {
-    name: AUDIT_TYPE,
-    owning_application: "muara",
-    category: "undefined",
-    schema: {
-      type: "json_schema",
-      schema: JSON.stringify(schema),
-      version: FIRST_SCHEMA_VERSION,
-      created_at: nowIso,
-    },
-    enrichment_strategies: [],
-    partition_strategy: "random",
-    partition_key_fields: [],
-    compatibility_mode: "forward",
-    cleanup_policy: "delete",
-    // A process that starts after a year still finds what it follows.
-    options: { retention_time: 400 * 86_400_000 },
-    annotations: { "muara/event-id-path": "/eid", "muara/event-time-path": "/occurred_at" },
-    labels: {},
-    authorization: { admins: [], readers: [], writers: [] },
-    created_at: nowIso,
-    updated_at: nowIso,
-  };
+  // A process that starts after a year still finds what it follows.
+  return ownEventType(AUDIT_TYPE, schema, 400, nowIso);
 }
 
 export function eidOf({ writer, sequence }: Pick<AuditRecord, "writer" | "sequence">): string {

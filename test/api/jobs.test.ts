@@ -60,6 +60,13 @@ async function ask(method: string, path: string, body?: Json, headers: Record<st
   return { status: response.status, answer, etag: response.headers.get("etag") };
 }
 
+async function keptBy(counted: string): Promise<unknown> {
+  const text = `CREATE JOB kept AS SELECT window_end, ${counted} AS counted
+    FROM TUMBLE(shop_order, event_time, INTERVAL '1 hour') GROUP BY window_end
+    EMIT ON WINDOW CLOSE INTO lake kept`;
+  return (await ask("POST", "/v1/jobs/plan", { text })).answer["keeps"];
+}
+
 async function deploy(text: string, more: Json = {}): Promise<Json> {
   const { status, answer } = await ask("POST", "/v1/jobs", { text, ...more });
   expect(answer).toMatchObject({ text });
@@ -155,14 +162,8 @@ test(
 );
 
 test("a plan tells as what windows are kept, and why", { timeout: 60_000 }, async () => {
-  const planOf = async (counted: string): Promise<unknown> => {
-    const text = `CREATE JOB kept AS SELECT window_end, ${counted} AS counted
-      FROM TUMBLE(shop_order, event_time, INTERVAL '1 hour') GROUP BY window_end
-      EMIT ON WINDOW CLOSE INTO lake kept`;
-    return (await ask("POST", "/v1/jobs/plan", { text })).answer["keeps"];
-  };
-  expect(await planOf("count(*)")).toEqual([{ source: "shop_order", form: "slices", why: null }]);
-  expect(await planOf("median(number)")).toEqual([
+  expect(await keptBy("count(*)")).toEqual([{ source: "shop_order", form: "slices", why: null }]);
+  expect(await keptBy("median(number)")).toEqual([
     { source: "shop_order", form: "rows", why: expect.stringContaining("median") },
   ]);
 });
