@@ -6,6 +6,7 @@ import { hasCode, MuaraError } from "../core/errors.ts";
 import type { Declaration, Registry } from "../core/registry.ts";
 import type { z } from "zod";
 import type { ApiPorts } from "./context.ts";
+import { checkEventTarget } from "./event-target.ts";
 
 const SECRET_BYTES = 32;
 const ID_BYTES = 6;
@@ -31,9 +32,13 @@ export function mayDeliver(principal: Principal, { table }: Pick<Delivery, "tabl
   return isAuthorized(principal, "admin", { kind: "table", name: table });
 }
 
-/** @throws auth.forbidden, request.malformed for a target that the configuration does not name */
-export function checkDelivery({ deliver }: ApiPorts, principal: Principal, request: Request): void {
-  const { table, kafka, postgres, elasticsearch } = request;
+/** @throws auth.forbidden, request.malformed for a target that is not there, or takes no rows */
+export function checkDelivery(
+  { deliver, registry }: Pick<ApiPorts, "deliver" | "registry">,
+  principal: Principal,
+  request: Request,
+): void {
+  const { table, kafka, postgres, elasticsearch, log } = request;
   if (!mayDeliver(principal, request))
     throw new MuaraError(
       "auth.forbidden",
@@ -45,6 +50,7 @@ export function checkDelivery({ deliver }: ApiPorts, principal: Principal, reque
     throw noTarget("/postgres/target", "deliver.postgres", postgres.target);
   if (elasticsearch && !Object.hasOwn(deliver?.elasticsearch ?? {}, elasticsearch.target))
     throw noTarget("/elasticsearch/target", "deliver.elasticsearch", elasticsearch.target);
+  if (log) checkEventTarget(registry, principal, log.event_type);
 }
 
 function noTarget(pointer: string, key: string, name: string): MuaraError {

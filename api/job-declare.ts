@@ -77,15 +77,15 @@ export async function declareAsked(
   };
   checkStart(job);
   demandOutput(principal, job.output);
-  const sinks = sinksOf(ports, principal, text, request.text);
   await registry.refresh();
+  const sinks = sinksOf(ports, principal, text, request.text);
   if (registry.get("job", job.name))
     throw new MuaraError(
       "declaration.conflict",
       `There is a job "${job.name}" already; another text upgrades it.`,
     );
   await checkOutput(ports, job, mayGoOn);
-  checkLoop(ports, job);
+  checkLoop(ports, job, sinks);
   const left = mayGoOn ? await catalog.snapshot(job.output) : undefined;
   const declared = left && left.version >= 0 ? goingOn(job, plan, left) : job;
   // First the sinks: nothing that the job writes is missed, and without the job they have nothing to send.
@@ -182,8 +182,8 @@ export async function upgradeJob(
         version: next.version,
         versions: kept([...jobVersions(before), next]),
       };
-  checkLoop(ports, job);
   const sinks = sinksOf(ports, principal, text, asked.text);
+  checkLoop(ports, job, sinks);
   // Of two that declare at once the second is told; what its text says of sinks is not done then.
   if (!isSame) await registry.put("job", job.name, revision, job, principal.id);
   return { job, added: await fitSinks(ports, job, sinks, principal.id) };

@@ -1,5 +1,6 @@
 /** What is asked of whoever declares a job, and of its text, before anything is declared. */
 import { isAuthorized, type Principal } from "../core/authorize.ts";
+import type { Delivery } from "../core/delivery.ts";
 import { MuaraError } from "../core/errors.ts";
 import { sqlAlias } from "../core/event-type.ts";
 import {
@@ -10,6 +11,7 @@ import {
   ROW_ID_COLUMN,
   ROW_WATERMARK_COLUMN,
 } from "../core/job.ts";
+import { deliveryFlows, jobFlow, ringOf, tableFlows } from "../core/table-flow.ts";
 import type { JobTable } from "../lake/job/analysis.ts";
 import { jobRefused } from "../lake/job/job-refused.ts";
 import type { Planned } from "../lake/job/plan-job.ts";
@@ -89,33 +91,21 @@ export function checkStart({ start, inputs }: Job): void {
   });
 }
 
-/** No job reads what it writes, whoever is between. @throws job.loop naming them */
-export function checkLoop({ registry }: Pick<ApiPorts, "registry">, { name, inputs, output }: Job): void {
-  const makers = new Map(
-    registry
-      .list<Job>("job")
-      .flatMap(({ value }) => (value && value.name !== name ? [[value.output, value]] : [])),
-  );
-  const seen = new Set<string>();
-  const wayTo = (table: string): readonly string[] | undefined => {
-    if (table === output) return [`"${output}"`];
-    const maker = makers.get(table);
-    if (!maker || seen.has(table)) return undefined;
-    seen.add(table);
-    for (const input of maker.inputs) {
-      const way = wayTo(input);
-      if (way) return [...way, `job "${maker.name}"`, `"${table}"`];
-    }
-    return undefined;
-  };
-  for (const input of inputs) {
-    const way = wayTo(input);
-    if (!way) continue;
-    const loop = [`job "${name}"`, ...way, `job "${name}"`];
-    throw new MuaraError("job.loop", `It would read what it writes: ${loop.join(" → ")}.`, {
-      details: { job: name, table: input },
-    });
-  }
+/**
+ * No job reads what it writes, whoever is between.
+ * @param sinks that it has from now on
+ * @throws job.loop naming them
+ */
+export function checkLoop(
+  { registry }: Pick<ApiPorts, "registry">,
+  job: Job,
+  sinks: readonly Delivery[],
+): void {
+  const ring = ringOf(jobFlow(job), [...tableFlows(registry, job.name), ...sinks.flatMap(deliveryFlows)]);
+  if (!ring) return;
+  throw new MuaraError("job.loop", `It would read what it writes: ${ring.join(" → ")}.`, {
+    details: { job: job.name, loop: ring },
+  });
 }
 
 /** Neither table nor job has any of its names, nor is it the alias of one. @throws job.output_taken */

@@ -8,10 +8,10 @@ import type { JobText } from "../lake/job/job-text.ts";
 import { JobRefused, refusalOf } from "../lake/job/refusal.ts";
 import { mayReadWhole } from "../lake/query/part.ts";
 import type { ApiPorts } from "./context.ts";
+import { eventTypeAt } from "./event-target.ts";
 import { checkDelivery, newDelivery, putDelivery, removeDelivery } from "./declare-delivery.ts";
 
 type Sink = JobText["sinks"][number];
-type Targets = NonNullable<ApiPorts["deliver"]>;
 
 const SLUG_LENGTH_MAX = 40;
 const FORMS: Readonly<Record<Exclude<Sink["kind"], "lake">, string>> = {
@@ -19,7 +19,7 @@ const FORMS: Readonly<Record<Exclude<Sink["kind"], "lake">, string>> = {
   elasticsearch: `elasticsearch "target/index", target one of deliver.elasticsearch`,
   kafka: `kafka "target/topic", target one of deliver.kafka`,
   http: `http "https://host/path"`,
-  log: `kafka "target/topic", or http "https://host/path"`,
+  log: `log "event.type", one that is declared and has ids`,
 };
 
 /**
@@ -47,7 +47,7 @@ export function sinksOf(
         name,
         table,
         from: "begin",
-        ...targetOf(sink, ports.deliver),
+        ...targetOf(sink, ports),
       });
       if (!checked.success) throw new JobRefused(sink.at, checked.error.issues[0]!.message, formOf(sink));
       checkDelivery(ports, principal, checked.data);
@@ -64,7 +64,10 @@ export function sinksOf(
 }
 
 /** @throws JobRefused */
-function targetOf(sink: Sink, targets: Targets | undefined): object {
+function targetOf(
+  sink: Sink,
+  { deliver: targets, registry }: Pick<ApiPorts, "deliver" | "registry">,
+): object {
   const { kind, name } = sink;
   const key = [ROW_ID_COLUMN];
   switch (kind) {
@@ -84,8 +87,10 @@ function targetOf(sink: Sink, targets: Targets | undefined): object {
       const [target, topic] = placed(sink, Object.keys(targets?.kafka ?? {}));
       return { kafka: { target, topic } };
     }
+    case "log":
+      return { log: { event_type: eventTypeAt(registry, name)?.name ?? name } };
     default:
-      throw new JobRefused(sink.at, `Nothing is delivered into a ${kind} yet.`, formOf(sink));
+      throw new JobRefused(sink.at, `A job writes one ${kind}, named first.`, null);
   }
 }
 
@@ -110,8 +115,8 @@ function slug(name: string): string {
   return `job-${plain.slice(0, SLUG_LENGTH_MAX)}`;
 }
 
-function placeOf({ url, kafka, postgres, elasticsearch }: Delivery): string {
-  return JSON.stringify([url, kafka, postgres, elasticsearch]);
+function placeOf({ url, kafka, postgres, elasticsearch, log }: Delivery): string {
+  return JSON.stringify([url, kafka, postgres, elasticsearch, log]);
 }
 
 /** Those that there are. */

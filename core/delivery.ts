@@ -1,10 +1,11 @@
 /**
- * A delivery: the rows that come into a table, sent to somewhere outside, each at least once and under a stable id.
+ * A delivery: the rows that come into a table, sent to somewhere else, each at least once and under a stable id.
  * Declared at run time (`/v1/deliveries`); how far it is stands beside it in the registry, moved by compare-and-set, so
  * that of two processes that deliver the same only one gets on.
  */
 import { z } from "zod";
 import { DATABASE_NAME } from "./database-address.ts";
+import { EVENT_TYPE_NAME, EVENT_TYPE_NAME_LENGTH_MAX } from "./event-type.ts";
 import { searchTargetSchema } from "./search-target.ts";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
@@ -67,6 +68,10 @@ export const deliveryRequestSchema = z
     postgres: postgresTargetSchema.optional(),
     /** An index of a search engine. */
     elasticsearch: searchTargetSchema.optional(),
+    /** An event type of the same Muara: each row is an event. */
+    log: z
+      .strictObject({ event_type: z.string().max(EVENT_TYPE_NAME_LENGTH_MAX).regex(EVENT_TYPE_NAME) })
+      .optional(),
     /** Rows that are there, or only those to come. */
     from: z.enum(["begin", "now"]).default("now"),
     batch_rows: z.int().min(1).max(10_000).optional().describe("default: 500, of postgres 5000"),
@@ -80,9 +85,9 @@ export const deliveryRequestSchema = z
     description: z.string().max(200).default(""),
   })
   .refine(
-    ({ url, kafka, postgres, elasticsearch }) =>
-      [url, kafka, postgres, elasticsearch].filter((one) => one !== undefined).length === 1,
-    "one of url, kafka, postgres and elasticsearch",
+    ({ url, kafka, postgres, elasticsearch, log }) =>
+      [url, kafka, postgres, elasticsearch, log].filter((one) => one !== undefined).length === 1,
+    "one of url, kafka, postgres, elasticsearch and log",
   )
   .transform((request) => {
     const isLarge = request.postgres !== undefined;

@@ -30,6 +30,7 @@ interface CreateOptions {
   readonly kafka?: string;
   readonly postgres?: string;
   readonly elasticsearch?: string;
+  readonly log?: string;
   readonly each?: string;
   readonly keepDays?: string;
   readonly into?: string;
@@ -43,7 +44,9 @@ interface CreateOptions {
 export const addDeliver: AddCommand = (program, run) => {
   const deliver = program
     .command("deliver")
-    .description("rows of tables, sent to webhooks, to Kafka, into PostgreSQL and Elasticsearch");
+    .description(
+      "rows of tables, sent to webhooks, to Kafka, into PostgreSQL, Elasticsearch and event types",
+    );
   deliver
     .command("create")
     .alias("add")
@@ -61,6 +64,7 @@ export const addDeliver: AddCommand = (program, run) => {
     )
     .option("--each <day|month>", "there: an index for each, by event_time")
     .option("--keep-days <number>", "there: indices that ended longer ago are deleted")
+    .option("--log <event type>", "of this Muara: each row is an event")
     .option("--key <columns>", "columns of the key, with commas between")
     .option("--from <begin|now>", "rows that are there as well, or only those to come", "now")
     .option("--batch-rows <number>", "rows in one request, at most")
@@ -150,11 +154,12 @@ export const addDeliver: AddCommand = (program, run) => {
 };
 
 function targetOf(options: CreateOptions): Item {
-  const { to, kafka, postgres, elasticsearch, into, mode, key } = options;
+  const { to, kafka, postgres, elasticsearch, log, into, mode, key } = options;
   const match = TARGET.exec(kafka ?? elasticsearch ?? "");
-  const given = [to, kafka, postgres, elasticsearch].filter((one) => one !== undefined).length;
+  const given = [to, kafka, postgres, elasticsearch, log].filter((one) => one !== undefined).length;
   const columns = key === undefined ? {} : { key: key.split(",").map((name) => name.trim()) };
   if (given === 1 && to !== undefined) return { url: to };
+  if (given === 1 && log !== undefined) return { log: { event_type: log } };
   if (given === 1 && match && kafka !== undefined) return { kafka: { target: match[1], topic: match[2] } };
   if (given === 1 && match)
     return { elasticsearch: { target: match[1], index: match[2], ...columns, ...timeOf(options) } };
@@ -169,7 +174,7 @@ function targetOf(options: CreateOptions): Item {
     };
   throw new CliFailure(
     EXIT.usage,
-    "Give one of --to ADDRESS, --kafka TARGET/TOPIC, --elasticsearch TARGET/INDEX and " +
+    "Give one of --to ADDRESS, --kafka TARGET/TOPIC, --elasticsearch TARGET/INDEX, --log EVENT_TYPE and " +
       "--postgres TARGET --into SCHEMA.TABLE --mode MODE.",
     "`muara deliver create --help`",
   );
@@ -182,8 +187,9 @@ function timeOf({ each, keepDays }: CreateOptions): Item {
   return { time: { unit: each, ...days } };
 }
 
-function toOf({ url, kafka, postgres, elasticsearch }: Item): string {
+function toOf({ url, kafka, postgres, elasticsearch, log }: Item): string {
   if (typeof url === "string") return url;
+  if (log !== undefined) return `log/${(log as Item)["event_type"] as string}`;
   const { target, topic, table, index } = (kafka ?? postgres ?? elasticsearch ?? {}) as Readonly<
     Record<string, string>
   >;

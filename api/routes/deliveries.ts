@@ -1,6 +1,6 @@
 /**
- * GET, POST /v1/deliveries and what is below: rows of tables, sent to somewhere outside. Whoever has them sent must be
- * the table's administrator, as for a share: they leave Muara, and go on after his token has ended.
+ * GET, POST /v1/deliveries and what is below: rows of tables, sent to somewhere else. Whoever has them sent must be
+ * the table's administrator, as for a share: they leave the table's rights, and go on after his token has ended.
  */
 import type { Hono } from "hono";
 import {
@@ -23,6 +23,7 @@ import {
   type ApiPorts,
 } from "../context.ts";
 import { checkDelivery, mayDeliver, newDelivery, putDelivery, removeDelivery } from "../declare-delivery.ts";
+import { checkDeliveryLoop } from "../event-target.ts";
 import { readBody } from "../read-body.ts";
 
 const LETTERS_DEFAULT = 100;
@@ -115,8 +116,9 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
   const principal = context.get("principal");
   const { name: table } = await wholeTable(ports, principal, request.table);
   const delivery = newDelivery({ ...request, table }, { by: principal.id, nowMs: clock.nowMs() });
-  checkDelivery(ports, principal, delivery);
   await registry.refresh();
+  checkDelivery(ports, principal, delivery);
+  checkDeliveryLoop(registry, delivery);
   await putDelivery(ports, delivery, principal.id);
   return delivery;
 }
@@ -131,6 +133,7 @@ export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promis
     kafka,
     postgres,
     elasticsearch,
+    log,
     from,
     isPaused,
     description,
@@ -148,6 +151,7 @@ export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promis
     ...(kafka === undefined ? {} : { kafka }),
     ...(postgres === undefined ? {} : { postgres }),
     ...(elasticsearch === undefined ? {} : { elasticsearch }),
+    ...(log === undefined ? {} : { log }),
     ...(job === undefined ? {} : { job }),
     from,
     batch_rows: delivery.batch_rows,

@@ -25,7 +25,7 @@ export const JOB_ERRORS = {
   "job.loop": {
     status: 409,
     retryable: false,
-    help: "The job would read what it writes, by way of the jobs that the message names. Read another table.",
+    help: "The job would read what it writes, by way of what the message names. Read another table.",
   },
   "job.not_running": {
     status: 503,

@@ -12,6 +12,11 @@ export const TRANSFER_ERRORS = {
     retryable: false,
     help: "No such delivery, or none of a table that you administer. `muara deliver list` shows them.",
   },
+  "delivery.loop": {
+    status: 409,
+    retryable: false,
+    help: "Its rows would come back into the table that it reads, on the way that the message names. Take another type.",
+  },
   "delivery.too_many": {
     status: 409,
     retryable: false,

@@ -8,7 +8,9 @@ import type { Sink } from "../../core/ports/sink.ts";
 import type { SearchAddress } from "../../core/search-address.ts";
 import type { SearchTarget } from "../../core/search-target.ts";
 import type { ReadSecret } from "../../core/secret.ts";
+import { type ContractPorts, Contracts } from "../ingest/contract.ts";
 import type { DeliverPorts } from "./delivery-loop.ts";
+import { createEventSink } from "./event-sink.ts";
 import { openLogSink } from "./log-sink.ts";
 import { createDeliverWorker, type DeliverWorker } from "./worker.ts";
 
@@ -41,13 +43,15 @@ export interface SinkOpeners {
 }
 
 export function openDeliveries(
-  ports: DeliverPorts & { readonly readSecret: ReadSecret },
+  ports: DeliverPorts & ContractPorts & { readonly readSecret: ReadSecret },
   openers: SinkOpeners,
-  { deliver, postgres: databases }: Pick<Config, "deliver" | "postgres">,
+  { deliver, postgres: databases, limits }: Pick<Config, "deliver" | "postgres" | "limits">,
 ): DeliverWorker {
   const { readSecret } = ports;
+  const contracts = new Contracts(ports, { maxBytes: limits.eventBytes, maxDepth: limits.depth });
   const openSink = async (delivery: Delivery): Promise<Sink> => {
     const { id, name, url, kafka, postgres, elasticsearch, secret, timeout_ms: timeoutMs } = delivery;
+    if (delivery.log) return createEventSink({ ...ports, contracts }, delivery, delivery.log.event_type);
     if (url !== undefined) return openers.webhook({ url, secret, timeoutMs });
     if (postgres) {
       const isAllowed =

@@ -132,9 +132,9 @@ export class TableFeed {
   async #wholeAt(version: number): Promise<Step> {
     const { files, timestampMs } = await this.#log.snapshot({ version });
     const all = [...files.values()];
-    const { postgres, elasticsearch } = this.#delivery;
-    // Where a newer row takes the place of an older one, they must come in the order in which they were accepted.
-    const ordered = postgres || elasticsearch?.key ? inAcceptedOrder(all) : inOrder(all);
+    const { postgres, elasticsearch, log } = this.#delivery;
+    // Where a newer row takes the place of an older one, or is read behind it, they must come in the order in which they were accepted.
+    const ordered = postgres || elasticsearch?.key || log ? inAcceptedOrder(all) : inOrder(all);
     return { version, isSnapshot: true, committedMs: timestampMs, files: ordered };
   }
 
