@@ -53,7 +53,7 @@ export const DELIVERY_PATHS: Json = {
     get: read("listDeliveries", "Deliveries of tables that the token administers", listOf("Delivery")),
     post: send(
       "createDelivery",
-      "Send rows of a table to a webhook, Kafka, PostgreSQL, Elasticsearch or an event type; a webhook's secret is shown only now",
+      "Send rows of a table to a webhook, Kafka, a database or an event type; a webhook's secret is shown only now",
       "DeliveryRequest",
       ["201", "Declared.", "Delivery"],
     ),

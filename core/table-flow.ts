@@ -1,4 +1,4 @@
-/** What brings rows of tables into tables, of what is declared: jobs, and deliveries into event types. No ring of it. */
+/** What is declared to bring rows of tables into tables: jobs, and deliveries into event types. There is no ring. */
 import type { Delivery } from "./delivery.ts";
 import { type Job, jobTables } from "./job.ts";
 import type { Registry } from "./registry.ts";

@@ -113,18 +113,7 @@ export const addDeliver: AddCommand = (program, run) => {
     "POST",
     "/resume",
   );
-  deliver
-    .command("kibana")
-    .description(
-      "saved objects for Kibana's import: a data view, panels, a dashboard (not tried in a Kibana)",
-    )
-    .argument("<name>")
-    .action(
-      run(async ({ client, io }, command) => {
-        const path = `/v1/deliveries/${encodeURIComponent(command.args[0]!)}/kibana`;
-        io.stdout.write(await (await client.fetch("GET", path)).text());
-      }),
-    );
+  addKibana(deliver, run);
   deliver
     .command("dead-letters")
     .description("the newest rows that the receiver has refused")
@@ -149,6 +138,21 @@ export const addDeliver: AddCommand = (program, run) => {
         const name = command.args[0]!;
         await client.send("DELETE", `/v1/deliveries/${encodeURIComponent(name)}`);
         say(`${name} is deleted`);
+      }),
+    );
+};
+
+const addKibana: AddCommand = (deliver, run) => {
+  deliver
+    .command("kibana")
+    .description(
+      "saved objects for Kibana's import: a data view, panels, a dashboard (not tried in a Kibana)",
+    )
+    .argument("<name>")
+    .action(
+      run(async ({ client, io }, command) => {
+        const path = `/v1/deliveries/${encodeURIComponent(command.args[0]!)}/kibana`;
+        io.stdout.write(await (await client.fetch("GET", path)).text());
       }),
     );
 };

@@ -15,7 +15,7 @@ export const TRANSFER_ERRORS = {
   "delivery.loop": {
     status: 409,
     retryable: false,
-    help: "Its rows would come back into the table that it reads, on the way that the message names. Take another type.",
+    help: "Its rows would come back into the table that it reads, as the message says. Take another event type.",
   },
   "delivery.too_many": {
     status: 409,

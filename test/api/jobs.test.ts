@@ -143,7 +143,7 @@ test(
   { timeout: 180_000 },
   async () => {
     const tried = [
-      ["log orders", "Nothing is delivered into a log yet"],
+      ["log orders", '"orders" is not declared'],
       ["elasticsearch orders", "It is not said into which elasticsearch"],
       ["kafka orders", "deliver.kafka names no target"],
       ['postgres "other/orders"', 'deliver.postgres has no "other"'],

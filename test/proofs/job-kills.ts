@@ -1,8 +1,9 @@
 /**
  * `npm run proof:job-kills -- [--kills 100] [--seed N]`: two jobs, one over the other's results, with sinks in a real
- * PostgreSQL and a real Elasticsearch. While events come, the jobs' own processes and the whole Muara are killed at
- * random moments, and now and then the text of the first job is declared anew. At the end each table holds, row by
- * row, what its SELECT gives as a batch over the lake, and both sinks what the table holds.
+ * PostgreSQL, a real Elasticsearch and an event type of the same Muara. While events come, the jobs' own processes and
+ * the whole Muara are killed at random moments, and now and then the text of the first job is declared anew. At the
+ * end each table holds, row by row, what its SELECT gives as a batch over the lake, and the sinks what the table
+ * holds.
  */
 import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
@@ -15,6 +16,7 @@ import { type PostgresServer, startPostgres } from "../services/postgres.ts";
 import { proofCommand, type ProofOptions } from "./proof-command.ts";
 
 const TYPE = "order.created";
+const SINK_TYPE = "order.velocity.told";
 const START_MS = Date.UTC(2026, 2, 1);
 const EVENTS = 60;
 const LATENESS = "INTERVAL '20 seconds'";
@@ -39,6 +41,8 @@ export interface JobKillsResult {
   results: number;
   followed: number;
   corrections: number;
+  /** Events of the sink's type that came more than once: landed they are none. */
+  repeats: number;
 }
 
 function firstText(version: number): string {
@@ -46,7 +50,8 @@ function firstText(version: number): string {
     SELECT window_start, window_end, country, count(*) AS orders, sum(total) AS total
     FROM TUMBLE(order_created, event_time, INTERVAL '1 minute')
     GROUP BY window_start, window_end, country
-    EMIT ON WINDOW CLOSE INTO lake order_velocity, postgres velocity, elasticsearch velocity`;
+    EMIT ON WINDOW CLOSE INTO lake order_velocity, postgres velocity, elasticsearch velocity,
+      log "${SINK_TYPE}"`;
 }
 
 const SECOND = `CREATE JOB daily AS
@@ -88,6 +93,7 @@ class JobKills {
     results: 0,
     followed: 0,
     corrections: 0,
+    repeats: 0,
   };
   #database = "";
   #muara: MuaraProcess | undefined;
@@ -110,17 +116,17 @@ class JobKills {
     this.#database = await this.#postgres.freshDatabase();
     await this.#configure();
     await this.#start();
-    await this.#ask("POST", "/event-types", {
-      name: TYPE,
-      owning_application: "test",
-      category: "business",
-      schema: {
-        type: "json_schema",
-        schema: JSON.stringify({
-          type: "object",
-          properties: { country: { type: "string" }, total: { type: "integer" } },
-        }),
-      },
+    const string = { type: "string" };
+    const whole = { type: "integer" };
+    const time = { type: "string", format: "date-time" };
+    await this.#declare(TYPE, { country: string, total: whole });
+    await this.#declare(SINK_TYPE, {
+      row_id: string,
+      window_start: time,
+      window_end: time,
+      country: string,
+      orders: whole,
+      total: whole,
     });
     await this.#publish();
     await this.#landed();
@@ -143,6 +149,15 @@ class JobKills {
 
   async end(): Promise<void> {
     await this.#muara?.kill();
+  }
+
+  async #declare(name: string, properties: object): Promise<void> {
+    await this.#ask("POST", "/event-types", {
+      name,
+      owning_application: "test",
+      category: "business",
+      schema: { type: "json_schema", schema: JSON.stringify({ type: "object", properties }) },
+    });
   }
 
   async #configure(): Promise<void> {
@@ -244,6 +259,7 @@ class JobKills {
     const corrections = await this.#sql('SELECT count(*) FROM "order_velocity.corrections"');
     this.#result.corrections = Number(corrections[0]![0]);
     await this.#sinks();
+    await this.#log();
   }
 
   /** @returns rows */
@@ -293,6 +309,26 @@ class JobKills {
       if (JSON.stringify(last) !== JSON.stringify(wanted))
         throw new Error(`${name} holds other rows than the table`);
     }
+  }
+
+  /** What landed of the sink's type is the table, row by row; what came again is booked as duplicates. */
+  async #log(): Promise<void> {
+    const columns = `row_id, ${COLUMNS}`;
+    const table = `SELECT ${columns} FROM order_velocity`;
+    const told = `SELECT ${columns} FROM "${SINK_TYPE}"`;
+    let books: Record<string, number> = {};
+    await eventually("the log's sink has every row", DEADLINE_MS, async () => {
+      const { items } = (await this.#try(`/v1/books?event_type=${SINK_TYPE}`)) as { items: (typeof books)[] };
+      books = items[0] ?? {};
+      const rows = await this.#sql(`SELECT count(*) FROM (${told})`).catch(() => [[-1]]);
+      return books["in_flight"] === 0 && Number(rows[0]![0]) >= this.#result.results;
+    });
+    const missing = await this.#sql(`(${table}) EXCEPT ALL (${told})`);
+    const surplus = await this.#sql(`(${told}) EXCEPT ALL (${table})`);
+    const { accepted, landed, duplicates, dead_letters: dead } = books;
+    this.#result.repeats = duplicates!;
+    if (missing.length + surplus.length > 0 || dead !== 0 || accepted !== landed! + duplicates!)
+      throw new Error(`${SINK_TYPE}: ${JSON.stringify({ missing, surplus, books })}`);
   }
 
   async #ask(method: string, path: string, body: unknown): Promise<void> {

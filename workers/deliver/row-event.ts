@@ -70,7 +70,7 @@ function identityOf({ values }: SinkRow, generation: number, sequence: number): 
   if (typeof rowId === "string") return ["row", rowId];
   const { event_id: eventId, log_partition: partition, log_offset: offset } = values;
   if (typeof eventId === "string" && isSet(partition) && isSet(offset))
-    return ["event", eventId, String(partition as bigint), String(offset as bigint)];
+    return ["event", eventId, String(partition), String(offset)];
   return ["number", generation, sequence];
 }
 

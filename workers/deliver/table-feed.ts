@@ -133,7 +133,7 @@ export class TableFeed {
     const { files, timestampMs } = await this.#log.snapshot({ version });
     const all = [...files.values()];
     const { postgres, elasticsearch, log } = this.#delivery;
-    // Where a newer row takes the place of an older one, or is read behind it, they must come in the order in which they were accepted.
+    // Where a newer row takes the place of an older one, or follows it in a log, the order is that of acceptance.
     const ordered = postgres || elasticsearch?.key || log ? inAcceptedOrder(all) : inOrder(all);
     return { version, isSnapshot: true, committedMs: timestampMs, files: ordered };
   }
