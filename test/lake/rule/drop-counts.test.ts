@@ -61,7 +61,7 @@ test.each([
   const query = {
     rows: async ({ sql }: { readonly sql: string }): Promise<QueryRows> => ({
       columns: [],
-      rows: (await connection.runAndReadAll(sql)).getRowsJson() as QueryRows["rows"],
+      rows: (await connection.runAndReadAll(sql)).getRowsJson(),
       versions: {},
       completeThroughMs: null,
       isTruncated: false,
