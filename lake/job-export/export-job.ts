@@ -11,7 +11,7 @@ import { PlanningEngine } from "../job/planning-engine.ts";
 import { indexOfByte, JobRefused, refusalOf } from "../job/refusal.ts";
 import type { JobText } from "../job/job-text.ts";
 import { child, children, walk, type Tree } from "../job/tree.ts";
-import { intervalMs, windowCalls } from "../job/window-call.ts";
+import { intervalMs, windowCalls } from "../job/relation/window-call.ts";
 import { DIALECTS, typeText } from "./dialect.ts";
 import { ENVELOPE, type ExportedJob, type ExportOptions } from "./exported.ts";
 import { flinkScript } from "./flink-script.ts";

@@ -3,7 +3,7 @@
  * comparisons, CASE, casts and the exact aggregates. What the engines understand differently is refused by name: the
  * exported text must give the same rows, not only run.
  */
-import type { At } from "../job/window-call.ts";
+import type { At } from "../job/relation/window-call.ts";
 import { JobRefused } from "../job/refusal.ts";
 import { byteOf, child, children, functionName, text, type Tree } from "../job/tree.ts";
 import { type Dialect, typeText } from "./dialect.ts";

@@ -3,7 +3,7 @@
  * windows by are written as that engine has them.
  */
 import type { ExportTarget } from "../../core/job-export.ts";
-import { isAggregate } from "../job/job-functions.ts";
+import { isAggregate } from "../job/proof/job-functions.ts";
 import { JobRefused } from "../job/refusal.ts";
 import {
   byteOf,
@@ -18,7 +18,7 @@ import {
   walk,
   type Tree,
 } from "../job/tree.ts";
-import type { At, WindowCall } from "../job/window-call.ts";
+import type { At, WindowCall } from "../job/relation/window-call.ts";
 import { DIALECTS, type Dialect, quoted } from "./dialect.ts";
 import { ExpressionText, type Spans } from "./expression-text.ts";
 import type { Spelling } from "./spelling.ts";

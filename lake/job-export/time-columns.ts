@@ -1,7 +1,7 @@
 /** Windows of other engines go by the one time that has a watermark: `event_time` of the table, under whatever name. */
 import { JobRefused } from "../job/refusal.ts";
 import { byteOf, child, children, columnParts, outputName, text, type Tree } from "../job/tree.ts";
-import type { At, WindowCall } from "../job/window-call.ts";
+import type { At, WindowCall } from "../job/relation/window-call.ts";
 
 /** @throws JobRefused */
 export function checkTimes(tree: Tree, calls: readonly WindowCall[], at: At, engine: string): void {

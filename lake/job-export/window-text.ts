@@ -1,6 +1,6 @@
 /** Windows as Flink and Spark write them. */
 import { child, columnParts, text, walk, type Tree } from "../job/tree.ts";
-import type { WindowCall } from "../job/window-call.ts";
+import type { WindowCall } from "../job/relation/window-call.ts";
 import type { Dialect } from "./dialect.ts";
 import type { Spelling } from "./spelling.ts";
 

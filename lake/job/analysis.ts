@@ -1,10 +1,10 @@
 /** What the planner has found out about a job's SELECT, for those who compile it. */
 import type { JobText } from "./job-text.ts";
 import type { Column, PlanningEngine } from "./planning-engine.ts";
-import type { Proof } from "./prove.ts";
+import type { Proof } from "./proof/prove.ts";
 import type { Replacement, SelectText } from "./select-text.ts";
 import { byteOf, text, type Tree } from "./tree.ts";
-import type { WindowCall } from "./window-call.ts";
+import type { WindowCall } from "./relation/window-call.ts";
 
 /** A table that jobs may read. */
 export interface JobTable {

@@ -9,46 +9,27 @@ import { judge } from "../query/gate.ts";
 import { nearestName } from "../query/functions.ts";
 import { quoteName } from "../query/quote.ts";
 import { inputOf, type Analysis, type Input, type JobTable } from "./analysis.ts";
-import { asofPlan } from "./asof-plan.ts";
+import { asofPlan } from "./kind/asof-plan.ts";
 import { checkedColumns, checkSums, violationsOf } from "./checks.ts";
-import { goesByEventTime } from "./history-times.ts";
-import { intervalPlan } from "./interval-plan.ts";
+import { goesByEventTime } from "./proof/history-times.ts";
+import type { CompiledPlan } from "./kind/compiled-plan.ts";
+import { intervalPlan } from "./kind/interval-plan.ts";
 import { splitJob, type JobText } from "./job-text.ts";
-import { WINDOW_MACROS, windowMacros } from "./macros.ts";
-import { patternCalls, PATTERN_TABLES } from "./pattern-call.ts";
-import { patternMacro } from "./pattern-macros.ts";
-import { needsList, patternPlan } from "./pattern-plan.ts";
-import { PLANNER_VERSION, type JobKind, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
+import { WINDOW_MACROS, windowMacros } from "./kind/macros.ts";
+import { patternCalls, PATTERN_TABLES } from "./relation/pattern-call.ts";
+import { patternMacro } from "./kind/pattern-macros.ts";
+import { needsList, patternPlan } from "./kind/pattern-plan.ts";
+import { PLANNER_VERSION, type JobPlan, type JobRefusal, type JobState } from "./plan.ts";
 import { PlanningEngine, reasonOf } from "./planning-engine.ts";
-import { OWN_NAMES, prove, type Proof } from "./prove.ts";
+import { OWN_NAMES, prove, type Proof } from "./proof/prove.ts";
 import { indexOfByte, indexOfCharacter, JobRefused, refusalOf } from "./refusal.ts";
 import { checkOwnColumns, lakeColumns, withTypes } from "./result-columns.ts";
-import { rowsPlan } from "./rows-plan.ts";
+import { rowsPlan } from "./kind/rows-plan.ts";
 import { SelectText, type Replacement } from "./select-text.ts";
-import { timeJoins } from "./time-join.ts";
+import { timeJoins } from "./relation/time-join.ts";
 import { child, children, type Tree } from "./tree.ts";
-import { windowCalls } from "./window-call.ts";
-import { windowsPlan } from "./windows-plan.ts";
-
-/** What a kind's compiler makes. `release` and `preview` have the columns of the SELECT, as the engine types them. */
-export interface CompiledPlan extends Pick<
-  JobPlan,
-  "prepare" | "absorb" | "release" | "corrections" | "forget" | "preview"
-> {
-  readonly kind: JobKind;
-  /** By input. */
-  readonly pending: readonly (string | null)[];
-  readonly state: readonly JobState[];
-  /** Of kinds that have them. */
-  readonly compact?: JobPlan["compact"];
-  readonly content?: JobPlan["content"];
-  readonly keeps?: JobPlan["keeps"];
-  readonly ticks?: JobPlan["ticks"];
-  /** Statements before the batch. */
-  readonly batch: readonly string[];
-  /** The batch where it is more than the SELECT as it stands. */
-  readonly batchSelect?: string;
-}
+import { windowCalls } from "./relation/window-call.ts";
+import { windowsPlan } from "./kind/windows-plan.ts";
 
 export type Planned =
   | { readonly kind: "planned"; readonly job: JobText; readonly plan: JobPlan }

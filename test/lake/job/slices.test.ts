@@ -1,7 +1,7 @@
 /** Partial aggregates by slice: which windows are kept so, and that what is made of them is what the rows give. */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { MEAN_MACROS, meanOf } from "../../../lake/job/mean.ts";
+import { MEAN_MACROS, meanOf } from "../../../lake/job/kind/mean.ts";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import type { JobPlan } from "../../../lake/job/plan.ts";
 import { openEngine, rowsOf } from "./job-engine.ts";

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { windowMacros } from "../../../lake/job/macros.ts";
+import { windowMacros } from "../../../lake/job/kind/macros.ts";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import { JobEngine, loadLake, openEngine, rowsOf } from "./job-engine.ts";
 import { jobText } from "./job-texts.ts";

@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { beforeAll, describe, expect, test } from "vitest";
 import { seededRandomness } from "../../../core/clock.ts";
-import { windowMacros } from "../../../lake/job/macros.ts";
+import { windowMacros } from "../../../lake/job/kind/macros.ts";
 import { planJob } from "../../../lake/job/plan-job.ts";
 import { ruleTexts } from "../../../lake/process/rule-text.ts";
 import { openEngine } from "../job/job-engine.ts";

@@ -51,6 +51,8 @@ export interface CapturePlace {
   /** Wall clocks go on by so much at once. */
   shift(ms: number): void;
   sql(text: string): Promise<Record<string, unknown>[]>;
+  /** A stopped worker's connection may have it for another moment. */
+  dropSlot(slot: string): Promise<void>;
   declare(name: string, more?: Partial<Capture>): Promise<Capture>;
   change(name: string, change: (capture: Capture) => Capture | null): Promise<void>;
   state(name: string): Promise<CaptureState | undefined>;
@@ -138,6 +140,13 @@ async function makeCapturePlace(
     messages,
     shift: (ms) => void (shiftMs += ms),
     sql,
+    dropSlot: async (slot) => {
+      await eventually("nobody reads the slot", STREAMS_MS_MAX, async () => {
+        const active = `SELECT 1 FROM pg_replication_slots WHERE slot_name = '${slot}' AND active`;
+        return (await sql(active)).length === 0;
+      });
+      await sql(`SELECT pg_drop_replication_slot('${slot}')`);
+    },
     declare: async (name, more = {}) => {
       const capture: Capture = {
         name,

@@ -110,7 +110,8 @@ test("copied anew, rows that went unseen are gone", async () => {
   await place.until("shop", "has copied", (one) => one.tables["public.t"]?.copy === "done");
   await worker.stop();
   const { slot } = (await place.state("shop"))!;
-  await place.sql(`SELECT pg_drop_replication_slot('${slot}'); DELETE FROM t WHERE id <= 100`);
+  await place.dropSlot(slot);
+  await place.sql("DELETE FROM t WHERE id <= 100");
   await place.change("shop", (capture) => ({ ...capture, id: "eeeeeeeeeeee" }));
   await place.start();
   await place.until(

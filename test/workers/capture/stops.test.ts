@@ -37,7 +37,8 @@ async function recopied(place: CapturePlace): Promise<void> {
 
 test("a slot that somebody dropped", async () => {
   const { place, slot } = await rested();
-  await place.sql(`SELECT pg_drop_replication_slot('${slot}'); INSERT INTO t VALUES (2)`);
+  await place.dropSlot(slot);
+  await place.sql("INSERT INTO t VALUES (2)");
   const { worker } = await place.start();
   expect((await place.until("shop", "stops", stopped)).problem).toContain(`the slot ${slot} is gone`);
   expect(worker.status().get("shop")).toMatchObject({ state: "stopped" });
@@ -57,7 +58,8 @@ test("a slot that somebody dropped", async () => {
 
 test("a slot that somebody dropped and made again under its name", async () => {
   const { place, slot } = await rested();
-  await place.sql(`SELECT pg_drop_replication_slot('${slot}'); INSERT INTO t VALUES (2)`);
+  await place.dropSlot(slot);
+  await place.sql("INSERT INTO t VALUES (2)");
   await place.sql(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
   await place.start();
   expect((await place.until("shop", "stops", stopped)).problem).toContain("further than what is here");

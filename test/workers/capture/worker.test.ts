@@ -94,9 +94,9 @@ test("a crash between an append and its saved cursor repeats nothing, however lo
   await place.landed("shop.public.t", 50);
   await second.stop();
   // State and slot as they were before the rows; the log has them.
-  await place.sql(`SELECT pg_drop_replication_slot('${before.slot}')`);
+  await place.dropSlot(before.slot);
   await slotOf(`${before.slot}_kept`, before.slot);
-  await place.sql(`SELECT pg_drop_replication_slot('${before.slot}_kept')`);
+  await place.dropSlot(`${before.slot}_kept`);
   await place.registry.refresh();
   const stored = place.registry.get<CaptureState>("capture-state", "shop")!;
   await place.registry.put("capture-state", "shop", stored.revision, { ...before, atMs: stored.value!.atMs });

@@ -3,11 +3,11 @@
  * are released, right rows as long as a left row is to come that they can count for. A right row can count for a left
  * row when its time is within [left time + lowMs, left time + highMs], and came before that one's release.
  */
-import { quoteName } from "../query/quote.ts";
-import { inputOf, type Analysis } from "./analysis.ts";
+import { quoteName } from "../../query/quote.ts";
+import { inputOf, type Analysis } from "../analysis.ts";
 import { correction, isReadElsewhere, keep } from "./kept-rows.ts";
 import { intervalOf } from "./macros.ts";
-import type { CompiledPlan } from "./plan-job.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
 
 export interface Spans {
   readonly left: Waiting;

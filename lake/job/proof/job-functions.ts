@@ -1,5 +1,5 @@
 /** Which functions a job may call, of those that the gate allows: the same rows must give the same result, always. */
-import { AGGREGATE_FUNCTIONS } from "../query/functions.ts";
+import { AGGREGATE_FUNCTIONS } from "../../query/functions.ts";
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(/\s+/));
 

@@ -3,12 +3,12 @@
  * windows are kept, and what is left to do with a window's groups. Where this cannot be had of its text exactly, its
  * rows are kept as they are.
  */
-import { quoteName } from "../query/quote.ts";
-import type { Analysis } from "./analysis.ts";
-import { isAggregate } from "./job-functions.ts";
+import { quoteName } from "../../query/quote.ts";
+import type { Analysis } from "../analysis.ts";
+import { isAggregate } from "../proof/job-functions.ts";
 import { type Partial, splitAggregate, type Split } from "./partials.ts";
-import { groupsOfSelect } from "./prove-select.ts";
-import type { Piece } from "./select-text.ts";
+import { groupsOfSelect } from "../proof/prove-select.ts";
+import type { Piece } from "../select-text.ts";
 import {
   child,
   children,
@@ -20,8 +20,8 @@ import {
   walk,
   withoutPlaces,
   type Tree,
-} from "./tree.ts";
-import type { WindowCall } from "./window-call.ts";
+} from "../tree.ts";
+import type { WindowCall } from "../relation/window-call.ts";
 
 export interface SlicedSelect {
   /** Of the job's SELECT, where it stands. */

@@ -7,13 +7,7 @@
  */
 import { intervalOf, macroName, type MacroUse } from "./macros.ts";
 import { LEFT, RIGHT } from "./interval-state.ts";
-import type { PatternCall } from "./pattern-call.ts";
-
-/** Columns that the macros add to those of an anchor. */
-export const PATTERN_COLUMNS = {
-  all_of: ["complete", "completed_at", "parts", "deadline"],
-  sequence: ["complete", "completed_at", "steps", "step_times", "deadline"],
-} as const;
+import type { PatternCall } from "../relation/pattern-call.ts";
 
 /** @param isList of ALL_OF: an anchor needs a list of parts, not a number of them */
 export function patternMacro(call: PatternCall, latenessMs: number, isList: boolean, use: MacroUse): string {

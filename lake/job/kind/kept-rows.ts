@@ -1,12 +1,12 @@
 /** Rows of a table, or of the CTE before what releases them, that a job keeps. */
-import { quoteName, quoteText } from "../query/quote.ts";
-import { inputOf, overNewRows, type Analysis } from "./analysis.ts";
-import type { JoinSide } from "./join-side.ts";
-import type { Column } from "./planning-engine.ts";
-import { JobRefused } from "./refusal.ts";
+import { quoteName, quoteText } from "../../query/quote.ts";
+import { inputOf, overNewRows, type Analysis } from "../analysis.ts";
+import type { JoinSide } from "../relation/join-side.ts";
+import type { Column } from "../planning-engine.ts";
+import { JobRefused } from "../refusal.ts";
 import { admitted } from "./macros.ts";
-import type { Replacement } from "./select-text.ts";
-import { text, type Tree } from "./tree.ts";
+import type { Replacement } from "../select-text.ts";
+import { text, type Tree } from "../tree.ts";
 
 /** Whether it is, or is behind, what releases rows. */
 export function isBehind({ proof }: Analysis, stage: string): boolean {

@@ -1,7 +1,7 @@
 /** As-of joins of a job's SELECT, in DuckDB's own spelling: to each left row the newest right row of its key. */
-import { JobRefused } from "./refusal.ts";
+import { JobRefused } from "../refusal.ts";
 import { conjuncts, sideOf, type JoinSide } from "./join-side.ts";
-import { byteOf, child, columnParts, text, type Tree } from "./tree.ts";
+import { byteOf, child, columnParts, text, type Tree } from "../tree.ts";
 
 /** Columns in lower case. */
 export interface AsofJoin {

@@ -1,7 +1,7 @@
 /** The calls of TUMBLE, HOP, SESSION and DEDUP in a job's SELECT. */
-import { SESSION_KEYS_MAX, WINDOW_MACROS, type WindowMacro } from "./macros.ts";
-import { JobRefused } from "./refusal.ts";
-import { byteOf, child, children, columnParts, functionName, text, walk, type Tree } from "./tree.ts";
+import { SESSION_KEYS_MAX, WINDOW_MACROS, type WindowMacro } from "../kind/macros.ts";
+import { JobRefused } from "../refusal.ts";
+import { byteOf, child, children, columnParts, functionName, text, walk, type Tree } from "../tree.ts";
 
 export interface WindowCall {
   /** Of the relation in the tree. */

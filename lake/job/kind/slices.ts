@@ -10,9 +10,9 @@
  * are many: of a slice only where what is new is a good part of it, so that each is written anew a few times in all.
  */
 import { admitted, intervalOf, type MacroUse, windowEdge, windowStart } from "./macros.ts";
-import type { JobCompaction } from "./plan.ts";
+import type { JobCompaction } from "../plan.ts";
 import type { SlicedSelect } from "./sliced-select.ts";
-import type { WindowCall } from "./window-call.ts";
+import type { WindowCall } from "../relation/window-call.ts";
 
 export interface Slices {
   readonly call: WindowCall;

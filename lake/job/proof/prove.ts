@@ -4,15 +4,15 @@
  * some windows are what the SELECT gives of those windows alone. Before a macro every stage is row-wise: the result
  * of some rows is what the stage gives of those rows alone. What cannot be proved is refused.
  */
-import { ROW_ID_COLUMN } from "../../core/job.ts";
-import type { JoinSide } from "./join-side.ts";
-import type { PatternCall } from "./pattern-call.ts";
-import { PATTERN_COLUMNS } from "./pattern-macros.ts";
+import { ROW_ID_COLUMN } from "../../../core/job.ts";
+import type { JoinSide } from "../relation/join-side.ts";
+import { PATTERN_COLUMNS, type PatternCall } from "../relation/pattern-call.ts";
 import { proveExpressions, proveNode } from "./prove-expressions.ts";
 import { proveJoin } from "./prove-join.ts";
 import { proveSelect } from "./prove-select.ts";
 import { anchorMarks } from "./prove-time-join.ts";
-import { JobRefused } from "./refusal.ts";
+import type { Proving } from "./proving.ts";
+import { JobRefused } from "../refusal.ts";
 import { NOTHING, isSameMark, type Mark, type Member, type Scope, type Shape } from "./shape.ts";
 import {
   type Tree,
@@ -25,9 +25,9 @@ import {
   outputName,
   text,
   walk,
-} from "./tree.ts";
-import type { TimeJoin } from "./time-join.ts";
-import type { WindowCall } from "./window-call.ts";
+} from "../tree.ts";
+import type { TimeJoin } from "../relation/time-join.ts";
+import type { WindowCall } from "../relation/window-call.ts";
 
 /** CTEs that are visible, lower case. `isTop`: of the outermost WITH. */
 export type Visible = ReadonlyMap<string, { readonly shape: Shape; readonly isTop: boolean }>;
@@ -79,7 +79,7 @@ export function prove(node: Tree, context: ProofContext): Proof {
   return { result, stages, fromStage, tables, join, joinsStage, pattern, patternStages };
 }
 
-export class Prover {
+class Prover implements Proving {
   readonly stages = new Map<string, Shape>();
   readonly fromStage = new Set<WindowCall>();
   readonly tables: Tree[] = [];

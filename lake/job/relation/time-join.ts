@@ -1,8 +1,8 @@
 /** Joins of a job's SELECT of tables without windows: all of them are by time. */
 import { asofJoin, type AsofJoin } from "./asof-join.ts";
 import { intervalJoin, type IntervalJoin } from "./interval-join.ts";
-import { JobRefused } from "./refusal.ts";
-import { text, walk, type Tree } from "./tree.ts";
+import { JobRefused } from "../refusal.ts";
+import { text, walk, type Tree } from "../tree.ts";
 import type { IntervalReader } from "./window-call.ts";
 
 export type TimeJoin = IntervalJoin | AsofJoin;

@@ -2,7 +2,7 @@
  * Whether a job's history may be cut by `event_time`: only where all that it releases goes by that very column of its
  * tables. By another time a row of a later cut may be of a window that an earlier one has released.
  */
-import type { Analysis } from "./analysis.ts";
+import type { Analysis } from "../analysis.ts";
 import {
   child,
   children,
@@ -14,7 +14,7 @@ import {
   text,
   walk,
   type Tree,
-} from "./tree.ts";
+} from "../tree.ts";
 
 const TIME = "event_time";
 

@@ -1,7 +1,7 @@
 /** Interval joins of a job's SELECT: how far in time two rows may be from each other. */
 import { conjuncts, sideOf, type JoinSide } from "./join-side.ts";
-import { JobRefused } from "./refusal.ts";
-import { byteOf, child, children, columnParts, functionName, text, type Tree } from "./tree.ts";
+import { JobRefused } from "../refusal.ts";
+import { byteOf, child, children, columnParts, functionName, text, type Tree } from "../tree.ts";
 import { intervalMs, type IntervalReader } from "./window-call.ts";
 
 /** A right row can count for a left row when its time is within [left time + lowMs, left time + highMs]. */

@@ -1,11 +1,17 @@
 /** The calls of ALL_OF and SEQUENCE in a job's SELECT. */
-import { JobRefused } from "./refusal.ts";
-import { byteOf, child, children, columnParts, functionName, text, walk, type Tree } from "./tree.ts";
+import { JobRefused } from "../refusal.ts";
+import { byteOf, child, children, columnParts, functionName, text, walk, type Tree } from "../tree.ts";
 import { intervalMs, type IntervalReader } from "./window-call.ts";
 
 /** By how many of its first arguments are tables. */
 export const PATTERN_TABLES = { all_of: 2, sequence: 1 } as const;
 export type PatternMacro = keyof typeof PATTERN_TABLES;
+
+/** Columns that the macros add to those of an anchor. */
+export const PATTERN_COLUMNS = {
+  all_of: ["complete", "completed_at", "parts", "deadline"],
+  sequence: ["complete", "completed_at", "steps", "step_times", "deadline"],
+} as const;
 
 /** Names in lower case. */
 export interface PatternCall {

@@ -1,16 +1,16 @@
 /** Joins: of two windowed relations by their window, of two tables by time, of a row with its own lists' elements. */
 import { proveNode } from "./prove-expressions.ts";
-import type { Prover } from "./prove.ts";
+import type { Proving } from "./proving.ts";
 import { isSameMark, isWindowed, markOf, withoutMarks, type Mark, type Scope } from "./shape.ts";
 import { proveTimeJoin } from "./prove-time-join.ts";
-import { conjuncts } from "./join-side.ts";
-import { child, columnParts, names, text, walk, type Tree } from "./tree.ts";
+import { conjuncts } from "../relation/join-side.ts";
+import { child, columnParts, names, text, walk, type Tree } from "../tree.ts";
 
 const BY_WINDOW = "JOIN … ON a.window_end = b.window_end AND …";
 const TYPES = new Set(["INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"]);
 
 /** @throws JobRefused */
-export function proveJoin(prover: Prover, node: Tree, left: Scope, right: Scope): Scope {
+export function proveJoin(prover: Proving, node: Tree, left: Scope, right: Scope): Scope {
   for (const inner of walk(node["condition"])) proveNode(prover, inner);
   if (isOfRow(node)) return proveElements(prover, node, left, right);
   if (!isWindowed(left) && !isWindowed(right)) return proveTimeJoin(prover, node, left, right);
@@ -48,7 +48,7 @@ function isOfRow(node: Tree): boolean {
   );
 }
 
-function proveElements(prover: Prover, node: Tree, left: Scope, right: Scope): Scope {
+function proveElements(prover: Proving, node: Tree, left: Scope, right: Scope): Scope {
   const isFlat =
     ["CROSS", "DEPENDENT"].includes(text(node, "ref_type")) && text(node, "join_type") === "INNER";
   if (!isFlat || isWindowed(right) || right.members.length !== 1)

@@ -5,16 +5,16 @@
  * what the join reads: of the left side the rows that are released, and in its condition the admission of the right
  * row, which depends on both.
  */
-import { quoteName } from "../query/quote.ts";
-import type { Analysis } from "./analysis.ts";
-import type { IntervalJoin } from "./interval-join.ts";
+import { quoteName } from "../../query/quote.ts";
+import type { Analysis } from "../analysis.ts";
+import type { IntervalJoin } from "../relation/interval-join.ts";
 import { intervalState, LEFT, releaseOf, RIGHT, type Spans, type Waiting } from "./interval-state.ts";
-import type { JoinSide } from "./join-side.ts";
+import type { JoinSide } from "../relation/join-side.ts";
 import { checkTimes, isBehind, over, stageOf } from "./kept-rows.ts";
 import { admitted } from "./macros.ts";
-import type { CompiledPlan } from "./plan-job.ts";
-import type { Replacement } from "./select-text.ts";
-import { text } from "./tree.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
+import type { Replacement } from "../select-text.ts";
+import { text } from "../tree.ts";
 
 /** @throws JobRefused */
 export async function intervalPlan(analysis: Analysis, join: IntervalJoin): Promise<CompiledPlan> {

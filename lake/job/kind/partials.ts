@@ -3,8 +3,8 @@
  * gives over all rows at once, in value and in type.
  */
 import { meanOf, meanScale } from "./mean.ts";
-import type { PlanningEngine } from "./planning-engine.ts";
-import { child, children, functionName, type Tree } from "./tree.ts";
+import type { PlanningEngine } from "../planning-engine.ts";
+import { child, children, functionName, type Tree } from "../tree.ts";
 
 /** A column of state: what a piece says, and how two pieces say it together. Both are SQL. */
 export interface Partial {

@@ -1,5 +1,5 @@
 /** The sides of a join of two tables, and its condition. */
-import { byteOf, children, text, type Tree } from "./tree.ts";
+import { byteOf, children, text, type Tree } from "../tree.ts";
 
 /** One of the two relations. Names in lower case. */
 export interface JoinSide {

@@ -2,12 +2,12 @@
  * A join by time: each row of it is released with its left row, so that what is behind it has to keep rows of left rows
  * that are released at different times apart, as behind a window.
  */
-import type { Prover } from "./prove.ts";
+import type { Proving } from "./proving.ts";
 import type { Mark, Member, Scope } from "./shape.ts";
-import { text, type Tree } from "./tree.ts";
+import { text, type Tree } from "../tree.ts";
 
 /** @throws JobRefused */
-export function proveTimeJoin(prover: Prover, node: Tree, left: Scope, right: Scope): Scope {
+export function proveTimeJoin(prover: Proving, node: Tree, left: Scope, right: Scope): Scope {
   const join = prover.timeJoin(node);
   const [own, other] = [left.members[0]!, right.members[0]!];
   const anchor: Member = { ...own, isWindowed: true, marks: anchorMarks(own, join.left.time) };

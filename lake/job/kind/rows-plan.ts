@@ -1,6 +1,6 @@
 /** The kind `rows`: every stage is row-wise, so that over a step's rows it gives the step's part of the result. */
-import { overNewRows, type Analysis } from "./analysis.ts";
-import type { CompiledPlan } from "./plan-job.ts";
+import { overNewRows, type Analysis } from "../analysis.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
 
 export function rowsPlan(analysis: Analysis): Promise<CompiledPlan> {
   return Promise.resolve({

@@ -1,6 +1,6 @@
 /** One SELECT: what it puts together is of one window, and what is known of its result. */
 import { isAggregate, PLACES } from "./job-functions.ts";
-import type { Prover } from "./prove.ts";
+import type { Proving } from "./proving.ts";
 import { isWindowed, markOf, marksOfAll, type Mark, type Scope, type Shape } from "./shape.ts";
 import {
   child,
@@ -13,7 +13,7 @@ import {
   text,
   walk,
   type Tree,
-} from "./tree.ts";
+} from "../tree.ts";
 
 const BY_WINDOW = "GROUP BY window_start, window_end, …";
 /** What makes less, or something else, of a `*`. */
@@ -21,7 +21,7 @@ const CHANGES = ["exclude_list", "qualified_exclude_list", "replace_list", "rena
 const TUMBLE = "FROM TUMBLE(table, event_time, INTERVAL '1 hour')";
 
 /** @throws JobRefused */
-export function proveSelect(prover: Prover, node: Tree, scope: Scope): Shape {
+export function proveSelect(prover: Proving, node: Tree, scope: Scope): Shape {
   const items = children(node, "select_list");
   const groups = groupsOfSelect(node);
   if (groups) proveGroups(prover, node, scope, groups);
@@ -39,12 +39,12 @@ export function proveSelect(prover: Prover, node: Tree, scope: Scope): Shape {
   return { isWindowed: isWindowed(scope), marks, keys: outputKeys(items, keys, groups !== null) };
 }
 
-function apart({ join, pattern }: Prover): string {
+function apart({ join, pattern }: Proving): string {
   return join ? "left rows" : pattern ? "anchors" : "windows";
 }
 
 /** What binds rows to those of the left side; null where windows do. */
-function byAnchor({ join, pattern }: Prover, words = "GROUP BY"): string | null {
+function byAnchor({ join, pattern }: Proving, words = "GROUP BY"): string | null {
   if (pattern) return `${words} event_id, …`;
   return join && `${words} ${join.left.alias}.event_id, …`;
 }
@@ -95,7 +95,7 @@ function itemOf(group: Tree, items: readonly Tree[]): Tree {
   return aliased ?? group;
 }
 
-function proveGroups(prover: Prover, node: Tree, scope: Scope, { sets }: Groups): void {
+function proveGroups(prover: Proving, node: Tree, scope: Scope, { sets }: Groups): void {
   if (!isWindowed(scope)) prover.refuse("An aggregate needs a window to be final with.", TUMBLE, node);
   if (sets.length === 0 || sets.some((set) => !isMarked(set, scope)))
     prover.refuse(
@@ -112,7 +112,7 @@ function isMarked(expressions: readonly Tree[], scope: Scope): boolean {
   });
 }
 
-function proveWindow(prover: Prover, node: Tree, scope: Scope, keys: Shape["keys"]): void {
+function proveWindow(prover: Proving, node: Tree, scope: Scope, keys: Shape["keys"]): void {
   const partitions = children(node, "partitions");
   if (!isWindowed(scope)) prover.refuse("A window function over a whole table is never final.", TUMBLE, node);
   if (!isMarked(partitions, scope))

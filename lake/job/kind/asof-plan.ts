@@ -7,18 +7,18 @@
  * on are never the newest. Without them the newest row is the one that began last, which is what the engine's join
  * finds. (Of two right rows of one time the later in the log is the newer.)
  */
-import { ROW_ID_COLUMN } from "../../core/job.ts";
-import { quoteName } from "../query/quote.ts";
-import { inputOf, type Analysis } from "./analysis.ts";
-import type { AsofJoin } from "./asof-join.ts";
-import type { JoinSide } from "./join-side.ts";
+import { ROW_ID_COLUMN } from "../../../core/job.ts";
+import { quoteName } from "../../query/quote.ts";
+import { inputOf, type Analysis } from "../analysis.ts";
+import type { AsofJoin } from "../relation/asof-join.ts";
+import type { JoinSide } from "../relation/join-side.ts";
 import { checkTimes, correction, isBehind, isReadElsewhere, keep, over, stageOf } from "./kept-rows.ts";
 import { admitted, intervalOf } from "./macros.ts";
-import type { CompiledPlan } from "./plan-job.ts";
-import type { Column } from "./planning-engine.ts";
-import { JobRefused } from "./refusal.ts";
-import type { Replacement } from "./select-text.ts";
-import { text } from "./tree.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
+import type { Column } from "../planning-engine.ts";
+import { JobRefused } from "../refusal.ts";
+import type { Replacement } from "../select-text.ts";
+import { text } from "../tree.ts";
 
 interface Lookup {
   readonly join: AsofJoin;

@@ -1,17 +1,17 @@
 /** Of one SELECT the functions and subqueries that it calls. */
 import { insteadOf, isAggregate, isExact, isSteadyWindow, LISTS, UNSTEADY } from "./job-functions.ts";
-import type { Prover } from "./prove.ts";
-import { child, children, functionName, walk, withoutPlaces, type Tree } from "./tree.ts";
+import type { Proving } from "./proving.ts";
+import { child, children, functionName, walk, withoutPlaces, type Tree } from "../tree.ts";
 
 /** What of a SELECT has expressions of its own; what stands in FROM has been looked at. */
 const PARTS = ["select_list", "where_clause", "group_expressions", "having", "qualify"];
 
 /** @throws JobRefused */
-export function proveExpressions(prover: Prover, node: Tree): void {
+export function proveExpressions(prover: Proving, node: Tree): void {
   for (const part of PARTS) for (const inner of walk(node[part])) proveNode(prover, inner);
 }
 
-export function proveNode(prover: Prover, node: Tree): void {
+export function proveNode(prover: Proving, node: Tree): void {
   const kind = node["class"];
   if (kind === "SUBQUERY" && node["subquery_type"] === "EXISTS")
     prover.refuse(

@@ -4,8 +4,8 @@
  * step. Where a GROUP BY stands over the call and its aggregates can be had of partial ones, these are kept by slice in
  * the place of the rows (slices.ts). Stages before a macro run once, over new rows; those behind it run as they stand.
  */
-import { quoteName, quoteText } from "../query/quote.ts";
-import { inputOf, type Analysis } from "./analysis.ts";
+import { quoteName, quoteText } from "../../query/quote.ts";
+import { inputOf, type Analysis } from "../analysis.ts";
 import { checkTimes, isBehind, isReadElsewhere, stageOf } from "./kept-rows.ts";
 import {
   admitted,
@@ -16,11 +16,11 @@ import {
   windowStart,
   type MacroUse,
 } from "./macros.ts";
-import type { CompiledPlan } from "./plan-job.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
 import { MEAN_MACROS } from "./mean.ts";
-import type { Column } from "./planning-engine.ts";
-import { JobRefused } from "./refusal.ts";
-import type { Replacement } from "./select-text.ts";
+import type { Column } from "../planning-engine.ts";
+import { JobRefused } from "../refusal.ts";
+import type { Replacement } from "../select-text.ts";
 import { KeepsRows, sliceSelect } from "./sliced-select.ts";
 import {
   absorbSlices,
@@ -32,8 +32,8 @@ import {
   type Slices,
   wholeSlices,
 } from "./slices.ts";
-import { byteOf, child } from "./tree.ts";
-import type { WindowCall } from "./window-call.ts";
+import { byteOf, child } from "../tree.ts";
+import type { WindowCall } from "../relation/window-call.ts";
 
 /** One call with what is kept for it. */
 interface Kept {

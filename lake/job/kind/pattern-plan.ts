@@ -2,16 +2,16 @@
  * The kind `pattern`: ALL_OF and SEQUENCE. Each anchor is released, complete or not, at the end of its time and the
  * lateness. The text runs as it stands, with macros that read what is kept.
  */
-import { quoteName, quoteText } from "../query/quote.ts";
-import type { Analysis } from "./analysis.ts";
+import { quoteName, quoteText } from "../../query/quote.ts";
+import type { Analysis } from "../analysis.ts";
 import { intervalState, type Waiting } from "./interval-state.ts";
 import { checkTimes, isBehind, stageOf } from "./kept-rows.ts";
 import { macroName, type MacroUse } from "./macros.ts";
-import { PATTERN_COLUMNS, patternMacro } from "./pattern-macros.ts";
-import type { PatternCall } from "./pattern-call.ts";
-import type { CompiledPlan } from "./plan-job.ts";
-import type { Column, PlanningEngine } from "./planning-engine.ts";
-import { JobRefused } from "./refusal.ts";
+import { patternMacro } from "./pattern-macros.ts";
+import { PATTERN_COLUMNS, type PatternCall } from "../relation/pattern-call.ts";
+import type { CompiledPlan } from "./compiled-plan.ts";
+import type { Column, PlanningEngine } from "../planning-engine.ts";
+import { JobRefused } from "../refusal.ts";
 
 /** @throws JobRefused */
 export async function patternPlan(analysis: Analysis, call: PatternCall): Promise<CompiledPlan> {
