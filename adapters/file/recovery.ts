@@ -58,7 +58,8 @@ export async function recover(
     segments.add(segment);
     state.foldSegment(segment.tally, segment);
   }
-  if (!readOnly && segments.all.length === 0) await segments.roll();
+  // Without one, or where the last was just being created: those before it are sealed and take no groups.
+  if (!readOnly && segments.all.at(-1)?.isPinned !== true) await segments.begin();
   if (!readOnly) await disk.syncDirectory(directory);
 }
 

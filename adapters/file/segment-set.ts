@@ -78,10 +78,16 @@ export class SegmentSet {
     this.compacted = segment;
   }
 
+  /** Creates the next segment; the former, if any, is sealed already. */
+  async begin(): Promise<void> {
+    const former = this.#segments.at(-1);
+    this.add(await this.#create((former?.tally ?? this.base).lastSequence + 1));
+  }
+
   /** Creates the next segment and seals the former; its sidecar is written behind. */
   async roll(): Promise<void> {
     const former = this.#segments.at(-1);
-    this.add(await this.#create((former?.tally ?? this.base).lastSequence + 1));
+    await this.begin();
     if (former) this.#sealing = this.#sealing.then(() => this.seal(former));
   }
 

@@ -263,15 +263,20 @@ test("sidecars are a cache: missing or damaged at any byte, they are made again,
 });
 
 test("a segment being created when the process stopped is begun again", async () => {
-  const { directory, texts } = await sealedLog();
-  const last = (await segmentsOf(directory)).at(-1)!;
-  const name = join(directory, `segment-${"15".padStart(16, "0")}.log`);
-  assert.equal(basename(last) < basename(name), true);
   for (const length of [0, 1, 63]) {
+    const { directory, texts } = await sealedLog();
+    const last = (await segmentsOf(directory)).at(-1)!;
+    const name = join(directory, `segment-${"15".padStart(16, "0")}.log`);
+    assert.equal(basename(last) < basename(name), true);
     await writeFile(name, (await readFile(last)).subarray(0, length));
     const log = await open(directory);
     assert.deepEqual(await payloadsOf(log, "s", 0), texts);
+    // However little: the segment before is sealed, and not open for more.
+    await log.append("s", 0, textBatch("m"));
     await log.close();
+    const again = await open(directory, { readOnly: true });
+    assert.deepEqual(await payloadsOf(again, "s", 0), [...texts, "m"]);
+    await again.close();
   }
 });
 
