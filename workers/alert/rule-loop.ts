@@ -142,7 +142,8 @@ export class RuleLoop {
       ? await this.#teller.tell(state.outboxes, signal)
       : state.outboxes;
     await publishAlerts(this.#ports, this.#rule.id, state.events);
-    const problem = this.#teller.problem ?? state.problem;
+    // A receiver that takes something again is no problem any more, long before the next evaluation.
+    const problem = this.#teller.problem ?? (this.#isFailing ? state.problem : null);
     const next = { ...state, outboxes, events: [], problem };
     if (!this.#keeper.isSaved(next)) await this.#save(next);
     this.#state = next;

@@ -107,7 +107,10 @@ test("a rule is its owner's, and reads with his rights", async () => {
     DEADLINE_MS,
     async () => (await ruleOf("Mine"))["state"] === "failing",
   );
-  expect(await ruleOf("Mine")).toMatchObject({ problem: "The token is not known here.", firing: 1 });
+  // Two where an evaluation was under way as the token went.
+  const { problem, firing: left } = await ruleOf("Mine");
+  expect(problem).toBe("The token is not known here.");
+  expect(left).toBeGreaterThanOrEqual(1);
   expect((await stack.call("DELETE", "/v1/rules/Mine")).status).toBe(204);
 }, 120_000);
 
