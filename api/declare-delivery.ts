@@ -1,6 +1,11 @@
 /** A delivery, declared for whoever may: by itself, or as a sink of a job. */
 import { isAuthorized, type Principal } from "../core/authorize.ts";
-import { type Delivery, type DeliveryPosition, type deliveryRequestSchema } from "../core/delivery.ts";
+import {
+  type Delivery,
+  type DeliveryPosition,
+  type deliveryRequestSchema,
+  nothingDelivered,
+} from "../core/delivery.ts";
 import { dropErasures } from "../core/delivery-erasure.ts";
 import { hasCode, MuaraError } from "../core/errors.ts";
 import type { Declaration, Registry } from "../core/registry.ts";
@@ -85,23 +90,13 @@ export async function removeDelivery(
   await dropErasures(registry, value!.id);
 }
 
-async function firstPosition(
-  { catalog, clock }: ApiPorts,
-  { id, table, from }: Delivery,
-): Promise<DeliveryPosition> {
-  const { version, metadata } = await catalog.snapshot(table);
+async function firstPosition({ catalog, clock }: ApiPorts, delivery: Delivery): Promise<DeliveryPosition> {
+  const { version, metadata } = await catalog.snapshot(delivery.table);
   return {
-    id,
+    ...nothingDelivered(delivery, clock.nowMs()),
     tableId: metadata?.id ?? "",
-    generation: 0,
     version,
-    rows: 0,
-    snapshot: from === "begin" && version >= 0 ? version : null,
-    delivered: 0,
-    dead: 0,
-    state: "delivering",
-    problem: null,
-    atMs: clock.nowMs(),
+    snapshot: delivery.from === "begin" && version >= 0 ? version : null,
   };
 }
 

@@ -131,6 +131,12 @@ export interface DeliveryPosition {
   readonly atMs: number;
 }
 
+/** Of a delivery whose table has no commit yet. */
+export function nothingDelivered({ id }: Pick<Delivery, "id">, atMs: number): DeliveryPosition {
+  const none = { tableId: "", generation: 0, version: -1, rows: 0, snapshot: null, delivered: 0, dead: 0 };
+  return { id, ...none, state: "delivering", problem: null, atMs };
+}
+
 export const DELIVERY_FOLDER = "_deliveries";
 
 /** Who reads a table commit by commit: versions up to this one are not needed any more. */

@@ -5,7 +5,7 @@
 import { afterEach, expect, test } from "vitest";
 import { createWebhookSink } from "../../../adapters/http/webhook-sink.ts";
 import { seededRandomness, systemClock } from "../../../core/clock.ts";
-import type { Delivery, DeliveryPosition } from "../../../core/delivery.ts";
+import { type Delivery, type DeliveryPosition, nothingDelivered } from "../../../core/delivery.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { DeliverOptions } from "../../../workers/deliver/delivery-loop.ts";
 import { createDeliverWorker, type DeliverWorker } from "../../../workers/deliver/worker.ts";
@@ -68,20 +68,7 @@ async function stand(changed: Partial<Delivery> = {}): Promise<Stand> {
     createdMs: 0,
     ...changed,
   };
-  const position: DeliveryPosition = {
-    id: "d1",
-    tableId: "",
-    generation: 0,
-    version: -1,
-    rows: 0,
-    snapshot: null,
-    delivered: 0,
-    dead: 0,
-    state: "delivering",
-    problem: null,
-    atMs: 0,
-  };
-  await at.registry.put("delivery-position", "shop", 0, position);
+  await at.registry.put("delivery-position", "shop", 0, nothingDelivered(delivery, 0));
   await at.registry.put("delivery", "shop", 0, delivery);
   return {
     at,

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import { seededRandomness, systemClock } from "../../../core/clock.ts";
 import type { Column } from "../../../core/columns.ts";
-import type { Delivery, DeliveryPosition } from "../../../core/delivery.ts";
+import { type Delivery, type DeliveryPosition, nothingDelivered } from "../../../core/delivery.ts";
 import { MuaraError } from "../../../core/errors.ts";
 import type { EventType } from "../../../core/event-type.ts";
 import type { Log } from "../../../core/ports/log.ts";
@@ -35,19 +35,7 @@ const DELIVERY: Delivery = {
   by: "test",
   createdMs: 0,
 };
-const BEGIN: DeliveryPosition = {
-  id: "d1",
-  tableId: "",
-  generation: 0,
-  version: -1,
-  rows: 0,
-  snapshot: null,
-  delivered: 0,
-  dead: 0,
-  state: "delivering",
-  problem: null,
-  atMs: 0,
-};
+const BEGIN = nothingDelivered(DELIVERY, 0);
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

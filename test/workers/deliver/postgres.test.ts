@@ -1,7 +1,12 @@
 /** A landed table into one of a real PostgreSQL: each row once, refused ones as dead letters, whoever is stopped. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { seededRandomness, systemClock } from "../../../core/clock.ts";
-import type { Delivery, DeliveryPosition, PostgresTarget } from "../../../core/delivery.ts";
+import {
+  type Delivery,
+  type DeliveryPosition,
+  type PostgresTarget,
+  nothingDelivered,
+} from "../../../core/delivery.ts";
 import { createDeliverWorker } from "../../../workers/deliver/worker.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
 import { sinkStand, type SinkStand } from "../../adapters/pg/sink-stand.ts";
@@ -53,9 +58,7 @@ async function stand(target: Omit<PostgresTarget, "target">): Promise<Stand> {
     description: "",
   } as const;
   const delivery: Delivery = { ...own, ...rest, isPaused: false, secret: "", by: "test", createdMs: 0 };
-  const none = { tableId: "", generation: 0, version: -1, rows: 0, snapshot: null, delivered: 0, dead: 0 };
-  const position: DeliveryPosition = { id: "d1", ...none, state: "delivering", problem: null, atMs: 0 };
-  await at.registry.put("delivery-position", "shop", 0, position);
+  await at.registry.put("delivery-position", "shop", 0, nothingDelivered(delivery, 0));
   await at.registry.put("delivery", "shop", 0, delivery);
   return {
     at,
