@@ -44,8 +44,11 @@ export function createRuleWorker(ports: RuleWorkerPorts, options: RuleOptions): 
 /** States of rules that went while no process ran them. */
 async function sweepStates({ registry, store, logger }: RuleWorkerPorts): Promise<void> {
   try {
+    const found = await store.list(ALERT_FOLDER);
+    // Only then: a rule that another process has declared since, and runs, is no rule that has gone.
+    await registry.refresh();
     const kept = new Set(registry.list<Rule>("rule").map(({ value }) => ruleStatePath(value!.id)));
-    for (const { path } of await store.list(ALERT_FOLDER)) if (!kept.has(path)) await store.delete(path);
+    for (const { path } of found) if (!kept.has(path)) await store.delete(path);
   } catch (error) {
     if (isAssertion(error)) throw error;
     logger.warn("states of rules that have gone stay for now", { error });
