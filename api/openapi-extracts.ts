@@ -100,6 +100,7 @@ export const EXTRACT_PATHS: Json = {
       path("version"),
       query("full", flag),
       query("links", { enum: ["presigned"] }),
+      { ...query("look", flag), description: "Somebody looks at it: that is not noted as a fetch." },
     ]),
   },
   "/v1/extracts/{feed}/versions/{version}/files/{id}": {

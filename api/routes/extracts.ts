@@ -82,7 +82,8 @@ export function addExtractRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const links = context.req.query("links");
     const answer = await withAddresses(ports, manifest, open, links);
     const { version, full: isFull } = manifest;
-    await shelf.fetched(context, open, { version, isFull, what: links ? "links" : "manifest" });
+    if (context.req.query("look") !== "true")
+      await shelf.fetched(context, open, { version, isFull, what: links ? "links" : "manifest" });
     return context.json(answer);
   });
 

@@ -1,0 +1,72 @@
+/** Where SQL is written: a plain field at once, the editor as soon as it is there. Both hold the same text. */
+import { useSignal, type Signal } from "@preact/signals";
+import type { FunctionComponent } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { html } from "../html.ts";
+import type { Editor } from "./editor-view.ts";
+import type { SqlPlace, SqlSchema } from "./query-answer.ts";
+
+export interface SqlEditorProps {
+  readonly text: Signal<string>;
+  readonly schema: SqlSchema | undefined;
+  readonly error: SqlPlace | undefined;
+  readonly onRun: () => void;
+  /** Given what inserts a text where the cursor is. */
+  readonly onReady: (insert: (text: string) => void) => void;
+}
+
+export const SqlEditor: FunctionComponent<SqlEditorProps> = (props) => {
+  const { text, schema, error } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const editor = useRef<Editor | undefined>(undefined);
+  const isThere = useSignal(false);
+  const latest = useRef(props);
+  latest.current = props;
+  useEffect(() => {
+    let isGone = false;
+    // Without it the plain field stays, which does all but help.
+    void import("./editor-view.ts")
+      .then(({ openEditor }) => {
+        if (isGone || !place.current) return;
+        editor.current = openEditor(place.current, {
+          text: text.peek(),
+          onChange: (changed) => (text.value = changed),
+          onRun: () => latest.current.onRun(),
+        });
+        isThere.value = true;
+        latest.current.onReady(editor.current.insert);
+      })
+      .catch(() => undefined);
+    return () => {
+      isGone = true;
+      editor.current?.destroy();
+    };
+  }, []);
+  const value = text.value;
+  useEffect(() => editor.current?.setText(value), [value]);
+  useEffect(() => {
+    if (schema) editor.current?.setSchema(schema);
+  }, [schema, isThere.value]);
+  useEffect(() => editor.current?.markError(error), [error?.offset, error?.line, isThere.value]);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    props.onRun();
+  };
+  return html`
+    <div class="sql-editor" data-ready=${isThere.value}>
+      <div ref=${place} hidden=${!isThere.value}></div>
+      ${
+        !isThere.value &&
+        html`<textarea
+          aria-label="SQL"
+          spellcheck=${false}
+          rows="6"
+          value=${value}
+          onInput=${(event: InputEvent) => (text.value = (event.target as HTMLTextAreaElement).value)}
+          onKeyDown=${onKeyDown}
+        ></textarea>`
+      }
+    </div>
+  `;
+};
