@@ -169,7 +169,9 @@ test("the editor's schema has the columns that SQL has, and the limits that hold
   const { tables, limits } = await stack.get<Schema>("/v1/sql/schema");
   const described = await query(`DESCRIBE ${TYPE}`);
   const columns = tables.find(({ name }) => name === TYPE)!.columns;
-  expect(columns.map(({ name, type }) => [name, type])).toEqual(described.map(([name, type]) => [name, type]));
+  expect(columns.map(({ name, type }) => [name, type])).toEqual(
+    described.map(([name, type]) => [name, type]),
+  );
   const over = await stack.call("POST", "/v1/sql", { sql: "SELECT 1", limit: limits.rows_max + 1 });
   const edge = await stack.call("POST", "/v1/sql", { sql: "SELECT 1", limit: limits.rows_max });
   expect([limits.rows_max, over.status, edge.status]).toEqual([1_234_567, 400, 200]);
@@ -248,7 +250,9 @@ test("who fetched an extract is written down once, by the file", async () => {
   const as = (route: string, method = "GET", more: Record<string, string> = {}): Promise<Response> =>
     stack.call(method, route, undefined, { authorization, ...more });
   const manifest = (await (await as(`/v1/extracts/${FEED}/versions/1/manifest`)).json()) as Manifest;
-  expect(await fetches()).toMatchObject([{ version: 1, full: false, manifest: true, links: false, files: 0 }]);
+  expect(await fetches()).toMatchObject([
+    { version: 1, full: false, manifest: true, links: false, files: 0 },
+  ]);
   const [file] = manifest.files;
   await as(file!.url!, "HEAD");
   await as(file!.url!, "GET", { "if-none-match": `"${file!.sha256}"` });

@@ -23,9 +23,9 @@ interface FeedDetailProps {
 }
 
 interface Made {
-  readonly published: readonly unknown[] | number | null;
+  /** Versions. */
+  readonly published: number;
   readonly complete_through: string | null;
-  readonly waits_for: unknown;
 }
 
 export const FeedDetail: FunctionComponent<FeedDetailProps> = ({ feed, onChanged }) => {
@@ -42,10 +42,24 @@ export const FeedDetail: FunctionComponent<FeedDetailProps> = ({ feed, onChanged
     onChanged();
   };
   return html`
-    ${feed.problem && html`<section class="error" role="alert"><h2>It is not made</h2><p>${feed.problem}</p></section>`}
+    ${
+      feed.problem &&
+      html`<section class="error" role="alert">
+        <h2>It is not made</h2>
+        <p>${feed.problem}</p>
+      </section>`
+    }
     <div class="tiles">
-      <${StatTile} label="Version" value=${feed.version === 0 ? "none" : count(feed.version)} about=${html`made <${Time} at=${feed.created} />`} />
-      <${StatTile} label="Rows" value=${count(feed.rows)} about=${`${count(feed.windows)} windows of a${feed.window === "hour" ? "n hour" : " day"}`} />
+      <${StatTile}
+        label="Version"
+        value=${feed.version === 0 ? "none" : count(feed.version)}
+        about=${html`made <${Time} at=${feed.created} />`}
+      />
+      <${StatTile}
+        label="Rows"
+        value=${count(feed.rows)}
+        about=${`${count(feed.windows)} windows of a${feed.window === "hour" ? "n hour" : " day"}`}
+      />
       <${StatTile}
         label="Last receipt"
         value=${reconciliation ? (reconciliation.equal ? "equal" : "differs") : "none"}
@@ -67,7 +81,10 @@ export const FeedDetail: FunctionComponent<FeedDetailProps> = ({ feed, onChanged
         confirm="Make it"
         onConfirm=${look}
       >
-        <p>Windows that are over, and those with late data, become a new version. Versions that are there stay as they are.</p>
+        <p>
+          Windows that are over, and those with late data, become a new version. Versions that are there stay
+          as they are.
+        </p>
       <//>
       <${ContractButton} feed=${feed} />
       <${CopyButton} label="Copy the command" text=${`npx muara extract get ${name} --to ./out`} />
@@ -78,8 +95,7 @@ export const FeedDetail: FunctionComponent<FeedDetailProps> = ({ feed, onChanged
 };
 
 function saidOf({ published, complete_through: through }: Made): string {
-  const versions = Array.isArray(published) ? published.length : published;
-  const what = versions ? `Published: ${String(versions)}.` : "Nothing new is due.";
+  const what = published > 0 ? `Published: ${count(published)} versions.` : "Nothing new is due.";
   return through ? `${what} Complete through ${through}.` : what;
 }
 

@@ -27,14 +27,21 @@ export const FeedFetches: FunctionComponent<{ readonly feed: FeedAnswer }> = ({ 
   const failed =
     fetches.error !== undefined && html`<${ErrorBox} error=${fetches.error} onRetry=${fetches.reload} />`;
   if (fetches.value.length === 0)
-    return html`${failed}<${Empty} title="Nobody has fetched it yet" command=${`npx muara extract get ${feed.feed} --to ./out`} />`;
+    return html`${failed}<${Empty}
+        title="Nobody has fetched it yet"
+        command=${`npx muara extract get ${feed.feed} --to ./out`}
+      />`;
   return html`${failed}
     <${AnyTable} label="Fetches, newest version first" columns=${COLUMNS} rows=${fetches.value} />
     <p class="quiet">What is looked at on this page does not count.</p>`;
 };
 
 const COLUMNS: readonly Column<FetchAnswer>[] = [
-  { title: "Version", isNumber: true, show: ({ version, full }) => `${count(version)}${full ? ", full" : ""}` },
+  {
+    title: "Version",
+    isNumber: true,
+    show: ({ version, full }) => `${count(version)}${full ? ", full" : ""}`,
+  },
   { title: "Who", show: ({ by }) => by },
   { title: "Manifest", show: ({ manifest }) => (manifest ? "yes" : "no") },
   {

@@ -31,11 +31,15 @@ export const FeedReceipts: FunctionComponent<{ readonly feed: FeedAnswer }> = ({
   if (receipts.value.length === 0)
     return html`${failed}<${Empty}
         title="No receipt yet"
-        command=${`npx muara extract reconcile ${feed.feed} --rows N`}
+        command=${`curl -H "authorization: Bearer $MUARA_TOKEN" --json '{"rows":0}' ${location.origin}${feedPath(feed.feed, `/versions/${feed.version}/receipts`)}`}
       >
         A loader says how many rows it has. Where that is not what was published, the answer names the window.
       <//>`;
-  return html`${failed}<${AnyTable} label="Receipts, newest first" columns=${COLUMNS} rows=${receipts.value} />`;
+  return html`${failed}<${AnyTable}
+      label="Receipts, newest first"
+      columns=${COLUMNS}
+      rows=${receipts.value}
+    />`;
 };
 
 const COLUMNS: readonly Column<ReceiptAnswer>[] = [

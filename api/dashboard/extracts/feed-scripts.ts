@@ -27,13 +27,22 @@ export const FeedScripts: FunctionComponent<{ readonly feed: FeedAnswer }> = ({ 
     <div class="script-fields">
       <div class="field">
         <label for="script-target">Warehouse</label>
-        <select id="script-target" value=${target} onChange=${(event: Event) => setFilters({ target: (event.target as HTMLSelectElement).value })}>
+        <select
+          id="script-target"
+          value=${target}
+          onChange=${(event: Event) => setFilters({ target: (event.target as HTMLSelectElement).value })}
+        >
           ${TARGETS.map((one) => html`<option value=${one}>${one}</option>`)}
         </select>
       </div>
       <div class="field">
         <label for="script-table">Table there</label>
-        <input id="script-table" placeholder=${feed.feed} value=${table} onChange=${(event: Event) => setFilters({ table: (event.target as HTMLInputElement).value.trim() })} />
+        <input
+          id="script-table"
+          placeholder=${feed.feed}
+          value=${table}
+          onChange=${(event: Event) => setFilters({ table: (event.target as HTMLInputElement).value.trim() })}
+        />
       </div>
     </div>
     ${scripts.error !== undefined && html`<${ErrorBox} error=${scripts.error} onRetry=${scripts.reload} />`}
@@ -56,13 +65,19 @@ async function load(
   const query = new URLSearchParams({ target, ...(table === "" ? {} : { table }) }).toString();
   const textOf = async (kind: string): Promise<string> =>
     (
-      await ask(feedPath(feed, `/versions/${version}/${kind}?${query}`), { headers: { accept: "*/*" }, signal })
+      await ask(feedPath(feed, `/versions/${version}/${kind}?${query}`), {
+        headers: { accept: "*/*" },
+        signal,
+      })
     ).text();
   const [ddl, text] = await Promise.all([textOf("ddl"), textOf("load")]);
   return { ddl, load: text };
 }
 
-const Script: FunctionComponent<{ readonly title: string; readonly text: string }> = ({ title, text }) => html`
+const Script: FunctionComponent<{ readonly title: string; readonly text: string }> = ({
+  title,
+  text,
+}) => html`
   <section class="card">
     <h2>${title} <${CopyButton} text=${text} /></h2>
     <pre tabindex="0" aria-label=${title}><code>${text}</code></pre>

@@ -26,7 +26,9 @@ interface VersionsAnswer {
 
 export const FeedVersions: FunctionComponent<{ readonly feed: FeedAnswer }> = ({ feed }) => {
   const path = feedPath(feed.feed, `/versions?since=newest&limit=${SHOWN}`);
-  const versions = useResource(`${path} ${feed.version}`, (signal) => askJson<VersionsAnswer>(path, { signal }));
+  const versions = useResource(`${path} ${feed.version}`, (signal) =>
+    askJson<VersionsAnswer>(path, { signal }),
+  );
   if (!versions.value)
     return versions.error === undefined
       ? html`<${Loading} what="versions" />`
@@ -65,7 +67,7 @@ function columnsOf(chosen: number): readonly Column<VersionItem>[] {
           type="button"
           class="copy"
           aria-pressed=${version === chosen}
-          aria-label=${`Version ${version}`}
+          aria-label=${`Version ${count(version)}`}
           onClick=${() => setFilters({ version: String(version) })}
         >
           ${count(version)}
@@ -86,7 +88,10 @@ function columnsOf(chosen: number): readonly Column<VersionItem>[] {
   ];
 }
 
-const Chosen: FunctionComponent<{ readonly feed: string; readonly version: number }> = ({ feed, version }) => {
+const Chosen: FunctionComponent<{ readonly feed: string; readonly version: number }> = ({
+  feed,
+  version,
+}) => {
   // Looking at it here is no fetch.
   const path = feedPath(feed, `/versions/${version}/manifest?look=true`);
   const manifest = useResource(path, (signal) => askJson<ManifestAnswer>(path, { signal }));
@@ -114,9 +119,7 @@ const Chosen: FunctionComponent<{ readonly feed: string; readonly version: numbe
       ${
         quality.length === 0
           ? html`<p class="quiet">None is declared.</p>`
-          : html`<p>
-              ${count(quality.length - broken.length)} of ${count(quality.length)} hold.
-            </p>`
+          : html`<p>${count(quality.length - broken.length)} of ${count(quality.length)} hold.</p>`
       }
       ${broken.length > 0 && html`<${AnyTable} label="Checks that do not hold" columns=${CHECKS} rows=${broken} />`}
     </section>
@@ -152,7 +155,10 @@ const FILES: readonly Column<File>[] = [
   { title: "File", show: ({ name }) => html`<span class="id">${name}</span>` },
   { title: "Rows", isNumber: true, show: ({ rows }) => count(rows) },
   { title: "Size", isNumber: true, show: (one) => bytes(one.bytes) },
-  { title: "SHA-256", show: ({ sha256 }) => html`<span class="id" title=${sha256}>${sha256.slice(0, 16)}…</span>` },
+  {
+    title: "SHA-256",
+    show: ({ sha256 }) => html`<span class="id" title=${sha256}>${sha256.slice(0, 16)}…</span>`,
+  },
   { title: "Take it", show: (file) => html`<${TakeFile} file=${file} />` },
 ];
 
@@ -167,7 +173,12 @@ const TakeFile: FunctionComponent<{ readonly file: File }> = ({ file }) => {
       failure.value = error instanceof Error ? error.message : String(error);
     }
   };
-  return html`<button type="button" class="copy" aria-label=${`Download ${file.name}`} onClick=${() => void take()}>
+  return html`<button
+      type="button"
+      class="copy"
+      aria-label=${`Download ${file.name}`}
+      onClick=${() => void take()}
+    >
       Download
     </button>
     ${failure.value && html`<span role="alert">${failure.value}</span>`}`;

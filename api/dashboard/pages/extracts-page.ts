@@ -98,7 +98,12 @@ const FeedList: FunctionComponent<FeedListProps> = ({ all, shown, missing }) => 
     return html`<${Empty} title="No extract fits">
       <button type="button" onClick=${() => setFilters({ name: "" })}>Show all</button>
     <//>`;
-  return html`<${AnyTable} label="Extracts" columns=${COLUMNS} rows=${shown} keyOf=${({ feed }: FeedAnswer) => feed} />`;
+  return html`<${AnyTable}
+    label="Extracts"
+    columns=${COLUMNS}
+    rows=${shown}
+    keyOf=${({ feed }: FeedAnswer) => feed}
+  />`;
 };
 
 const COLUMNS: readonly Column<FeedAnswer>[] = [
@@ -118,7 +123,13 @@ const COLUMNS: readonly Column<FeedAnswer>[] = [
 ];
 
 const FeedState: FunctionComponent<{ readonly feed: FeedAnswer }> = ({ feed }) => {
-  const tone: Tone = feed.problem ? "bad" : feed.withheld.length > 0 ? "warn" : feed.version > 0 ? "good" : "calm";
+  const tone: Tone = feed.problem
+    ? "bad"
+    : feed.withheld.length > 0
+      ? "warn"
+      : feed.version > 0
+        ? "good"
+        : "calm";
   return html`<${Badge} tone=${tone}>${feed.state}<//>`;
 };
 

@@ -68,13 +68,29 @@ export const Page: PageComponent = () => {
         <div class="query-actions">
           <${RunButton} sinceMs=${state.value.runningSinceMs} onRun=${start} onCancel=${cancel} />
           <${Field} id="query-at" label="As of version or time" value=${at} hint="now" onEnter=${start} />
-          <${Field} id="query-limit" label="Rows at most" value=${limit} hint=${count(schema.value?.limits.rows)} onEnter=${start} />
+          <${Field}
+            id="query-limit"
+            label="Rows at most"
+            value=${limit}
+            hint=${count(schema.value?.limits.rows)}
+            onEnter=${start}
+          />
           <${Limits} schema=${schema.value} />
         </div>
-        <${QueryResult} state=${state.value} schema=${schema.value} isShareable=${wantedKey === JSON.stringify(asked)} onRetry=${start} />
+        <${QueryResult}
+          state=${state.value}
+          schema=${schema.value}
+          isShareable=${wantedKey === JSON.stringify(asked)}
+          onRetry=${start}
+        />
       </div>
       <aside aria-label="Tables and history">
-        <${SchemaList} schema=${schema.value} error=${schema.error} onInsert=${onInsert} onRetry=${schema.reload} />
+        <${SchemaList}
+          schema=${schema.value}
+          error=${schema.error}
+          onInsert=${onInsert}
+          onRetry=${schema.reload}
+        />
         <${HistoryList} onPick=${(past: Asked) => navigate(linkOf(past))} />
       </aside>
     </div>
@@ -141,10 +157,15 @@ const Field: FunctionComponent<FieldProps> = ({ id, label, value, hint, onEnter 
 
 const Limits: FunctionComponent<{ readonly schema: SqlSchema | undefined }> = ({ schema }) => {
   if (!schema) return null;
-  const { timeout_ms: time, memory_bytes: memory, rows, rows_max: most, answer_bytes: answer } = schema.limits;
+  const {
+    timeout_ms: time,
+    memory_bytes: memory,
+    rows,
+    rows_max: most,
+    answer_bytes: answer,
+  } = schema.limits;
   return html`<p class="quiet limits">
     Limits: ${duration(time)}, ${bytes(memory)} of memory, ${count(rows)} rows unless you ask for up to
     ${" "}${count(most)}, answers up to ${bytes(answer)}.
   </p>`;
 };
-

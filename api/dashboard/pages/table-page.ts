@@ -99,7 +99,13 @@ const Shown: FunctionComponent<Whole> = ({ table, partitions }) => {
     { id: "use", title: "Read it", show: () => html`<${TableSnippets} table=${table} />` },
   );
   return html`
-    ${table.problem && html`<section class="error" role="alert"><h2>landing does not go on</h2><p>${table.problem}</p></section>`}
+    ${
+      table.problem &&
+      html`<section class="error" role="alert">
+        <h2>landing does not go on</h2>
+        <p>${table.problem}</p>
+      </section>`
+    }
     ${table.kind !== "view" && html`<${Tiles} table=${table} partitions=${partitions} fresh=${fresh} />`}
     <${Tabs} label=${`About ${table.name}`} tabs=${tabs} />
   `;

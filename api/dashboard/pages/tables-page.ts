@@ -109,7 +109,11 @@ const Found: FunctionComponent<FoundProps> = ({ all, shown }) => {
     <div class="tiles">
       <${StatTile} label="Tables" value=${count(shown.length)} />
       <${StatTile} label="Rows" value=${shortCount(sum(({ rows }) => rows))} />
-      <${StatTile} label="Size" value=${bytes(sum((table) => table.bytes))} about=${`${count(sum(({ files }) => files))} files`} />
+      <${StatTile}
+        label="Size"
+        value=${bytes(sum((table) => table.bytes))}
+        about=${`${count(sum(({ files }) => files))} files`}
+      />
       <${StatTile}
         label="Late or stopped"
         value=${count(late.length)}

@@ -47,8 +47,7 @@ const Question: FunctionComponent<AskFirstProps & { readonly onClose: () => void
   return html`
     <dialog ref=${dialog} aria-label=${props.title} onClose=${props.onClose}>
       <h2>${props.title}</h2>
-      ${props.children}
-      ${failure.value !== undefined && html`<${ErrorBox} error=${failure.value} />`}
+      ${props.children} ${failure.value !== undefined && html`<${ErrorBox} error=${failure.value} />`}
       <p class="dialog-actions">
         <button type="button" class="primary" disabled=${isBusy.value} onClick=${() => void act()}>
           ${isBusy.value ? "…" : props.confirm}

@@ -2,7 +2,12 @@
  * The editor itself, which comes when the page for queries is opened. It lives in a shadow root: there its styles go
  * in as sheets, which the page's policy allows, and not as elements, which it does not.
  */
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, sql, type SQLNamespace } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
@@ -127,7 +132,11 @@ export function openEditor(place: HTMLElement, options: EditorOptions): Editor {
     mark,
     look,
   ];
-  const view = new EditorView({ state: EditorState.create({ doc: options.text, extensions }), parent: root, root });
+  const view = new EditorView({
+    state: EditorState.create({ doc: options.text, extensions }),
+    parent: root,
+    root,
+  });
   return {
     text: () => view.state.doc.toString(),
     setText: (text) => {

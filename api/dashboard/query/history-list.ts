@@ -18,7 +18,12 @@ export const HistoryList: FunctionComponent<{ readonly onPick: (past: Asked) => 
                 ${past.map(
                   ({ sql, at, limit, whenMs, tookMs, rows }) =>
                     html`<li>
-                      <button type="button" class="plain" title=${sql} onClick=${() => onPick({ sql, at, limit })}>
+                      <button
+                        type="button"
+                        class="plain"
+                        title=${sql}
+                        onClick=${() => onPick({ sql, at, limit })}
+                      >
                         <code>${sql.replaceAll(/\s+/g, " ").slice(0, 90)}</code>
                         <span class="quiet">
                           <${Time} at=${whenMs} /> · ${rows === null ? "failed" : `${count(rows)} rows`} ·

@@ -46,7 +46,11 @@ export const QueryResult: FunctionComponent<QueryResultProps> = ({ state, schema
       ran
         ? html`<section class="query-answer" aria-label="Answer" aria-busy=${isRunning} data-old=${isOld}>
             ${isOld && html`<p class="quiet">Below are the rows of the query before.</p>`}
-            <${Answer} ran=${ran} rowsMax=${schema?.limits.rows_max ?? ran.answer.rows.length} isShareable=${isShareable} />
+            <${Answer}
+              ran=${ran}
+              rowsMax=${schema?.limits.rows_max ?? ran.answer.rows.length}
+              isShareable=${isShareable}
+            />
           </section>`
         : !isRunning && error === undefined && !isCancelled && html`<${Nothing} schema=${schema} />`
     }
@@ -55,7 +59,8 @@ export const QueryResult: FunctionComponent<QueryResultProps> = ({ state, schema
 
 const Said: FunctionComponent<{ readonly ran: Ran }> = ({ ran: { answer, tookMs, asked } }) => html`
   <p>
-    ${count(answer.rows.length)} rows in ${duration(tookMs)}${asked.at === "" ? "" : `, as of ${asked.at}`}${
+    ${count(answer.rows.length)} rows in
+    ${duration(tookMs)}${asked.at === "" ? "" : `, as of ${asked.at}`}${
       answer.truncated ? html`. <strong>There are more:</strong> ask for more rows, or take a file.` : "."
     }
     ${Object.entries(answer.versions).map(
@@ -74,10 +79,13 @@ const QueryError: FunctionComponent<{
   const hint = error instanceof ApiError ? error.problem["hint"] : undefined;
   return html`
     <${ErrorBox} error=${error} onRetry=${onRetry} />
-    ${(place || typeof hint === "string") && html`<p class="query-place">
-      ${place && html`<strong>Line ${place.line}, column ${place.column}.</strong>${" "}`}
-      ${typeof hint === "string" && hint}
-    </p>`}
+    ${
+      (place || typeof hint === "string") &&
+      html`<p class="query-place">
+        ${place && html`<strong>Line ${place.line}, column ${place.column}.</strong>${" "}`}
+        ${typeof hint === "string" && hint}
+      </p>`
+    }
   `;
 };
 
@@ -86,7 +94,8 @@ const Nothing: FunctionComponent<{ readonly schema: SqlSchema | undefined }> = (
   const example = first ? `SELECT * FROM ${first.alias ?? first.name} LIMIT 100` : EXAMPLE;
   return html`<${Empty} title="Nothing is asked yet">
     Write a query and press Ctrl+Enter, or begin with${" "}
-    <a href=${`/query?${new URLSearchParams({ sql: example }).toString()}`}><code>${example}</code></a>.
+    <a href=${`/query?${new URLSearchParams({ sql: example }).toString()}`}><code>${example}</code></a
+    >.
   <//>`;
 };
 
@@ -102,8 +111,16 @@ const Answer: FunctionComponent<AnswerProps> = ({ ran, rowsMax, isShareable }) =
   return html`
     <div class="answer-bar">
       <div role="group" aria-label="How the rows are shown">
-        <button type="button" aria-pressed=${!isChart} onClick=${() => setFilters({ view: "", x: "", y: "" })}>Rows</button>
-        <button type="button" aria-pressed=${isChart} onClick=${() => setFilters({ view: "chart" })}>Chart</button>
+        <button
+          type="button"
+          aria-pressed=${!isChart}
+          onClick=${() => setFilters({ view: "", x: "", y: "" })}
+        >
+          Rows
+        </button>
+        <button type="button" aria-pressed=${isChart} onClick=${() => setFilters({ view: "chart" })}>
+          Chart
+        </button>
       </div>
       <${Downloads} ran=${ran} rowsMax=${rowsMax} />
       ${
@@ -137,7 +154,11 @@ const Downloads: FunctionComponent<{ readonly ran: Ran; readonly rowsMax: number
     underWay.value = "";
   };
   return html`
-    <div role="group" aria-label="Take the rows as a file" title=${`Up to ${count(rowsMax)} rows, of the same versions`}>
+    <div
+      role="group"
+      aria-label="Take the rows as a file"
+      title=${`Up to ${count(rowsMax)} rows, of the same versions`}
+    >
       ${FORMATS.map(
         (format) =>
           html`<button type="button" disabled=${underWay.value !== ""} onClick=${() => void take(format)}>

@@ -24,7 +24,13 @@ export const ResultChart: FunctionComponent<{ readonly answer: QueryAnswer }> = 
     <//>`;
   return html`
     <div class="chart-fields">
-      <${Pick} id="chart-x" label="Along" columns=${columns} value=${columns[x]!.name} onPick=${(name: string) => setFilters({ x: name })} />
+      <${Pick}
+        id="chart-x"
+        label="Along"
+        columns=${columns}
+        value=${columns[x]!.name}
+        onPick=${(name: string) => setFilters({ x: name })}
+      />
       <${Pick}
         id="chart-y"
         label="Height"
@@ -109,7 +115,11 @@ interface PickProps {
 const Pick: FunctionComponent<PickProps> = ({ id, label, columns, value, all, onPick }) => html`
   <div class="field">
     <label for=${id}>${label}</label>
-    <select id=${id} value=${value} onChange=${(event: Event) => onPick((event.target as HTMLSelectElement).value)}>
+    <select
+      id=${id}
+      value=${value}
+      onChange=${(event: Event) => onPick((event.target as HTMLSelectElement).value)}
+    >
       ${all !== undefined && html`<option value="">${all}</option>`}
       ${columns.map(({ name }) => html`<option value=${name}>${name}</option>`)}
     </select>

@@ -41,10 +41,23 @@ export const ResultGrid: FunctionComponent<{ readonly answer: QueryAnswer }> = (
   const last = Math.min(until, rows.length);
   const first = Math.min(from, last);
   const place = (height: number): Content =>
-    height > 0 && html`<tr aria-hidden="true" class="grid-gap" style=${{ height: `${height}px` }}><td colspan=${columns.length + 1}></td></tr>`;
+    height > 0 &&
+    html`<tr aria-hidden="true" class="grid-gap" style=${{ height: `${height}px` }}>
+      <td colspan=${columns.length + 1}></td>
+    </tr>`;
   return html`
-    <div class="table-frame result-grid" ref=${frame} onScroll=${look} role="region" aria-label="Rows" tabindex="0">
-      <table aria-rowcount=${rows.length + 1} style=${{ width: `${widths.reduce((sum, one) => sum + one, 8)}ch` }}>
+    <div
+      class="table-frame result-grid"
+      ref=${frame}
+      onScroll=${look}
+      role="region"
+      aria-label="Rows"
+      tabindex="0"
+    >
+      <table
+        aria-rowcount=${rows.length + 1}
+        style=${{ width: `${widths.reduce((sum, one) => sum + one, 8)}ch` }}
+      >
         <colgroup>
           <col style=${{ width: "8ch" }} />
           ${widths.map((width) => html`<col style=${{ width: `${width}ch` }} />`)}
@@ -66,7 +79,12 @@ export const ResultGrid: FunctionComponent<{ readonly answer: QueryAnswer }> = (
             (row, at) =>
               html`<tr key=${first + at} aria-rowindex=${first + at + 2}>
                 <td class="number">
-                  <button type="button" class="plain" aria-label=${`Row ${first + at + 1}, all its values`} onClick=${() => (open.value = first + at)}>
+                  <button
+                    type="button"
+                    class="plain"
+                    aria-label=${`Row ${first + at + 1}, all its values`}
+                    onClick=${() => (open.value = first + at)}
+                  >
                     ${first + at + 1}
                   </button>
                 </td>
@@ -84,7 +102,9 @@ export const ResultGrid: FunctionComponent<{ readonly answer: QueryAnswer }> = (
 function cell(value: unknown, { type }: ResultColumn): Content {
   if (value === null || value === undefined) return html`<td class="null">NULL</td>`;
   const text = valueText(value);
-  return html`<td class=${isNumeric(type) ? "number" : ""} title=${text.length > 30 ? text : undefined}>${text}</td>`;
+  return html`<td class=${isNumeric(type) ? "number" : ""} title=${text.length > 30 ? text : undefined}>
+    ${text}
+  </td>`;
 }
 
 /** In characters, from the name and the first rows. */

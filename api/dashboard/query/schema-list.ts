@@ -54,7 +54,9 @@ const TableEntry: FunctionComponent<{
 }> = ({ table, onInsert }) => {
   const isOpen = useSignal(false);
   const name = sqlName(table.alias ?? table.name);
-  return html`<details onToggle=${(event: Event) => (isOpen.value = (event.target as HTMLDetailsElement).open)}>
+  return html`<details
+    onToggle=${(event: Event) => (isOpen.value = (event.target as HTMLDetailsElement).open)}
+  >
     <summary>${table.name}</summary>
     ${
       isOpen.value &&
@@ -63,7 +65,12 @@ const TableEntry: FunctionComponent<{
           ${table.columns.map(
             (column) =>
               html`<li>
-                <button type="button" class="plain" title=${column.description ?? undefined} onClick=${() => onInsert(sqlName(column.name))}>
+                <button
+                  type="button"
+                  class="plain"
+                  title=${column.description ?? undefined}
+                  onClick=${() => onInsert(sqlName(column.name))}
+                >
                   ${column.name} <span class="type">${column.type.toLowerCase()}</span>
                 </button>
               </li>`,

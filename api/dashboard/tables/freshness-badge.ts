@@ -21,7 +21,9 @@ export function freshnessWord(table: Told): FreshnessWord | undefined {
   if (landing === "retrying") return { tone: "warn", text: "landing retries" };
   if (isFresh === true) return { tone: "good", text: `in time, target ${duration(target)}` };
   if (lag === undefined || lag === null) return undefined;
-  return lag === 0 ? { tone: "good", text: "nothing waits" } : { tone: "main", text: `${duration(lag)} behind` };
+  return lag === 0
+    ? { tone: "good", text: "nothing waits" }
+    : { tone: "main", text: `${duration(lag)} behind` };
 }
 
 export const FreshnessBadge: FunctionComponent<{ readonly table: Told }> = ({ table }) => {

@@ -12,7 +12,11 @@ export const TableColumns: FunctionComponent<{ readonly table: ShownTable }> = (
     keyOf=${({ name }: ColumnAnswer) => name}
   />
   ${table.location && html`<p class="quiet">Lies at <code>${table.location}</code></p>`}
-  ${table.sql && html`<h3>Its SQL</h3><pre tabindex="0"><code>${table.sql}</code></pre>`}
+  ${
+    table.sql &&
+    html`<h3>Its SQL</h3>
+      <pre tabindex="0"><code>${table.sql}</code></pre>`
+  }
 `;
 
 const COLUMNS: readonly Column<ColumnAnswer>[] = [

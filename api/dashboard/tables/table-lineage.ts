@@ -30,14 +30,19 @@ export const TableLineage: FunctionComponent<{ readonly name: string }> = ({ nam
   return html`
     <div class="lineage">
       <${Side} title="Comes from" nodes=${upstream} nothing="Nothing that you may see." />
-      <div class="lineage-self"><span aria-hidden="true">→</span><strong>${name}</strong><span aria-hidden="true">→</span></div>
+      <div class="lineage-self">
+        <span aria-hidden="true">→</span><strong>${name}</strong><span aria-hidden="true">→</span>
+      </div>
       <${Side}
         title="Goes to"
         nodes=${downstream}
         nothing="No job, extract, delivery or share that you may see reads it."
       />
     </div>
-    <p class="quiet">One step each way. Rules and queries of SQL are not among them: what they read is only known when they run.</p>
+    <p class="quiet">
+      One step each way. Rules and queries of SQL are not among them: what they read is only known when they
+      run.
+    </p>
   `;
 };
 

@@ -52,7 +52,10 @@ const Lag: FunctionComponent<{ readonly one: LogPartition; readonly target: numb
 };
 
 function columnsOf({ partition_columns: names }: PartitionsAnswer): readonly Column<Item>[] {
-  const own = names.map((name): Column<Item> => ({ title: name, show: ({ values }) => values[name] ?? "none" }));
+  const own = names.map((name): Column<Item> => ({
+    title: name,
+    show: ({ values }) => values[name] ?? "none",
+  }));
   return [
     ...(own.length > 0 ? own : [{ title: "Partition", show: () => "all" }]),
     { title: "Rows", isNumber: true, show: ({ rows }) => count(rows) },

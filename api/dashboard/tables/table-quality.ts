@@ -21,7 +21,11 @@ interface Account {
   readonly dead_letters: number;
   readonly in_flight: number;
   readonly balanced: boolean;
-  readonly removed?: { readonly retention: number; readonly erasure: number; readonly rollback: number } | null;
+  readonly removed?: {
+    readonly retention: number;
+    readonly erasure: number;
+    readonly rollback: number;
+  } | null;
 }
 
 interface Reconciled {
@@ -63,8 +67,8 @@ export const TableQuality: FunctionComponent<{ readonly table: ShownTable }> = (
   const { account, groups, reconciled } = quality.value;
   if (!account && reconciled.length === 0)
     return html`<${Empty} title="Nothing is counted here">
-      Books are kept of event types, for whoever may read all of one. The tables that this one comes from stand under
-      Lineage.
+      Books are kept of event types, for whoever may read all of one. The tables that this one comes from
+      stand under Lineage.
     <//>`;
   return html`
     ${quality.error !== undefined && html`<${ErrorBox} error=${quality.error} onRetry=${quality.reload} />`}
@@ -170,19 +174,20 @@ const Books: FunctionComponent<BooksProps> = ({ account, duplicates }) => {
 const Letters: FunctionComponent<{ readonly name: string; readonly groups: readonly LetterGroup[] }> = ({
   name,
   groups,
-}) => html`<section class="card">
-  <h2>Dead letters</h2>
-  ${
-    groups.length === 0
-      ? html`<p><${Badge} tone="good">none<//> Everything that was accepted could land.</p>`
-      : html`<ul>
-          ${groups.map(
-            ({ reason, open, count: all }) =>
-              html`<li>
-                <a href=${lettersLink({ event_type: name, reason })}><code>${reason}</code></a>: ${count(open)}
-                open of ${count(all)}
-              </li>`,
-          )}
-        </ul>`
-  }
-</section>`;
+}) =>
+  html`<section class="card">
+    <h2>Dead letters</h2>
+    ${
+      groups.length === 0
+        ? html`<p><${Badge} tone="good">none<//> Everything that was accepted could land.</p>`
+        : html`<ul>
+            ${groups.map(
+              ({ reason, open, count: all }) =>
+                html`<li>
+                  <a href=${lettersLink({ event_type: name, reason })}><code>${reason}</code></a
+                  >: ${count(open)} open of ${count(all)}
+                </li>`,
+            )}
+          </ul>`
+    }
+  </section>`;

@@ -61,9 +61,10 @@ export function snippetsOf(table: ShownTable, origin: string): readonly Snippet[
   if (table.location)
     snippets.push({
       title: "Any reader of Delta",
-      text: ["import polars", `polars.scan_delta(${JSON.stringify(table.location)}).head(100).collect()`].join(
-        "\n",
-      ),
+      text: [
+        "import polars",
+        `polars.scan_delta(${JSON.stringify(table.location)}).head(100).collect()`,
+      ].join("\n"),
       about: "By path, without Muara: Polars, delta-rs, DuckDB, Spark, Trino.",
     });
   return snippets;

@@ -80,23 +80,24 @@ function columnsOf({ name, files }: ShownTable): readonly Column<Commit>[] {
     { title: "Watermark, UTC", show: ({ watermark }) => html`<${Time} at=${watermark} />` },
     {
       title: "Look",
-      show: ({ version }) => html`<span class="row-actions">
-        <a href=${queryLink(`SELECT * FROM ${sqlName(name)} LIMIT 100`, String(version))}
-          >Query<span class="visually-hidden"> at version ${version}</span></a
-        >
-        ${
-          files !== null &&
-          version > 0 &&
-          html`<button
-            type="button"
-            class="copy"
-            aria-label=${`What version ${version} changed`}
-            onClick=${() => setFilters({ from: String(version - 1), to: String(version) })}
+      show: ({ version }) =>
+        html`<span class="row-actions">
+          <a href=${queryLink(`SELECT * FROM ${sqlName(name)} LIMIT 100`, String(version))}
+            >Query<span class="visually-hidden"> at version ${version}</span></a
           >
-            Diff
-          </button>`
-        }
-      </span>`,
+          ${
+            files !== null &&
+            version > 0 &&
+            html`<button
+              type="button"
+              class="copy"
+              aria-label=${`Diff of version ${version} and the one before`}
+              onClick=${() => setFilters({ from: String(version - 1), to: String(version) })}
+            >
+              Diff
+            </button>`
+          }
+        </span>`,
     },
   ];
 }
@@ -176,7 +177,13 @@ const Differences: FunctionComponent<DifferencesProps> = ({ name, from, to }) =>
     </p>
     <${Changes} title="Columns" changes=${columns} />
     <${Changes} title="Properties" changes=${properties} />
-    ${counters.length > 0 && html`<details><summary>${count(counters.length)} counters moved</summary><${Changes} title="Counters" changes=${counters} /></details>`}
+    ${
+      counters.length > 0 &&
+      html`<details>
+        <summary>${count(counters.length)} counters moved</summary>
+        <${Changes} title="Counters" changes=${counters} />
+      </details>`
+    }
   </section>`;
 };
 
