@@ -18,7 +18,8 @@ export function followShortcuts(): void {
     if (target) navigate(target.path);
     else if (event.key === "g") goUntilMs = performance.now() + SECOND_KEY_MS;
     else if (event.key === "?") isHelpOpen.value = !isHelpOpen.value;
-    else if (event.key === "Escape") isHelpOpen.value = false;
+    // The browser's own answer to it closes other dialogs.
+    else if (event.key === "Escape") return void (isHelpOpen.value = false);
     else if (event.key !== "/" || !focusFilter()) return;
     event.preventDefault();
   });

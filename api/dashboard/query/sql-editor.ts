@@ -43,7 +43,8 @@ export const SqlEditor: FunctionComponent<SqlEditorProps> = (props) => {
     };
   }, []);
   const value = text.value;
-  useEffect(() => editor.current?.setText(value), [value]);
+  // What is rendered may be older than what has been typed since.
+  useEffect(() => editor.current?.setText(text.peek()), [value]);
   useEffect(() => {
     if (schema) editor.current?.setSchema(schema);
   }, [schema, isThere.value]);
