@@ -7,6 +7,7 @@ import {
   type AdapterServices,
   openLog,
   openObjectStore,
+  openTracing,
   openVerifier,
   sourceOpener,
 } from "./adapters/open.ts";
@@ -26,6 +27,7 @@ import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Authenticator } from "./core/token.ts";
+import { tracedLog } from "./core/traced-log.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
@@ -65,6 +67,8 @@ export interface Base {
   readonly outgoing: Outgoing;
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
+  /** Absent: no spans are made. */
+  readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
   readonly gauges: (() => readonly Sample[])[];
 }
@@ -89,13 +93,15 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module, verifier] = await Promise.all([
+  const tracing = await openTracing(config, VERSION);
+  const [plainLog, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
     openVerifier(config, { ...services, outgoing }),
   ]);
+  const log = tracing ? tracedLog(plainLog) : plainLog;
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
@@ -140,6 +146,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
+    tracing,
     gauges: [() => captureWatch.samples()],
   };
 }
