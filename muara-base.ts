@@ -5,6 +5,7 @@ import process from "node:process";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
 import {
   type AdapterServices,
+  openLineage,
   openLog,
   openObjectStore,
   openTracing,
@@ -19,6 +20,7 @@ import { createKernel, type Kernel } from "./core/kernel.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import type { Sample } from "./core/open-metrics.ts";
+import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
@@ -67,6 +69,8 @@ export interface Base {
   readonly outgoing: Outgoing;
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
+  /** Absent: nobody is told what was made of what. */
+  readonly lineage: Lineage | undefined;
   /** Absent: no spans are made. */
   readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
@@ -113,6 +117,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { openTable, commits } = openTables(store, { ...services });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
+  const lineage = await openLineage(config, { ...services, outgoing }, VERSION);
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
   const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
     identityBytes: config.land.dedupBytes,
@@ -146,8 +151,9 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
+    lineage,
     tracing,
-    gauges: [() => captureWatch.samples()],
+    gauges: [() => captureWatch.samples(), () => lineage?.samples() ?? []],
   };
 }
 
