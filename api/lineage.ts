@@ -1,6 +1,6 @@
 /**
- * What a table is made of and what is made of it, one hop: event types, captures, jobs, current states, views, extracts,
- * deliveries, shares, rules and processes. Each is there for whoever may see it on its own page, and for nobody else.
+ * What a table is made of and what is made of it, one hop: event types, captures, jobs, current states, views,
+ * extracts, deliveries, shares, rules and processes. Each is there for whoever may see it on its own page, and for nobody else.
  * Rules of SQL are not: what their text reads is only known when it is judged.
  */
 import { isAuthorized, type Principal } from "../core/authorize.ts";
@@ -98,16 +98,16 @@ function isSame({ kind, name }: LineageNode, asked: string): boolean {
 }
 
 function registered({ registry }: ApiPorts, principal: Principal, nameOf: NameOf): Edge[] {
-  const values = <Value>(kind: Parameters<typeof registry.list>[0]): readonly Value[] =>
-    registry.list<Value>(kind).flatMap(({ value }) => value ?? []);
   const edges: Edge[] = [];
-  for (const job of values<Job>("job").filter(({ output }) => mayRun(principal, output))) {
+  for (const { value: job } of registry.list<Job>("job")) {
+    if (!job || !mayRun(principal, job.output)) continue;
     for (const input of job.inputs)
       edges.push({ from: node("table", nameOf(input)), to: node("job", job.name) });
     for (const output of jobTables(job))
       edges.push({ from: node("job", job.name), to: node("table", output) });
   }
-  for (const delivery of values<Delivery>("delivery").filter((one) => mayDeliver(principal, one))) {
+  for (const { value: delivery } of registry.list<Delivery>("delivery")) {
+    if (!delivery || !mayDeliver(principal, delivery)) continue;
     const from = node("table", nameOf(delivery.table));
     edges.push({ from, to: node("delivery", delivery.name, targetOf(delivery)) });
     if (delivery.log)
@@ -121,12 +121,14 @@ function registered({ registry }: ApiPorts, principal: Principal, nameOf: NameOf
     for (const [source, { eventType }] of Object.entries(value?.tables ?? {}))
       edges.push({ from: node("capture", name, source), to: node("table", eventType) });
   }
-  for (const rule of values<Rule>("rule").filter((one) => mayRead(principal, one)))
-    if (rule.drop) edges.push({ from: node("table", nameOf(rule.drop.table)), to: node("rule", rule.name) });
-  for (const { declaration } of values<Process>("process"))
-    if (mayRun(principal, `process.${declaration.name}`))
-      for (const table of processTables(declaration))
-        edges.push({ from: node("table", nameOf(table)), to: node("process", declaration.name) });
+  for (const { value: rule } of registry.list<Rule>("rule"))
+    if (rule?.drop && mayRead(principal, rule))
+      edges.push({ from: node("table", nameOf(rule.drop.table)), to: node("rule", rule.name) });
+  for (const { name, value } of registry.list<Process>("process")) {
+    if (!value || !mayRun(principal, `process.${name}`)) continue;
+    for (const table of processTables(value.declaration))
+      edges.push({ from: node("table", nameOf(table)), to: node("process", name) });
+  }
   return edges;
 }
 

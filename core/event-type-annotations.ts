@@ -135,7 +135,7 @@ interface Annotated {
   readonly annotations: Texts;
 }
 
-/** How soon after it was accepted an event of the type shall be in the lake, ms; undefined where nothing is declared. */
+/** How soon after it was accepted an event of the type shall be in the lake, ms; undefined where nothing is said. */
 export function freshnessTargetMs({ annotations }: Annotated): number | undefined {
   const text = annotations[FRESHNESS_ANNOTATION];
   return text === undefined ? undefined : durationMs(text);

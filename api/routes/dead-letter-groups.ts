@@ -24,7 +24,6 @@ export function addDeadLetterGroupRoute(app: Hono<ApiEnv>, ports: ApiPorts): voi
     const from = await lettersFrom(ports);
     if (!from) return context.json({ items: [], truncated: false }); // nothing was ever dead
     const counts = LETTER_STATES.map((one) => `count(*) FILTER (${STATE_SQL} = '${one}')`);
-    const newest = (column: string): string => `arg_max(d.${column}, (d.ingest_time, d.dead_letter_id))`;
     const samples = ["dead_letter_id", "event_id", "pointer", "detail"].map(newest);
     const sql = `SELECT d.event_type, d.reason, count(*), min(d.ingest_time), max(d.ingest_time),
         ${[...counts, ...samples].join(", ")}
@@ -34,6 +33,10 @@ export function addDeadLetterGroupRoute(app: Hono<ApiEnv>, ports: ApiPorts): voi
     const { rows } = await ports.query.rows({ sql, limit: limit + 1, principal: SYSTEM }, signal);
     return context.json({ items: rows.slice(0, limit).map(shown), truncated: rows.length > limit });
   });
+}
+
+function newest(column: string): string {
+  return `arg_max(d.${column}, (d.ingest_time, d.dead_letter_id))`;
 }
 
 function shown(row: readonly unknown[]): Record<string, unknown> {

@@ -221,7 +221,7 @@ test("groups of dead letters add up to the single ones", async () => {
       sample: { dead_letter_id: own[0]!.dead_letter_id },
     });
   }
-  const [letter] = letters.filter((one) => one.event_type === OTHER);
+  const letter = letters.find((one) => one.event_type === OTHER);
   const replayed = await stack.call("POST", "/v1/dead-letters/replay", {
     ids: [letter!.dead_letter_id],
     correction: { set: { "/number": "6" } },

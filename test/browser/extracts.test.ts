@@ -54,7 +54,7 @@ test("one feed: live in every tab, slow, dead, and one that is not there", async
   await missing.page.locator(".empty", { hasText: 'no extract "no_such"' }).waitFor();
 });
 
-test("the newest version's windows and files are the manifest's; a file is taken, and looking is no fetch", async () => {
+test("a version's windows and files are the manifest's; a file is taken, and looking is no fetch", async () => {
   await using opened = await open(DETAIL);
   const { page } = opened;
   const version = page.locator('section[aria-label="Version 1"]');
@@ -97,7 +97,10 @@ test("scripts are those of the API, for the warehouse and the table that the add
   await page.locator("#panel-load pre").first().waitFor();
   await page.locator("#script-table").fill("dwh.orders");
   await page.keyboard.press("Enter");
-  await page.locator("#panel-load pre", { hasText: /dwh"?[.]"?orders/ }).first().waitFor();
+  await page
+    .locator("#panel-load pre", { hasText: /dwh"?[.]"?orders/ })
+    .first()
+    .waitFor();
   for (const [at, kind] of ["ddl", "load"].entries()) {
     const route = `/v1/extracts/${FEED}/versions/1/${kind}?target=redshift&table=dwh.orders`;
     const wanted = await (await stack.call("GET", route)).text();

@@ -12,7 +12,7 @@ export interface StatesOptions {
   readonly live: string;
 }
 
-/** In light on a desk and in dark on a phone: there, within the window, nothing that axe minds, nothing else complains. */
+/** In light on a desk and in dark on a phone: there, within the window, nothing that axe minds, no complaint. */
 export async function checkLive({ browser, stack, path, live }: StatesOptions): Promise<void> {
   for (const look of [
     { scheme: "light", width: 1280 },

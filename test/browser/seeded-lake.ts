@@ -1,4 +1,4 @@
-/** A small shop for the pages of the lake: typed rows, dead letters, an extract with a fetch and a receipt that differs. */
+/** A small shop for the pages of the lake: typed rows, dead letters, an extract with a receipt that differs. */
 import { expect } from "vitest";
 import { eventually } from "../services/muara.ts";
 import { startStack, type Stack } from "../api/stack.ts";

@@ -29,10 +29,7 @@ export const FeedReceipts: FunctionComponent<{ readonly feed: FeedAnswer }> = ({
   const failed =
     receipts.error !== undefined && html`<${ErrorBox} error=${receipts.error} onRetry=${receipts.reload} />`;
   if (receipts.value.length === 0)
-    return html`${failed}<${Empty}
-        title="No receipt yet"
-        command=${`curl -H "authorization: Bearer $MUARA_TOKEN" --json '{"rows":0}' ${location.origin}${feedPath(feed.feed, `/versions/${feed.version}/receipts`)}`}
-      >
+    return html`${failed}<${Empty} title="No receipt yet" command=${commandOf(feed)}>
         A loader says how many rows it has. Where that is not what was published, the answer names the window.
       <//>`;
   return html`${failed}<${AnyTable}
@@ -41,6 +38,11 @@ export const FeedReceipts: FunctionComponent<{ readonly feed: FeedAnswer }> = ({
       rows=${receipts.value}
     />`;
 };
+
+function commandOf({ feed, version }: FeedAnswer): string {
+  const address = location.origin + feedPath(feed, `/versions/${version}/receipts`);
+  return `curl -H "authorization: Bearer $MUARA_TOKEN" --json '{"rows":0}' ${address}`;
+}
 
 const COLUMNS: readonly Column<ReceiptAnswer>[] = [
   { title: "When, UTC", show: (one) => html`<${Time} at=${one.received_at} />` },

@@ -39,7 +39,11 @@ export const LetterDetail: FunctionComponent<LetterDetailProps> = ({ id, onChang
         <button type="button" onClick=${() => setFilters({ letter: "" })}>Close</button>
       </div>
       ${letter.error !== undefined && html`<${ErrorBox} error=${letter.error} onRetry=${letter.reload} />`}
-      ${value ? html`<${Shown} letter=${value} onReplayed=${letter.reload} />` : letter.error === undefined && html`<${Loading} what="it" />`}
+      ${
+        value
+          ? html`<${Shown} letter=${value} onReplayed=${letter.reload} />`
+          : letter.error === undefined && html`<${Loading} what="it" />`
+      }
     </section>
   `;
 };
@@ -54,7 +58,11 @@ const Shown: FunctionComponent<ShownProps> = ({ letter, onReplayed }) => html`
     <dt>State</dt>
     <dd>
       <${LetterBadge} state=${letter.state} />
-      ${letter.replayed_by && html` ${letter.corrected ? "corrected and replayed" : "replayed"} by ${letter.replayed_by} at <${Time} at=${letter.replayed_at} />`}
+      ${
+        letter.replayed_by &&
+        html` ${letter.corrected ? "corrected and replayed" : "replayed"} by ${letter.replayed_by} at${" "}
+          <${Time} at=${letter.replayed_at} />`
+      }
     </dd>
     <dt>Event type</dt>
     <dd>${letter.event_type}</dd>
@@ -74,7 +82,11 @@ const Shown: FunctionComponent<ShownProps> = ({ letter, onReplayed }) => html`
       <${Time} at=${letter.ingest_time} /> UTC, partition ${letter.log_partition}, offset ${letter.log_offset}
     </dd>
   </dl>
-  ${letter.state === "open" ? html`<${Correct} letter=${letter} onReplayed=${onReplayed} />` : html`<${Bytes} text=${letter.payload} />`}
+  ${
+    letter.state === "open"
+      ? html`<${Correct} letter=${letter} onReplayed=${onReplayed} />`
+      : html`<${Bytes} text=${letter.payload} />`
+  }
 `;
 
 const Bytes: FunctionComponent<{ readonly text: string }> = ({ text }) => html`

@@ -79,14 +79,48 @@ const Dialog: FunctionComponent<ReplayGroupProps & { readonly onClose: () => voi
         ${step.value !== "asking" && html`<${Sum} sum=${sum.value} step=${step.value} />`}
       </div>
       <p class="dialog-actions">
-        ${step.value !== "sent" && html`<button type="button" class=${step.value === "tried" ? "" : "primary"} disabled=${isBusy} onClick=${() => void run(true)}>Try it</button>`}
-        ${step.value === "tried" && html`<button type="button" class="primary" disabled=${landing === 0} onClick=${() => void run(false)}>Replay ${count(landing)}</button>`}
-        ${step.value === "sending" && html`<button type="button" onClick=${() => working.current?.abort()}>Stop</button>`}
-        <button type="button" onClick=${onClose}>${step.value === "sent" ? "Close" : "Cancel"}</button>
+        <${Buttons}
+          step=${step.value}
+          landing=${landing}
+          onRun=${(isDryRun: boolean) => void run(isDryRun)}
+          onStop=${() => working.current?.abort()}
+          onClose=${onClose}
+        />
       </p>
     </dialog>
   `;
 };
+
+interface ButtonsProps {
+  readonly step: Step;
+  /** How many would. */
+  readonly landing: number;
+  readonly onRun: (isDryRun: boolean) => void;
+  readonly onStop: () => void;
+  readonly onClose: () => void;
+}
+
+const Buttons: FunctionComponent<ButtonsProps> = ({ step, landing, onRun, onStop, onClose }) => html`
+  ${
+    step !== "sent" &&
+    html`<button
+      type="button"
+      class=${step === "tried" ? "" : "primary"}
+      disabled=${step === "trying" || step === "sending"}
+      onClick=${() => onRun(true)}
+    >
+      Try it
+    </button>`
+  }
+  ${
+    step === "tried" &&
+    html`<button type="button" class="primary" disabled=${landing === 0} onClick=${() => onRun(false)}>
+      Replay ${count(landing)}
+    </button>`
+  }
+  ${step === "sending" && html`<button type="button" onClick=${onStop}>Stop</button>`}
+  <button type="button" onClick=${onClose}>${step === "sent" ? "Close" : "Cancel"}</button>
+`;
 
 /** What the page's own filter leaves of the group. */
 function filterFor({ event_type, reason }: LetterGroup): ReplayFilter {
@@ -170,6 +204,6 @@ const Sum: FunctionComponent<{ readonly sum: ReplaySum; readonly step: Step }> =
         )}
       </ul>`
     }
-    ${step === "sent" && html`<p class="quiet">Those that were accepted land within about a second; this page follows them.</p>`}
+    ${step === "sent" && html`<p class="quiet">What was accepted lands within about a second; this page follows it.</p>`}
   `;
 };

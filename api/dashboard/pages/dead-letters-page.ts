@@ -86,6 +86,10 @@ const Found: FunctionComponent<FoundProps> = ({ answer, query, onChanged }) => {
     </div>
     <${LetterGroups} groups=${items} onChanged=${onChanged} />
     ${truncated && html`<p class="quiet">There are more groups: filter by event type.</p>`}
-    ${isOne ? html`<${LetterList} query=${query} />` : html`<p class="quiet">Choose a group to see its dead letters.</p>`}
+    ${
+      isOne
+        ? html`<${LetterList} query=${query} />`
+        : html`<p class="quiet">Choose a group to see its dead letters.</p>`
+    }
   `;
 };

@@ -1,4 +1,4 @@
-/** Extracts: feeds for the warehouse, what each has published, who has it, and whether the loader's count is the same. */
+/** Extracts: feeds for the warehouse, what each has published, who has it, and whether the loader's count is it. */
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
@@ -18,6 +18,9 @@ import type { FeedAnswer } from "../extracts/extract-answer.ts";
 import "../extracts/extracts.css";
 
 const EVERY_MS = 10_000;
+const ABOUT =
+  "Closed, numbered, checksummed Parquet for the warehouse. Late data makes a new revision of its window, " +
+  "never a changed file.";
 
 export const Page: PageComponent = () => {
   const feeds = useResource(
@@ -36,7 +39,7 @@ export const Page: PageComponent = () => {
       about=${
         feed
           ? html`<a href="/extracts">All extracts</a>${feed.description && ` · ${feed.description}`}`
-          : "Closed, numbered, checksummed Parquet for the warehouse. Late data makes a new revision of its window, never a changed file."
+          : ABOUT
       }
       asOf=${feeds.asOfMs}
       completeThrough=${feed ? feed.complete_through : undefined}

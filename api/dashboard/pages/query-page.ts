@@ -1,4 +1,4 @@
-/** Query: SQL over the lake, with the limits that hold, the rows, a picture, a file, and the address that gives it on. */
+/** Query: SQL over the lake, with the limits that hold, the rows, a picture, a file, and an address to give on. */
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { useEffect, useRef } from "preact/hooks";

@@ -17,6 +17,9 @@ import { FreshnessBadge, freshnessWord } from "../tables/freshness-badge.ts";
 import { isOfTheHouse, KIND_WORDS, tableLink, type TableAnswer } from "../tables/table-answer.ts";
 
 const EVERY_MS = 5_000;
+const ABOUT =
+  "One Delta table for each event type, beside them what jobs and captures make of it. " +
+  "Any reader opens them by path.";
 const FIRST_COMMAND = "npx muara demo --fresh";
 
 export const Page: PageComponent = () => {
@@ -26,7 +29,7 @@ export const Page: PageComponent = () => {
   return html`
     <${PageHeader}
       title="Tables"
-      about="One Delta table for each event type, beside them what jobs and captures make of it. Any reader opens them by path."
+      about=${ABOUT}
       asOf=${tables.asOfMs}
       completeThrough=${tables.value && lowestWatermark(shown)}
       isLoading=${tables.isLoading}
@@ -34,7 +37,11 @@ export const Page: PageComponent = () => {
       <${Filters} />
     <//>
     ${tables.error !== undefined && html`<${ErrorBox} error=${tables.error} onRetry=${tables.reload} />`}
-    ${tables.value ? html`<${Found} all=${all} shown=${shown} />` : tables.error === undefined && html`<${Loading} what="tables" />`}
+    ${
+      tables.value
+        ? html`<${Found} all=${all} shown=${shown} />`
+        : tables.error === undefined && html`<${Loading} what="tables" />`
+    }
   `;
 };
 

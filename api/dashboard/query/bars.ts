@@ -34,7 +34,10 @@ export const Bars: FunctionComponent<BarsProps> = ({ label, items }) => {
             </div>`,
         )}
       </dl>
-      ${items.length > SHOWN_MAX && html`<p class="quiet">The first ${count(SHOWN_MAX)} of ${count(items.length)} rows.</p>`}
+      ${
+        items.length > SHOWN_MAX &&
+        html`<p class="quiet">The first ${count(SHOWN_MAX)} of ${count(items.length)} rows.</p>`
+      }
     </figure>
   `;
 };

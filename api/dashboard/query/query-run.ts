@@ -55,13 +55,16 @@ export function useQueryRun(): QueryRun {
       state.value = { ...state.peek(), ...changed, runningSinceMs: undefined };
       remember({ ...asked, whenMs, tookMs: performance.now() - sinceMs, rows });
     };
-    runQuery(asked, abort.signal).then(
-      (answer) => {
+    const answered = async (): Promise<void> => {
+      try {
+        const answer = await runQuery(asked, abort.signal);
         const tookMs = performance.now() - sinceMs;
         end({ ran: { asked, answer, tookMs, asOfMs: systemClock.nowMs() } }, answer.rows.length);
-      },
-      (error: unknown) => end({ error }, null),
-    );
+      } catch (error) {
+        end({ error }, null);
+      }
+    };
+    void answered();
   };
   const cancel = (): void => {
     running.current?.abort();

@@ -54,8 +54,6 @@ const Picture: FunctionComponent<PictureProps> = ({ answer, x, ys }) => {
   const { columns, rows } = answer;
   const isOverTime = isTime(columns[x]!.type);
   const sorted = useMemo(() => (isOverTime ? overTime(rows, x) : []), [answer, x]);
-  const numberOf = (value: unknown): number | null =>
-    value === null || value === undefined ? null : Number(value);
   const names = ys.map((at) => columns[at]!.name).join(", ");
   if (!isOverTime)
     return html`<${Bars}
@@ -75,6 +73,10 @@ const Picture: FunctionComponent<PictureProps> = ({ answer, x, ys }) => {
     format=${(value: number) => count(value)}
   />`;
 };
+
+function numberOf(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
 
 function overTime(
   rows: QueryAnswer["rows"],

@@ -25,7 +25,6 @@ export const SchemaList: FunctionComponent<SchemaListProps> = ({ schema, error, 
   const text = sought.value.toLowerCase();
   const fits = ({ name, columns }: Table): boolean =>
     [name, ...columns.map((column) => column.name)].some((one) => one.toLowerCase().includes(text));
-  const isHouse = (table: Table): boolean => isOfTheHouse(table as Pick<TableAnswer, "name" | "kind">);
   const found = schema.tables.filter((table) => fits(table) && (text !== "" || !isHouse(table)));
   return html`
     <section class="schema">
@@ -39,13 +38,22 @@ export const SchemaList: FunctionComponent<SchemaListProps> = ({ schema, error, 
         value=${sought.value}
         onInput=${(event: InputEvent) => (sought.value = (event.target as HTMLInputElement).value)}
       />
-      ${found.length === 0 && html`<p class="quiet">None${text === "" ? " yet: npx muara demo fills a lake" : " has that in its name"}.</p>`}
+      ${
+        found.length === 0 &&
+        html`<p class="quiet">
+          ${text === "" ? "None yet: npx muara demo fills a lake." : "None has that in its name."}
+        </p>`
+      }
       <div class="schema-tables">
         ${found.map((table) => html`<${TableEntry} key=${table.name} table=${table} onInsert=${onInsert} />`)}
       </div>
     </section>
   `;
 };
+
+function isHouse(table: Table): boolean {
+  return isOfTheHouse(table as Pick<TableAnswer, "name" | "kind">);
+}
 
 /** Columns are in the page only while they can be seen: a lake may have thousands. */
 const TableEntry: FunctionComponent<{

@@ -24,19 +24,19 @@ export const SqlEditor: FunctionComponent<SqlEditorProps> = (props) => {
   latest.current = props;
   useEffect(() => {
     let isGone = false;
-    // Without it the plain field stays, which does all but help.
-    void import("./editor-view.ts")
-      .then(({ openEditor }) => {
-        if (isGone || !place.current) return;
-        editor.current = openEditor(place.current, {
-          text: text.peek(),
-          onChange: (changed) => (text.value = changed),
-          onRun: () => latest.current.onRun(),
-        });
-        isThere.value = true;
-        latest.current.onReady(editor.current.insert);
-      })
-      .catch(() => undefined);
+    const open = async (): Promise<void> => {
+      // Without it the plain field stays, which does all but help.
+      const loaded = await import("./editor-view.ts").catch(() => undefined);
+      if (!loaded || isGone || !place.current) return;
+      editor.current = loaded.openEditor(place.current, {
+        text: text.peek(),
+        onChange: (changed) => (text.value = changed),
+        onRun: () => latest.current.onRun(),
+      });
+      isThere.value = true;
+      latest.current.onReady(editor.current.insert);
+    };
+    void open();
     return () => {
       isGone = true;
       editor.current?.destroy();

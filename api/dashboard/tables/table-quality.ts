@@ -159,13 +159,20 @@ const Books: FunctionComponent<BooksProps> = ({ account, duplicates }) => {
       <span><strong>${count(account.dead_letters)}</strong> dead letters</span> +
       <span><strong>${count(account.in_flight)}</strong> in flight</span>
     </p>
-    ${gone > 0 && html`<p>${count(gone)} landed rows are gone since: ${count(removed!.retention)} by retention, ${count(removed!.erasure)} erased, ${count(removed!.rollback)} rolled back.</p>`}
+    ${
+      gone > 0 &&
+      html`<p>
+        ${count(gone)} landed rows are gone since: ${count(removed!.retention)} by retention,
+        ${" "}${count(removed!.erasure)} erased, ${count(removed!.rollback)} rolled back.
+      </p>`
+    }
     ${
       duplicates &&
       html`<p>
-        Of the duplicates ${count(duplicates.identical)} had the same bytes as what landed,
-        ${" "}${duplicates.different > 0 ? html`<strong>${count(duplicates.different)} had others</strong>` : "0 had others"},
-        ${" "}of ${count(duplicates.unknown)} it cannot be told any more.
+        Of the duplicates ${count(duplicates.identical)} had the same bytes as what landed, ${" "}<strong
+          >${count(duplicates.different)}</strong
+        >
+        had others, of ${count(duplicates.unknown)} it cannot be told any more.
       </p>`
     }
   </section>`;

@@ -56,7 +56,10 @@ export const TableVersions: FunctionComponent<{ readonly table: ShownTable }> = 
     />
     <p class="pager">
       ${before !== "" && html`<button type="button" onClick=${() => setFilters({ before: "" })}>Newest</button>`}
-      ${next !== null && html`<button type="button" onClick=${() => setFilters({ before: String(next) })}>Older</button>`}
+      ${
+        next !== null &&
+        html`<button type="button" onClick=${() => setFilters({ before: String(next) })}>Older</button>`
+      }
     </p>
   `;
 };
@@ -126,16 +129,8 @@ interface DiffAnswer {
 
 const Diff: FunctionComponent<{ readonly name: string; readonly isWhole: boolean }> = ({ name, isWhole }) => {
   const [from, to] = [filterOf("from"), filterOf("to")];
+  const isAsked = from !== "" || to !== "";
   if (!isWhole) return null;
-  const compare = (event: Event): void => {
-    event.preventDefault();
-    const data = new FormData(event.target as HTMLFormElement);
-    const textOf = (field: string): string => {
-      const value = data.get(field);
-      return typeof value === "string" ? value.trim() : "";
-    };
-    setFilters({ from: textOf("from"), to: textOf("to") });
-  };
   return html`
     <form class="compare" onSubmit=${compare}>
       <div class="field">
@@ -147,11 +142,26 @@ const Diff: FunctionComponent<{ readonly name: string; readonly isWhole: boolean
         <input id="diff-to" name="to" inputmode="numeric" pattern="[0-9]*" size="8" value=${to} />
       </div>
       <button type="submit">Compare</button>
-      ${(from !== "" || to !== "") && html`<button type="button" class="plain" onClick=${() => setFilters({ from: "", to: "" })}>Close</button>`}
+      ${
+        isAsked &&
+        html`<button type="button" class="plain" onClick=${() => setFilters({ from: "", to: "" })}>
+          Close
+        </button>`
+      }
     </form>
-    ${(from !== "" || to !== "") && html`<${Differences} name=${name} from=${from} to=${to} />`}
+    ${isAsked && html`<${Differences} name=${name} from=${from} to=${to} />`}
   `;
 };
+
+function compare(event: Event): void {
+  event.preventDefault();
+  const data = new FormData(event.target as HTMLFormElement);
+  const textOf = (field: string): string => {
+    const value = data.get(field);
+    return typeof value === "string" ? value.trim() : "";
+  };
+  setFilters({ from: textOf("from"), to: textOf("to") });
+}
 
 interface DifferencesProps {
   readonly name: string;
