@@ -204,6 +204,6 @@ const Sum: FunctionComponent<{ readonly sum: ReplaySum; readonly step: Step }> =
         )}
       </ul>`
     }
-    ${step === "sent" && html`<p class="quiet">What was accepted lands within about a second; this page follows it.</p>`}
+    ${step === "sent" && html`<p class="quiet">What is accepted lands within about a second; this page follows.</p>`}
   `;
 };
