@@ -13,15 +13,15 @@ const INTRODUCTION = `# The command line
 
 Written by \`docs/generate-cli.ts\` from \`api/cli\`; do not edit. \`muara help --json\` prints the same as data.
 
-Data goes to stdout, talk to stderr. \`-o json\` prints a list (\`[]\` where there is nothing), \`-o jsonl\` one object a line
-and at once, \`-o csv\` has a header; the format never depends on where the output goes. Tables have relative times where
-they are about now (\`--wide\` adds the absolute ones and whole cells). An error says what, why, the next command, its
-code and the request id under which the server's log has it.
+Data goes to stdout, talk to stderr. \`-o json\` prints a list (\`[]\` where there is nothing), \`-o jsonl\` one
+object a line and at once, \`-o csv\` has a header; the format never depends on where the output goes. Tables have
+relative times where they are about now (\`--wide\` adds the absolute ones and whole cells). An error says what, why, the
+next command, its code and the request id under which the server's log has it.
 
-What removes something for good asks at a terminal and needs \`--yes\` elsewhere; \`--no-input\` never asks. Colours are for
-terminals, and end with \`--no-color\`, \`NO_COLOR\` or \`TERM=dumb\`; \`FORCE_COLOR\` has them in a pipe.
-\`muara complete bash\` (\`zsh\`, \`fish\`, \`powershell\`) prints a completion script, which knows names of tables, event types,
-jobs and the like where a server answers within 0.7 s.
+What removes something for good asks at a terminal and needs \`--yes\` elsewhere; \`--no-input\` never asks.
+Colours are for terminals, and end with \`--no-color\`, \`NO_COLOR\` or \`TERM=dumb\`; \`FORCE_COLOR\` has them in a pipe.
+\`muara complete bash\` (\`zsh\`, \`fish\`, \`powershell\`) prints a completion script, which knows names of tables,
+event types, jobs and the like where a server answers within 0.7 s.
 
 | exit code | meaning |
 |---|---|
@@ -42,7 +42,9 @@ jobs and the like where a server answers within 0.7 s.
 export function cliPage(): string {
   const tree = describeCommand(buildProgram(nobody(), () => {}));
   const leaves = leavesOf(tree);
-  const list = leaves.map(({ path, description }) => `| [\`muara ${path}\`](#${anchor(path)}) | ${cell(description)} |\n`);
+  const list = leaves.map(({ path, description }) => {
+    return `| [\`muara ${path}\`](#${anchor(path)}) | ${cell(description)} |\n`;
+  });
   return [
     INTRODUCTION,
     `## Options of all commands\n\n${optionsOf(tree)}\n`,
@@ -81,7 +83,8 @@ function sentence(text: string): string {
 }
 
 function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll("<", "\\<").replaceAll(/`[^`]*`/g, (code) => code.replaceAll("\\<", "<"));
+  const escaped = text.replaceAll("|", "\\|").replaceAll("<", "\\<");
+  return escaped.replaceAll(/`[^`]*`/g, (code) => code.replaceAll("\\<", "<"));
 }
 
 function anchor(path: string): string {

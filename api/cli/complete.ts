@@ -178,15 +178,16 @@ const BASH_WORDS = `if ! declare -F _get_comp_words_by_ref >/dev/null; then
 fi
 `;
 
-/** What the library writes to the console. */
+/** What the library writes to the console: it has no other way out. */
 function printed(action: () => void): string {
   const lines: string[] = [];
-  const { log } = console;
-  console.log = (text: unknown) => void lines.push(`${String(text)}\n`);
+  const own = Object.getOwnPropertyDescriptor(console, "log")!;
+  const value = (text: unknown): void => void lines.push(`${String(text)}\n`);
+  Object.defineProperty(console, "log", { ...own, value });
   try {
     action();
   } finally {
-    console.log = log;
+    Object.defineProperty(console, "log", own);
   }
   return lines.join("");
 }

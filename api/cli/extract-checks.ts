@@ -89,15 +89,14 @@ async function reconcile(session: Session, feed: string, options: ReconcileOptio
   const body = await receiptOf(options);
   const route = `/v1/extracts/${encodeURIComponent(feed)}/versions/${version}/receipts`;
   const response = await client.fetch("POST", route, JSON.stringify(body), {}, [409]);
-  const answer = (await client.json(response)) as Item;
+  const answer = (await client.json(response)) as Item & Readonly<Record<"detail" | "hint", string>>;
   if (response.status !== 409) {
     printObject(io.stdout, flags.output, answer);
     return EXIT.done;
   }
-  if (!Array.isArray(answer["differences"]))
-    throw new CliFailure(EXIT.conflict, String(answer["detail"]), String(answer["hint"] ?? ""));
+  if (!Array.isArray(answer["differences"])) throw new CliFailure(EXIT.conflict, answer.detail, answer.hint);
   printObjects(io.stdout, flags.output, DIFFERENCES, answer["differences"] as readonly Item[]);
-  say(String(answer["detail"]));
+  say(answer.detail);
   return EXIT.checkFailed;
 }
 

@@ -1,8 +1,8 @@
 /** `muara init [FOLDER]`: a configuration, an event type and events to begin with. Asks nothing, overwrites nothing. */
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { systemRandomness } from "../../core/clock.ts";
 import { wholeNumber, type AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObjects, type Field } from "./output.ts";
@@ -111,7 +111,7 @@ function eventsText(nowMs: number): string {
     .map((country, i) => {
       const occurred = new Date(nowMs - (EVENTS - i) * 1_000).toISOString();
       const event = {
-        metadata: { eid: randomUUID(), occurred_at: occurred },
+        metadata: { eid: systemRandomness.uuid(), occurred_at: occurred },
         order_number: `1000${i + 1}`,
         country,
         total: 19.9 + i * 10,

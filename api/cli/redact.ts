@@ -9,6 +9,11 @@ const LENGTH_MIN = 4;
 const SECRET_NAME =
   /token|secret|passw|pwd|pass$|credential|authorization|api_?key|access_?key|private_?key|cookie|dsn$/i;
 
+/** Names that say it, within a text. */
+const WORDS =
+  "token|secret|password|passwd|passphrase|api_?key|access_?key|signature|credential|authorization";
+const NAME = `[a-z0-9_.-]*(?:${WORDS})[a-z0-9_.-]*`;
+
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // PEM, also with its line breaks as \n in JSON.
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, GONE],
@@ -19,15 +24,9 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\bmuara_[0-9a-f]{12}_[A-Za-z0-9_-]{20,}/g, GONE],
   [/\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?/g, GONE],
   [/\bA(?:KIA|SIA)[A-Z0-9]{12,}/g, GONE],
-  [
-    /\b([a-z0-9_.-]*(?:token|secret|password|passwd|passphrase|api_?key|access_?key|signature|credential)[a-z0-9_.-]*\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s&"',;}]+)/gi,
-    `$1${GONE}`,
-  ],
-  // The same as JSON.
-  [
-    /("[^"]*(?:token|secret|password|passwd|passphrase|api_?key|access_?key|credential|authorization)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"/gi,
-    `$1"${GONE}"`,
-  ],
+  // NAME=VALUE, and the same as JSON.
+  [new RegExp(`\\b(${NAME}\\s*=\\s*)(?:"[^"]*"|'[^']*'|[^\\s&"',;}]+)`, "gi"), `$1${GONE}`],
+  [new RegExp(`("${NAME}"\\s*:\\s*)"(?:[^"\\\\]|\\\\.)*"`, "gi"), `$1"${GONE}"`],
 ];
 
 /** Where an address may hold a secret in its path: webhooks of chats do. */

@@ -46,13 +46,13 @@ async function runSql(session: Session, command: Command): Promise<void> {
   const isShell = command.args.length === 0 && options.file === undefined && session.flags.takesInput;
   if (isShell) {
     const { runShell } = await import("./sql-shell.ts");
-    return await runShell(session, (asked, sql) => query(asked, sql, options));
+    return await runShell(session, (asked, sql) => printAnswer(asked, sql, options));
   }
-  await query(session, await readSql(session, command.args[0], options.file), options);
+  await printAnswer(session, await readSql(session, command.args[0], options.file), options);
 }
 
 /** Prints what one statement answers. */
-async function query(session: Session, text: string, options: SqlOptions): Promise<void> {
+async function printAnswer(session: Session, text: string, options: SqlOptions): Promise<void> {
   const { at, limit, timeout } = options;
   const body = {
     sql: text,

@@ -186,8 +186,8 @@ const USES: Readonly<Record<string, Use>> = {
   "job logs": { line: "job logs hours", says: /level/, isData: true },
   "job preview": { line: "job preview hours", says: /not final/ },
   "job export": {
-    line: "job export hours --to flink --source file:///tmp/in --sink file:///tmp/out",
-    says: /CREATE TABLE/,
+    line: "job export hours --to flink --source file:///data/in --sink file:///data/out",
+    says: /CREATE TEMPORARY TABLE/,
   },
   "job rollback": { line: "job rollback hours", code: 3, says: /version 0/ },
   "job pause": { line: "job pause hours", says: /paused/ },
@@ -292,12 +292,13 @@ interface Feed {
   readonly complete_through: string | null;
 }
 
+async function column(line: string, key: string): Promise<string> {
+  const rows = JSON.parse((await muara(`${line} -o json`)).out) as Record<string, string>[];
+  return rows[0]?.[key] ?? "nothing";
+}
+
 /** What a use needs that the ones before have made. */
 async function prepare(command: string): Promise<void> {
-  const column = async (line: string, key: string): Promise<string> => {
-    const rows = JSON.parse((await muara(`${line} -o json`)).out) as Record<string, string>[];
-    return rows[0]?.[key] ?? "nothing";
-  };
   if (command === "tail") await stack.settled(TYPE);
   if (command === "dead-letters list") {
     await muara(`send ${TYPE} $dir/bad.ndjson`);
