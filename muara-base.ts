@@ -11,13 +11,16 @@ import {
   sourceOpener,
 } from "./adapters/open.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
-import type { Sample } from "./core/open-metrics.ts";
+import { Measures } from "./core/measures.ts";
+import { measuredLog } from "./core/measured-log.ts";
+import type { Gauge, Sample } from "./core/open-metrics.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
@@ -66,7 +69,8 @@ export interface Base {
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
   /** Of workers in this process, for /metrics. */
-  readonly gauges: (() => readonly Sample[])[];
+  readonly gauges: Gauge[];
+  readonly measures: Measures;
 }
 
 export interface Sight {
@@ -89,13 +93,15 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module, verifier] = await Promise.all([
+  const measures = new Measures();
+  const [bareLog, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
     openVerifier(config, { ...services, outgoing }),
   ]);
+  const log = measuredLog(bareLog, measures, systemClock);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
@@ -104,7 +110,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
-  const { openTable, commits } = openTables(store, { ...services });
+  const { openTable, commits } = openTables(store, { ...services, measures });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
@@ -129,7 +135,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(
-        { ...services, store, kernel, registry, openTable, log },
+        { ...services, store, kernel, registry, openTable, log, measures },
         config,
         join(folder, "temp"),
       );
@@ -140,8 +146,20 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
-    gauges: [() => captureWatch.samples()],
+    measures,
+    gauges: [
+      () => captureWatch.samples(),
+      () => measures.samples(),
+      () => processSamples(kernel, VERSION),
+      () => logSamples(bareLog),
+    ],
   };
+}
+
+/** Whether the log takes anything, where it can tell. */
+async function logSamples(log: Log): Promise<readonly Sample[]> {
+  if (!log.refusal) return [];
+  return [{ name: "muara_log_refusing", labels: {}, value: (await log.refusal()) ? 1 : 0 }];
 }
 
 /** One catalog, and one folder of copies, for everybody in this process. */

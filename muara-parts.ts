@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { readSecret } from "./adapters/file/secret.ts";
 import type { Fetch } from "./adapters/http/listen.ts";
 import { notifierOpener, openOwnership, sinkOpeners } from "./adapters/open.ts";
+import { watchProcess } from "./api/cli/process-figures.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { MuaraError } from "./core/errors.ts";
@@ -53,6 +54,7 @@ export function runParts(
   return [
     ...WORKERS.filter((name) => workers.includes(name)).flatMap((name) => runs[name]?.() ?? []),
     ...(watches ? [base.captureWatch.run(signal)] : []),
+    watchProcess(base.measures, systemClock, signal),
     retainLog({ ...base, clock: systemClock }, base.config.journal.retainEveryMs, signal),
     followRegistry({ ...base, clock: systemClock }, signal),
   ];
@@ -76,7 +78,9 @@ export async function openReads(
     options: base.config.query,
     clock: systemClock,
     logger: base.logger,
+    measures: base.measures,
   });
+  base.gauges.push(() => query.samples());
   closers.push(() => query.close());
   const { checkDeclared } = await import("./lake/query/check-grants.ts");
   await checkDeclared(config, catalog, query);
@@ -124,6 +128,13 @@ export async function openReads(
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
+  return (request) => app.fetch(request);
+}
+
+/** What a process without the read side says of itself. */
+export async function openOperations(base: Base & { readonly audit: Audit | undefined }): Promise<Fetch> {
+  const { createOperationsApp } = await import("./api/operations-app.ts");
+  const app = createOperationsApp(base);
   return (request) => app.fetch(request);
 }
 
@@ -220,7 +231,10 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
   ]);
   const ports = { ...base, ...base.services, ownership };
   await Promise.all([
-    runLanding(ports, signal, (worker) => (base.landing.worker = worker)),
+    runLanding(ports, signal, (worker) => {
+      base.landing.worker = worker;
+      base.gauges.push(() => worker.samples());
+    }),
     runLogKeeper(base, signal),
     base.upkeep().then((upkeep) => upkeep.run(signal)),
   ]);

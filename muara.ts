@@ -16,10 +16,11 @@ import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { Drain } from "./core/http-drain.ts";
+import { measuredFetch } from "./core/measured-fetch.ts";
 import type { Logger } from "./core/logger.ts";
 import { problemResponse } from "./core/problem.ts";
 import { isRemote, openBase, VERSION } from "./muara-base.ts";
-import { openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts";
+import { openOperations, openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts";
 
 /** For configuration files: `import { defineConfig } from "muara"`. */
 export { defineConfig } from "./core/config.ts";
@@ -71,11 +72,16 @@ export async function startWorkers(
     const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
     const ports = { ...base, ...services, isAlone, audit };
     const door = entry?.openDoor(ports, config);
-    if (door) closers.push(door.close);
+    if (door) {
+      closers.push(door.close);
+      base.gauges.push(door.samples);
+    }
     const reads = workers.includes("api")
       ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
-      : undefined;
-    const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
+      : await openOperations({ ...base, audit });
+    const served = route(door?.fetch, entry?.isDoorPath, reads);
+    const counted = measuredFetch(served, entry?.isDoorPath, base.measures, systemClock);
+    const drain = new Drain(counted, systemClock);
     const server = await listen(config, drain.handle);
     background.push(...runParts(base, workers, closers, abort.signal));
     const address = server.address();

@@ -24,6 +24,8 @@ import { StillTimer } from "./still-timer.ts";
 /** A watermark-only version at most this often. */
 const WATERMARK_COMMIT_MS = 60_000;
 
+type Timed = "muara_land_commit_seconds" | "muara_land_settle_seconds";
+
 /** What an attempt came to. */
 export interface Step {
   readonly hasBacklog: boolean;
@@ -167,7 +169,7 @@ export class TableLanding {
     if (gathered.count > 0)
       this.#eventBytes = gathered.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) / gathered.count;
     const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
-      this.#table.settle(unsettled),
+      this.#timed("muara_land_settle_seconds", () => this.#table.settle(unsettled)),
     );
     const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
     return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false), isCommitted };
@@ -208,7 +210,25 @@ export class TableLanding {
       side: side.path,
       ...replays,
     };
-    return this.#commit(after, watermarkMs, add, info, signal);
+    const isCommitted = await this.#timed("muara_land_commit_seconds", () =>
+      this.#commit(after, watermarkMs, add, info, signal),
+    );
+    this.#noteCommit(batches, isCommitted);
+    return isCommitted;
+  }
+
+  /** How long the oldest of what is visible now had to wait. */
+  #noteCommit(batches: Gathered["batches"], isCommitted: boolean): void {
+    const { clock, measures } = this.#ports;
+    if (!isCommitted) return measures?.count("muara_land_lost_attempts", {});
+    const oldestMs = Math.min(...batches.map(({ ingestMs }) => ingestMs[0]!));
+    if (!Number.isFinite(oldestMs)) return; // nothing but offsets that hold nothing
+    measures?.observe("muara_land_freshness_seconds", Math.max(0, clock.nowMs() - oldestMs) / 1_000, {});
+  }
+
+  #timed<Result>(name: Timed, work: () => Promise<Result>): Promise<Result> {
+    const { clock, measures } = this.#ports;
+    return measures ? measures.timed(name, {}, clock, work) : work();
   }
 
   /** When everything is idle, time goes on without rows. */
