@@ -28,7 +28,10 @@ export const LABELS = {
     bound: "5",
   },
   job: { help: "A job.", bound: "`jobs.jobs`" },
-  kind: { help: "Of a collection of garbage: `minor`, `major`, `incremental`, `weak` or `other`.", bound: "5" },
+  kind: {
+    help: "Of a collection of garbage: `minor`, `major`, `incremental`, `weak` or `other`.",
+    bound: "5",
+  },
   outcome: { help: "What came of it.", bound: "few, named in the metric's own line" },
   pull: { help: "A pull.", bound: "pulls of the configuration" },
   reason: { help: "Why a capture needs a person.", bound: "reasons in [Capture](CAPTURE.md)" },

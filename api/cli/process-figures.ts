@@ -31,8 +31,9 @@ export async function watchProcess(measures: Measures, clock: Clock, signal: Abo
 export function processSamples(kernel: Kernel, version: string): readonly Sample[] {
   const { rss, heapUsed, external } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  const runtime = process.versions["deno"] ? `deno ${process.versions["deno"]}` : `node ${process.versions.node}`;
-  const one = (name: Sample["name"], value: number): Sample => ({ name, labels: {}, value });
+  const runtime = process.versions["deno"]
+    ? `deno ${process.versions["deno"]}`
+    : `node ${process.versions.node}`;
   return [
     { name: "muara_build", labels: { version, runtime }, value: 1 },
     one("process_cpu_seconds", (user + system) / US),
@@ -46,9 +47,15 @@ export function processSamples(kernel: Kernel, version: string): readonly Sample
   ];
 }
 
+function one(name: Sample["name"], value: number): Sample {
+  return { name, labels: {}, value };
+}
+
 /** Undefined where the runtime does not tell of collections (Deno). */
 function watchGarbage(measures: Measures): PerformanceObserver | undefined {
-  const { supportedEntryTypes = [] } = PerformanceObserver as { readonly supportedEntryTypes?: readonly string[] };
+  const { supportedEntryTypes = [] } = PerformanceObserver as {
+    readonly supportedEntryTypes?: readonly string[];
+  };
   if (!supportedEntryTypes.includes("gc")) return undefined;
   const observer = new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {

@@ -3,11 +3,7 @@
  * the table's administrator, as for a share: they leave the table's rights, and go on after his token has ended.
  */
 import type { Hono } from "hono";
-import {
-  DELIVERY_FOLDER,
-  type Delivery,
-  deliveryRequestSchema,
-} from "../../core/delivery.ts";
+import { DELIVERY_FOLDER, type Delivery, deliveryRequestSchema } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { kibanaObjects } from "../../core/kibana-objects.ts";
 import type { Declaration } from "../../core/registry.ts";

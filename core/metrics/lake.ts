@@ -14,7 +14,11 @@ export const LAKE_METRICS = {
     labels: [],
     buckets: SECONDS,
   },
-  muara_table_version: { type: "gauge", help: "Version of a table that this process lands.", labels: ["table"] },
+  muara_table_version: {
+    type: "gauge",
+    help: "Version of a table that this process lands.",
+    labels: ["table"],
+  },
   muara_table_files: { type: "gauge", help: "Data files of that version.", labels: ["table"] },
   muara_table_bytes: {
     type: "gauge",

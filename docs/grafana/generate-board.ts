@@ -2,7 +2,8 @@
 import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { type Panel, PANELS } from "./panels.ts";
+import type { Panel } from "./panel.ts";
+import { PANELS } from "./panels.ts";
 
 const WIDTH = 8;
 const HEIGHT = 8;

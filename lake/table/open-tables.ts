@@ -35,7 +35,9 @@ function measured(table: TableLog, { measures, clock }: OpenTablesOptions): Tabl
   const commit: TableLog["commit"] = async (request) => {
     let outcome = "failed";
     try {
-      const ended = await measures.timed("muara_table_commit_seconds", {}, clock, () => table.commit(request));
+      const ended = await measures.timed("muara_table_commit_seconds", {}, clock, () =>
+        table.commit(request),
+      );
       ({ outcome } = ended);
       return ended;
     } finally {

@@ -62,7 +62,9 @@ describe("formats", () => {
     expect(text).toContain("# TYPE muara_build info\n");
     expect(text).toContain('muara_build_info{version="1",runtime="n\\"1"} 1\n');
     expect(text).toContain("# UNIT muara_query_seconds seconds\n");
-    expect(text).toContain('muara_query_seconds_bucket{le="0.001"} 0\nmuara_query_seconds_bucket{le="0.005"} 2\n');
+    expect(text).toContain(
+      'muara_query_seconds_bucket{le="0.001"} 0\nmuara_query_seconds_bucket{le="0.005"} 2\n',
+    );
     expect(text).toContain('muara_query_seconds_bucket{le="1.0"} ');
     expect(text).toContain('muara_query_seconds_bucket{le="+Inf"} 17\n');
     expect(text).toContain("muara_query_seconds_sum 4.5\nmuara_query_seconds_count 17\n");
@@ -107,8 +109,7 @@ describe("measures", () => {
 
   test("series are bounded, and what is left out is told", () => {
     const measures = new Measures();
-    const left = (): unknown =>
-      measures.samples().find(({ name }) => name === "muara_metrics_left_out");
+    const left = (): unknown => measures.samples().find(({ name }) => name === "muara_metrics_left_out");
     for (let i = 0; i < SERIES_MAX; i++) measures.count("muara_log_records", { stream: `s${i}` });
     expect(left()).toMatchObject({ value: 0 });
     measures.count("muara_log_records", { stream: "one more" });

@@ -66,7 +66,8 @@ describe("the board", () => {
   test("speaks of metrics that exist, and leaves none out", () => {
     const named = new Set(queries.flatMap(([expr]) => namesIn(expr)));
     expect([...named].filter((name) => !SAMPLE_NAMES.has(name))).toEqual([]);
-    const shown = (name: string): boolean => [...named].some((one) => one.replace(/_(total|info|bucket|sum|count)$/, "") === name);
+    const shown = (name: string): boolean =>
+      [...named].some((one) => one.replace(/_(total|info|bucket|sum|count)$/, "") === name);
     expect(Object.keys(METRICS).filter((name) => !shown(name))).toEqual([]);
   });
 });
@@ -75,7 +76,9 @@ describe("the alert rules", () => {
   test("speak of metrics that exist, each once, with an entry in the runbook", () => {
     expect(RULES.flatMap(({ expr }) => namesIn(expr)).filter((name) => !SAMPLE_NAMES.has(name))).toEqual([]);
     expect(new Set(RULES.map(({ alert }) => alert)).size).toBe(RULES.length);
-    const headings = new Set([...read("docs/OPERATE.md").matchAll(/^### (\w+)$/gm)].map(([, title]) => title!));
+    const headings = new Set(
+      [...read("docs/OPERATE.md").matchAll(/^### (\w+)$/gm)].map(([, title]) => title!),
+    );
     expect(RULES.filter(({ alert }) => !headings.has(alert)).map(runbookOf)).toEqual([]);
     const known = new Set(RULES.map(({ alert }) => alert));
     expect([...headings].filter((title) => title.startsWith("Muara") && !known.has(title))).toEqual([]);
