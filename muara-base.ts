@@ -7,6 +7,7 @@ import {
   type AdapterServices,
   openLog,
   openObjectStore,
+  openTracing,
   openVerifier,
   sourceOpener,
 } from "./adapters/open.ts";
@@ -29,6 +30,7 @@ import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Authenticator } from "./core/token.ts";
+import { tracedLog } from "./core/traced-log.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
@@ -68,6 +70,8 @@ export interface Base {
   readonly outgoing: Outgoing;
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
+  /** Absent: no spans are made. */
+  readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
   readonly gauges: Gauge[];
   readonly measures: Measures;
@@ -94,14 +98,16 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
   const measures = new Measures();
-  const [bareLog, opened, state, module, verifier] = await Promise.all([
+  const tracing = await openTracing(config, VERSION);
+  const [plainLog, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
     openVerifier(config, { ...services, outgoing }),
   ]);
-  const log = measuredLog(bareLog, measures, systemClock);
+  const tracedOrPlain = tracing ? tracedLog(plainLog) : plainLog;
+  const log = measuredLog(tracedOrPlain, measures, systemClock);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
@@ -146,12 +152,13 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
+    tracing,
     measures,
     gauges: [
       () => captureWatch.samples(),
       () => measures.samples(),
       () => processSamples(kernel, VERSION),
-      () => logSamples(bareLog),
+      () => logSamples(plainLog),
     ],
   };
 }

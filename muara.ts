@@ -19,6 +19,7 @@ import { Drain } from "./core/http-drain.ts";
 import { measuredFetch } from "./core/measured-fetch.ts";
 import type { Logger } from "./core/logger.ts";
 import { problemResponse } from "./core/problem.ts";
+import { tracedRequest } from "./core/trace.ts";
 import { isRemote, openBase, VERSION } from "./muara-base.ts";
 import { openOperations, openReads, runParts, spoken, type WorkerName, WORKERS } from "./muara-parts.ts";
 
@@ -79,8 +80,13 @@ export async function startWorkers(
     const reads = workers.includes("api")
       ? await openReads(spoken({ ...base, audit }, "api"), door?.replay, workers.includes("land"), closers)
       : await openOperations({ ...base, audit });
-    const served = route(door?.fetch, entry?.isDoorPath, reads);
-    const counted = measuredFetch(served, entry?.isDoorPath, base.measures, systemClock);
+    const routed = route(door?.fetch, entry?.isDoorPath, reads);
+    const counted = measuredFetch(
+      base.tracing ? tracedFetch(routed) : routed,
+      entry?.isDoorPath,
+      base.measures,
+      systemClock,
+    );
     const drain = new Drain(counted, systemClock);
     const server = await listen(config, drain.handle);
     background.push(...runParts(base, workers, closers, abort.signal));
@@ -101,6 +107,7 @@ export async function startWorkers(
         base.outgoing.close();
         await base.log.close();
         await closeServer(server);
+        await base.tracing?.close();
       },
     };
   } catch (error) {
@@ -124,6 +131,15 @@ function route(
   return (request) => {
     const isDoor = isDoorPath?.(new URL(request.url).pathname) ?? false;
     return (isDoor ? (door ?? nothing) : (reads ?? door ?? nothing))(request);
+  };
+}
+
+/** Every request is a span, but those that look after the process. */
+function tracedFetch(answer: Fetch): Fetch {
+  return (request) => {
+    const { pathname } = new URL(request.url);
+    const isWatch = pathname === "/metrics" || pathname.startsWith("/health");
+    return isWatch ? answer(request) : tracedRequest(request, () => answer(request));
   };
 }
 

@@ -15,6 +15,7 @@ import type { Sink } from "../core/ports/sink.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import type { ReadSecret } from "../core/secret.ts";
+import { switchTracing } from "../core/trace.ts";
 import type { PostgresSinkOptions } from "./pg/sink.ts";
 import type { SinkPlaces } from "./pg/sink-places.ts";
 import type { SearchSinkRequest } from "./elasticsearch/open.ts";
@@ -89,6 +90,34 @@ export async function openObjectStore(
     default:
       throw unknownScheme("lake", scheme);
   }
+}
+
+/**
+ * Begins to make spans, where the configuration or a variable of OpenTelemetry says where they go; Deno sends them by
+ * itself. @returns undefined where none are made, so that nothing of it is even loaded
+ * @throws config.invalid
+ */
+export async function openTracing(
+  { traces }: Pick<Config, "traces">,
+  version: string,
+): Promise<{ close(): Promise<void> } | undefined> {
+  const { env } = process;
+  if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true") return undefined;
+  if ("Deno" in globalThis && env["OTEL_DENO"] === "true") {
+    switchTracing(true);
+    return { close: async () => switchTracing(false) };
+  }
+  const variables = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+  if (traces.endpoint === undefined && !variables.some((name) => env[name])) return undefined;
+  const { openTracing: open } = await import("./otel/open.ts");
+  const tracing = open(traces.endpoint, version, env);
+  switchTracing(true);
+  return {
+    close: async () => {
+      switchTracing(false);
+      await tracing.close();
+    },
+  };
 }
 
 /** Where deliveries go. */

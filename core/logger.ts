@@ -1,6 +1,6 @@
 /**
  * Log lines: a record each, as JSON for machines or as text for people. Passed in, silent in tests. The names of members
- * are stable, and `msg` is a fixed text: what differs stands in members (docs/OPERATE.md, "Log lines").
+ * are stable, and `message` is a fixed text: what differs stands in members (docs/OPERATE.md, "Log lines").
  *
  * What must not be in a line is kept out here, too, whoever forgets it: values under keys that name a secret, and in any
  * text what looks like one.
@@ -36,9 +36,9 @@ export function createLogger(
   bound: LogFields = {},
   format: LogFormat = "json",
 ): Logger {
-  const emit = (lineLevel: LogLevel, msg: string, fields?: LogFields): void => {
+  const emit = (lineLevel: LogLevel, message: string, fields?: LogFields): void => {
     if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) return;
-    const own = { time: new Date(nowMs()).toISOString(), level: lineLevel, msg };
+    const own = { time: new Date(nowMs()).toISOString(), level: lineLevel, message };
     // Twice: they come first, and nobody else's member takes their place.
     const text = JSON.stringify({ ...own, service: "muara", ...bound, ...fields, ...own }, redact);
     write(format === "json" ? text : textOf(JSON.parse(text) as LogFields));
@@ -62,13 +62,13 @@ function redact(key: string, value: unknown): unknown {
 }
 
 /** `time LEVEL service: what happened key=value …`; values as JSON where they are no plain words. */
-function textOf({ time, level, msg, service, ...fields }: LogFields): string {
+function textOf({ time, level, message, service, ...fields }: LogFields): string {
   const pairs = Object.entries(fields).map(([key, value]) => {
     const isPlain = typeof value === "string" && /^[^\s"=]+$/.test(value);
     return ` ${key}=${isPlain ? value : JSON.stringify(value)}`;
   });
   // A text of several lines would be several records to whoever reads them.
-  const said = String(msg).replaceAll(/[\r\n]+/g, " ");
+  const said = String(message).replaceAll(/[\r\n]+/g, " ");
   return `${String(time)} ${String(level).toUpperCase().padEnd(5)} ${String(service)}: ${said}${pairs.join("")}`;
 }
 

@@ -33,16 +33,16 @@ export class Measures {
 
   /** @param value in the metric's unit */
   observe<Name extends HistogramName>(name: Name, value: number, labels: LabelsOf<Name>): void {
-    const buckets: readonly number[] = METRICS[name].buckets;
+    const bounds: readonly number[] = METRICS[name].bounds;
     const series = this.#seriesOf(this.#distributions, name, labels, () => ({
       labels,
-      histogram: { counts: Array.from({ length: buckets.length + 1 }, () => 0), sum: 0 },
+      histogram: { counts: Array.from({ length: bounds.length + 1 }, () => 0), sum: 0 },
     }));
     if (!series) return;
     const { histogram } = series;
-    let bucket = 0;
-    while (bucket < buckets.length && value > buckets[bucket]!) bucket++;
-    histogram.counts[bucket]!++;
+    let place = 0;
+    while (place < bounds.length && value > bounds[place]!) place++;
+    histogram.counts[place]!++;
     histogram.sum += value;
   }
 

@@ -12,8 +12,8 @@ export interface Metric {
   readonly labels: readonly LabelName[];
   /** Labels that somebody else chooses may be there, too. */
   readonly hasOpenLabels?: true;
-  /** Of a histogram: upper bounds, growing; that of the last bucket, +Inf, is left out. */
-  readonly buckets?: readonly number[];
+  /** Of a histogram: upper bounds, growing; the last, +Inf, is left out. */
+  readonly bounds?: readonly number[];
 }
 
 /** By name: what it says, and how many values it can have. */

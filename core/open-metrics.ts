@@ -16,7 +16,7 @@ export interface Sample {
 }
 
 export interface Histogram {
-  /** [bucket] observations in it alone, the last one beyond all bounds. */
+  /** [bound] observations up to it and beyond the one before; the last ones are beyond all bounds. */
   readonly counts: readonly number[];
   readonly sum: number;
 }
@@ -47,7 +47,7 @@ export function renderMetrics(samples: readonly AnySample[], format: MetricsForm
     if (isOpen && metric.unit) lines.push(`# UNIT ${family} ${metric.unit}`);
     lines.push(`# HELP ${family} ${isOpen ? escaped(metric.help) : escapedHelp(metric.help)}`);
     for (const sample of own)
-      if ("histogram" in sample) lines.push(...histogramLines(sample, metric.buckets ?? []));
+      if ("histogram" in sample) lines.push(...histogramLines(sample, metric.bounds ?? []));
       else lines.push(`${sampleName(name, metric)}${labelText(sample.labels)} ${numberText(sample.value)}`);
   }
   if (isOpen) lines.push("# EOF");
@@ -80,11 +80,11 @@ export function metricsFormat(accept: string | null): MetricsFormat {
   return weights.text > weights.openmetrics ? "text" : "openmetrics";
 }
 
-function histogramLines({ name, labels, histogram }: HistogramSample, buckets: readonly number[]): string[] {
+function histogramLines({ name, labels, histogram }: HistogramSample, bounds: readonly number[]): string[] {
   let seen = 0;
   const lines = histogram.counts.map((count, i) => {
     seen += count;
-    const le = i < buckets.length ? boundText(buckets[i]!) : "+Inf";
+    const le = i < bounds.length ? boundText(bounds[i]!) : "+Inf";
     return `${name}_bucket${labelText({ ...labels, le })} ${seen}`;
   });
   lines.push(`${name}_sum${labelText(labels)} ${numberText(histogram.sum)}`);

@@ -12,7 +12,7 @@ export const DOOR_METRICS = {
     unit: "seconds",
     help: "From a request to the head of its answer.",
     labels: ["face"],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_ingest_events: {
     type: "counter",

@@ -36,7 +36,7 @@ export const JOB_METRICS = {
     unit: "seconds",
     help: "A step of a job that moved it: commits of inputs read, computed, results committed.",
     labels: ["job"],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_job_steps: {
     type: "counter",

@@ -12,7 +12,7 @@ export const LAKE_METRICS = {
     unit: "seconds",
     help: "From the decision until the version is there or the commit is given up.",
     labels: [],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_table_version: {
     type: "gauge",
@@ -31,7 +31,7 @@ export const LAKE_METRICS = {
     unit: "seconds",
     help: "A turn of a task of upkeep for one table.",
     labels: ["task"],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_upkeep_failures: { type: "counter", help: "Turns that failed.", labels: ["task"] },
   muara_iceberg_behind_seconds: {

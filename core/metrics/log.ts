@@ -18,7 +18,7 @@ export const LOG_METRICS = {
     unit: "seconds",
     help: "Until a batch is durable: what a producer waits for.",
     labels: [],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_log_append_failures: {
     type: "counter",

@@ -50,14 +50,14 @@ export const PROCESS_METRICS = {
     unit: "seconds",
     help: "How late a timer fires that is due ten times a second.",
     labels: [],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_gc_pause_seconds: {
     type: "histogram",
     unit: "seconds",
     help: "Collections of garbage; absent where the runtime does not tell.",
     labels: ["kind"],
-    buckets: SECONDS,
+    bounds: SECONDS,
   },
   muara_metrics_left_out: {
     type: "gauge",

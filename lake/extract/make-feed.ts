@@ -8,6 +8,7 @@ import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
 import type { Logger } from "../../core/logger.ts";
+import { traced } from "../../core/trace.ts";
 import type { Catalog } from "../catalog.ts";
 import type { QueryService } from "../query/service.ts";
 import { describeSql, isRequired, planFeed, type FeedPlan } from "./feed-plan.ts";
@@ -127,7 +128,13 @@ export class FeedMaker {
         const { windowsPerVersion: size = WINDOWS_PER_VERSION } = this.#options;
         for (let at = 0; at < changed.length; at += size) {
           const batch = changed.slice(at, at + size);
-          const isOurs = await this.#publish(tools, batch, scanned, changed.slice(at), pinned, state, signal);
+          const base = state;
+          const attributes = { "muara.feed": this.feed.name, "muara.windows": batch.length };
+          const isOurs = await traced(
+            "extract build",
+            () => ({ attributes }),
+            () => this.#publish(tools, batch, scanned, changed.slice(at), pinned, base, signal),
+          );
           state = await this.store.state();
           if (isOurs === false) break; // somebody else makes this feed, too; the next pass sees what is left
           if (isOurs) published++;

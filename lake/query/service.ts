@@ -23,6 +23,7 @@ import type { Arrival, QueryProcess } from "./query-process.ts";
 import { CONDITION_BYTES_MAX, type JudgedCondition } from "./row-condition.ts";
 import type { At } from "./time-travel.ts";
 import { quoteText } from "./view.ts";
+import { tracedQuery } from "./traced-query.ts";
 import { checkViews, type DeclaredView, type ViewDeclaration, type Views } from "./views.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
@@ -108,7 +109,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
   const run = async (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> => {
     const note = new QueryNote(services.measures, services.clock);
     try {
-      return await new Query(shared, pool, request, signal, note).answer();
+      return await tracedQuery(request, () => new Query(shared, pool, request, signal, note).answer());
     } catch (error) {
       note.end(codeOf(error), 0);
       throw error;

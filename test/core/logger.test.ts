@@ -21,9 +21,9 @@ function logged(format: LogFormat, message: string, fields: LogFields, bound: Lo
 }
 
 test("members have their names and their order, and nobody takes their place", () => {
-  const fields = { table: "t", count: 3n, error: new Error("no"), level: "none", time: 1, msg: "other" };
+  const fields = { table: "t", count: 3n, error: new Error("no"), level: "none", time: 1, message: "other" };
   expect(logged("json", "it happens", fields, { service: "land", flow_id: "f" })).toBe(
-    '{"time":"2026-03-01T12:00:00.000Z","level":"warn","msg":"it happens","service":"land","flow_id":"f","table":"t","count":"3","error":"no"}',
+    '{"time":"2026-03-01T12:00:00.000Z","level":"warn","message":"it happens","service":"land","flow_id":"f","table":"t","count":"3","error":"no"}',
   );
   expect(JSON.parse(logged("json", "x", {}))).toMatchObject({ service: "muara" });
 });
@@ -45,7 +45,7 @@ test("levels below are not written", () => {
   logger.info("b");
   logger.warn("c");
   logger.error("d");
-  expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(["c", "d"]);
+  expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual(["c", "d"]);
 });
 
 test.each([

@@ -17,14 +17,14 @@ const ALL = Object.entries<Metric>(METRICS);
 describe("the catalogue", () => {
   test("names follow OpenMetrics: units last and only base ones, suffixes of samples nowhere", () => {
     expect(ALL.length).toBeGreaterThan(80);
-    for (const [name, { unit, help, type, buckets }] of ALL) {
+    for (const [name, { unit, help, type, bounds }] of ALL) {
       expect(name).toMatch(/^(muara|process)_[a-z]+(_[a-z]+)*$/);
       expect(name).not.toMatch(/_(total|info|bucket|count|sum|created|ms|millis|kb|mb|percent)$/);
       const last = /_(seconds|bytes)$/.exec(name)?.[1];
       expect([name, unit]).toEqual([name, last]);
       expect(help, name).toMatch(/^[A-Z1].*[.]$/);
-      expect([name, type === "histogram"]).toEqual([name, buckets !== undefined]);
-      expect(buckets ?? []).toEqual((buckets ?? []).toSorted((a, b) => a - b));
+      expect([name, type === "histogram"]).toEqual([name, bounds !== undefined]);
+      expect(bounds ?? []).toEqual((bounds ?? []).toSorted((a, b) => a - b));
     }
   });
 
@@ -98,7 +98,7 @@ describe("formats", () => {
 });
 
 describe("measures", () => {
-  test("a histogram's bucket takes what is at its bound", () => {
+  test("what is at a bound of a histogram is within it", () => {
     const measures = new Measures();
     for (const value of [0, 0.001, 0.0010001, 300, 301]) measures.observe("muara_query_seconds", value, {});
     const [sample] = measures.samples();

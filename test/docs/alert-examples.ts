@@ -2,7 +2,7 @@
 
 type Series = Readonly<Record<string, string>>;
 
-const bucket = (name: string, le: string): string => `${name}_bucket{instance="a",le="${le}"}`;
+const upTo = (name: string, le: string): string => `${name}_bucket{instance="a",le="${le}"}`;
 
 export const FIRING: Readonly<Record<string, Series>> = {
   MuaraDown: { 'up{job="muara",instance="a"}': "0x70" },
@@ -11,9 +11,9 @@ export const FIRING: Readonly<Record<string, Series>> = {
     'muara_build_info{instance="a"}': "1x70",
   },
   MuaraEventLoopSlow: {
-    [bucket("muara_event_loop_delay_seconds", "0.5")]: "0+90x70",
-    [bucket("muara_event_loop_delay_seconds", "1.0")]: "0+100x70",
-    [bucket("muara_event_loop_delay_seconds", "+Inf")]: "0+100x70",
+    [upTo("muara_event_loop_delay_seconds", "0.5")]: "0+90x70",
+    [upTo("muara_event_loop_delay_seconds", "1.0")]: "0+100x70",
+    [upTo("muara_event_loop_delay_seconds", "+Inf")]: "0+100x70",
   },
   MuaraMetricsLeftOut: { 'muara_metrics_left_out{instance="a"}': "1x70" },
   MuaraLogFull: { 'muara_log_refusing{instance="a"}': "1x70" },
@@ -28,9 +28,9 @@ export const FIRING: Readonly<Record<string, Series>> = {
   MuaraLandingStopped: { 'muara_land_state{table="t",state="stopped"}': "1x70" },
   MuaraLandingBehind: { 'muara_land_lag_seconds{table="t"}': "61x70" },
   MuaraNotFresh: {
-    [bucket("muara_land_freshness_seconds", "10.0")]: "0+90x70",
-    [bucket("muara_land_freshness_seconds", "30.0")]: "0+100x70",
-    [bucket("muara_land_freshness_seconds", "+Inf")]: "0+100x70",
+    [upTo("muara_land_freshness_seconds", "10.0")]: "0+90x70",
+    [upTo("muara_land_freshness_seconds", "30.0")]: "0+100x70",
+    [upTo("muara_land_freshness_seconds", "+Inf")]: "0+100x70",
   },
   MuaraDeadLetters: { 'muara_dead_letters_total{table="t"}': "7x50 8x20" },
   MuaraWatermarkStandsStill: {
@@ -65,8 +65,8 @@ export const QUIET: Readonly<Record<string, Series>> = {
     'process_start_time_seconds{instance="other"}': "1+1x70",
   },
   MuaraEventLoopSlow: {
-    [bucket("muara_event_loop_delay_seconds", "0.5")]: "0+100x70",
-    [bucket("muara_event_loop_delay_seconds", "+Inf")]: "0+100x70",
+    [upTo("muara_event_loop_delay_seconds", "0.5")]: "0+100x70",
+    [upTo("muara_event_loop_delay_seconds", "+Inf")]: "0+100x70",
   },
   MuaraMetricsLeftOut: { 'muara_metrics_left_out{instance="a"}': "0x70" },
   MuaraLogFull: { 'muara_log_refusing{instance="a"}': "0x70" },
@@ -85,8 +85,8 @@ export const QUIET: Readonly<Record<string, Series>> = {
   MuaraLandingStopped: { 'muara_land_state{table="t",state="retrying"}': "1x70" },
   MuaraLandingBehind: { 'muara_land_lag_seconds{table="t"}': "60x70" },
   MuaraNotFresh: {
-    [bucket("muara_land_freshness_seconds", "10.0")]: "0+100x70",
-    [bucket("muara_land_freshness_seconds", "+Inf")]: "0+100x70",
+    [upTo("muara_land_freshness_seconds", "10.0")]: "0+100x70",
+    [upTo("muara_land_freshness_seconds", "+Inf")]: "0+100x70",
   },
   MuaraDeadLetters: { 'muara_dead_letters_total{table="t"}': "7x70" },
   MuaraWatermarkStandsStill: {

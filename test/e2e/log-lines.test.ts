@@ -65,17 +65,17 @@ test("each line is a record with stable names and nothing that must not be there
   const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   const services = new Set<string>([...WORKERS, "muara"]);
   for (const record of records) {
-    expect(Object.keys(record).slice(0, 4)).toEqual(["time", "level", "msg", "service"]);
+    expect(Object.keys(record).slice(0, 4)).toEqual(["time", "level", "message", "service"]);
     expect(new Date(String(record["time"])).toISOString()).toBe(record["time"]);
     expect(["debug", "info", "warn", "error"]).toContain(record["level"]);
     expect(services, String(record["service"])).toContain(record["service"]);
-    expect(record["msg"]).toMatch(/^\S.*\S$/);
+    expect(record["message"]).toMatch(/^\S.*\S$/);
     for (const key of Object.keys(record)) expect(key).toMatch(/^[a-z]+(_[a-z]+)*$/);
   }
   const text = muara.log();
   for (const secret of [CANARY, muara.token, muara.token.split("_")[2]!]) expect(text).not.toContain(secret);
-  const said = (msg: string): Record<string, unknown> | undefined =>
-    records.find((one) => one["msg"] === msg);
+  const said = (message: string): Record<string, unknown> | undefined =>
+    records.find((one) => one["message"] === message);
   expect(said("ready")).toMatchObject({ url: muara.url });
   expect(records.find((one) => one["flow_id"] === "flow-of-the-test")).toMatchObject({
     service: "ingest",

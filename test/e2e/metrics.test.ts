@@ -182,7 +182,7 @@ test(
         empty = [];
         for (const { at, expr } of asked)
           if ((await prometheus.query(resolved(expr))).length === 0) empty.push(at);
-      return empty.length === 0;
+        return empty.length === 0;
       }).catch((error: unknown) => {
         if (empty.length === 0) throw error;
       });

@@ -286,7 +286,7 @@ describe("beside landing", () => {
     const after = await snapshotOf(at);
     expect(after.version).toBe(compacted + 1);
     expect(await seen(at, after, "SELECT n ")).toEqual(["1", "2", "3", "4", "5", "6", "7"]);
-    expect(at.lines.filter(({ msg }) => msg.includes("abandon"))).toEqual([]);
+    expect(at.lines.filter(({ message }) => message.includes("abandon"))).toEqual([]);
   }, 60_000);
 
   test("ids are known after it, to the landing that went on and to one that starts from the lake", async () => {

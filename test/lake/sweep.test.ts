@@ -117,7 +117,7 @@ describe("data files", () => {
     at.clock.advance(1);
     expect(await sweep(sweeper)).toMatchObject({ ...NOTHING, orphans: 1, bytes: 9 });
     expect(await at.store.get(ORPHAN)).toBeUndefined();
-    expect(at.lines.filter(({ msg }) => msg === "files swept")).toHaveLength(1);
+    expect(at.lines.filter(({ message }) => message === "files swept")).toHaveLength(1);
   });
 
   test("and others that Muara did not make stay", async () => {

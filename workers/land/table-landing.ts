@@ -8,6 +8,8 @@ import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { type LandedPartition, retiredTxn } from "../../core/landed.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
+import { linksOf } from "../../core/record-links.ts";
+import { type SpanOptions, traced } from "../../core/trace.ts";
 import { advanceWatermark, idleWatermark } from "../../core/watermark.ts";
 import { createEventEncoder, type EventEncoder } from "../../lake/parquet/event-encoder.ts";
 import { ZSTD } from "../../lake/parquet/zstd.ts";
@@ -168,11 +170,24 @@ export class TableLanding {
     }
     if (gathered.count > 0)
       this.#eventBytes = gathered.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) / gathered.count;
-    const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
-      this.#timed("muara_land_settle_seconds", () => this.#table.settle(unsettled)),
-    );
-    const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
+    const isCommitted = await this.#land(gathered, isIdle, signal);
     return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false), isCommitted };
+  }
+
+  #land(gathered: Gathered, isIdle: readonly boolean[], signal: AbortSignal): Promise<boolean> {
+    const { partitions } = this.state;
+    const about = (): SpanOptions => ({
+      attributes: { "muara.table": this.#type.name, "muara.records": gathered.count },
+      links: linksOf(gathered.batches),
+    });
+    return traced("landing commit", about, async (span) => {
+      const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
+        this.#timed("muara_land_settle_seconds", () => this.#table.settle(unsettled)),
+      );
+      const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
+      span.setAttributes({ "muara.committed": isCommitted, "muara.version": this.state.snapshot.version });
+      return isCommitted;
+    });
   }
 
   async #commitRows(

@@ -74,6 +74,8 @@ export class JobEngine {
       `ATTACH ${quoteText(stateFile)} AS state`,
       "SET search_path = 'memory.main,state.main'",
       "SET checkpoint_threshold = '64MiB'",
+      // Each step brings files of its own, read once: kept, they would fill the engine's memory to its limit.
+      "SET enable_external_file_cache = false",
       `SET allowed_directories = ${listOfTexts(folders)}`,
       "SET enable_external_access = false",
       "SET lock_configuration = true",
@@ -137,10 +139,10 @@ export class JobEngine {
   async keep({ base, at }: StatePlace): Promise<StateSize | null> {
     const values = [this.#fingerprint, base, at].map(quoteText).join(", ");
     await this.#run(`DELETE FROM ${PLACE}`, `INSERT INTO ${PLACE} VALUES (${values})`, "COMMIT");
-    const isDue = ++this.#steps % CHECKPOINT_STEPS === 0;
-    if (isDue) await this.#run("CHECKPOINT state");
+    const isKept = ++this.#steps % CHECKPOINT_STEPS === 0;
+    if (isKept) await this.#run("CHECKPOINT state");
     // Early, too (the first may be the rebuild's): who has few steps an hour wants to know as well.
-    return isDue || this.#steps <= 2 ? this.#size() : null;
+    return isKept || this.#steps <= 2 ? this.#size() : null;
   }
 
   /** Forgets what the step has changed, also where it failed in its midst. */

@@ -255,7 +255,7 @@ test("while one delivers, the other asks for nothing", async () => {
   it.start({ standbyMs: 60_000 });
   it.start({ standbyMs: 60_000 });
   let n = 0;
-  const isSettled = (): boolean => it.at.lines.some(({ msg }) => msg === "another process delivers");
+  const isSettled = (): boolean => it.at.lines.some(({ message }) => message === "another process delivers");
   while (!isSettled()) {
     await it.land(n, n + 4);
     n += 4;

@@ -260,7 +260,9 @@ describe("events of a schema version that is not known here", () => {
     const status = worker.status().find(({ table }) => table === TABLE);
     expect(status).toMatchObject({ state: "waiting", code: "land.schema_unknown" });
     expect(status!.problem).toContain("at 0:2 is of schema version 1.1.0, known here is 1.0.0");
-    expect(at.lines.filter(({ msg }) => msg === "landing waits for a schema version")).toHaveLength(1);
+    expect(at.lines.filter(({ message }) => message === "landing waits for a schema version")).toHaveLength(
+      1,
+    );
     expect(await counter(at, "landed")).toBe(4);
     sight.isBlind = false;
     await until(async () => (await counter(at, "landed")) === 6);

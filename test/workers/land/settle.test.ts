@@ -46,7 +46,7 @@ const SPELLINGS: readonly ((n: number) => string)[] = [
 
 /** How the last start came by its ids: the image's version, or null. */
 function lastImage(at: Installation): unknown {
-  const line = at.lines.findLast(({ msg }) => msg === "ids known");
+  const line = at.lines.findLast(({ message }) => message === "ids known");
   return (line as unknown as { image: number | null }).image;
 }
 

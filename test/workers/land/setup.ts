@@ -64,7 +64,7 @@ export async function install(
   const clock = new SimulatedClock();
   if (wallMs !== undefined) clock.wallMs = wallMs;
   const randomness = seededRandomness(++installations);
-  const lines: { level: string; msg: string; table?: string; code?: string }[] = [];
+  const lines: { level: string; message: string; table?: string; code?: string }[] = [];
   const logger = createLogger(
     (line) => lines.push(JSON.parse(line) as never),
     "debug",

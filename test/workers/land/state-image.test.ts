@@ -64,13 +64,13 @@ async function restore(store: ObjectStore, copy: ReadonlyMap<string, Uint8Array>
 
 /** What was logged about images, each once. */
 function problems(at: Installation): string[] {
-  const lines = at.lines.filter(({ msg }) => msg === "a state image is discarded");
+  const lines = at.lines.filter(({ message }) => message === "a state image is discarded");
   return [...new Set(lines.map((line) => (line as unknown as { problem: string }).problem))];
 }
 
 /** How the last start came by its ids: the image's version, or null. */
 function lastImage(at: Installation): number | null {
-  const line = at.lines.findLast(({ msg }) => msg === "ids known");
+  const line = at.lines.findLast(({ message }) => message === "ids known");
   return (line as unknown as { image: number | null }).image;
 }
 
