@@ -89,9 +89,13 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.onError((error, context) => {
     const flowId = context.get("flowId");
     const principal = context.get("principal") as Principal | undefined;
-    auditRefusal(ports.audit, error, context.req.raw, { user: principal?.id, flowId });
+    auditRefusal(ports, error, context.req.raw, { user: principal?.id, flowId });
     if (error instanceof MuaraError) return failed(error, context);
-    ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
+    ports.logger.error("request failed", {
+      flow_id: flowId,
+      path: context.req.routePath,
+      ...describeBug(error),
+    });
     const details = { request_id: flowId };
     return failed(new MuaraError("internal", "An unexpected error occurred.", { details }), context);
   });
