@@ -19,6 +19,7 @@ import { addAlertRoutes } from "./routes/alerts.ts";
 import { addRuleRoutes } from "./routes/rules.ts";
 import { addReferenceRoutes } from "./routes/reference.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
+import { addDeadLetterGroupRoute } from "./routes/dead-letter-groups.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
@@ -34,8 +35,10 @@ import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
+import { addSqlSchemaRoute } from "./routes/sql-schema.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
+import { addTablePartRoutes } from "./routes/table-parts.ts";
 import { addTableRemovalRoutes } from "./routes/table-removals.ts";
 import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
@@ -108,6 +111,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addLogRoutes(app, ports);
   addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
+  addSqlSchemaRoute(app, ports);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
   addIcebergRoutes(app, ports);
@@ -118,6 +122,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addEventRoutes(app, ports);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
+  addDeadLetterGroupRoute(app, ports);
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
@@ -131,6 +136,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
+  addTablePartRoutes(app, ports, sharing);
   if (sharing) {
     addShareRoutes(app, ports, sharing);
     addSharingRoutes(app, ports, sharing);

@@ -66,7 +66,14 @@ export interface QueryRows {
   readonly isTruncated: boolean;
 }
 
+export type QueryLimits = Pick<
+  PoolOptions["options"],
+  "timeoutMs" | "memoryBytes" | "rows" | "rowsMax" | "sqlBytes" | "answerBytes"
+>;
+
 export interface QueryService {
+  /** Within which every query runs. */
+  readonly limits: QueryLimits;
   /**
    * Resolves when the first rows are there. The slot is free again when the body ends or `signal` is aborted.
    * @throws sql.syntax, sql.refused, sql.failed, sql.timeout, sql.memory, sql.busy, sql.too_large, table.not_found,
@@ -116,6 +123,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
     }
   };
   return {
+    limits: services.options,
     run,
     rows: async (request, signal) => {
       const answer = await run({ ...request, format: "json" }, signal);
