@@ -1,7 +1,10 @@
 /** Pages whose blocks are executed, and what a reader of each has at that place. */
 import { startPostgres, type PostgresServer } from "../services/postgres.ts";
+import { startS3 } from "../services/versitygw.ts";
 import { accepted, decimal, declare, hasRows, planned, publish, text, whole } from "./given.ts";
 import type { Place } from "./place.ts";
+import { NOTEBOOKS, openNotebooks } from "./notebooks-page.ts";
+import { OPERATE, openOperate } from "./operate-page.ts";
 import type { PageOptions } from "./run-page.ts";
 
 export interface Page {
@@ -25,6 +28,9 @@ async function openCapture(place: Place): Promise<() => Promise<unknown>> {
   await server.sql("CREATE TABLE orders (id int PRIMARY KEY, state text)", [], "shop");
   await server.sql("INSERT INTO accounts VALUES (1, 10), (2, 20)", [], "shop");
   await configure(place, { postgres: { shop1: { host, port, user, database: "shop" } } });
+  // The test's own user has that name.
+  place.words.set("ROLE muara", "ROLE muara_of_page");
+  place.words.set(" TO muara", " TO muara_of_page");
   asked = (sql) => server.sql(sql, [], "shop");
   return () => server.stop();
 }
@@ -173,4 +179,25 @@ export const PAGES: readonly Page[] = [
       },
     },
   },
+  { page: "docs/OPERATE.md", open: openOperate, options: OPERATE },
+  {
+    page: "docs/EDGE.md",
+    open: async (place) => {
+      const s3 = await startS3();
+      const { accessKeyId, secretAccessKey } = s3.credentials;
+      place.words.set(
+        "AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…",
+        `AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY="${secretAccessKey}"`,
+      );
+      place.words.set("s3://my-bucket/log?endpoint=…", await s3.freshAddress());
+      return () => s3.stop();
+    },
+    options: { isAlone: true },
+  },
+  { page: "notebooks/README.md", open: openNotebooks, options: NOTEBOOKS },
+  ...["http", "kernel", "operator", "warehouse"].map((name) => ({
+    page: `docs/tutorials/${name}.md`,
+    options: { isAlone: true },
+  })),
+  { page: "docs/tutorials/notebook.md", open: openNotebooks, options: { isAlone: true } },
 ];
