@@ -3,11 +3,13 @@
  * address below /v1, and /metrics, needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
  */
 import { Hono } from "hono";
+import { matchedRoutes } from "hono/route";
 import { auditRefusal } from "../core/audit-refusal.ts";
 import type { Principal } from "../core/authorize.ts";
 import { systemRandomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
+import { annotate, isTracing, nameRequest } from "../core/trace.ts";
 import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addCaseRoutes } from "./routes/cases.ts";
@@ -57,7 +59,9 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.use("*", async (context, next) => {
     const flowId = flowIdOf(context.req.raw, randomness);
     context.set("flowId", flowId);
+    annotate({ flow_id: flowId });
     await next();
+    if (isTracing()) nameRequest(context.req.method, routeOf(context));
     for (const [name, value] of Object.entries(answerHeaders(flowId))) context.header(name, value);
   });
   for (const path of ["/v1/*", "/metrics"])
@@ -126,6 +130,11 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
     addSharingRoutes(app, ports, sharing);
   }
   return app;
+}
+
+/** The pattern that answered, not the address; empty where none did. */
+function routeOf(context: ApiContext): string {
+  return matchedRoutes(context).findLast(({ path }) => !path.endsWith("*"))?.path ?? "";
 }
 
 /** The clients of shares know the form of their own protocol only. */
