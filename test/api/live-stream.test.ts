@@ -24,7 +24,7 @@ function streamOf(now?: NowChannel): {
     clock,
     epoch: "e",
     topics: { now, tails: [{ ring } as unknown as TailChannel] },
-    principal: () => ({ id: "me", grants: [] }) as Principal,
+    principal: (): Principal => ({ id: "me", grants: [] }),
     lastEventId: undefined,
     slowMs: SLOW_MS,
     onEnd: () => ends++,

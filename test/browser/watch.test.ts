@@ -181,7 +181,7 @@ describe("over the demo", () => {
     expect(streams).toBe(0);
     await page.close();
     await eventually("the second reads now", 10_000, async () => streams === 1);
-    const asOf = second.locator(".as-of time");
+    const asOf = second.locator(".as-of time").first();
     const before = await asOf.textContent();
     await eventually("time goes on", 10_000, async () => (await asOf.textContent()) !== before);
   });

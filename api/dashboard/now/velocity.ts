@@ -15,7 +15,6 @@ const EVERY_MS = 10_000;
 const DAY_SECONDS = 86_400;
 /** Days before that make the band. */
 const DAYS = 7;
-const DAYS_MIN = 2;
 /** hours → seconds of a window */
 const WINDOWS: Readonly<Record<string, number>> = { "1": 60, "6": 300, "24": 900 };
 
@@ -27,8 +26,14 @@ interface Velocity {
   readonly days: number;
 }
 
-export const VelocityCard: FunctionComponent<{ readonly types: readonly string[] }> = ({ types }) => {
-  const type = types.includes(filterOf("type")) ? filterOf("type") : types[0]!;
+interface VelocityProps {
+  readonly types: readonly string[];
+  /** The one shown unless another is asked for. */
+  readonly most: string;
+}
+
+export const VelocityCard: FunctionComponent<VelocityProps> = ({ types, most }) => {
+  const type = types.includes(filterOf("type")) ? filterOf("type") : most;
   const hours = filterOf("hours") in WINDOWS ? filterOf("hours") : "6";
   const { value, error, reload } = useResource(
     `${type}|${hours}`,
@@ -74,9 +79,10 @@ function shown(type: string, hours: string, velocity: Velocity): unknown {
     />`;
   const seconds = WINDOWS[hours]!;
   const window = seconds < 120 ? "minute" : `${seconds / 60} minutes`;
-  const hasBand = velocity.days >= DAYS_MIN;
+  const hasBand = velocity.days > 0;
   const series: Series[] = [{ label: `events per ${window}`, values: velocity.counts, kind: "area" }];
-  if (hasBand)
+  if (velocity.days === 1) series.push({ label: "a day before", values: velocity.low, kind: "band-low" });
+  else if (hasBand)
     series.push(
       { label: "expected, at least", values: velocity.low, kind: "band-low" },
       { label: "expected, at most", values: velocity.high, kind: "band-high" },
@@ -87,8 +93,10 @@ function shown(type: string, hours: string, velocity: Velocity): unknown {
     <p class="quiet">
       ${
         hasBand
-          ? `The band: the least and the most at the same time of the last ${velocity.days} days.`
-          : "A band of what is expected appears once two days before are known."
+          ? velocity.days === 1
+            ? "Dashed: the same time of the day before."
+            : `The band: the least and the most at the same time of the last ${velocity.days} days.`
+          : "What is expected appears once a day before is known."
       }
     </p>
   `;
@@ -110,7 +118,7 @@ async function velocityOf(type: string, hours: number, signal: AbortSignal): Pro
   );
   const band = (pick: (...values: number[]) => number): (number | null)[] =>
     times.map((time) =>
-      days.length < DAYS_MIN ? null : pick(...days.map((back) => counts.get(time - back) ?? 0)),
+      days.length === 0 ? null : pick(...days.map((back) => counts.get(time - back) ?? 0)),
     );
   return {
     times,

@@ -49,13 +49,14 @@ function shown(now: NowValue): Content {
       The demo fills a lake with a seeded shop. Your own events: <a href="/system">doors and tokens</a>.
     <//>`;
   const types = now.event_types.map(({ event_type: type }) => type).toSorted();
+  const most = now.event_types.reduce((best, one) => (one.accepted > best.accepted ? one : best));
   return html`
     <section class="card flow-card" aria-label="The flow">
       <${FlowPicture} now=${now} />
     </section>
     <${BooksLine} totals=${now.totals} />
     <div class="now-columns">
-      <${VelocityCard} types=${types} />
+      <${VelocityCard} types=${types} most=${most.event_type} />
       ${alertsCard(now)}
     </div>
     <section aria-labelledby="types-title">

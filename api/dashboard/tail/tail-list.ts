@@ -80,7 +80,6 @@ function tailRow(row: TailRow, at: number, isOpen: boolean, onOpen: (row: TailRo
         ><button
           type="button"
           class="row-button"
-          aria-label="Show event ${event.event_id ?? key}"
           onClick=${(click: Event) => {
             click.stopPropagation();
             onOpen(row);
