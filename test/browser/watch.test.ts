@@ -23,7 +23,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const PICTURE_BYTES_MAX = 300_000;
 const NUMBER = /[1-9]/;
 /** Set, pictures are written into docs/; otherwise only made. */
-const WRITES = process.env["MUARA_PICTURES"] === "write";
+const WRITES = process.env["PICTURES"] === "write";
 
 let browser: Browser;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -50,7 +50,7 @@ describe("over the demo", () => {
   beforeAll(async () => {
     const data = join(folder.path, "demo");
     const args = [join(ROOT, "muara.js"), "demo", "--data", data, "--port", "0"];
-    const { MUARA_PICTURES: _pictures, MUARA_TEST_SEED: _seed, ...env } = process.env;
+    const { MUARA_LONG: _long, MUARA_SEED: _seed, MUARA_TEST_SEED: _testSeed, ...env } = process.env;
     demo = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "pipe"] });
     demo.stderr!.on("data", (chunk: Buffer) => (talk += chunk.toString()));
     await eventually("the demo is live", 180_000, async () => talk.includes("Try, in another terminal"));
@@ -76,13 +76,16 @@ describe("over the demo", () => {
     await using opened = await openPage(browser, url, "/", { token });
     const { page } = opened;
     await page.locator(".flow-figure").first().waitFor();
-    // Once more, with everything the first look left warm, as a person who comes back.
-    const startedMs = performance.now();
-    await page.reload({ waitUntil: "commit" });
-    await page.locator(".flow-figure").first().waitFor();
-    const firstMs = performance.now() - startedMs;
-    console.log(`first number after ${Math.round(firstMs)} ms`);
-    expect(firstMs).toBeLessThan(process.env["CI_SLOW"] ? 5_000 : 2_500);
+    // As a person who comes back; the best of three, since others use the machine, too.
+    const looks: number[] = [];
+    for (let look = 0; look < 3; look++) {
+      const startedMs = performance.now();
+      await page.reload({ waitUntil: "commit" });
+      await page.locator(".flow-figure").first().waitFor();
+      looks.push(Math.round(performance.now() - startedMs));
+    }
+    console.log(`first number after ${looks.join(", ")} ms`);
+    expect(Math.min(...looks)).toBeLessThan(1_000);
     await eventually("events flow", 20_000, async () => NUMBER.test(await figure(page, "doors")));
     const terms = page.locator(".equation .term b");
     await eventually("the equation holds on the page", 10_000, async () => {
@@ -142,7 +145,7 @@ describe("over the demo", () => {
       /UTC|\d\d:\d\d:\d\d: events/.test((await page.locator(".chart-said").textContent()) ?? ""),
     );
     await page.locator(".chart summary").click();
-    expect(await page.locator(".chart tbody tr").count()).toBeGreaterThan(10);
+    await page.locator(".chart details tbody tr").nth(10).waitFor();
   });
 
   test("Live shows events with their fates, filters by the server, and opens one", async () => {
