@@ -29,6 +29,7 @@ import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addLogRoutes } from "./routes/logs.ts";
+import { addLiveRoute } from "./routes/live.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
@@ -120,6 +121,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addLiveRoute(app, ports);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
   addDeadLetterGroupRoute(app, ports);
