@@ -28,6 +28,8 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addLogRoutes } from "./routes/logs.ts";
+import { addLiveRoute } from "./routes/live.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
@@ -91,9 +93,13 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.onError((error, context) => {
     const flowId = context.get("flowId");
     const principal = context.get("principal") as Principal | undefined;
-    auditRefusal(ports.audit, error, context.req.raw, { user: principal?.id, flowId });
+    auditRefusal(ports, error, context.req.raw, { user: principal?.id, flowId });
     if (error instanceof MuaraError) return failed(error, context);
-    ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
+    ports.logger.error("request failed", {
+      flow_id: flowId,
+      path: context.req.routePath,
+      ...describeBug(error),
+    });
     const details = { request_id: flowId };
     return failed(new MuaraError("internal", "An unexpected error occurred.", { details }), context);
   });
@@ -103,6 +109,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
 
   addHealthRoutes(app, ports);
   addMetricsRoute(app, ports);
+  addLogRoutes(app, ports);
   addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
   addSqlSchemaRoute(app, ports);
@@ -114,6 +121,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addLiveRoute(app, ports);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
   addDeadLetterGroupRoute(app, ports);

@@ -31,6 +31,7 @@ import {
 } from "./openapi-parts.ts";
 import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
+import { LIVE_PATHS } from "./openapi-live.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
@@ -439,6 +440,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...LIVE_PATHS,
   ...PROCESS_PATHS,
   ...ALERT_PATHS,
   ...CAPTURE_PATHS,
