@@ -49,6 +49,7 @@ const rule = object({
   },
   complete_through: { ...time, description: "Lowest watermark of these tables." },
   evaluated_at: { ...time, description: "As it was written last; a rule without alerts is written seldom." },
+  runs_on: { ...textOrNull, description: "Name of the process that evaluates it, or did so last." },
 });
 
 const alert = object({

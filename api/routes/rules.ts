@@ -157,5 +157,6 @@ async function shown(ports: ApiPorts, rule: Rule): Promise<Record<string, unknow
     versions: state?.versions ?? {},
     complete_through: isoOrNull(state?.completeThroughMs),
     evaluated_at: isoOrNull(state?.evaluatedMs),
+    runs_on: isPaused ? null : (state?.by ?? null),
   };
 }
