@@ -15,6 +15,7 @@ const LIST: readonly Field[] = [
   { name: "pending", isNumber: true },
   { name: "evaluated_at" },
   { name: "complete_through" },
+  { name: "runs_on" },
   { name: "problem" },
 ];
 

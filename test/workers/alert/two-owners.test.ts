@@ -101,7 +101,7 @@ async function publish(number: number): Promise<void> {
   await call("POST", `/event-types/${TYPE}/events`, [event]);
 }
 
-async function addHost(owns: boolean): Promise<Host> {
+async function addHost(owns: boolean, standbyMs = NEVER_MS): Promise<Host> {
   const name = `host-${++made}`;
   const config = configOf(name);
   const base = await openBase(config, silentLogger);
@@ -109,7 +109,8 @@ async function addHost(owns: boolean): Promise<Host> {
   const shared = { ...base, ...base.services, ...(await openSight(base)), readSecret, process: name };
   const openNotifier = await notifierOpener(shared, config.alerts);
   const ownership = { owns: () => host.owns, isDealt: true, close: async () => undefined };
-  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
+  const own = { ...config, alerts: { ...config.alerts, standbyMs } };
+  const { worker, close } = await openAlerts({ ...shared, config: own, openNotifier, ownership });
   const over = new AbortController();
   const follow = (async () => {
     while (!over.signal.aborted) {
@@ -142,13 +143,15 @@ interface Shown {
 const ruleNamed = (name: string): Promise<Shown> => call("GET", `/v1/rules/${name}`);
 const above = (name: string, least: number): object => ({
   name,
-  sql: { query: `SELECT note, max(number) AS value FROM shop_order WHERE number > ${least} GROUP BY note` },
+  sql: {
+    query: `SELECT note, max(number) AS value FROM shop_order
+      WHERE number > ${least} AND number < ${least} + 1000 GROUP BY note`,
+  },
   receivers: ["chat"],
 });
 
 test("both evaluate: each alert has one id, whoever tells it, and is one row of the history", async () => {
-  await addHost(true);
-  await addHost(true);
+  for (let i = 0; i < 2; i++) await addHost(true, 200);
   const before = told.length;
   await call("POST", "/v1/rules", above("Both", 1_000));
   const by = new Set<string | null>();
