@@ -185,7 +185,11 @@ async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
   base.jobs.worker = worker;
-  await worker.run(signal).finally(() => ownership.close());
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
 }
 
 /** Evaluates the declared rules, and tells whom the configuration names. */
@@ -198,7 +202,11 @@ async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal:
   const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
   closers.push(close);
   base.gauges.push(() => worker.samples());
-  await worker.run(signal).finally(() => ownership.close());
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
 }
 
 /** undefined where nobody else can be at work on the same log. */

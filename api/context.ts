@@ -57,7 +57,7 @@ export interface ApiPorts {
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
   /** Bounds of rules and silences, and whom rules may tell; absent: none can be declared. */
-  readonly alerts?: Pick<Config["alerts"], "rules" | "silences" | "receivers" | "timeoutMs">;
+  readonly alerts?: Pick<Config["alerts"], "rules" | "series" | "silences" | "receivers" | "timeoutMs">;
   /** Name of this process among those that share log and lake. */
   readonly process?: string;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */

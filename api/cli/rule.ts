@@ -1,8 +1,8 @@
-/** `muara rule deploy|list|show|pause|resume|remove`: conditions over the lake, of which alerts are made. */
-import { readFile } from "node:fs/promises";
+/** `muara rule deploy|test|list|show|pause|resume|remove`: conditions over the lake, of which alerts are made. */
 import type { AddCommand } from "./command.ts";
-import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { readRule } from "./rule-file.ts";
+import { addRuleTest } from "./rule-test.ts";
 import { addOne } from "./show-one.ts";
 
 type Item = Readonly<Record<string, unknown>>;
@@ -27,10 +27,11 @@ export const addRule: AddCommand = (program, run) => {
     .argument("<file>", "JSON: name, sql or drop, labels, annotations, for_ms, receivers")
     .action(
       run(async ({ client, io, flags }, command) => {
-        const body = ruleIn(await readFile(command.args[0]!, "utf8"), command.args[0]!);
+        const body = await readRule(command.args[0]!);
         printObject(io.stdout, flags.output, await client.send<Item>("POST", "/v1/rules", body));
       }),
     );
+  addRuleTest(rule, run);
   rule
     .command("list")
     .description("what is watched")
@@ -57,11 +58,3 @@ export const addRule: AddCommand = (program, run) => {
       }),
     );
 };
-
-function ruleIn(text: string, file: string): Item {
-  try {
-    return JSON.parse(text) as Item;
-  } catch (error) {
-    throw new CliFailure(EXIT.usage, `${file} is no JSON: ${(error as Error).message}`, "docs/ALERTS.md");
-  }
-}

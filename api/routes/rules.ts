@@ -15,6 +15,7 @@ import { evaluateSql, type SqlRuleRequest } from "../../lake/rule/sql-rule.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, demand, isoOrNull, readableTable } from "../context.ts";
 import { readBody } from "../read-body.ts";
 import { ALERTS, mayRead, stateOf } from "../rule-states.ts";
+import { ruleTestAnswer } from "../rule-test.ts";
 
 const ID_BYTES = 6;
 
@@ -48,6 +49,12 @@ export function addRuleRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const { rule, isNew } = await declare(ports, context);
     logger.info(isNew ? "declared a rule" : "changed a rule", { by: rule.owner.id, rule: rule.name });
     return context.json(await shown(ports, rule), isNew ? 201 : 200);
+  });
+  app.post("/v1/rules/test", async (context) => {
+    const principal = context.get("principal");
+    const check = (rule: RuleRequest, signal: AbortSignal): Promise<void> =>
+      checkRule(ports, principal, rule, signal);
+    return context.json(await ruleTestAnswer(ports, context, check));
   });
   app.get("/v1/rules/:name", async (context) =>
     context.json(await shown(ports, (await one(context)).value!)),

@@ -58,7 +58,11 @@ beforeAll(async () => {
   const alerts = { everyMs: 100, saveMs: 300, pauseMsMax: 300, standbyMs: NEVER_MS };
   configOf = (name) => {
     const file = {
-      ...{ data: join(folder, name), port: 0, log, lake, auth: "none" as const },
+      data: join(folder, name),
+      port: 0,
+      log,
+      lake,
+      auth: "none" as const,
       land: { commitMs: 100, projectMs: 100 },
       query: { warm: 0 },
       outgoing: { allow: ["127.0.0.1"] },
@@ -105,7 +109,6 @@ async function addHost(owns: boolean, standbyMs = NEVER_MS): Promise<Host> {
   const name = `host-${++made}`;
   const config = configOf(name);
   const base = await openBase(config, silentLogger);
-  const readSecret = async (): Promise<string> => "";
   const shared = { ...base, ...base.services, ...(await openSight(base)), readSecret, process: name };
   const openNotifier = await notifierOpener(shared, config.alerts);
   const ownership = { owns: () => host.owns, isDealt: true, close: async () => undefined };
@@ -140,6 +143,7 @@ interface Shown {
   readonly firing: number;
 }
 
+const readSecret = async (): Promise<string> => "";
 const ruleNamed = (name: string): Promise<Shown> => call("GET", `/v1/rules/${name}`);
 const above = (name: string, least: number): object => ({
   name,

@@ -134,19 +134,20 @@ test("others can read where it runs, until it does not", async () => {
   expect([await noteOf("one"), await noteOf("other")]).toEqual([undefined, undefined]);
 });
 
+function note(process: string, atMs: number, jobs: ProcessNote["jobs"]): ProcessNote {
+  return { version: 1, process, atMs, jobs };
+}
+
 test("of two notes of a job the newer one holds, and an old one is of a process that has gone", () => {
-  const note = (process: string, atMs: number, jobs: ProcessNote["jobs"]): ProcessNote => {
-    return { version: 1, process, atMs, jobs };
-  };
-  const running = { state: "running", problem: null } as const;
+  const runs = { state: "running", problem: null } as const;
   const failing = { state: "failing", problem: "it has no disk" } as const;
   const notes = [
-    note("b", 40_000, { j: running }),
+    note("b", 40_000, { j: runs }),
     note("a", 35_000, { j: failing, k: failing }),
-    note("c", 9_999, { l: running }),
+    note("c", 9_999, { l: runs }),
   ];
   expect([...notedJobs(notes, 40_000)]).toEqual([
-    ["j", { ...running, process: "b" }],
+    ["j", { ...runs, process: "b" }],
     ["k", { ...failing, process: "a" }],
   ]);
   expect(notedJobs(notes, 39_999).has("l")).toBe(true);
