@@ -8,6 +8,7 @@ import type { Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
 import { conditionOf, type Rule, type RuleRequest, ruleRequestSchema } from "../../core/rule.ts";
+import { checkRuleRing } from "../../core/rule-ring.ts";
 import { checkDropTexts, type DropResultRule } from "../../lake/rule/drop-results.ts";
 import { readCounts } from "../../lake/rule/drop-counts.ts";
 import { checkQuery } from "../../lake/rule/rule-text.ts";
@@ -131,12 +132,14 @@ async function checkRule(
   if (request.sql) {
     await checkQuery(request.sql.query);
     const rule = request as SqlRuleRequest["rule"];
-    await evaluateSql(query, { rule, principal, atMs, timeoutMs }, signal);
+    const { versions } = await evaluateSql(query, { rule, principal, atMs, timeoutMs }, signal);
+    checkRuleRing(ports.registry, request.name, Object.keys(versions));
     return;
   }
   const rule = request as DropResultRule;
   checkDropTexts(rule);
   const table = await readableTable(ports, principal, rule.drop.table);
+  checkRuleRing(ports.registry, request.name, [table.name]);
   const { version } = await catalog.snapshot(table.name);
   if (version < 0) return;
   const isEventTable = table.kind === "event_type";
