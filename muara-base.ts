@@ -18,6 +18,7 @@ import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
+import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import type { Sample } from "./core/open-metrics.ts";
@@ -48,6 +49,8 @@ export interface Base {
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
+  /** The newest lines of it. */
+  readonly logs: LogRing;
   readonly log: Log;
   readonly store: ObjectStore;
   readonly admission: Admission;
@@ -86,7 +89,9 @@ export interface Sight {
   readonly cache: FileCache | undefined;
 }
 
-export async function openBase(config: Config, logger: Logger): Promise<Base> {
+export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const logs = ringLogger(outer, () => systemClock.nowMs());
+  const { logger } = logs;
   const services: AdapterServices = {
     clock: systemClock,
     randomness: systemRandomness,
@@ -130,6 +135,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     services,
     config,
     logger,
+    logs,
     log,
     store,
     admission,
