@@ -11,13 +11,13 @@ import { MuaraError } from "../core/errors.ts";
 import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
 import { annotate, isTracing, nameRequest } from "../core/trace.ts";
 import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
-import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addCaseRoutes } from "./routes/cases.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
 import { addAlertRoutes } from "./routes/alerts.ts";
 import { addRuleRoutes } from "./routes/rules.ts";
+import { addReferenceRoutes } from "./routes/reference.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
@@ -100,7 +100,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
 
   addHealthRoutes(app, ports);
   addMetricsRoute(app, ports);
-  app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));
+  addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);

@@ -8,6 +8,7 @@ import { parseS3Address } from "../adapters/s3/address.ts";
 import { resolveConfig } from "../core/config.ts";
 import { configPage } from "../docs/generate-config.ts";
 import { errorsPage } from "../docs/generate-errors.ts";
+import { apiPage } from "./reference/api-page.ts";
 import { listSourceFiles } from "./tidy/source-file.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -42,6 +43,10 @@ function pathsOf(text: string): readonly string[] {
 describe("documentation", () => {
   test("docs/ERRORS.md is what the error table says", () => {
     expect(read("docs/ERRORS.md"), "run: npx node docs/generate-errors.ts").toBe(errorsPage());
+  });
+
+  test("docs/API.md is what the description of the API says", () => {
+    expect(read("docs/API.md"), "run: npx node test/reference/api-page.ts").toBe(apiPage());
   });
 
   test("docs/CONFIG.md is what the configuration schema says", () => {
