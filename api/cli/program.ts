@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { addAlert } from "./alert.ts";
 import { addAudit } from "./audit.ts";
+import { addBackup } from "./backup.ts";
 import { addBooks } from "./books.ts";
 import { addCapture } from "./capture.ts";
 import { FORMATS, openSession, type AddCommand, type RunAction } from "./command.ts";
@@ -55,6 +56,7 @@ const COMMANDS: readonly AddCommand[] = [
   addToken,
   addRole,
   addAudit,
+  addBackup,
   addConfig,
   addDoctor,
 ];
