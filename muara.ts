@@ -73,7 +73,7 @@ export async function startWorkers(
     const door = entry?.openDoor(ports, config);
     if (door) closers.push(door.close);
     const reads = workers.includes("api")
-      ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
+      ? await openReads({ ...base, audit }, door?.replay, workers, closers)
       : undefined;
     const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
     const server = await listen(config, drain.handle);

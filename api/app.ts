@@ -27,6 +27,8 @@ import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
+import { addProcessViewRoutes } from "./routes/process-views.ts";
+import { addSystemRoutes } from "./routes/system.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
@@ -113,6 +115,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeliveryRoutes(app, ports);
   addJobRoutes(app, ports);
   addProcessRoutes(app, ports);
+  addProcessViewRoutes(app, ports);
   addCaseRoutes(app, ports);
   addRuleRoutes(app, ports);
   addAlertRoutes(app, ports);
@@ -120,6 +123,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
+  addSystemRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
   if (sharing) {
     addShareRoutes(app, ports, sharing);

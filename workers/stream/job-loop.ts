@@ -4,6 +4,7 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import { Backoff } from "../../core/backoff.ts";
+import { BusyMeter } from "../../core/busy-meter.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
@@ -31,6 +32,18 @@ export interface JobPorts extends OutputPorts {
   readonly isFollowed?: (table: string) => boolean;
 }
 
+/** Counts since this process began with it. */
+export interface JobActivity {
+  /** Share of the time spent on steps, lately, 0 to 1. */
+  readonly busy: number;
+  readonly steps: number;
+  readonly rows: number;
+  readonly rebuilds: number;
+  readonly lastStepMs: number | null;
+  readonly stateRows: number | null;
+  readonly storedRows: number | null;
+}
+
 /** `waiting`: another process has it. `stopped`: somebody has to act. */
 export type JobState = "starting" | "running" | "waiting" | "failing" | "stopped";
 
@@ -40,6 +53,7 @@ export class JobLoop {
   readonly #job: Job;
   readonly #pause: Backoff;
   readonly #stats: RunStats = { steps: 0, rows: 0, size: null, rebuilds: 0 };
+  readonly #busy: BusyMeter;
   #run: JobRun | undefined;
   #state: JobState = "starting";
   #problem: string | undefined;
@@ -49,6 +63,7 @@ export class JobLoop {
     this.#options = options;
     this.#job = job;
     this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
+    this.#busy = new BusyMeter(ports.clock.monotonicMs());
   }
 
   get state(): JobState {
@@ -62,6 +77,13 @@ export class JobLoop {
 
   get stats(): Readonly<RunStats> {
     return this.#stats;
+  }
+
+  get activity(): JobActivity {
+    const { steps, rows, rebuilds, size } = this.#stats;
+    const { stateRows = null, storedRows = null } = size ?? {};
+    const busy = this.#busy.share(this.#ports.clock.monotonicMs());
+    return { busy, steps, rows, rebuilds, lastStepMs: this.#busy.lastMs, stateRows, storedRows };
   }
 
   /** undefined while none runs. */
@@ -119,7 +141,7 @@ export class JobLoop {
 
   /** Ends where somebody else has moved the job, an input has changed, or this process is not to do it any more. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { commits, logger } = this.#ports;
+    const { clock, commits, logger } = this.#ports;
     const job = this.#job;
     const isFollowed = (): boolean => this.#ports.isFollowed?.(job.output) ?? false;
     const about = { job, stats: this.#stats, isFollowed };
@@ -128,7 +150,9 @@ export class JobLoop {
     try {
       while (!signal.aborted && this.#owns()) {
         const seen = job.inputs.map((table) => commits.count(table));
+        const beganMs = clock.monotonicMs();
         const outcome = await run.step(signal);
+        if (outcome === "moved") this.#busy.worked(beganMs, clock.monotonicMs());
         if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
         this.#state = "running";
         this.#problem = undefined;
