@@ -1,5 +1,6 @@
 /** The parts of one process, each loaded only where it runs and given its ports from what all share. */
 import { join, resolve } from "node:path";
+import { readDashboardFiles } from "./adapters/file/dashboard-files.ts";
 import { readSecret } from "./adapters/file/secret.ts";
 import type { Fetch } from "./adapters/http/listen.ts";
 import { notifierOpener, openOwnership, sinkOpeners } from "./adapters/open.ts";
@@ -125,7 +126,9 @@ export async function openReads(
     ...(replay ? { replay } : {}),
   };
   const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
-  return (request) => app.fetch(request);
+  const { createDashboardApp, isDashboardPath } = await import("./api/dashboard-app.ts");
+  const dashboard = createDashboardApp(await readDashboardFiles(join(import.meta.dirname, "dist-dashboard")));
+  return (request) => (isDashboardPath(new URL(request.url).pathname) ? dashboard : app).fetch(request);
 }
 
 /** Makes the declared feeds. */

@@ -6,6 +6,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import process from "node:process";
 import { hasAlertmanager } from "./alertmanager.ts";
+import { chromiumPath } from "./browser.ts";
 import { hasElasticsearch, installElasticsearch } from "./elasticsearch.ts";
 import { hasFahrschein, hasJavac, installFahrschein } from "./java.ts";
 import { hasKafka, installKafka } from "./kafka.ts";
@@ -124,6 +125,12 @@ const NEEDS: readonly Need[] = [
     for: "a real receiver of alerts (test/adapters/alertmanager)",
     isThere: hasAlertmanager,
     packages: ["prometheus-alertmanager"],
+  },
+  {
+    what: "Chromium",
+    for: "the dashboard in a browser (test/browser)",
+    isThere: () => chromiumPath() !== undefined,
+    packages: ["chromium"],
   },
   {
     what: "promtool, out of Debian's package of Prometheus",

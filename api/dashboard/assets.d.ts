@@ -1,0 +1,2 @@
+/** Style sheets beside the parts that need them; the build puts them into files. */
+declare module "*.css";
