@@ -17,11 +17,7 @@ export async function askTable(sql: string, limit: number, signal: AbortSignal):
   try {
     return await askSql(sql, limit, signal);
   } catch (error) {
-    if (
-      error instanceof ApiError &&
-      /^(sql|table)\.(table_not_found|not_found|unknown_table)$/.test(error.code)
-    )
-      return null;
+    if (error instanceof ApiError && error.code === "table.not_found") return null;
     throw error;
   }
 }
