@@ -125,7 +125,13 @@ export async function openReads(
     },
     ...(replay ? { replay } : {}),
   };
-  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
+  const { LiveHost } = await import("./api/live/live-host.ts");
+  const live = new LiveHost(ports, config.live);
+  closers.push(async () => live.close());
+  const app = createApiApp(
+    { ...ports, live },
+    { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config },
+  );
   const { createDashboardApp, isDashboardPath } = await import("./api/dashboard-app.ts");
   const dashboard = createDashboardApp(await readDashboardFiles(join(import.meta.dirname, "dist-dashboard")));
   return (request) => (isDashboardPath(new URL(request.url).pathname) ? dashboard : app).fetch(request);

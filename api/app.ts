@@ -25,6 +25,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addLiveRoute } from "./routes/live.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addProcessViewRoutes } from "./routes/process-views.ts";
@@ -108,6 +109,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addLiveRoute(app, ports);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
   addDeadLetterRoutes(app, ports);

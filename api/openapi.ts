@@ -31,6 +31,7 @@ import {
 } from "./openapi-parts.ts";
 import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
+import { LIVE_PATHS } from "./openapi-live.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_VIEW_PATHS, PROCESS_VIEW_SCHEMAS } from "./openapi-process-views.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
@@ -435,6 +436,7 @@ const PATHS: Json = {
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...LIVE_PATHS,
   ...PROCESS_PATHS,
   ...PROCESS_VIEW_PATHS,
   ...SYSTEM_PATHS,

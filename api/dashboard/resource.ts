@@ -54,13 +54,15 @@ export function useResource<T>(
   useEffect(() => {
     const abort = new AbortController();
     const run = async (): Promise<void> => {
-      do {
+      for (;;) {
         state.value = { ...state.peek(), isLoading: true };
         const next = await attempt(latest.current, abort.signal);
         if (abort.signal.aborted) return;
         state.value = { ...state.peek(), ...next, isLoading: false };
-        if (everyMs !== undefined) await systemClock.sleep(everyMs, abort.signal);
-      } while (everyMs !== undefined && seen && !abort.signal.aborted);
+        if (everyMs === undefined || !seen) return;
+        await systemClock.sleep(everyMs, abort.signal);
+        if (abort.signal.aborted) return;
+      }
     };
     if (seen || state.peek().value === undefined) void run();
     return () => abort.abort();

@@ -1,10 +1,11 @@
 /** Debian's Chromium, driven as a person would: pages of a real process, in both colour schemes, judged by axe. */
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { createServer, request as forward, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
+import axeCore from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { BUILT, buildDashboard } from "../../api/dashboard/build.ts";
 
@@ -80,7 +81,7 @@ export async function openPage(
 
 /** What axe finds, one line each. Run as the browser's own, since the page's policy lets no script in. */
 export async function axe(page: Page): Promise<readonly string[]> {
-  await page.evaluate(await readFile(join(ROOT, "node_modules/axe-core/axe.min.js"), "utf8"));
+  await page.evaluate(axeCore.source);
   return page.evaluate(async (tags) => {
     const runner = (
       globalThis as unknown as { axe: { run: (where: Document, how: unknown) => Promise<Report> } }
@@ -138,10 +139,11 @@ function luminance(color: string): number {
 
 export interface Between {
   readonly url: string;
-  /** How long each answer of the API is held back, ms. */
-  delayMs: number;
-  /** While true, connections are cut: the server is dead for the browser. */
-  isDead: boolean;
+  /** Holds each answer of the API back, ms. */
+  slow(ms: number): void;
+  /** Cuts every connection: the server is dead for the browser. */
+  die(): void;
+  revive(): void;
   close(): Promise<void>;
 }
 
@@ -150,7 +152,6 @@ export async function between(target: string): Promise<Between> {
   const state = { delayMs: 0, isDead: false };
   const server: Server = createServer((incoming, outgoing) => {
     const isApi = /^\/(v1|health|event-types)/.test(incoming.url ?? "");
-    if (state.isDead) return void incoming.socket.destroy();
     const pass = (): void => {
       const to = forward(
         target + incoming.url,
@@ -165,25 +166,26 @@ export async function between(target: string): Promise<Between> {
       outgoing.on("close", () => to.destroy());
       incoming.pipe(to);
     };
-    setTimeout(pass, isApi ? state.delayMs : 0);
+    if (state.isDead) incoming.socket.destroy();
+    else setTimeout(pass, isApi ? state.delayMs : 0);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  return Object.defineProperties({} as Between, {
-    url: { value: `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
-    delayMs: { get: () => state.delayMs, set: (ms: number) => (state.delayMs = ms) },
-    isDead: {
-      get: () => state.isDead,
-      set: (isDead: boolean) => {
-        state.isDead = isDead;
-        if (isDead) server.closeAllConnections();
-      },
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    slow: (ms) => {
+      state.delayMs = ms;
     },
-    close: {
-      value: () =>
-        new Promise<void>((done) => {
-          server.close(() => done());
-          server.closeAllConnections();
-        }),
+    die: () => {
+      state.isDead = true;
+      server.closeAllConnections();
     },
-  });
+    revive: () => {
+      state.isDead = false;
+    },
+    close: () =>
+      new Promise<void>((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
 }

@@ -36,9 +36,11 @@ export const Chart: FunctionComponent<ChartProps> = (props) => {
   const shape = props.series.map(({ label, kind, tone }) => `${label}|${kind}|${tone}`).join();
   useEffect(() => {
     let isGone = false;
-    void import("./chart-plot.ts").then(({ draw }) => {
+    const start = async (): Promise<void> => {
+      const { draw } = await import("./chart-plot.ts");
       if (!isGone && place.current) drawn.current = draw(place.current, latest.current);
-    });
+    };
+    void start();
     return () => {
       isGone = true;
       drawn.current?.destroy();
@@ -102,7 +104,7 @@ const Figures: FunctionComponent<ChartProps> = (props) => {
                 (seconds, row) =>
                   html`<tr>
                     <td>${utc(seconds * 1_000)}</td>
-                    ${props.series.map(({ values }) => html`<td class="number">${figure(props, values[first + row])}</td>`)}
+                    ${figuresAt(props, first + row).map((text) => html`<td class="number">${text}</td>`)}
                   </tr>`,
               )}
             </tbody>
@@ -113,6 +115,9 @@ const Figures: FunctionComponent<ChartProps> = (props) => {
   `;
 };
 
-function figure({ format = String }: ChartProps, value: number | null | undefined): string {
-  return value === null || value === undefined ? "–" : format(value);
+function figuresAt({ series, format = String }: ChartProps, at: number): readonly string[] {
+  return series.map(({ values }) => {
+    const value = values[at];
+    return value === null || value === undefined ? "–" : format(value);
+  });
 }

@@ -3,12 +3,13 @@ import type { FunctionComponent } from "preact";
 import { html } from "../html.ts";
 import { keepToken } from "../token.ts";
 
+function submit(event: Event): void {
+  event.preventDefault();
+  const text = new FormData(event.target as HTMLFormElement).get("token");
+  if (typeof text === "string" && text.trim() !== "") keepToken(text.trim());
+}
+
 export const SignIn: FunctionComponent = () => {
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    const text = new FormData(event.target as HTMLFormElement).get("token");
-    if (typeof text === "string" && text.trim() !== "") keepToken(text.trim());
-  };
   return html`
     <section class="sign-in">
       <h1 tabindex="-1">A token opens this</h1>
