@@ -45,9 +45,8 @@ export function caseDuplicates(eventTypes: readonly string[], eventIds: readonly
     ORDER BY ingest_time, event_type, log_partition, log_offset`;
 }
 
-/** Columns of `deadlineStates`. `final_ms`: from this watermark on the outcome stands, ms since 1970 UTC. */
-export const DEADLINE_COLUMNS = [
-  "case_id",
+/** Columns of both. `final_ms`: from this watermark on the outcome stands, ms since 1970 UTC. */
+const STATE_COLUMNS = [
   "event_id",
   "started_at",
   "due_at",
@@ -56,6 +55,8 @@ export const DEADLINE_COLUMNS = [
   "at",
   "resolved_at",
 ] as const;
+/** Columns of `deadlineStates`. */
+export const DEADLINE_COLUMNS = [...STATE_COLUMNS, "case_id"] as const;
 
 /** @param caseId null: of all cases */
 export function deadlineStates(process: ProcessDeclaration, rule: Deadline, caseId: string | null): string {
@@ -69,15 +70,15 @@ export function deadlineStates(process: ProcessDeclaration, rule: Deadline, case
     ]),
     caseId,
   )}
-SELECT a.case_id, a.event_id, a.event_time, ${due}, epoch_ms(${final}), coalesce(a.watermark < ${final}, true),
-  min(b.event_time) FILTER (WHERE NOT (${late})), min(b.event_time) FILTER (WHERE ${late})
+SELECT a.event_id, a.event_time, ${due}, epoch_ms(${final}), coalesce(a.watermark < ${final}, true),
+  min(b.event_time) FILTER (WHERE NOT (${late})), min(b.event_time) FILTER (WHERE ${late}), a.case_id
 FROM ${quoteName(from)} AS a LEFT JOIN ${quoteName(to)} AS b
   ON a.case_id = b.case_id AND b.event_time >= a.event_time${others(process, from, to)}
 ${ofCase(caseId)}GROUP BY a.case_id, a.event_id, a.event_time, a.watermark ORDER BY a.event_time, a.event_id`;
 }
 
 /** Columns of `completionStates`. */
-export const COMPLETION_COLUMNS = [...DEADLINE_COLUMNS, "got", "got_late", "needed"] as const;
+export const COMPLETION_COLUMNS = [...STATE_COLUMNS, "got", "got_late", "needed", "case_id"] as const;
 
 /** @param caseId null: of all cases */
 export function completionStates(
@@ -100,9 +101,9 @@ export function completionStates(
     ${ofCase(caseId)}GROUP BY a.case_id, a.event_id, a.event_time, a.watermark${kept}, b.${quoteName(part)}
   ),
   wanted AS (SELECT *, ${sql} AS needed FROM firsts)
-SELECT case_id, event_id, started_at, due_at, final_ms, counted,
+SELECT event_id, started_at, due_at, final_ms, counted,
   CASE WHEN needed <= 0 THEN started_at ELSE ${nth("first_at", inTime)} END, ${nth("ever_at", ever)},
-  count(*) FILTER (WHERE ${inTime}), count(*) FILTER (WHERE ${ever} AND first_at IS NULL), needed
+  count(*) FILTER (WHERE ${inTime}), count(*) FILTER (WHERE ${ever} AND first_at IS NULL), needed, case_id
 FROM wanted
 GROUP BY case_id, event_id, started_at, due_at, final_ms, counted, needed ORDER BY started_at, event_id`;
 }

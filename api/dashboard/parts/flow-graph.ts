@@ -20,6 +20,8 @@ export interface FlowEdge {
   readonly from: string;
   readonly to: string;
   readonly label?: string;
+  /** Against the order: it does not decide where boxes stand. */
+  readonly isBack?: boolean;
   /** 0 to 1: how thick. */
   readonly weight?: number;
 }
@@ -34,12 +36,12 @@ interface FlowGraphProps {
 export const FlowGraph: FunctionComponent<FlowGraphProps> = ({ label, boxes, edges }) => {
   const placed = placeInLayers(
     boxes.map(({ id }) => id),
-    edges,
+    edges.filter((edge) => edge.isBack !== true),
   );
   const at = new Map(placed.map((one) => [one.id, one]));
   const layers = Math.max(0, ...placed.map(({ layer }) => layer)) + 1;
   const rows = Math.max(0, ...placed.map(({ row }) => row)) + 1;
-  const hasLoops = edges.some(({ from, to }) => isBack(at.get(from), at.get(to)));
+  const hasLoops = edges.some(({ from, to }) => goesBack(at.get(from), at.get(to)));
   const width = layers * (BOX.width + GAP.x) - GAP.x + 2 * PAD;
   const height = rows * (BOX.height + GAP.y) + 2 * PAD + (hasLoops ? 34 : 0);
   return html`
@@ -93,7 +95,7 @@ function line(
   const middle = BOX.height / 2;
   const style = { strokeWidth: `${1.2 + 3.8 * weight}px` };
   const key = `${ends.from}→${ends.to}`;
-  if (isBack(from, to)) {
+  if (goesBack(from, to)) {
     // Back, or within the layer: around below.
     const low = Math.max(fromY, toY) + BOX.height + 20;
     const [startX, endX] = [fromX + BOX.width * 0.6, toX + BOX.width * 0.4];
@@ -122,7 +124,7 @@ function tag(label: string | undefined, x: number, y: number): Content {
   return label ? html`<text class="edge-label" x=${x} y=${y} text-anchor="middle">${label}</text>` : null;
 }
 
-function isBack(from: Placed | undefined, to: Placed | undefined): boolean {
+function goesBack(from: Placed | undefined, to: Placed | undefined): boolean {
   return from !== undefined && to !== undefined && to.layer <= from.layer;
 }
 

@@ -60,13 +60,14 @@ function mapShown({ activities, edges }: MapTold): Content {
   const lines = edges.flatMap((edge): readonly FlowEdge[] => {
     const { from, to, times, median_ms: median } = edge;
     if (from === null || to === null) return [];
-    return [{ from, to, label: `${count(times)} · ${duration(median)}`, weight: times / most }];
+    const isBack = activities.indexOf(from) >= activities.indexOf(to);
+    return [{ from, to, isBack, label: `${count(times)} · ${duration(median)}`, weight: times / most }];
   });
   return html`
     <${FlowGraph}
       label=${`Ways between ${activities.length} activities: ${sentence(edges)}`}
       boxes=${boxes}
-      edges=${orderedEdges(activities, lines)}
+      edges=${lines}
     />
     <p class="quiet">Arrows: how often, and half of them took no longer than.</p>
     ${DataTable<MapEdge>({
@@ -91,12 +92,6 @@ function boxOf(activity: string, edges: readonly MapEdge[]): FlowBox {
   const events = edges.filter(({ from }) => from === activity).reduce((sum, { times }) => sum + times, 0);
   const said = begins > 0 ? `${count(begins)} begin, ${count(rests)} rest here` : `${count(rests)} rest here`;
   return { id: activity, title: activity, lines: [`${count(events)} events`, said], tone: "main" };
-}
-
-/** Those that go on in the declared order first: the layers are made of them. */
-function orderedEdges(activities: readonly string[], edges: readonly FlowEdge[]): readonly FlowEdge[] {
-  const at = (name: string): number => activities.indexOf(name);
-  return edges.toSorted((a, b) => Number(at(a.from) >= at(a.to)) - Number(at(b.from) >= at(b.to)));
 }
 
 function sentence(edges: readonly MapEdge[]): string {

@@ -7,11 +7,11 @@ import { CopyButton } from "../../parts/copy-button.ts";
 import { loaded } from "../../parts/loaded.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { Time } from "../../parts/time.ts";
-import { useResource } from "../../resource.ts";
+import { type Resource, useResource } from "../../resource.ts";
 
 const EVERY_MS = 3_000;
 
-interface HealthTold {
+export interface HealthTold {
   readonly status: string;
   readonly checks: Readonly<Record<string, string>>;
 }
@@ -46,8 +46,7 @@ const WORKERS: Readonly<Record<string, string>> = {
   api: "answers questions, and this page",
 };
 
-export const HouseHealth: FunctionComponent = () => {
-  const health = useResource("health", readHealth, EVERY_MS);
+export const HouseHealth: FunctionComponent<{ readonly health: Resource<HealthTold> }> = ({ health }) => {
   const system = useResource("system", (signal) => askJson<SystemTold>("/v1/system", { signal }), EVERY_MS);
   return html`
     <section class="card">
@@ -73,7 +72,7 @@ export const HouseHealth: FunctionComponent = () => {
 };
 
 /** A process that is not ready says so with 503, and with its checks. */
-async function readHealth(signal: AbortSignal): Promise<HealthTold> {
+export async function readHealth(signal: AbortSignal): Promise<HealthTold> {
   try {
     return await askJson<HealthTold>("/health/ready", { signal });
   } catch (error) {

@@ -11,6 +11,8 @@ import { loaded } from "../../parts/loaded.ts";
 import { Time } from "../../parts/time.ts";
 import { useResource } from "../../resource.ts";
 
+const EVERY_MS = 5_000;
+
 interface ShareTold {
   readonly name: string;
   readonly description: string;
@@ -27,7 +29,11 @@ interface RecipientTold {
 }
 
 export const SharesList: FunctionComponent = () => {
-  const told = useResource("shares", (signal) => askJson<{ items: ShareTold[] }>("/v1/shares", { signal }));
+  const told = useResource(
+    "shares",
+    (signal) => askJson<{ items: ShareTold[] }>("/v1/shares", { signal }),
+    EVERY_MS,
+  );
   return loaded({
     of: told,
     what: "shares",

@@ -11,6 +11,7 @@ import { Time } from "../../parts/time.ts";
 import { useResource } from "../../resource.ts";
 
 const KINDS = ["table", "event_type", "extract", "share", "capture", "system", "token", "*"];
+const EVERY_MS = 5_000;
 const ACTIONS = ["read", "write", "admin"];
 
 interface Grant {
@@ -31,7 +32,11 @@ interface TokenTold {
 }
 
 export const TokensList: FunctionComponent = () => {
-  const told = useResource("tokens", (signal) => askJson<{ items: TokenTold[] }>("/v1/tokens", { signal }));
+  const told = useResource(
+    "tokens",
+    (signal) => askJson<{ items: TokenTold[] }>("/v1/tokens", { signal }),
+    EVERY_MS,
+  );
   return html`
     <div class="actions spaced"><${NewToken} onChange=${told.reload} /></div>
     ${loaded({
