@@ -72,6 +72,13 @@ async function fill(): Promise<void> {
       name,
       owning_application: "t",
       category: "business",
+      // One partition: the watermark is where the newest event has put it.
+      default_statistic: {
+        messages_per_minute: 1,
+        message_size: 1,
+        read_parallelism: 1,
+        write_parallelism: 1,
+      },
       schema: { type: "json_schema", schema: JSON.stringify({ type: "object", properties }) },
     });
     expect((await muara.fetch("/event-types", { method: "POST", body })).status).toBe(201);
@@ -126,7 +133,7 @@ const PAGES = [
   { path: `/jobs/${JOB}?tab=versions`, shows: "Version 1" },
   { path: `/jobs/${JOB}?tab=plan`, shows: "Nothing changes by a plan" },
   { path: `/jobs/${JOB}?tab=trouble`, shows: "Nothing is wrong with it" },
-  { path: "/jobs/hourly?tab=export", shows: "CREATE TABLE" },
+  { path: "/jobs/hourly?tab=export", shows: "CREATE TEMPORARY TABLE" },
   { path: "/process", shows: "Which ways they take" },
   { path: "/process?tab=deadlines", shows: "How old those are that are open" },
   { path: "/process?tab=deadlines&rule=in_time&state=breached", shows: "c-10" },
