@@ -1,4 +1,4 @@
-/** `muara case show|list`: one case of a business process as a timeline; cases by name or by how far they are. */
+/** `muara case ID` (or `case show ID`), `case list`: one case as a timeline; cases by name or by how far they are. */
 import type { AddCommand } from "./command.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
@@ -41,7 +41,7 @@ interface ListOptions {
 export const addCase: AddCommand = (program, run) => {
   const cases = program.command("case").description("cases of business processes");
   cases
-    .command("show")
+    .command("show", { isDefault: true })
     .description("events, deadlines and related cases of one")
     .argument("<id>")
     .option("--process <name>", "needed where there are several")

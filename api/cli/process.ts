@@ -1,4 +1,7 @@
-/** `muara process plan|deploy|list|show|funnel|map|variants|deadlines|pause|resume|remove`: business processes, whose rules run as jobs. */
+/**
+ * `muara process plan|deploy|list|show|funnel|pause|resume|remove`: business processes, whose rules run as jobs; what they
+ * look like is in process-views.ts.
+ */
 import { readFile } from "node:fs/promises";
 import { type AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";

@@ -1,4 +1,4 @@
-/** GET /v1/rules/{name}/chart: what a rule saw, or would have seen, around a moment; read with the rights of who asks. */
+/** GET /v1/rules/{name}/chart: what a rule saw, or would have seen, around a moment; with the rights of who asks. */
 import type { Hono } from "hono";
 import { z } from "zod";
 import { MuaraError } from "../../core/errors.ts";

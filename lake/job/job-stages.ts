@@ -1,7 +1,7 @@
 /**
- * The stages of a job's SELECT, for whoever wants to see it: its CTEs, what each reads and what it does. It is told from
- * the words of a text that the planner has taken; where a name stands behind FROM or JOIN, or is a table of a function
- * of tables, it is read there.
+ * The stages of a job's SELECT, for whoever wants to see it: its CTEs, what each reads and what it does. It is told
+ * from the words of a text that the planner has taken; where a name stands behind FROM or JOIN, or is a table of a
+ * function of tables, it is read there.
  */
 import { splitJob } from "./job-text.ts";
 import { tokensOf, type Token } from "./job-lexer.ts";

@@ -133,7 +133,8 @@ function caseStages(
 ): string {
   const all = [...wanted].map(([name, fields]) => {
     const activity = activities[name]!;
-    return `${quoteName(name)} AS (${activitySelect(activity, fields, caseId === null ? undefined : isOfCase(activity, caseId))})`;
+    const condition = caseId === null ? undefined : isOfCase(activity, caseId);
+    return `${quoteName(name)} AS (${activitySelect(activity, fields, condition)})`;
   });
   return `WITH ${all.join(",\n  ")}`;
 }

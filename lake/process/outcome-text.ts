@@ -1,13 +1,13 @@
 /**
- * How the deadlines of all cases stand at one watermark: counts by state, by age and by when they are due, and the cases
- * themselves. The same rows count, and states are called the same, as where one case is told (case-text.ts).
+ * How the deadlines of all cases stand at one watermark: counts by state, by age and by when they are due, and the
+ * cases themselves. The same rows count, and states are called the same, as where one case is told (case-text.ts).
  */
 import { durationMs, type Completion, type Deadline, type ProcessDeclaration } from "../../core/process.ts";
 import { quoteText } from "../query/quote.ts";
 import type { CaseBounds } from "./case-steps.ts";
 import { COMPLETION_COLUMNS, completionStates, DEADLINE_COLUMNS, deadlineStates } from "./case-text.ts";
 
-/** Of one rule, in the words of deadlines: a completion is `complete` instead of met, `exceeded` instead of breached. */
+/** In the words of deadlines: a completion is `complete` instead of met, `exceeded` instead of breached. */
 export const OUTCOMES = ["open", "met", "breached", "resolved_late"] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
@@ -46,8 +46,8 @@ export const AGE_PARTS = 8;
 export const DUE_PARTS = 24;
 
 /**
- * Columns of `outcomeCounts`. `age`: 0 to AGE_PARTS, of what is open; `due`: −DUE_PARTS to DUE_PARTS − 1, both NULL where
- * it is none of these.
+ * Columns of `outcomeCounts`. `age`: 0 to AGE_PARTS, of what is open; `due`: −DUE_PARTS to DUE_PARTS − 1, both NULL
+ * where it is none of these.
  */
 export const COUNT_COLUMNS = ["state", "age", "due", "count"] as const;
 

@@ -1,6 +1,6 @@
 /**
- * What a rule saw, for whoever wants to know why it fires: for a drop each window's count with what was expected, for SQL
- * the values at some moments. Asked anew of the lake as it is now, with the rights of whoever asks.
+ * What a rule saw, for whoever wants to know why it fires: for a drop each window's count with what was expected, for
+ * SQL the values at some moments. Asked anew of the lake as it is now, with the rights of whoever asks.
  */
 import type { Principal } from "../../core/authorize.ts";
 import { DropDetector } from "../../core/drop-detector.ts";

@@ -72,6 +72,11 @@ const ACTIVITY = new Map([
   ["shop.payment", "paid"],
   ["shop.parcel", "shipped"],
 ]);
+const EID_FIRST: Readonly<Record<string, string>> = {
+  "shop.order": "a",
+  "shop.parcel": "b",
+  "shop.payment": "c",
+};
 const STEPS = [...ACTIVITY.values()];
 
 let stack: Stack;
@@ -97,7 +102,7 @@ beforeAll(async () => {
   }
   for (const type of ACTIVITY.keys()) {
     const events = HISTORY.filter((one) => one.type === type).map(({ atMs, body }, i) => {
-      const eid = `${type === "shop.order" ? "a" : type === "shop.parcel" ? "b" : "c"}0000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
+      const eid = `${EID_FIRST[type]}0000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
       return { metadata: { eid, occurred_at: new Date(atMs).toISOString() }, ...body };
     });
     expect((await stack.call("POST", `/event-types/${type}/events`, events)).status).toBe(200);

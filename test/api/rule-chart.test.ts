@@ -79,7 +79,7 @@ test.each([{}, { country: "DE" }, { country: "AT" }, { country: "FR" }])(
   },
 );
 
-test("what is expected is what was usual, the bound lies below it, and the first window of a drop below that", async () => {
+test("what is expected is what was usual, the bound lies below it, the first window of a drop below that", async () => {
   const { points } = await chart("Dropped", { labels: '{"country":"DE"}', points: "95" });
   const before = points.filter(
     ({ at }) => Date.parse(at) >= BEGIN_MS + 30 * WINDOW_MS && Date.parse(at) < BEGIN_MS + 72 * WINDOW_MS,

@@ -64,7 +64,7 @@ async function publish(
   expect([answer.status, answer.ok ? "" : await answer.text()]).toEqual([200, ""]);
 }
 
-/** 12 orders, one an hour; 0 to 7 are shipped in time, 8 late, 9 to 11 never. Case 3 has a duplicate and a late event. */
+/** 12 orders, one an hour; 0 to 7 shipped in time, 8 late, 9 to 11 never. Case 3 has a duplicate and a late event. */
 async function fill(): Promise<void> {
   const properties = { number: { type: "string" }, country: { type: "string" } };
   for (const name of ["shop.order", "shop.parcel"]) {

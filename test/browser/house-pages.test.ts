@@ -1,4 +1,4 @@
-/** The pages of alerts and of the system in a real browser, over a process with rules, tokens, a share, an audit log. */
+/** The pages of alerts and of the system in a real browser, over a process with rules, tokens, a share, an audit. */
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { canvasColors, contrast, launchBrowser, openPage } from "../services/browser.ts";

@@ -123,7 +123,7 @@ const Current: FunctionComponent<PartsProps> = ({ told, onChange }) => {
         options=${[["", "any"], ...["firing", "pending", "silenced", "resolved"].map((one) => [one, one])]}
       />
     </div>
-    ${shown.length === 0 && html`<p>${alerts.length === 0 ? `Nothing fires: ${count(rules.length)} rules hold.` : "No alert is like that."}</p>`}
+    ${shown.length === 0 && html`<p>${noneText(told)}</p>`}
     ${shown.map(
       (alert) =>
         html`<${AlertCard}
@@ -135,6 +135,10 @@ const Current: FunctionComponent<PartsProps> = ({ told, onChange }) => {
     )}
   `;
 };
+
+function noneText({ alerts, rules }: Told): string {
+  return alerts.length === 0 ? `Nothing fires: ${count(rules.length)} rules hold.` : "No alert is like that.";
+}
 
 function hasState({ state, silenced_by: by }: AlertTold, wanted: string): boolean {
   if (wanted === "") return true;

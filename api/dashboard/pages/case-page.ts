@@ -153,15 +153,25 @@ function eventShown(event: CaseEvent, before: CaseEvent | undefined): Content {
     <h3>${activity}</h3>
     <${StateBadge} state=${fate} />
     <p>
-      ${event.event_time ? html`<${Time} at=${event.event_time} /> UTC` : html`accepted <${Time} at=${event.ingest_time} /> UTC`}
+      ${event.event_time ? "" : "accepted "}<${Time} at=${event.event_time ?? event.ingest_time} /> UTC
       ${" "}<span class="quiet">${since}</span>
     </p>
-    ${known.length > 0 && html`<p class="labels">${known.map(([name, value]) => html`<code>${name}: ${String(value)}</code>`)}</p>`}
-    ${fate === "late" && html`<p>It came when the watermark had passed its time, at <${Time} at=${event.ingest_time} /> UTC.</p>`}
-    ${fate === "duplicate" && html`<p>It came again, with ${event.verdict === "identical" ? "the same bytes" : `bytes ${event.verdict}`}; it counts once.</p>`}
+    ${known.length > 0 && html`<p class="labels">${known.map(fieldShown)}</p>`} ${fateText(event)}
     <p class="quiet">
       ${type} · <a href="/events/${encodeURIComponent(id)}" class="id">${id}</a> · partition
       ${event.partition}, offset ${event.offset}
     </p>
   </li>`;
+}
+
+function fieldShown([name, value]: [string, unknown]): Content {
+  return html`<code>${name}: ${typeof value === "string" ? value : JSON.stringify(value)}</code>`;
+}
+
+function fateText({ fate, verdict, ingest_time: accepted }: CaseEvent): Content {
+  if (fate === "late")
+    return html`<p>It came when the watermark had passed its time, at <${Time} at=${accepted} /> UTC.</p>`;
+  if (fate !== "duplicate") return null;
+  const how = verdict === "identical" ? "the same bytes" : `bytes ${verdict ?? "not compared"}`;
+  return html`<p>It came again, with ${how}; it counts once.</p>`;
 }

@@ -1,4 +1,4 @@
-/** What was read for a page, or why it was not: older figures stay while newer ones load, and after those that failed. */
+/** What was read for a page, or why it was not. Older figures stay while newer ones load, and after a failure. */
 import { html, type Content } from "../html.ts";
 import type { Resource } from "../resource.ts";
 import { ErrorBox } from "./error-box.ts";

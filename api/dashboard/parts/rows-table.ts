@@ -24,5 +24,5 @@ export const RowsTable: FunctionComponent<RowsTableProps> = ({ label, answer }) 
 
 export function cellText(value: unknown): string {
   if (value === null || value === undefined) return "–";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

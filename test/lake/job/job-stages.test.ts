@@ -28,7 +28,8 @@ test.each<readonly [string, unknown[]]>([
     ],
   ],
   [
-    `SELECT event_id FROM ALL_OF(orders, parcels, event_time, order_id, part, need, INTERVAL '7 days') WHERE NOT complete`,
+    `SELECT event_id FROM ALL_OF(orders, parcels, event_time, order_id, part, need, INTERVAL '7 days')
+     WHERE NOT complete`,
     [[null, "pattern", ["orders", "parcels"]]],
   ],
   [

@@ -41,8 +41,10 @@ export const AlertCard: FunctionComponent<AlertCardProps> = ({ alert, rule, onCh
     </p>
     <p class="quiet">
       ${state === "resolved" ? html`over since <${Time} at=${alert.ends_at} /> UTC, ` : ""}
-      ${alert.starts_at ? html`firing from <${Time} at=${alert.starts_at} /> UTC` : html`seen since <${Time} at=${alert.active_at} /> UTC`}
-      ${" · "}${receivers.length === 0 ? "nobody is told" : `told: ${receivers.join(", ")}`}
+      ${alert.starts_at ? "firing from" : "seen since"} ${" "}<${Time}
+        at=${alert.starts_at ?? alert.active_at}
+      />
+      UTC ${" · "}${receivers.length === 0 ? "nobody is told" : `told: ${receivers.join(", ")}`}
     </p>
     ${
       rule &&

@@ -62,8 +62,9 @@ function drawn(rule: RuleTold, { kind, points }: ChartTold): Content {
     kind === "drop"
       ? `${rule.name}: what was counted by window, what was expected, and below which it is too low`
       : `${rule.name}: what its query gave at ${points.length} moments, asked anew of the lake as it is now`;
+  const isSilent = kind === "sql" && points.every(({ value }) => value === null);
   return html`
     <${Chart} label=${said} times=${times} series=${series} height=${190} />
-    ${kind === "sql" && points.every(({ value }) => value === null) && html`<p class="quiet">The query has no row of this alert now.</p>`}
+    ${isSilent && html`<p class="quiet">The query has no row of this alert now.</p>`}
   `;
 }

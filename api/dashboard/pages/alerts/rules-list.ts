@@ -38,7 +38,12 @@ const RuleCard: FunctionComponent<RuleCardProps> = ({ rule, onChange }) => {
   return html`<article class="card">
     <h2>${name} <${StateBadge} state=${state} /></h2>
     ${rule.description && html`<p>${rule.description}</p>`} ${problem !== null && html`<p>${problem}</p>`}
-    ${state === "no_data" && html`<p>Nothing can be said: its tables are complete through <${Time} at=${rule.complete_through} /> UTC only.</p>`}
+    ${
+      state === "no_data" &&
+      html`<p>
+        Nothing can be said: its tables are complete through <${Time} at=${rule.complete_through} /> UTC only.
+      </p>`
+    }
     <dl class="facts">
       <dt>Alerts</dt>
       <dd>${count(rule.firing)} firing, ${count(rule.pending)} pending</dd>
@@ -70,7 +75,11 @@ const RuleCard: FunctionComponent<RuleCardProps> = ({ rule, onChange }) => {
         key=${verb}
         label=${isPaused ? "Resume …" : "Pause …"}
         title=${isPaused ? `Let ${name} watch again?` : `Pause ${name}?`}
-        about=${isPaused ? "It is asked again at once." : "It is not asked until it is resumed; alerts that fire stay as they are."}
+        about=${
+          isPaused
+            ? "It is asked again at once."
+            : "It is not asked until it is resumed; alerts that fire stay as they are."
+        }
         yes=${isPaused ? "Resume" : "Pause"}
         run=${change}
       />

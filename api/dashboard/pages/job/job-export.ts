@@ -9,8 +9,8 @@ import { useResource } from "../../resource.ts";
 import { filterOf } from "../../router.ts";
 import { jobPath } from "./job-types.ts";
 
-const SOURCE = "file:///data/events";
-const SINK = "file:///data/results";
+const SOURCE = "s3://lake/events";
+const SINK = "s3://lake/results";
 
 export const JobExport: FunctionComponent<{ readonly name: string }> = ({ name }) => {
   const to = filterOf("to") || "flink";

@@ -73,5 +73,5 @@ function shown(items: readonly Entry[]): Content {
 
 function valueText(value: unknown): string {
   if (value === null || value === undefined) return "–";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -64,7 +64,9 @@ function listed(items: readonly TokenTold[], reload: () => void): Content {
       {
         title: "may",
         show: ({ grants, roles }) =>
-          html`${[...grants.map(grantText), ...roles.map((role) => `role ${role}`)].map((text) => html`<div>${text}</div>`)}`,
+          [...grants.map(grantText), ...roles.map((role) => `role ${role}`)].map(
+            (text) => html`<div>${text}</div>`,
+          ),
       },
       { title: "since, UTC", show: (one) => html`<${Time} at=${one.created_at} />` },
       {
@@ -94,9 +96,14 @@ function grantText({ action, kind, name, columns, rows }: Grant): string {
   return `${action} ${kind} ${name}${part.length > 0 ? ` (${part.join("; ")})` : ""}`;
 }
 
+function textOf(fields: FormData, name: string): string {
+  const value = fields.get(name);
+  return typeof value === "string" ? value : "";
+}
+
 const NewToken: FunctionComponent<{ readonly onChange: () => void }> = ({ onChange }) => {
   const run = async (fields: FormData): Promise<unknown> => {
-    const until = String(fields.get("until") ?? "");
+    const until = textOf(fields, "until");
     const made = await askJson<{ token: string; id: string }>("/v1/tokens", {
       method: "POST",
       body: {
