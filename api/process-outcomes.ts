@@ -21,6 +21,8 @@ import { isoOrNull, type ApiPorts } from "./context.ts";
 type Counts = Record<Outcome, number>;
 type Row = Readonly<Record<string, unknown>>;
 
+const none = (): Counts => ({ open: 0, met: 0, breached: 0, resolved_late: 0 });
+
 /** Lowest watermark of the process's tables; null where one of them has none. */
 export async function asOfProcess(
   { catalog }: ApiPorts,
@@ -50,7 +52,6 @@ export async function processOutcomes(
 }
 
 function countsOf({ of, asOfMs }: OutcomeAsked, rows: readonly Row[]): Row {
-  const none = (): Counts => ({ open: 0, met: 0, breached: 0, resolved_late: 0 });
   const states = none();
   const ages = Array.from({ length: AGE_PARTS + 1 }, () => 0);
   const due = Array.from({ length: 2 * DUE_PARTS }, none);

@@ -36,15 +36,6 @@ const CASES: readonly Field[] = [
 ];
 
 export function addProcessViews(process: Command, run: RunAction): void {
-  const within = (command: Command): Command =>
-    command
-      .argument("<name>")
-      .option("--since <time>", "of cases that began then or later")
-      .option("--until <time>", "of cases that began before");
-  const pathOf = (name: string, rest: string, options: Readonly<Record<string, string>>): string => {
-    const query = new URLSearchParams(options).toString();
-    return `/v1/processes/${encodeURIComponent(name)}/${rest}${query === "" ? "" : `?${query}`}`;
-  };
   within(
     process.command("map").description("from which activity cases went to which, and how long it took"),
   ).action(
@@ -81,4 +72,16 @@ export function addProcessViews(process: Command, run: RunAction): void {
         say(`complete through ${(told["complete_through"] as string | null) ?? "nothing yet"}`);
       }),
     );
+}
+
+function within(command: Command): Command {
+  return command
+    .argument("<name>")
+    .option("--since <time>", "of cases that began then or later")
+    .option("--until <time>", "of cases that began before");
+}
+
+function pathOf(name: string, rest: string, options: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams(options).toString();
+  return `/v1/processes/${encodeURIComponent(name)}/${rest}${query === "" ? "" : `?${query}`}`;
 }

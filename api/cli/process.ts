@@ -1,6 +1,6 @@
 /**
- * `muara process plan|deploy|list|show|funnel|pause|resume|remove`: business processes, whose rules run as jobs; what they
- * look like is in process-views.ts.
+ * `muara process plan|deploy|list|show|funnel|pause|resume|remove`: business processes, whose rules run as jobs; what
+ * they look like is in process-views.ts.
  */
 import { readFile } from "node:fs/promises";
 import { type AddCommand } from "./command.ts";

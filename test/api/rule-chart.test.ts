@@ -125,18 +125,17 @@ test.each([
   expect((await stack.call("GET", `/v1/rules/${name}/chart?${query}`)).status).toBe(status);
 });
 
+const path = (name: string): string => `/v1/rules/${name}/chart?points=1`;
+
+async function as(grants: readonly object[]): Promise<number[]> {
+  const made = await stack.call("POST", "/v1/tokens", { description: "t", grants });
+  const { token } = (await made.json()) as { token: string };
+  const headers = { authorization: `Bearer ${token}` };
+  const answers = ["Dropped", "Many"].map((name) => stack.call("GET", path(name), undefined, headers));
+  return (await Promise.all(answers)).map(({ status }) => status);
+}
+
 test("it is read with the rights of who asks, not of whose rule it is", async () => {
-  const as = async (grants: readonly object[]): Promise<number[]> => {
-    const made = await stack.call("POST", "/v1/tokens", { description: "t", grants });
-    const { token } = (await made.json()) as { token: string };
-    const headers = { authorization: `Bearer ${token}` };
-    const path = (name: string): string => `/v1/rules/${name}/chart?points=1`;
-    return Promise.all(
-      ["Dropped", "Many"].map(
-        async (name) => (await stack.call("GET", path(name), undefined, headers)).status,
-      ),
-    );
-  };
   const alerts = { action: "read", kind: "system", name: "alerts" };
   const table = { action: "read", kind: "table", name: "order" };
   expect(await as([alerts, table])).toEqual([200, 200]);

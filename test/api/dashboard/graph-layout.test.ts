@@ -1,5 +1,5 @@
 /** Layers of a graph: what is read stands before who reads it, no two boxes stand in one place, rings do no harm. */
-import fc from "fast-check";
+import { array, assert, boolean, nat, property, record } from "fast-check";
 import { expect, test } from "vitest";
 import { placeInLayers } from "../../../api/dashboard/parts/graph-layout.ts";
 
@@ -19,9 +19,9 @@ test("a box stands behind the longest way to it", () => {
 
 test("without a ring every arrow goes to the right; whatever there is, each box has a place of its own", () => {
   const ids = ["0", "1", "2", "3", "4", "5"];
-  const edge = fc.record({ from: fc.nat(5), to: fc.nat(5) });
-  fc.assert(
-    fc.property(fc.array(edge, { maxLength: 12 }), fc.boolean(), (found, isRing) => {
+  const edge = record({ from: nat(5), to: nat(5) });
+  assert(
+    property(array(edge, { maxLength: 12 }), boolean(), (found, isRing) => {
       const edges = found
         .filter(({ from, to }) => isRing || from < to)
         .map(({ from, to }) => ({ from: String(from), to: String(to) }));

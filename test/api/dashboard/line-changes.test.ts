@@ -1,5 +1,5 @@
 /** Differences of texts: each side can be had back from them, and nothing is told that need not be. */
-import fc from "fast-check";
+import { array, assert, constantFrom, property } from "fast-check";
 import { expect, test } from "vitest";
 import { lineChanges } from "../../../api/dashboard/parts/line-changes.ts";
 
@@ -14,11 +14,11 @@ test("what stayed, what went, what came", () => {
 });
 
 test("both texts come out of it, with as few lines as there can be", () => {
-  const line = fc.constantFrom("a", "b", "c", "");
-  fc.assert(
-    fc.property(
-      fc.array(line, { minLength: 1, maxLength: 7 }),
-      fc.array(line, { minLength: 1, maxLength: 7 }),
+  const line = constantFrom("a", "b", "c", "");
+  assert(
+    property(
+      array(line, { minLength: 1, maxLength: 7 }),
+      array(line, { minLength: 1, maxLength: 7 }),
       (a, b) => {
         const changes = lineChanges(a.join("\n"), b.join("\n"));
         expect(changes.filter(({ kind }) => kind !== "new").map(({ text }) => text)).toEqual(a);

@@ -122,7 +122,7 @@ const NewToken: FunctionComponent<{ readonly onChange: () => void }> = ({ onChan
     about="Who has it may do what it says, wherever it comes from. More than one right: npx muara token create."
     yes="Make it"
     run=${run}
-    done=${(answer: unknown) => told(answer as { token: string; id: string })}
+    done=${(answer: unknown) => madeShown(answer as { token: string; id: string })}
   >
     <label class="field">Who or what it is for <input name="description" required maxlength="200" /></label>
     <label class="field"
@@ -142,7 +142,7 @@ const NewToken: FunctionComponent<{ readonly onChange: () => void }> = ({ onChan
   <//>`;
 };
 
-function told({ token, id }: { readonly token: string; readonly id: string }): Content {
+function madeShown({ token, id }: { readonly token: string; readonly id: string }): Content {
   return html`
     <p>This is ${id}. It is told now and never again: Muara keeps its hash only.</p>
     <pre class="secret" tabindex="0">${token}</pre>
