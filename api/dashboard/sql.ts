@@ -1,27 +1,21 @@
-/** SQL from a page, with the rights of its token. */
-import { ApiError, askJson } from "./api-client.ts";
+/** SQL over the lake, from a page. */
+import { askJson } from "./api-client.ts";
 
-export interface SqlRows {
+export interface SqlAnswer {
   readonly columns: readonly { readonly name: string; readonly type: string }[];
   readonly rows: readonly (readonly unknown[])[];
   readonly complete_through: string | null;
 }
 
 /** @throws ApiError */
-export function askSql(sql: string, limit: number, signal: AbortSignal): Promise<SqlRows> {
-  return askJson<SqlRows>("/v1/sql", { method: "POST", body: { sql, limit }, signal });
-}
-
-/** No rows where there is no such table, or not for this token. @throws ApiError */
-export async function askTable(sql: string, limit: number, signal: AbortSignal): Promise<SqlRows | null> {
-  try {
-    return await askSql(sql, limit, signal);
-  } catch (error) {
-    if (error instanceof ApiError && error.code === "table.not_found") return null;
-    throw error;
-  }
+export function sql(text: string, signal: AbortSignal, limit = 10_000): Promise<SqlAnswer> {
+  return askJson("/v1/sql", { method: "POST", body: { sql: text, limit }, signal });
 }
 
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -130,7 +130,7 @@ class LiveWriter {
     const frames = ring.after(this.#places[at]!);
     if (frames?.length === 0) return;
     this.#places[at] = ring.sequence;
-    if (frames) this.#frame("tail", `[${frames.map(({ text }) => text).join(",")}]`);
+    if (frames) this.#frame("tail", `{"tail":${at},"frames":[${frames.map(({ text }) => text).join(",")}]}`);
     else this.#resync("frames were missed");
   }
 

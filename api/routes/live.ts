@@ -1,6 +1,6 @@
 /**
- * GET /v1/live?topics=now,tail:TYPE: one stream for a whole page. `contains` and `fate` filter its tails here, so that
- * nothing goes over the wire that nobody sees.
+ * GET /v1/live?topics=now,tail:TYPE: one stream for a whole browser. `contains` and `fate` filter its tails here, so
+ * that nothing goes over the wire that nobody sees; given several times, each is of the tail in its place.
  */
 import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
@@ -73,7 +73,8 @@ function checked(principal: Principal, types: Wanted["types"]): Principal {
 
 /** @throws request.malformed, table.not_found, auth.forbidden */
 async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
-  const topics = [...new Set((context.req.query("topics") ?? "").split(","))];
+  // The same type may be looked at twice, by other filters.
+  const topics = (context.req.query("topics") ?? "").split(",");
   const names = topics
     .filter((topic) => topic.startsWith("tail:"))
     .map((topic) => topic.slice("tail:".length));
@@ -81,20 +82,26 @@ async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
   if (unknown !== undefined)
     throw malformed("topics", `topics are now and tail:EVENT_TYPE, not "${unknown.slice(0, 100)}"`);
   if (names.length > TAILS_MAX) throw malformed("topics", `A stream has at most ${TAILS_MAX} tails.`);
-  const contains = context.req.query("contains") ?? "";
-  if (contains.length > CONTAINS_MAX)
+  const contains = context.req.queries("contains") ?? [];
+  if (contains.some((text) => text.length > CONTAINS_MAX))
     throw malformed("contains", `contains has at most ${CONTAINS_MAX} characters.`);
-  const fate = context.req.query("fate");
-  if (fate !== undefined && !FATES.includes(fate))
+  const fates = context.req.queries("fate") ?? [];
+  if (fates.some((fate) => fate !== "" && !FATES.includes(fate)))
     throw malformed("fate", `fate is one of ${FATES.join(", ")}.`);
   const types = await Promise.all(
-    names.map(async (name) => {
+    names.map(async (name, at) => {
       const { eventType: type } = await wholeTable(ports, context.get("principal"), name);
       if (!type) throw malformed("topics", `"${name.slice(0, 100)}" is not an event type.`);
-      return { type, contains, fate: fate as FateFilter | undefined };
+      const fate = ofTail(fates, at);
+      return { type, contains: ofTail(contains, at), fate: fate === "" ? undefined : (fate as FateFilter) };
     }),
   );
   return { isNow: topics.includes("now"), types };
+}
+
+/** One given is for all. */
+function ofTail(given: readonly string[], at: number): string {
+  return (given.length === 1 ? given[0] : given[at]) ?? "";
 }
 
 function malformed(parameter: string, message: string): MuaraError {

@@ -11,7 +11,7 @@ import { LiveReader } from "./live-reader.ts";
 const SLOW_MS = 5_000;
 const RING_BYTES = 4_000_000;
 
-function streamOf(now?: { sequence: number }): {
+function streamOf(now?: NowChannel): {
   clock: ManualClock;
   ring: FrameRing;
   stream: LiveStream;
@@ -20,12 +20,11 @@ function streamOf(now?: { sequence: number }): {
   const clock = new ManualClock(0);
   const ring = new FrameRing(RING_BYTES);
   let ends = 0;
-  const channel = now as NowChannel | undefined;
   const stream = liveStream({
     clock,
     epoch: "e",
-    topics: { now: channel, tails: [{ ring } as unknown as TailChannel] },
-    principal: () => ({ id: "me", grants: [] }) as Principal,
+    topics: { now, tails: [{ ring } as unknown as TailChannel] },
+    principal: (): Principal => ({ id: "me", grants: [] }),
     lastEventId: undefined,
     slowMs: SLOW_MS,
     onEnd: () => ends++,
@@ -54,7 +53,7 @@ test("comments come every 15 s where nothing else does", async () => {
 
 test("values of a gauge are told at most four times a second, the last one each time", async () => {
   const now = { sequence: 0, valueFor: () => ({ value: now.sequence }) };
-  const { clock, stream } = streamOf(now);
+  const { clock, stream } = streamOf(now as unknown as NowChannel);
   const reader = new LiveReader();
   void reader.read(stream.body);
   for (let at = 0; at < 100; at++) {

@@ -65,7 +65,7 @@ interface TailFrame {
 }
 const byName = (a: unknown[], b: unknown[]): number => String(a[0]).localeCompare(String(b[0]));
 const tailsOf = (reader: LiveReader): TailFrame[] =>
-  reader.of("tail").flatMap(({ data }) => data as TailFrame[]);
+  reader.of("tail").flatMap(({ data }) => (data as { frames: TailFrame[] }).frames);
 
 const events = (reader: LiveReader): readonly Shown[] => tailsOf(reader).flatMap((frame) => frame.events);
 const idsOf = (reader: LiveReader): (string | null)[] => events(reader).map((event) => event.event_id);

@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { launchBrowser, openPage } from "../services/browser.ts";
 import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
-import { seen, standsDeath, standsEmpty, standsSlowness, standsWithData } from "./page-states.ts";
+import { seen, standsDeath, standsEmpty, standsSlowness, standsWithData } from "./page-checks.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 180_000 });
 

@@ -1,100 +1,81 @@
-/** What every page of the dashboard must stand: an empty lake, a server that dies and comes back, one that is slow. */
-import { expect } from "vitest";
+/** What every page must do: show live data to everybody, say when the lake is empty, the server dead, or slow. */
 import type { Browser, Page } from "playwright-core";
-import { axe, between, openPage, overhang } from "../services/browser.ts";
-import type { MuaraProcess } from "../services/muara.ts";
+import { expect } from "vitest";
+import type { Stack } from "../api/stack.ts";
+import { axe, between, openPage, overhang, type Between } from "../services/browser.ts";
 
-export interface PageCase {
+export interface StatesOptions {
+  readonly browser: Browser;
+  readonly stack: Stack;
   readonly path: string;
-  /** Text that is there with data, and only with it. */
-  readonly shows: string;
+  /** There once live data is. */
+  readonly live: string;
 }
 
-const SLOW_MS = 1_200;
-
-/** With data in both schemes, at a desk and on a phone. */
-export async function standsWithData(
-  browser: Browser,
-  { url, token }: MuaraProcess,
-  { path, shows }: PageCase,
-): Promise<void> {
-  for (const options of [{ scheme: "light" }, { scheme: "dark", width: 360, height: 760 }] as const) {
-    await using opened = await openPage(browser, url, path, { ...options, token });
-    await seen(opened.page, shows);
-    expect([path, options.scheme, await axe(opened.page)]).toEqual([path, options.scheme, []]);
-    expect([path, options.scheme, await overhang(opened.page)]).toEqual([path, options.scheme, 0]);
-    expect([path, opened.complaints]).toEqual([path, []]);
+/** In light on a desk and in dark on a phone: there, within the window, nothing that axe minds, no complaint. */
+export async function checkLive({ browser, stack, path, live }: StatesOptions): Promise<void> {
+  for (const look of [
+    { scheme: "light", width: 1280 },
+    { scheme: "dark", width: 360 },
+  ] as const) {
+    await using opened = await openPage(browser, stack.url, path, { ...look, token: stack.token });
+    await opened.page.locator(live).first().waitFor();
+    expect(await axe(opened.page), `${path} ${look.scheme}`).toEqual([]);
+    expect(await overhang(opened.page), `${path} ${look.width} px`).toBe(0);
+    expect(opened.complaints).toEqual([]);
   }
 }
 
-/** @param command that fills it */
-export async function standsEmpty(
-  browser: Browser,
-  { url, token }: MuaraProcess,
-  path: string,
-  [title, command]: readonly [string, string],
-): Promise<void> {
-  for (const options of [{ scheme: "light" }, { scheme: "dark", width: 360, height: 760 }] as const) {
-    await using opened = await openPage(browser, url, path, { ...options, token });
-    await opened.page.locator(".empty", { hasText: title }).waitFor();
-    await opened.page.locator(".empty code", { hasText: command }).first().waitFor();
-    expect([path, options.scheme, await axe(opened.page)]).toEqual([path, options.scheme, []]);
-    expect([path, options.scheme, await overhang(opened.page)]).toEqual([path, options.scheme, 0]);
-    expect([path, opened.complaints]).toEqual([path, []]);
-  }
+/** Says what fills it, and axe minds nothing. @param text of the empty state */
+export async function checkEmpty({ browser, stack, path }: StatesOptions, text: string): Promise<void> {
+  await using opened = await openPage(browser, stack.url, path, { scheme: "dark", token: stack.token });
+  await opened.page.locator(".empty", { hasText: text }).waitFor();
+  expect(await axe(opened.page)).toEqual([]);
+  expect(await opened.page.locator('[role="alert"]').count()).toBe(0);
+  expect(opened.complaints).toEqual([]);
 }
 
-/** It says so, keeps what it had, and goes on when it is asked to. */
-export async function standsDeath(
-  browser: Browser,
-  { url, token }: MuaraProcess,
-  { path, shows }: PageCase,
-): Promise<void> {
-  const way = await between(url);
+/** A slow server: it says that it loads, then shows. A dead one: it says so, keeps what it has, and comes back. */
+export async function checkSlowAndDead(options: StatesOptions): Promise<void> {
+  const { browser, stack, path, live } = options;
+  const way = await between(stack.url);
   try {
-    await using opened = await openPage(browser, way.url, path, { token });
+    way.slow(1_200);
+    await using opened = await openPage(browser, way.url, path, { token: stack.token });
     const { page } = opened;
-    await seen(page, shows);
-    way.die();
-    await page.locator(".error").first().waitFor();
-    await seen(page, shows);
-    expect([path, await axe(page)]).toEqual([path, []]);
-    way.revive();
-    await expect
-      .poll(
-        async () => {
-          // It may go on by itself before anybody asks.
-          const again = page.locator(".error button").first();
-          if (await again.isVisible()) await again.click({ timeout: 1_000 }).catch(() => undefined);
-          return page.locator(".error").count();
-        },
-        { timeout: 30_000, interval: 500 },
-      )
-      .toBe(0);
-    await seen(page, shows);
+    await page.locator(".loading").first().waitFor();
+    expect(await page.locator(live).count()).toBe(0);
+    await page.locator(live).first().waitFor();
+    way.slow(0);
+    await checkDead(page, way, live);
   } finally {
     await way.close();
   }
 }
 
-/** It says that it loads until the answer is there. */
-export async function standsSlowness(
-  browser: Browser,
-  { url, token }: MuaraProcess,
-  { path, shows }: PageCase,
-): Promise<void> {
-  const way = await between(url);
-  try {
-    way.slow(SLOW_MS);
-    await using opened = await openPage(browser, way.url, path, { token });
-    await opened.page.locator(".loading").first().waitFor();
-    expect([path, await opened.page.getByText(shows).count()]).toEqual([path, 0]);
-    await seen(opened.page, shows);
-  } finally {
-    await way.close();
-  }
+/** A page that asks again by itself. */
+async function checkDead(page: Page, way: Between, live: string): Promise<void> {
+  way.die();
+  await page.locator(".error", { hasText: "No answer" }).first().waitFor({ timeout: 30_000 });
+  expect(await page.locator(live).count(), "what was there stays").toBeGreaterThan(0);
+  way.revive();
+  await page.locator(".error button", { hasText: "Try again" }).first().click();
+  await expect.poll(() => page.locator(".error").count(), { timeout: 30_000 }).toBe(0);
 }
 
-export async function seen(page: Page, text: string): Promise<void> {
-  await page.locator("main").getByText(text).filter({ visible: true }).first().waitFor();
+/** Nothing was there before: the error stands alone, and trying again brings the page. */
+export async function checkDeadFromTheStart({ browser, stack, path, live }: StatesOptions): Promise<void> {
+  await using opened = await openPage(browser, stack.url, "/system", { token: stack.token });
+  const { page } = opened;
+  await page.locator("h1").waitFor();
+  await page.route("**/v1/**", (route) => route.abort());
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, path);
+  await page.locator(".error").first().waitFor();
+  expect(await page.locator(live).count()).toBe(0);
+  await page.unroute("**/v1/**");
+  await page.locator(".error button", { hasText: "Try again" }).first().click();
+  await page.locator(live).first().waitFor();
 }

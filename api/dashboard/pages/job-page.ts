@@ -3,7 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson, ApiError } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { html, type Content } from "../html.ts";
-import { AskFirst } from "../parts/ask-first.ts";
+import { ChangeButton } from "../parts/change-button.ts";
 import { Empty } from "../parts/empty.ts";
 import { loaded } from "../parts/loaded.ts";
 import { PageHeader } from "../parts/page-header.ts";
@@ -52,7 +52,7 @@ function actions(job: JobTold, reload: () => void): Content {
   const isPaused = job.state === "paused";
   const verb = isPaused ? "resume" : "pause";
   const run = (): Promise<unknown> => askJson(jobPath(job.name, `/${verb}`), { method: "POST" }).then(reload);
-  return html`<${AskFirst}
+  return html`<${ChangeButton}
     key=${verb}
     label=${isPaused ? "Resume …" : "Pause …"}
     title=${isPaused ? `Let ${job.name} go on?` : `Pause ${job.name}?`}

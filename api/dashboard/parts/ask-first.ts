@@ -1,73 +1,59 @@
-/** A button for what changes something: it says what will happen, and does it only when it is told so. */
+/** A button for what changes something: it says what will happen, and does it when that is confirmed. */
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { html, type Content } from "../html.ts";
 import { ErrorBox } from "./error-box.ts";
 
 interface AskFirstProps {
+  /** On the button. */
   readonly label: string;
-  /** A question. */
   readonly title: string;
-  readonly about?: Content;
-  /** Of the button that does it. */
-  readonly yes: string;
-  /** What was filled in, by name. */
-  readonly run: (fields: FormData) => Promise<unknown>;
-  /** Fields. */
+  /** On the button that does it. */
+  readonly confirm: string;
+  /** What will happen. */
   readonly children?: Content;
-  /** Instead of closing, what is shown when it is done. */
-  readonly done?: (answer: unknown) => Content;
-  readonly class?: string;
+  /** What it throws is shown, and can be tried again. */
+  readonly onConfirm: () => Promise<unknown>;
+  readonly isDisabled?: boolean;
 }
 
-let made = 0;
-
 export const AskFirst: FunctionComponent<AskFirstProps> = (props) => {
+  const isOpen = useSignal(false);
+  return html`
+    <button type="button" disabled=${props.isDisabled ?? false} onClick=${() => (isOpen.value = true)}>
+      ${props.label}
+    </button>
+    ${isOpen.value && html`<${Question} ...${props} onClose=${() => (isOpen.value = false)} />`}
+  `;
+};
+
+const Question: FunctionComponent<AskFirstProps & { readonly onClose: () => void }> = (props) => {
   const dialog = useRef<HTMLDialogElement>(null);
-  const id = useRef(`ask-${++made}`);
-  const error = useSignal<unknown>(undefined);
   const isBusy = useSignal(false);
-  const answer = useSignal<unknown>(undefined);
-  const open = (): void => {
-    error.value = answer.value = undefined;
-    dialog.current?.showModal();
-  };
-  const close = (): void => dialog.current?.close();
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    if (isBusy.value) return;
+  const failure = useSignal<unknown>(undefined);
+  useEffect(() => dialog.current?.showModal(), []);
+  const act = async (): Promise<void> => {
     isBusy.value = true;
-    error.value = undefined;
+    failure.value = undefined;
     try {
-      const given = await props.run(new FormData(event.target as HTMLFormElement));
-      if (props.done) answer.value = given;
-      else close();
-    } catch (failure) {
-      error.value = failure;
-    } finally {
-      isBusy.value = false;
+      await props.onConfirm();
+      props.onClose();
+    } catch (error) {
+      failure.value = error;
     }
+    isBusy.value = false;
   };
   return html`
-    <button type="button" class=${props.class} onClick=${open}>${props.label}</button>
-    <dialog ref=${dialog} class="ask" aria-labelledby=${id.current}>
-      <h2 id=${id.current}>${props.title}</h2>
-      ${
-        answer.value === undefined
-          ? html`<form onSubmit=${submit}>
-              ${props.about && html`<p>${props.about}</p>`} ${props.children}
-              ${error.value !== undefined && html`<${ErrorBox} error=${error.value} />`}
-              <div class="actions">
-                <button type="button" onClick=${close}>Cancel</button>
-                <button type="submit" class="primary" disabled=${isBusy.value}>${props.yes}</button>
-              </div>
-            </form>`
-          : html`<div>
-              ${props.done?.(answer.value)}
-              <div class="actions"><button type="button" class="primary" onClick=${close}>Close</button></div>
-            </div>`
-      }
+    <dialog ref=${dialog} aria-label=${props.title} onClose=${props.onClose}>
+      <h2>${props.title}</h2>
+      ${props.children} ${failure.value !== undefined && html`<${ErrorBox} error=${failure.value} />`}
+      <p class="dialog-actions">
+        <button type="button" class="primary" disabled=${isBusy.value} onClick=${() => void act()}>
+          ${isBusy.value ? "…" : props.confirm}
+        </button>
+        <button type="button" onClick=${props.onClose}>Cancel</button>
+      </p>
     </dialog>
   `;
 };

@@ -1,12 +1,12 @@
 /** Rows of an answer of SQL, as they are. */
 import type { FunctionComponent } from "preact";
 import { html } from "../html.ts";
-import type { SqlRows } from "../sql.ts";
+import type { SqlAnswer } from "../sql.ts";
 import { DataTable } from "./data-table.ts";
 
 interface RowsTableProps {
   readonly label: string;
-  readonly answer: Pick<SqlRows, "rows"> & { readonly columns: readonly { readonly name: string }[] };
+  readonly answer: Pick<SqlAnswer, "rows"> & { readonly columns: readonly { readonly name: string }[] };
 }
 
 type Cells = readonly unknown[];

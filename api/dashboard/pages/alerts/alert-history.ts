@@ -9,7 +9,7 @@ import { StateBadge } from "../../parts/states.ts";
 import { Time } from "../../parts/time.ts";
 import { useResource } from "../../resource.ts";
 import { filterOf } from "../../router.ts";
-import { askTable } from "../../sql.ts";
+import { tableRows } from "../../table-rows.ts";
 
 const ROWS = 100;
 const EVERY_MS = 10_000;
@@ -33,7 +33,7 @@ export const AlertHistory: FunctionComponent = () => {
   const sql =
     `SELECT event_time, rule, "from", "to", CAST(labels AS VARCHAR), value, CAST(annotations AS VARCHAR) ` +
     `FROM "muara.alert"${where} ORDER BY event_time DESC`;
-  const rows = useResource(sql, (signal) => askTable(sql, ROWS, signal), EVERY_MS);
+  const rows = useResource(sql, (signal) => tableRows(sql, ROWS, signal), EVERY_MS);
   return html`
     <div class="actions spaced"><${FilterField} name="q" label="Rule or label" isFirst /></div>
     ${loaded({

@@ -4,7 +4,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { count, duration, msOf } from "../../format.ts";
 import { html } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { Empty } from "../../parts/empty.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { Time } from "../../parts/time.ts";
@@ -71,7 +71,7 @@ const RuleCard: FunctionComponent<RuleCardProps> = ({ rule, onChange }) => {
     </dl>
     <div class="actions">
       <button type="button" onClick=${() => tested.value++}>Test now</button>
-      <${AskFirst}
+      <${ChangeButton}
         key=${verb}
         label=${isPaused ? "Resume …" : "Pause …"}
         title=${isPaused ? `Let ${name} watch again?` : `Pause ${name}?`}

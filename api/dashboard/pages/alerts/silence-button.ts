@@ -2,7 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 
 const HOUR_MS = 3_600_000;
 const LENGTHS = [
@@ -29,7 +29,7 @@ export const SilenceButton: FunctionComponent<SilenceButtonProps> = ({ matchers,
         comment: fields.get("comment"),
       },
     }).then(onChange);
-  return html`<${AskFirst}
+  return html`<${ChangeButton}
     label=${label}
     title="Tell nobody for some time?"
     about="Alerts go on being found and shown. When the silence is over and they still fire, receivers are told then."

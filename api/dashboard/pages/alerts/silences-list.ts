@@ -2,7 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { ask } from "../../api-client.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
 import { StateBadge } from "../../parts/states.ts";
@@ -42,7 +42,7 @@ export const SilencesList: FunctionComponent<SilencesListProps> = ({ silences, o
 `;
 
 function ending({ id, matchers }: SilenceTold, onChange: () => void): Content {
-  return html`<${AskFirst}
+  return html`<${ChangeButton}
     label="End …"
     title="End this silence?"
     about=${`Receivers are told at once of what fires with ${matchers}.`}

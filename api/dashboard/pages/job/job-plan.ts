@@ -4,7 +4,7 @@ import type { FunctionComponent } from "preact";
 import { ApiError, askJson } from "../../api-client.ts";
 import { bytes, count, duration } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { Badge } from "../../parts/badge.ts";
 import { Difference } from "../../parts/difference.ts";
 import { ErrorBox } from "../../parts/error-box.ts";
@@ -110,7 +110,7 @@ function shown(
     ${
       next &&
       text !== job.text &&
-      html`<${AskFirst}
+      html`<${ChangeButton}
         label="Go on by this text …"
         class="primary"
         title=${`Make it version ${next.version} of ${job.name}?`}

@@ -6,7 +6,8 @@ import { Empty } from "../../parts/empty.ts";
 import { loaded } from "../../parts/loaded.ts";
 import { RowsTable } from "../../parts/rows-table.ts";
 import { useResource } from "../../resource.ts";
-import { askTable, quoteName } from "../../sql.ts";
+import { quoteName } from "../../sql.ts";
+import { tableRows } from "../../table-rows.ts";
 import { jobPath, type JobTold } from "./job-types.ts";
 
 const ROWS = 20;
@@ -20,7 +21,7 @@ interface PreviewTold {
 export const JobResults: FunctionComponent<{ readonly job: JobTold }> = ({ job }) => {
   const { name, output } = job;
   const sql = `SELECT * FROM ${quoteName(output)} ORDER BY watermark DESC NULLS LAST LIMIT ${ROWS}`;
-  const final = useResource(`results ${output}`, (signal) => askTable(sql, ROWS, signal), EVERY_MS);
+  const final = useResource(`results ${output}`, (signal) => tableRows(sql, ROWS, signal), EVERY_MS);
   const preview = useResource(
     `preview ${name}`,
     (signal) => askJson<PreviewTold>(jobPath(name, `/preview?limit=${ROWS}`), { signal }),

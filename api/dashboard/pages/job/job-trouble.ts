@@ -7,7 +7,8 @@ import { loaded } from "../../parts/loaded.ts";
 import { RowsTable } from "../../parts/rows-table.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { useResource } from "../../resource.ts";
-import { askTable, quoteName } from "../../sql.ts";
+import { quoteName } from "../../sql.ts";
+import { tableRows } from "../../table-rows.ts";
 import type { DeliveryTold, JobTold } from "./job-types.ts";
 
 const ROWS = 20;
@@ -52,7 +53,7 @@ interface SideProps {
 
 const Side: FunctionComponent<SideProps> = ({ table, title, none }) => {
   const rows = useResource(table, (signal) =>
-    askTable(`SELECT * FROM ${quoteName(table)} LIMIT ${ROWS}`, ROWS, signal),
+    tableRows(`SELECT * FROM ${quoteName(table)} LIMIT ${ROWS}`, ROWS, signal),
   );
   return html`<section class="card">
     <h2>${title}</h2>

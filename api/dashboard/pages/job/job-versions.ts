@@ -2,7 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { Badge } from "../../parts/badge.ts";
 import { Difference } from "../../parts/difference.ts";
 import { Time } from "../../parts/time.ts";
@@ -44,7 +44,7 @@ function version(
     }
     ${
       !isCurrent &&
-      html`<${AskFirst}
+      html`<${ChangeButton}
         label="Go back to this text …"
         title=${`Go on by the text of version ${one.version}?`}
         about=${`${job.name} goes on where it is, as version ${job.version + 1}. What is released stays as it is.`}

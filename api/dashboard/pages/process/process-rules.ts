@@ -2,7 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { Time } from "../../parts/time.ts";
@@ -39,7 +39,7 @@ export const ProcessRules: FunctionComponent<ProcessRulesProps> = ({ process, on
       ],
     })}
     <p class="quiet">Declared by ${process.by}; reads ${process.tables.join(", ")}.</p>
-    <${AskFirst}
+    <${ChangeButton}
       key=${verb}
       label=${isPaused ? "Resume its jobs …" : "Pause its jobs …"}
       title=${isPaused ? `Watch ${name} again?` : `Let the jobs of ${name} rest?`}

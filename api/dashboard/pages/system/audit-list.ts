@@ -9,7 +9,7 @@ import { loaded } from "../../parts/loaded.ts";
 import { Time } from "../../parts/time.ts";
 import { useResource } from "../../resource.ts";
 import { filterOf } from "../../router.ts";
-import { askTable } from "../../sql.ts";
+import { tableRows } from "../../table-rows.ts";
 
 const ROWS = 200;
 const EVERY_MS = 5_000;
@@ -38,7 +38,7 @@ export const AuditList: FunctionComponent = () => {
   const sql =
     `SELECT event_time, action, resource_type, resource_id, "user", code, previous_object, new_object ` +
     `FROM "muara.audit"${where} ORDER BY event_time DESC`;
-  const rows = useResource(sql, (signal) => askTable(sql, ROWS, signal), EVERY_MS);
+  const rows = useResource(sql, (signal) => tableRows(sql, ROWS, signal), EVERY_MS);
   return html`
     <div class="actions spaced">
       <${FilterField} name="q" label="What or who" isFirst />

@@ -3,7 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { bytes, count, duration } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
 import { loaded } from "../../parts/loaded.ts";
@@ -98,7 +98,7 @@ function shown(capture: CaptureTold, reload: () => void): Content {
       ],
     })}
     <div class="actions">
-      <${AskFirst}
+      <${ChangeButton}
         key=${verb}
         label=${isPaused ? "Resume …" : "Pause …"}
         title=${isPaused ? `Listen to ${capture.database} again?` : `Pause ${name}?`}

@@ -3,7 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { count, duration } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
 import { loaded } from "../../parts/loaded.ts";
@@ -77,7 +77,7 @@ function change({ name, state, job }: DeliveryTold, reload: () => void): Content
   if (job !== undefined) return html`<a href="/jobs/${encodeURIComponent(job)}">its job</a>`;
   const isPaused = state === "paused";
   const verb = isPaused ? "resume" : "pause";
-  return html`<${AskFirst}
+  return html`<${ChangeButton}
     key=${verb}
     label=${isPaused ? "Resume …" : "Pause …"}
     title=${isPaused ? `Let ${name} go on?` : `Pause ${name}?`}

@@ -4,7 +4,7 @@ import type { FunctionComponent } from "preact";
 import { ask, askJson } from "../../api-client.ts";
 import { count } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
 import { loaded } from "../../parts/loaded.ts";
@@ -74,7 +74,7 @@ const ShareCard: FunctionComponent<ShareCardProps> = ({ share, onChange }) => {
     </details>
     ${
       origin === "registry"
-        ? html`<${AskFirst}
+        ? html`<${ChangeButton}
             label="Revoke …"
             title=${`Revoke ${name}?`}
             about="All of its recipients lose their access at once. The tables stay."
@@ -114,7 +114,7 @@ function recipientsShown(
       {
         title: "",
         show: ({ id, recipient }) =>
-          html`<${AskFirst}
+          html`<${ChangeButton}
             label="Revoke …"
             title=${`Take ${recipient}'s access away?`}
             about="It ends at once, and does not come back: a new one is another file."

@@ -2,7 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { ask, askJson } from "../../api-client.ts";
 import { html, type Content } from "../../html.ts";
-import { AskFirst } from "../../parts/ask-first.ts";
+import { ChangeButton } from "../../parts/change-button.ts";
 import { CopyButton } from "../../parts/copy-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
@@ -76,7 +76,7 @@ function listed(items: readonly TokenTold[], reload: () => void): Content {
       {
         title: "",
         show: ({ id, description }) =>
-          html`<${AskFirst}
+          html`<${ChangeButton}
             label="Revoke …"
             title=${`Revoke ${id}?`}
             about=${`"${description}" has no access any more, at once. It does not come back.`}
@@ -115,7 +115,7 @@ const NewToken: FunctionComponent<{ readonly onChange: () => void }> = ({ onChan
     onChange();
     return made;
   };
-  return html`<${AskFirst}
+  return html`<${ChangeButton}
     label="New token …"
     class="primary"
     title="A new token"
