@@ -13,11 +13,12 @@ import {
   openVerifier,
   sourceOpener,
 } from "./adapters/open.ts";
+import type { About } from "./api/context.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import type { Config } from "./core/config.ts";
+import { type Config, entriesOf } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
@@ -213,4 +214,19 @@ export function openSight(base: Base): Promise<Sight> {
 /** Whether the lake's files are elsewhere. */
 export function isRemote({ lake }: Config): boolean {
   return lake?.startsWith("s3:") ?? false;
+}
+
+const STARTED_MS = systemClock.nowMs();
+
+export function aboutProcess(config: Config, workers: readonly string[]): About {
+  const { versions, arch, platform } = process;
+  const runtime = versions["deno"] === undefined ? `node ${versions.node}` : `deno ${versions["deno"]}`;
+  return {
+    version: VERSION,
+    runtime,
+    platform: `${platform} ${arch}`,
+    workers,
+    startedMs: STARTED_MS,
+    config: entriesOf(config),
+  };
 }
