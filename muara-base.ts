@@ -5,8 +5,10 @@ import process from "node:process";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
 import {
   type AdapterServices,
+  openLineage,
   openLog,
   openObjectStore,
+  openTracing,
   openVerifier,
   sourceOpener,
 } from "./adapters/open.ts";
@@ -15,9 +17,11 @@ import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
+import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import type { Sample } from "./core/open-metrics.ts";
+import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
@@ -26,6 +30,7 @@ import { Registry } from "./core/registry.ts";
 import { Roles } from "./core/role.ts";
 import { serialStore } from "./core/serial-store.ts";
 import { Authenticator } from "./core/token.ts";
+import { tracedLog } from "./core/traced-log.ts";
 import type { Admission } from "./lake/admission.ts";
 import type { Catalog } from "./lake/catalog.ts";
 import type { DeclaredExtracts } from "./lake/extract/open-extracts.ts";
@@ -41,6 +46,8 @@ export interface Base {
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
+  /** The newest lines of it. */
+  readonly logs: LogRing;
   readonly log: Log;
   readonly store: ObjectStore;
   readonly admission: Admission;
@@ -65,6 +72,10 @@ export interface Base {
   readonly outgoing: Outgoing;
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
+  /** Absent: nobody is told what was made of what. */
+  readonly lineage: Lineage | undefined;
+  /** Absent: no spans are made. */
+  readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
   readonly gauges: (() => readonly Sample[])[];
 }
@@ -75,7 +86,9 @@ export interface Sight {
   readonly cache: FileCache | undefined;
 }
 
-export async function openBase(config: Config, logger: Logger): Promise<Base> {
+export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const logs = ringLogger(outer, () => systemClock.nowMs());
+  const { logger } = logs;
   const services: AdapterServices = {
     clock: systemClock,
     randomness: systemRandomness,
@@ -89,13 +102,15 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
-  const [log, opened, state, module, verifier] = await Promise.all([
+  const tracing = await openTracing(config, VERSION);
+  const [plainLog, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
     openVerifier(config, { ...services, outgoing }),
   ]);
+  const log = tracing ? tracedLog(plainLog) : plainLog;
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
@@ -107,6 +122,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { openTable, commits } = openTables(store, { ...services });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
+  const lineage = await openLineage(config, { ...services, outgoing }, VERSION);
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
   const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
     identityBytes: config.land.dedupBytes,
@@ -115,6 +131,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     services,
     config,
     logger,
+    logs,
     log,
     store,
     admission,
@@ -140,7 +157,9 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
-    gauges: [() => captureWatch.samples()],
+    lineage,
+    tracing,
+    gauges: [() => captureWatch.samples(), () => lineage?.samples() ?? []],
   };
 }
 

@@ -18,6 +18,7 @@ import { MuaraError } from "./core/errors.ts";
 import { Drain } from "./core/http-drain.ts";
 import type { Logger } from "./core/logger.ts";
 import { problemResponse } from "./core/problem.ts";
+import { tracedRequest } from "./core/trace.ts";
 import { isRemote, openBase, VERSION } from "./muara-base.ts";
 import { openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts";
 
@@ -75,7 +76,8 @@ export async function startWorkers(
     const reads = workers.includes("api")
       ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
       : undefined;
-    const drain = new Drain(route(door?.fetch, entry?.isDoorPath, reads), systemClock);
+    const routed = route(door?.fetch, entry?.isDoorPath, reads);
+    const drain = new Drain(base.tracing ? tracedFetch(routed) : routed, systemClock);
     const server = await listen(config, drain.handle);
     background.push(...runParts(base, workers, closers, abort.signal));
     const address = server.address();
@@ -91,10 +93,12 @@ export async function startWorkers(
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
+        await base.lineage?.close();
         await (await base.upkeep()).close();
         base.outgoing.close();
         await base.log.close();
         await closeServer(server);
+        await base.tracing?.close();
       },
     };
   } catch (error) {
@@ -118,6 +122,15 @@ function route(
   return (request) => {
     const isDoor = isDoorPath?.(new URL(request.url).pathname) ?? false;
     return (isDoor ? (door ?? nothing) : (reads ?? door ?? nothing))(request);
+  };
+}
+
+/** Every request is a span, but those that look after the process. */
+function tracedFetch(answer: Fetch): Fetch {
+  return (request) => {
+    const { pathname } = new URL(request.url);
+    const isWatch = pathname === "/metrics" || pathname.startsWith("/health");
+    return isWatch ? answer(request) : tracedRequest(request, () => answer(request));
   };
 }
 

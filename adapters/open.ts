@@ -7,6 +7,7 @@ import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { AlertNotifier } from "../core/ports/alert-notifier.ts";
+import type { Lineage } from "../core/ports/lineage.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Outgoing } from "../core/ports/outgoing.ts";
@@ -15,6 +16,7 @@ import type { Sink } from "../core/ports/sink.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import type { ReadSecret } from "../core/secret.ts";
+import { switchTracing } from "../core/trace.ts";
 import type { PostgresSinkOptions } from "./pg/sink.ts";
 import type { SinkPlaces } from "./pg/sink-places.ts";
 import type { SearchSinkRequest } from "./elasticsearch/open.ts";
@@ -89,6 +91,65 @@ export async function openObjectStore(
     default:
       throw unknownScheme("lake", scheme);
   }
+}
+
+/**
+ * Begins to make spans, where the configuration or a variable of OpenTelemetry says where they go; Deno sends them by
+ * itself. @returns undefined where none are made, so that nothing of it is even loaded
+ * @throws config.invalid
+ */
+export async function openTracing(
+  { traces }: Pick<Config, "traces">,
+  version: string,
+): Promise<{ close(): Promise<void> } | undefined> {
+  const { env } = process;
+  if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true") return undefined;
+  if ("Deno" in globalThis && env["OTEL_DENO"] === "true") {
+    switchTracing(true);
+    return { close: async () => switchTracing(false) };
+  }
+  const variables = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+  if (traces.endpoint === undefined && !variables.some((name) => env[name])) return undefined;
+  const { openTracing: open } = await import("./otel/open.ts");
+  const tracing = open(traces.endpoint, version, env);
+  switchTracing(true);
+  return {
+    close: async () => {
+      switchTracing(false);
+      await tracing.close();
+    },
+  };
+}
+
+/** Tells others what was made of what; undefined where nobody is named. @throws config.invalid */
+export async function openLineage(
+  config: Pick<Config, "lineage" | "data" | "log" | "lake">,
+  services: AdapterServices & { readonly outgoing: Outgoing },
+  version: string,
+): Promise<Lineage | undefined> {
+  const { url, file, namespace, queue } = config.lineage;
+  if (url === undefined && file === undefined) return undefined;
+  if (url !== undefined && file !== undefined)
+    throw new MuaraError("config.invalid", "lineage: either url or file, not both", {
+      details: { key: "lineage" },
+    });
+  const [{ createLineage }, { lineagePlaces }, { postLineage }, { appendLines }, path] = await Promise.all([
+    import("../core/lineage-sender.ts"),
+    import("../core/lineage-places.ts"),
+    import("./http/lineage-post.ts"),
+    import("./file/line-file.ts"),
+    import("node:path"),
+  ]);
+  const data = path.resolve(config.data);
+  return createLineage(services, {
+    namespace,
+    queue,
+    producer: `urn:muara:${version}`,
+    places: lineagePlaces(config.log ?? `${data}/log`, config.lake ?? `${data}/lake`),
+    ...(file === undefined
+      ? { batch: 1, send: postLineage(services, url!) }
+      : { batch: 100, send: appendLines(file) }),
+  });
 }
 
 /** Where deliveries go. */

@@ -3,19 +3,21 @@
  * address below /v1, and /metrics, needs a token, and each route asks for the right that it takes. Errors are RFC 9457.
  */
 import { Hono } from "hono";
+import { matchedRoutes } from "hono/route";
 import { auditRefusal } from "../core/audit-refusal.ts";
 import type { Principal } from "../core/authorize.ts";
 import { systemRandomness } from "../core/clock.ts";
 import { MuaraError } from "../core/errors.ts";
 import { answerHeaders, authenticateRequest, describeBug, errorResponse, flowIdOf } from "../core/http.ts";
+import { annotate, isTracing, nameRequest } from "../core/trace.ts";
 import type { ApiContext, ApiEnv, ApiPorts } from "./context.ts";
-import { openapiDocument } from "./openapi.ts";
 import { addBooksRoutes } from "./routes/books.ts";
 import { addCaseRoutes } from "./routes/cases.ts";
 import { addCaptureRoutes } from "./routes/captures.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
 import { addAlertRoutes } from "./routes/alerts.ts";
 import { addRuleRoutes } from "./routes/rules.ts";
+import { addReferenceRoutes } from "./routes/reference.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
@@ -26,6 +28,7 @@ import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addLiveRoute } from "./routes/live.ts";
+import { addLogRoutes } from "./routes/logs.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
@@ -58,7 +61,9 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.use("*", async (context, next) => {
     const flowId = flowIdOf(context.req.raw, randomness);
     context.set("flowId", flowId);
+    annotate({ flow_id: flowId });
     await next();
+    if (isTracing()) nameRequest(context.req.method, routeOf(context));
     for (const [name, value] of Object.entries(answerHeaders(flowId))) context.header(name, value);
   });
   for (const path of ["/v1/*", "/metrics"])
@@ -97,7 +102,8 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
 
   addHealthRoutes(app, ports);
   addMetricsRoute(app, ports);
-  app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));
+  addLogRoutes(app, ports);
+  addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
@@ -128,6 +134,11 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
     addSharingRoutes(app, ports, sharing);
   }
   return app;
+}
+
+/** The pattern that answered, not the address; empty where none did. */
+function routeOf(context: ApiContext): string {
+  return matchedRoutes(context).findLast(({ path }) => !path.endsWith("*"))?.path ?? "";
 }
 
 /** The clients of shares know the form of their own protocol only. */

@@ -2,9 +2,10 @@
 import { problem, query, text, type Json } from "./openapi-parts.ts";
 
 const STREAM =
-  "Server-sent events. `now`: the last value, once a second. `tail`: `{tail, frames}`, which tail, and samples, each `{event_type, at, came, " +
-  "matched, events, fates}`. `resync`: frames were missed, read the state anew. `bye`: why the stream ends. A comment " +
-  "comes every 15 s. With Last-Event-ID a stream goes on where it was, if that is not long ago.";
+  "Server-sent events. `now`: the last value, once a second. `tail`: `{tail, frames}`, which tail, and samples, " +
+  "each `{event_type, at, came, matched, events, fates}`. `resync`: frames were missed, read the state anew. " +
+  "`bye`: why the stream ends. A comment comes every 15 s. With Last-Event-ID a stream goes on where it was, if " +
+  "that is not long ago.";
 
 export const LIVE_PATHS: Json = {
   "/v1/live": {

@@ -36,6 +36,7 @@ import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
+import { REFERENCE_PATHS } from "./openapi-reference.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
 import { expireRequestSchema, rollbackRequestSchema, sweepRequestSchema } from "./routes/table-removals.ts";
@@ -47,6 +48,7 @@ export function openapiDocument(version: string): Json {
     info: {
       title: "Muara",
       version,
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       description:
         "The door: event types, publishing, streams and subscriptions as in Nakadi's API, and the CloudEvents HTTP " +
         "binding. The read side: SQL over the lake, tables, books, fates of events, dead letters, shares and tokens.",
@@ -58,7 +60,7 @@ export function openapiDocument(version: string): Json {
       schemas: SCHEMAS,
       responses: {
         Problem: {
-          description: "RFC 9457 problem; `code` is stable and listed in docs/ERRORS.md.",
+          description: "RFC 9457 problem; `code` is stable; `type` is the address of its page.",
           content: { "application/problem+json": { schema: reference("Problem") } },
         },
       },
@@ -454,7 +456,7 @@ const PATHS: Json = {
       },
     },
   },
-  "/openapi.json": { get: open("openapi", "This document") },
+  ...REFERENCE_PATHS,
 };
 
 /** A table is worked on. @param request schema of the body, where it takes one */

@@ -14,8 +14,8 @@ const RATE = Number(process.env["RATE"] ?? 500);
 const SECONDS = Number(process.env["SECONDS"] ?? 40);
 const BATCH = 10;
 const TYPE = "bench.order";
-/** The configuration's default. */
-const DISORDER_MS = 5_000;
+/** `land.disorderMs`; without the variable the configuration's default. */
+const DISORDER_MS = Number(process.env["MUARA_LAND_DISORDER_MS"] ?? 5_000);
 const DEADLINE_MS = 60_000;
 const ROWS = `CREATE JOB bench_rows AS SELECT event_time, ingest_time, number FROM bench_order
   EMIT ON WINDOW CLOSE INTO lake bench_rows`;

@@ -16,6 +16,7 @@ import {
   querySchema,
   shareSchema,
 } from "./config/reading.ts";
+import { lineageSchema, tracesSchema } from "./config/telemetry.ts";
 import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
@@ -67,6 +68,8 @@ export const configSchema = z.strictObject({
     .describe(
       "issuers of JWTs that are taken, by name: { corp: { issuer, audience, roles: { '*': ['reader'] } } }",
     ),
+  traces: tracesSchema,
+  lineage: lineageSchema,
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: limitsSchema,
   eventTypes: eventTypesSchema,

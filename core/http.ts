@@ -7,6 +7,8 @@ import type { Randomness } from "./clock.ts";
 import { MuaraError } from "./errors.ts";
 import { problemResponse } from "./problem.ts";
 import type { Authenticator } from "./token.ts";
+import { activeTraceId } from "./trace.ts";
+import { CE_TRACEPARENT_HEADER, parseTraceparent, TRACEPARENT_HEADER } from "./traceparent.ts";
 
 export const FLOW_ID_HEADER = "x-flow-id";
 /** Between a route and the server: closes the connection after the answer without saying so. Clients never see it. */
@@ -27,10 +29,17 @@ export async function authenticateRequest(
   return authenticator ? authenticator.authenticate(request.headers.get("authorization")) : ANYBODY;
 }
 
-/** The request's flow id where it is well-formed, else a fresh one: what is malformed is never sent back. */
+/**
+ * The request's flow id where it is well-formed: what is malformed is never sent back. Else the trace that it belongs
+ * to, so that either finds the other; else a fresh one.
+ */
 export function flowIdOf(request: Request, randomness: Randomness): string {
   const given = request.headers.get(FLOW_ID_HEADER);
-  return given !== null && FLOW_ID.test(given) ? given : randomness.uuid();
+  if (given !== null && FLOW_ID.test(given)) return given;
+  const { headers } = request;
+  const trace =
+    parseTraceparent(headers.get(TRACEPARENT_HEADER)) ?? parseTraceparent(headers.get(CE_TRACEPARENT_HEADER));
+  return trace?.traceId ?? activeTraceId() ?? randomness.uuid();
 }
 
 /** Headers of every answer. A plain object, so that a server can write it without building `Headers`. */

@@ -36,6 +36,12 @@ export const METRICS = {
     help: "Commits of a table that its Iceberg export does not show yet.",
   },
   muara_iceberg_version: { help: "The table's version that its Iceberg export shows." },
+  muara_lineage_dropped: {
+    type: "counter",
+    help: "OpenLineage events that nobody took, or for which the queue had no room.",
+  },
+  muara_lineage_sent: { type: "counter", help: "OpenLineage events that were taken." },
+  muara_lineage_waiting: { help: "OpenLineage events that wait for their receiver." },
   muara_job_behind_seconds: {
     help: "Event time between the lowest watermark of a job's inputs and what it has released.",
     unit: "seconds",

@@ -1,10 +1,11 @@
 /** Errors over HTTP: RFC 9457 problem details, `application/problem+json`. */
+import { errorAddress } from "./error-page.ts";
 import { ERRORS, MuaraError, type ErrorCode } from "./errors.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
 export interface Problem {
-  /** Address of the code's entry in docs/ERRORS.md. */
+  /** Address of the code's page (core/error-page.ts). */
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -20,7 +21,7 @@ export function toProblem(error: unknown): Problem {
     error instanceof MuaraError ? error : new MuaraError("internal", "An unexpected error occurred.");
   return {
     ...known.details,
-    type: `/docs/ERRORS.md#${known.code}`,
+    type: errorAddress(known.code),
     title: titleOf(known.code),
     status: known.status,
     detail: known.message,

@@ -6,8 +6,10 @@ import { describe, expect, test } from "vitest";
 import { parseKafkaAddress } from "../adapters/kafka/address.ts";
 import { parseS3Address } from "../adapters/s3/address.ts";
 import { resolveConfig } from "../core/config.ts";
+import { cliPage } from "../docs/generate-cli.ts";
 import { configPage } from "../docs/generate-config.ts";
 import { errorsPage } from "../docs/generate-errors.ts";
+import { apiPage } from "./reference/api-page.ts";
 import { listSourceFiles } from "./tidy/source-file.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -44,9 +46,18 @@ describe("documentation", () => {
     expect(read("docs/ERRORS.md"), "run: npx node docs/generate-errors.ts").toBe(errorsPage());
   });
 
+  test("docs/API.md is what the description of the API says", () => {
+    expect(read("docs/API.md"), "run: npx node test/reference/api-page.ts").toBe(apiPage());
+  });
+
   test("docs/CONFIG.md is what the configuration schema says", () => {
     expect(configPage()).toContain("| `land.commitMs` | `MUARA_LAND_COMMIT_MS` | `500` |");
     expect(read("docs/CONFIG.md"), "run: npx node docs/generate-config.ts").toBe(configPage());
+  });
+
+  test("docs/CLI.md is what the program says of its commands", () => {
+    expect(cliPage()).toContain("### `muara table rollback`");
+    expect(read("docs/CLI.md"), "run: npx node docs/generate-cli.ts").toBe(cliPage());
   });
 
   test("every link leads somewhere", () => {

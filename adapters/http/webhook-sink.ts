@@ -9,6 +9,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Outgoing, OutgoingAnswer } from "../../core/ports/outgoing.ts";
+import { traceHeaders } from "../../core/trace.ts";
 import type { Sink, SinkBatch, SinkOutcome } from "../../core/ports/sink.ts";
 
 const REFUSED: ReadonlySet<number> = new Set([400, 409, 413, 415, 422]);
@@ -51,6 +52,7 @@ async function post(
     "webhook-id": batch.id,
     "webhook-timestamp": timestamp,
     "webhook-signature": `v1,${await signatureOf(secret, batch.id, timestamp, body)}`,
+    ...traceHeaders(),
   };
   try {
     const answer = await outgoing.send({ method: "POST", url, headers, body, timeoutMs, signal });

@@ -1,5 +1,5 @@
 /**
- * One stream of server-sent events to one client: at most four frames a second of all its topics together, the last
+ * One stream of server-sent events to one client: at most four frames a second of all its watched together, the last
  * value of what is a gauge, every frame of a tail that is still there. What a client does not take in time is not
  * kept for it: it is told that it missed some, and is let go where it takes nothing at all.
  */
@@ -17,7 +17,7 @@ const HEARTBEAT_MS = 15_000;
 /** Of what a client has not taken yet: beyond it nothing is written for it, bytes. */
 const UNREAD_BYTES = 131_072;
 
-export interface LiveTopics {
+export interface Watched {
   readonly now: NowChannel | undefined;
   readonly tails: readonly TailChannel[];
 }
@@ -25,7 +25,7 @@ export interface LiveTopics {
 export interface LiveClient {
   readonly clock: Clock;
   readonly epoch: string;
-  readonly topics: LiveTopics;
+  readonly watched: Watched;
   /** As it is now. @throws MuaraError once the client may not look any more */
   readonly principal: () => Principal;
   /** Of the request. */
@@ -64,7 +64,7 @@ class LiveWriter {
     this.#writtenMs = client.clock.monotonicMs();
     this.#takenMs = this.#writtenMs;
     const resumed = placesOf(client);
-    this.#places = resumed ?? client.topics.tails.map(({ ring }) => ring.behind(FIRST_FRAMES));
+    this.#places = resumed ?? client.watched.tails.map(({ ring }) => ring.behind(FIRST_FRAMES));
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -108,7 +108,7 @@ class LiveWriter {
   }
 
   #turn(nowMs: number): void {
-    const { topics, principal } = this.#client;
+    const { watched, principal } = this.#client;
     let who: Principal;
     try {
       who = principal();
@@ -116,12 +116,12 @@ class LiveWriter {
       if (!(error instanceof MuaraError)) throw error;
       return this.bye(error.code, `Access was withdrawn: ${error.message}`);
     }
-    const { now } = topics;
+    const { now } = watched;
     if (now && now.sequence > this.#nowSequence) {
       this.#nowSequence = now.sequence;
       this.#frame("now", JSON.stringify(now.valueFor(who)));
     }
-    for (const [at, { ring }] of topics.tails.entries()) this.#tail(at, ring);
+    for (const [at, { ring }] of watched.tails.entries()) this.#tail(at, ring);
     if (nowMs - this.#writtenMs >= HEARTBEAT_MS) this.#write(": still here\n\n");
   }
 
@@ -150,10 +150,10 @@ class LiveWriter {
 }
 
 /** Where a client that was here goes on; undefined where that is not known, or gone. */
-function placesOf({ lastEventId, epoch, topics }: LiveClient): number[] | undefined {
+function placesOf({ lastEventId, epoch, watched }: LiveClient): number[] | undefined {
   const [own, ...places] = lastEventId?.split("-") ?? [];
-  if (own !== epoch || places.length !== topics.tails.length) return undefined;
+  if (own !== epoch || places.length !== watched.tails.length) return undefined;
   const numbers = places.map(Number);
-  const isKnown = topics.tails.every(({ ring }, at) => ring.after(numbers[at]!) !== undefined);
+  const isKnown = watched.tails.every(({ ring }, at) => ring.after(numbers[at]!) !== undefined);
   return isKnown ? numbers : undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * GET /v1/live?topics=now,tail:TYPE: one stream for a whole browser. `contains` and `fate` filter its tails here, so
+ * GET /v1/live: one stream for a whole browser. `contains` and `fate` filter its tails here, so
  * that nothing goes over the wire that nobody sees; given several times, each is of the tail in its place.
  */
 import type { Hono } from "hono";
@@ -19,7 +19,7 @@ export function addLiveRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/live", async (context) => {
     const host = ports.live;
     if (!host) throw new MuaraError("feature.disabled", "This process has no live stream.");
-    const wanted = await topicsOf(ports, context);
+    const wanted = await wantedOf(ports, context);
     return answer(ports, host, context, wanted);
   });
 }
@@ -50,7 +50,7 @@ function answer(ports: ApiPorts, host: LiveHost, context: ApiContext, { isNow, t
     stream = liveStream({
       clock,
       epoch: host.epoch,
-      topics: { now: now?.channel, tails },
+      watched: { now: now?.channel, tails },
       principal: () => checked(authenticator ? authenticator.renew(asker) : asker, types),
       lastEventId: context.req.header("last-event-id"),
       slowMs: host.limits.slowMs,
@@ -72,13 +72,11 @@ function checked(principal: Principal, types: Wanted["types"]): Principal {
 }
 
 /** @throws request.malformed, table.not_found, auth.forbidden */
-async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
+async function wantedOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
   // The same type may be looked at twice, by other filters.
-  const topics = (context.req.query("topics") ?? "").split(",");
-  const names = topics
-    .filter((topic) => topic.startsWith("tail:"))
-    .map((topic) => topic.slice("tail:".length));
-  const unknown = topics.find((topic) => topic !== "now" && !topic.startsWith("tail:"));
+  const asked = (context.req.query("topics") ?? "").split(",");
+  const names = asked.filter((one) => one.startsWith("tail:")).map((one) => one.slice("tail:".length));
+  const unknown = asked.find((one) => one !== "now" && !one.startsWith("tail:"));
   if (unknown !== undefined)
     throw malformed("topics", `topics are now and tail:EVENT_TYPE, not "${unknown.slice(0, 100)}"`);
   if (names.length > TAILS_MAX) throw malformed("topics", `A stream has at most ${TAILS_MAX} tails.`);
@@ -96,7 +94,7 @@ async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
       return { type, contains: ofTail(contains, at), fate: fate === "" ? undefined : (fate as FateFilter) };
     }),
   );
-  return { isNow: topics.includes("now"), types };
+  return { isNow: asked.includes("now"), types };
 }
 
 /** One given is for all. */

@@ -173,6 +173,8 @@ class KernelEncoder implements EventEncoder {
     const leaf = this.#leaf("flow_id");
     const { index, bytes } = batch;
     let last: Uint8Array = new Uint8Array(0);
+    let lastAt = -1;
+    let lastLength = -1;
     let from = 0;
     let to = 0;
     let flowId: string | null = null;
@@ -185,7 +187,10 @@ class KernelEncoder implements EventEncoder {
       const at = index[word + HEADER_AT]!;
       const given = index[word + HEADER_LENGTH]!;
       const length = given === ABSENT ? 0 : given;
-      const isSame = isEqual(bytes, at, at + length, last);
+      // Of one request it is mostly the same place, which needs no look at its bytes.
+      const isSame = (at === lastAt && length === lastLength) || isEqual(bytes, at, at + length, last);
+      lastAt = at;
+      lastLength = length;
       if (!isSame || row !== to) {
         put();
         from = row;

@@ -20,6 +20,7 @@ import type { Arrival, QueryProcess } from "./query-process.ts";
 import { CONDITION_BYTES_MAX, type JudgedCondition } from "./row-condition.ts";
 import type { At } from "./time-travel.ts";
 import { quoteText } from "./view.ts";
+import { tracedQuery } from "./traced-query.ts";
 import { checkViews, type DeclaredView, type ViewDeclaration, type Views } from "./views.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
@@ -99,7 +100,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
   let views: Views = new Map();
   const shared: Shared = { ...services, conditions: new Map(), views: () => views };
   const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
-    new Query(shared, pool, request, signal).answer();
+    tracedQuery(request, () => new Query(shared, pool, request, signal).answer());
   return {
     run,
     rows: async (request, signal) => {

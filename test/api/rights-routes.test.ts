@@ -11,7 +11,15 @@ import { orderEvent, orderType, startStack, type Stack } from "./stack.ts";
 
 const CANARY = "canary.type";
 /** Without a token. */
-const OPEN = new Set(["GET /openapi.json", "GET /health/live", "GET /health/ready"]);
+const OPEN = new Set([
+  "GET /openapi.json",
+  "GET /api",
+  "GET /api/{file}",
+  "GET /errors",
+  "GET /errors/{code}",
+  "GET /health/live",
+  "GET /health/ready",
+]);
 /** By the signature in their address, and by nothing else. */
 const SIGNED = /^GET \/delta-sharing\/files\//;
 /** Not GET, but only reading. */

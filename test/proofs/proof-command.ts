@@ -1,5 +1,5 @@
 /**
- * The command line of a proof that runs Muara's processes for long: `--seconds N` (or another length), `--seed N`, by
+ * The command line of a proof that runs Muara's processes for long: `--seconds N` (or other lengths), `--seed N`, by
  * chance without it and printed first, and `--s3` for a lake on an S3 server.
  */
 import { parseArgs } from "node:util";
@@ -14,24 +14,35 @@ export interface ProofOptions {
 
 /**
  * Runs the proof and prints what it returns, and how long it took.
- * @param length what tells how long it is, with the long form's value
+ * @param lengths what tells how long it is, with the long form's values
  */
 export async function proofCommand<Unit extends string>(
-  length: Readonly<Record<Unit, number>>,
+  lengths: Readonly<Record<Unit, number>>,
   run: (options: ProofOptions & Readonly<Record<Unit, number>>) => Promise<unknown>,
 ): Promise<void> {
-  const [unit, longest] = Object.entries(length)[0] as [Unit, number];
+  const units = Object.keys(lengths) as Unit[];
+  const numbers = Object.fromEntries(units.map((unit) => [unit, { type: "string" as const }]));
   const { values } = parseArgs({
-    options: { [unit]: { type: "string" }, seed: { type: "string" }, s3: { type: "boolean" } },
+    options: { ...numbers, seed: { type: "string" }, s3: { type: "boolean" } },
   });
   const seed = Number(values["seed"] ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed ${seed}`);
   const server = values["s3"] ? await startS3() : undefined;
   const startedMs = performance.now();
   try {
-    const size = { [unit]: Number(values[unit] ?? longest) } as Record<Unit, number>;
+    const given = values as Readonly<Record<string, unknown>>;
+    const size = Object.fromEntries(units.map((unit) => [unit, Number(given[unit] ?? lengths[unit])]));
     console.log(
-      JSON.stringify(await run({ ...size, seed, tell: console.log, ...(server ? { server } : {}) }), null, 2),
+      JSON.stringify(
+        await run({
+          ...(size as Record<Unit, number>),
+          seed,
+          tell: console.log,
+          ...(server ? { server } : {}),
+        }),
+        null,
+        2,
+      ),
     );
   } finally {
     await server?.stop();

@@ -11,6 +11,7 @@ import { hasCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Sink, SinkBatch, SinkOutcome } from "../../core/ports/sink.ts";
 import type { Registry } from "../../core/registry.ts";
+import { traced } from "../../core/trace.ts";
 import { eraseDelivered } from "./erase-delivered.ts";
 import { PositionKeeper } from "./position-keeper.ts";
 import { type FeedPorts, partOf, TableFeed } from "./table-feed.ts";
@@ -120,7 +121,17 @@ export class DeliveryLoop {
       await this.#save(true);
       return false;
     }
-    await this.#deliver(batch, signal);
+    const attributes = {
+      "muara.delivery": batch.delivery,
+      "muara.table": batch.table,
+      "muara.rows": batch.rows.length,
+      "muara.version": position.version,
+    };
+    await traced(
+      "delivery batch",
+      () => ({ attributes }),
+      () => this.#deliver(batch, signal),
+    );
     await this.#save(false);
     return true;
   }

@@ -43,6 +43,7 @@ import { Queue } from "./queue.ts";
 import { bodyOf, type Refusal, refusalOf, refusalOfBody, type ReplayRequest } from "./replay.ts";
 import { auditRefusal } from "../../core/audit-refusal.ts";
 import type { Principal } from "../../core/authorize.ts";
+import { annotate, nameRequest } from "../../core/trace.ts";
 import { authorizeType } from "./rights.ts";
 import { schemaRoutes } from "./schema-routes.ts";
 import { settingsRoutes } from "./settings/routes.ts";
@@ -94,7 +95,10 @@ export function createIngestApp(
 ): Hono {
   const app = new Hono();
   const on: Routes["on"] = (method, path, answer) => {
-    app.on(method, path, (c) => door.handle(c.req.raw, (key) => c.req.param(key) ?? "", answer));
+    app.on(method, path, (c) => {
+      nameRequest(c.req.method, path);
+      return door.handle(c.req.raw, (key) => c.req.param(key) ?? "", answer);
+    });
   };
   const refuseOthers: Routes["refuseOthers"] = (path, allowed) => {
     app.all(path, async (c) => {
@@ -149,6 +153,7 @@ export class Door {
 
   async handle(request: Request, param: Param, answer: Answer): Promise<Response> {
     const flowId = flowIdOf(request, this.#ports.randomness);
+    annotate({ flow_id: flowId });
     let principal: Principal | undefined;
     try {
       principal = await authenticateRequest(request, this.#ports.authenticator);

@@ -21,6 +21,7 @@ import type { Contract } from "./contract.ts";
 
 /** A comma and some white space between two events are copied along rather than cut out. */
 const GAP_BYTES_MAX = 16;
+const NOTHING = new Uint8Array(0);
 
 /** Headers as UTF-8 JSON: for events that name their own flow id, and for the others. */
 export interface RecordHeaders {
@@ -92,9 +93,13 @@ function packGroup(
   const flowIds = contract.places.flowId >= 0 ? scan.field(contract.places.flowId).types : undefined;
   const bytes = new Uint8Array(groupBytes(scan, group, headers, keys));
   const index = new Uint32Array(group.length * RECORD_WORDS);
-  bytes.set(headers.withFlowId, 0);
-  bytes.set(headers.withoutFlowId, headers.withFlowId.length);
-  let at = headers.withFlowId.length + headers.withoutFlowId.length;
+  const own = flowIds ? countOwn(flowIds, group) : 0;
+  // A header that no event has would be a gap, for which the log gathers the batch record by record.
+  const shared = own < group.length ? headers.withFlowId : NOTHING;
+  const bare = own > 0 ? headers.withoutFlowId : NOTHING;
+  bytes.set(shared, 0);
+  bytes.set(bare, shared.length);
+  let at = shared.length + bare.length;
   for (let first = 0; first < group.length;) {
     const runEnd = endOfRun(starts, lengths, group, first);
     const from = starts[group[first]!]!;
@@ -107,8 +112,8 @@ function packGroup(
       index[word + PAYLOAD_AT] = at + starts[item]! - from;
       index[word + PAYLOAD_LENGTH] = lengths[item]!;
       index[word + KEY_LENGTH] = ABSENT;
-      index[word + HEADER_AT] = hasOwnFlowId ? headers.withFlowId.length : 0;
-      index[word + HEADER_LENGTH] = hasOwnFlowId ? headers.withoutFlowId.length : headers.withFlowId.length;
+      index[word + HEADER_AT] = hasOwnFlowId ? shared.length : 0;
+      index[word + HEADER_LENGTH] = hasOwnFlowId ? bare.length : shared.length;
     }
     at += to - from;
     first = runEnd;
@@ -117,6 +122,13 @@ function packGroup(
   if (headers.own) placeHeaders(headers.own, group, bytes, index, at);
   const batch = { count: group.length, bytes, index };
   return contract.type.category === "cloudevent" ? { ...batch, contentType: CLOUDEVENT_MEDIA_TYPE } : batch;
+}
+
+/** Events of a group that name a flow id themselves. */
+function countOwn(flowIds: Uint8Array, group: Uint32Array): number {
+  let own = 0;
+  for (let i = 0; i < group.length; i++) if (flowIds[group[i]!] !== VALUE_ABSENT) own++;
+  return own;
 }
 
 /** Bytes that a group needs at most: its payloads with the gaps of runs, its keys, both headers. */

@@ -10,6 +10,7 @@
 import { openS3LogAt } from "../../adapters/s3/open.ts";
 import { systemClock, systemRandomness } from "../../core/clock.ts";
 import { type Config, resolveConfig } from "../../core/config.ts";
+import { errorPage, PAGE_POLICY } from "../../core/error-page.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { describeBug } from "../../core/http.ts";
 import { createKernel } from "../../core/kernel.ts";
@@ -83,6 +84,11 @@ class Edge implements EdgeDoor {
 
   async #answer(request: Request, environment: EdgeEnvironment): Promise<Response> {
     try {
+      const page = errorPage(new URL(request.url).pathname);
+      if (page !== undefined)
+        return new Response(page, {
+          headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": PAGE_POLICY },
+        });
       const open = await this.#opened(environment);
       await this.#refresh(open);
       return await open.answer(request);

@@ -14,6 +14,7 @@ import type { Scan } from "../../core/kernel-scan.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter } from "../../core/quota.ts";
 import { replayMembers, type ReplayNote } from "../../core/replay.ts";
+import { activeTraceparent, annotate, isTracing } from "../../core/trace.ts";
 import { partialItems, rejectedResponse } from "./answers.ts";
 import { assignPartitions } from "./assign.ts";
 import { buildBatches, type PartitionBatch, type RecordHeaders } from "./batches.ts";
@@ -65,6 +66,7 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
   const scan = scanEvents(kernel, contract, request.body, request.maxEvents);
   checkBody(scan, request.maxEvents);
   if (!request.isDryRun) request.meter?.events(scan.count);
+  if (isTracing()) annotate({ "muara.event_type": contract.type.name, "muara.events": scan.count });
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
@@ -106,7 +108,9 @@ function scanItems(kernel: Kernel, contract: Contract, body: Uint8Array, maxItem
 
 /** What the door adds to each record of a request. An event that names its own flow id keeps it. */
 function recordHeaders({ contract, principal, flowId, replay }: PublishRequest): RecordHeaders {
-  const added = { schema_version: contract.type.schema.version, published_by: principal.id };
+  const traceparent = activeTraceparent();
+  const traced = traceparent === undefined ? {} : { traceparent };
+  const added = { schema_version: contract.type.schema.version, published_by: principal.id, ...traced };
   const note = replay ? replayMembers(replay) : {};
   return {
     withFlowId: encoder.encode(JSON.stringify({ ...note, flow_id: flowId, ...added })),

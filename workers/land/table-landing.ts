@@ -8,6 +8,8 @@ import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { type LandedPartition, retiredTxn } from "../../core/landed.ts";
 import type { StreamInfo } from "../../core/ports/log.ts";
+import { linksOf } from "../../core/record-links.ts";
+import { type SpanOptions, traced } from "../../core/trace.ts";
 import { advanceWatermark, idleWatermark } from "../../core/watermark.ts";
 import { createEventEncoder, type EventEncoder } from "../../lake/parquet/event-encoder.ts";
 import { ZSTD } from "../../lake/parquet/zstd.ts";
@@ -17,6 +19,7 @@ import { gather, type Gathered } from "./gather.ts";
 import { cutUnknown, schemaUnknown } from "./known-schema.ts";
 import { Judge, type Judged } from "./judge.ts";
 import { LandTable } from "./land-table.ts";
+import { landedRun, landingRun, type Written } from "./landing-lineage.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import type { LandingState } from "./state.ts";
 import { StillTimer } from "./still-timer.ts";
@@ -166,19 +169,41 @@ export class TableLanding {
     }
     if (gathered.count > 0)
       this.#eventBytes = gathered.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) / gathered.count;
-    const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
-      this.#table.settle(unsettled),
-    );
-    const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
+    const isCommitted = await this.#land(gathered, isIdle, signal);
     return { hasBacklog: !isCommitted || gathered.isAtEnd.includes(false), isCommitted };
   }
 
+  #land(gathered: Gathered, isIdle: readonly boolean[], signal: AbortSignal): Promise<boolean> {
+    const { partitions } = this.state;
+    const about = (): SpanOptions => ({
+      attributes: { "muara.table": this.#type.name, "muara.records": gathered.count },
+      links: linksOf(gathered.batches),
+    });
+    const { lineage } = this.#ports;
+    const run = landingRun(lineage, this.#type);
+    return traced("landing commit", about, async (span) => {
+      const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
+        this.#table.settle(unsettled),
+      );
+      const written = await this.#commitRows(gathered, judged, isIdle, signal);
+      const isCommitted = written !== undefined;
+      if (lineage && run && written) landedRun(lineage, run, this.#type, this.state, written);
+      else run?.abort();
+      span.setAttributes({ "muara.committed": isCommitted, "muara.version": this.state.snapshot.version });
+      return isCommitted;
+    }).catch((error: unknown) => {
+      run?.fail(error);
+      throw error;
+    });
+  }
+
+  /** @returns undefined where another commit came first */
   async #commitRows(
     gathered: Gathered,
     judged: Judged,
     isIdle: readonly boolean[],
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<Written | undefined> {
     const { state } = this;
     const { batches } = gathered;
     const ledger = ledgerOf(state.partitions, gathered.next, batches, judged);
@@ -208,7 +233,7 @@ export class TableLanding {
       side: side.path,
       ...replays,
     };
-    return this.#commit(after, watermarkMs, add, info, signal);
+    return (await this.#commit(after, watermarkMs, add, info, signal)) ? { add, ledger } : undefined;
   }
 
   /** When everything is idle, time goes on without rows. */

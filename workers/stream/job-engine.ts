@@ -74,6 +74,8 @@ export class JobEngine {
       `ATTACH ${quoteText(stateFile)} AS state`,
       "SET search_path = 'memory.main,state.main'",
       "SET checkpoint_threshold = '64MiB'",
+      // Each step brings files of its own, read once: kept, they would fill the engine's memory to its limit.
+      "SET enable_external_file_cache = false",
       `SET allowed_directories = ${listOfTexts(folders)}`,
       "SET enable_external_access = false",
       "SET lock_configuration = true",

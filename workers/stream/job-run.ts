@@ -5,12 +5,14 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Job, type JobPosition, positionText } from "../../core/job.ts";
+import { traced } from "../../core/trace.ts";
 import type { JobPlan } from "../../lake/job/plan.ts";
 import type { StateSize } from "./engine-orders.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { InputFeed } from "./job-feed.ts";
-import { JobInputs, shapeOf } from "./job-inputs.ts";
+import { JobInputs, type Next, shapeOf } from "./job-inputs.ts";
 import { beginAt, planned, prepare, usable } from "./job-open.ts";
+import { toldOfCommit } from "./job-lineage.ts";
 import { JobOutput, NO_RESULTS, type OutputPorts, type ResultFiles } from "./job-output.ts";
 import { LocalFiles } from "./local-files.ts";
 
@@ -162,11 +164,22 @@ export class JobRun {
   }
 
   async #step(signal: AbortSignal): Promise<StepOutcome> {
-    const { engine, output, inputs, files } = this.#parts;
+    const { inputs, files } = this.#parts;
     await files.clear();
     const next = await inputs.next(this.#position);
     if (next === "changed") return "changed";
     if (!next) return this.#isQuietFor() ? this.#commit(this.#position, NO_RESULTS, signal) : "idle";
+    const { name, output: table } = this.#about.job;
+    const attributes = { "muara.job": name, "muara.table": table };
+    return traced(
+      "job step",
+      () => ({ attributes }),
+      () => this.#take(next, signal),
+    );
+  }
+
+  async #take(next: Next, signal: AbortSignal): Promise<StepOutcome> {
+    const { engine, output, inputs } = this.#parts;
     const { position } = next;
     const { files: results } = await engine.ask(
       {
@@ -208,7 +221,10 @@ export class JobRun {
 
   async #commit(to: JobPosition, files: ResultFiles, signal: AbortSignal): Promise<"moved" | "lost"> {
     const { output } = this.#parts;
-    if (!(await output.commit(to, files, signal))) return "lost";
+    const { lineage } = this.#ports;
+    const told = { job: this.#about.job, files, output };
+    const isMoved = await toldOfCommit(lineage, told, () => output.commit(to, files, signal));
+    if (!isMoved) return "lost";
     this.#committedMs = this.#ports.clock.monotonicMs();
     this.#about.stats.rows += files.release?.rows ?? 0;
     if (files.corrections ?? files.violations) await output.settle(signal);

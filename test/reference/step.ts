@@ -1,0 +1,32 @@
+/** One operation of the API as it is shown and executed: a request, and what later ones need of its answer. */
+import type { World } from "./world.ts";
+
+export interface Step {
+  /** Its operationId. */
+  readonly id: string;
+  readonly path?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** JSON, or a text that goes as it is. `{{NAME}}` in any text of a step is a value of the world. */
+  readonly body?: unknown;
+  /** name → place in the answer (`items.0.id`), or `header:NAME`. */
+  readonly keep?: Readonly<Record<string, string>>;
+  /** Asked again until it holds: what is shown takes a moment to be there. */
+  readonly until?: (answer: unknown) => boolean;
+  /** What an example cannot show in one request: a stream that is open, rows in a database. */
+  readonly before?: (world: World) => Promise<void>;
+}
+
+/** The value at `a.0.b`; undefined where there is none. */
+export function pick(answer: unknown, place: string): unknown {
+  return place
+    .split(".")
+    .reduce<unknown>(
+      (value, key) =>
+        typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined,
+      answer,
+    );
+}
+
+/** Whether a list of items is not empty. */
+export const some = (answer: unknown): boolean => pick(answer, "items.0") !== undefined;
