@@ -36,6 +36,7 @@ import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
+import { FRESHNESS, VIEW_PATHS, VIEW_SCHEMAS } from "./openapi-views.ts";
 import { REFERENCE_PATHS } from "./openapi-reference.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
@@ -153,6 +154,7 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
+    ...FRESHNESS,
     paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
     landing: {
       enum: ["landing", "retrying", "paused", "waiting", "stopped", null],
@@ -267,6 +269,7 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  ...VIEW_SCHEMAS,
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
@@ -300,7 +303,9 @@ const PATHS: Json = {
       },
     },
   },
-  "/v1/tables": { get: read("listTables", "Tables that the token may read", listOf("Table")) },
+  "/v1/tables": {
+    get: read("listTables", "Tables that the token may read", listOf("Table"), [query("lag", flag)]),
+  },
   "/v1/tables/{table}": {
     get: read("showTable", "Schema, place, size and freshness of a table", reference("Table"), [
       path("table"),
@@ -431,6 +436,7 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...VIEW_PATHS,
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,

@@ -71,6 +71,12 @@ export const configSchema = z.strictObject({
   traces: tracesSchema,
   lineage: lineageSchema,
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  logFormat: z
+    .enum(["json", "text"])
+    .optional()
+    .describe(
+      "of lines on stderr; json: also of what the start says to people; default: json, and words for people",
+    ),
   limits: limitsSchema,
   eventTypes: eventTypesSchema,
   streams: streamsSchema,

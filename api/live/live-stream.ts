@@ -32,6 +32,8 @@ export interface LiveClient {
   readonly lastEventId: string | undefined;
   /** A client that takes nothing for so long is let go, ms. */
   readonly slowMs: number;
+  /** The stream ends by itself after so long, ms. */
+  readonly endMs: number;
   /** When the client is gone, or was let go. */
   readonly onEnd: () => void;
 }
@@ -93,7 +95,8 @@ class LiveWriter {
   }
 
   async #run(): Promise<void> {
-    const { clock, slowMs } = this.#client;
+    const { clock, slowMs, endMs } = this.#client;
+    const startedMs = clock.monotonicMs();
     while (!this.#gone.signal.aborted) {
       const nowMs = clock.monotonicMs();
       if ((this.#out.desiredSize ?? 0) > 0) {
@@ -103,6 +106,8 @@ class LiveWriter {
         this.bye("slow", `Nothing was taken for ${slowMs} ms (live.slowMs).`);
         return;
       }
+      if (clock.monotonicMs() - startedMs >= endMs)
+        return this.bye("over", `It was asked for ${endMs / 1_000} seconds.`);
       await clock.sleep(FRAME_MS, this.#gone.signal);
     }
   }

@@ -6,12 +6,14 @@ import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
 import type { Principal } from "../../core/authorize.ts";
 import { mayReadWhole } from "../../lake/query/part.ts";
-import { wholeTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import { wholeNumber, wholeTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import { liveStream, type LiveStream } from "../live/live-stream.ts";
 import type { LiveHost } from "../live/live-host.ts";
 import type { FateFilter, TailChannel } from "../live/tail-channel.ts";
 
 const TAILS_MAX = 4;
+/** As long as a stream can be asked for. */
+const SECONDS_MAX = 86_400;
 const CONTAINS_MAX = 200;
 const FATES: readonly string[] = ["landed", "duplicate", "dead_letter"] satisfies FateFilter[];
 
@@ -26,10 +28,16 @@ export function addLiveRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
 
 interface Wanted {
   readonly isNow: boolean;
+  readonly endMs: number;
   readonly types: readonly Parameters<LiveHost["tail"]>[0][];
 }
 
-function answer(ports: ApiPorts, host: LiveHost, context: ApiContext, { isNow, types }: Wanted): Response {
+function answer(
+  ports: ApiPorts,
+  host: LiveHost,
+  context: ApiContext,
+  { isNow, endMs, types }: Wanted,
+): Response {
   const asker = context.get("principal");
   const leaves: (() => void)[] = [];
   const letGo = (): void => {
@@ -54,6 +62,7 @@ function answer(ports: ApiPorts, host: LiveHost, context: ApiContext, { isNow, t
       principal: () => checked(authenticator ? authenticator.renew(asker) : asker, types),
       lastEventId: context.req.header("last-event-id"),
       slowMs: host.limits.slowMs,
+      endMs,
       onEnd: letGo,
     });
   } catch (error) {
@@ -94,7 +103,9 @@ async function wantedOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
       return { type, contains: ofTail(contains, at), fate: fate === "" ? undefined : (fate as FateFilter) };
     }),
   );
-  return { isNow: asked.includes("now"), types };
+  const seconds =
+    context.req.query("seconds") === undefined ? Infinity : wholeNumber(context, "seconds", 1, SECONDS_MAX);
+  return { endMs: seconds * 1_000, isNow: asked.includes("now"), types };
 }
 
 /** One given is for all. */

@@ -27,6 +27,7 @@ function streamOf(now?: NowChannel): {
     principal: (): Principal => ({ id: "me", grants: [] }),
     lastEventId: undefined,
     slowMs: SLOW_MS,
+    endMs: Infinity,
     onEnd: () => ends++,
   });
   return { clock, ring, stream, ended: () => ends };

@@ -28,13 +28,13 @@ const WORDS: readonly Word[] = [
   {
     word: "topic",
     say: "stream (topic is Kafka's)",
-    unless: /kafka|topic.?id|<topic>/i,
+    unless: /kafka|topic.?id|<topic>|watchLive/i,
     in: /^((test\/)?adapters|test\/services|test\/fire|bench)\/kafka/,
   },
   {
     word: "bucket",
     say: "window (bucket is S3's)",
-    unless: /s3:|\bS3\b/,
+    unless: /s3:|\bS3\b|_bucket/,
     in: /^(test\/)?adapters\/(s3\/|open\.ts)/,
   },
   { word: "bookmark", say: "cursor" },
