@@ -5,6 +5,7 @@ import process from "node:process";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
 import {
   type AdapterServices,
+  openLineage,
   openLog,
   openObjectStore,
   openTracing,
@@ -17,11 +18,13 @@ import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
+import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import { Measures } from "./core/measures.ts";
 import { measuredLog } from "./core/measured-log.ts";
 import type { Gauge, Sample } from "./core/open-metrics.ts";
+import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
 import type { Outgoing } from "./core/ports/outgoing.ts";
@@ -46,6 +49,8 @@ export interface Base {
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
+  /** The newest lines of it. */
+  readonly logs: LogRing;
   readonly log: Log;
   readonly store: ObjectStore;
   readonly admission: Admission;
@@ -70,6 +75,8 @@ export interface Base {
   readonly outgoing: Outgoing;
   readonly openSource: OpenSource;
   readonly captureWatch: CaptureWatch;
+  /** Absent: nobody is told what was made of what. */
+  readonly lineage: Lineage | undefined;
   /** Absent: no spans are made. */
   readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
@@ -83,7 +90,9 @@ export interface Sight {
   readonly cache: FileCache | undefined;
 }
 
-export async function openBase(config: Config, logger: Logger): Promise<Base> {
+export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const logs = ringLogger(outer, () => systemClock.nowMs());
+  const { logger } = logs;
   const services: AdapterServices = {
     clock: systemClock,
     randomness: systemRandomness,
@@ -119,6 +128,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { openTable, commits } = openTables(store, { ...services, measures });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
+  const lineage = await openLineage(config, { ...services, outgoing }, VERSION);
   const captureWatch = new CaptureWatch(watchPorts, config.capture);
   const kernel = createKernel(module, crypto.getRandomValues(new Uint8Array(16)), {
     identityBytes: config.land.dedupBytes,
@@ -127,6 +137,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     services,
     config,
     logger,
+    logs,
     log,
     store,
     admission,
@@ -152,10 +163,12 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
     outgoing,
     openSource,
     captureWatch,
+    lineage,
     tracing,
     measures,
     gauges: [
       () => captureWatch.samples(),
+      () => lineage?.samples() ?? [],
       () => measures.samples(),
       () => processSamples(kernel, VERSION),
       () => logSamples(plainLog),

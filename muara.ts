@@ -103,6 +103,7 @@ export async function startWorkers(
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
+        await base.lineage?.close();
         await (await base.upkeep()).close();
         base.outgoing.close();
         await base.log.close();

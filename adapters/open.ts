@@ -7,6 +7,7 @@ import type { Config } from "../core/config.ts";
 import type { Logger } from "../core/logger.ts";
 import type { BearerVerifier } from "../core/ports/bearer-verifier.ts";
 import type { AlertNotifier } from "../core/ports/alert-notifier.ts";
+import type { Lineage } from "../core/ports/lineage.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { Outgoing } from "../core/ports/outgoing.ts";
@@ -118,6 +119,37 @@ export async function openTracing(
       await tracing.close();
     },
   };
+}
+
+/** Tells others what was made of what; undefined where nobody is named. @throws config.invalid */
+export async function openLineage(
+  config: Pick<Config, "lineage" | "data" | "log" | "lake">,
+  services: AdapterServices & { readonly outgoing: Outgoing },
+  version: string,
+): Promise<Lineage | undefined> {
+  const { url, file, namespace, queue } = config.lineage;
+  if (url === undefined && file === undefined) return undefined;
+  if (url !== undefined && file !== undefined)
+    throw new MuaraError("config.invalid", "lineage: either url or file, not both", {
+      details: { key: "lineage" },
+    });
+  const [{ createLineage }, { lineagePlaces }, { postLineage }, { appendLines }, path] = await Promise.all([
+    import("../core/lineage-sender.ts"),
+    import("../core/lineage-places.ts"),
+    import("./http/lineage-post.ts"),
+    import("./file/line-file.ts"),
+    import("node:path"),
+  ]);
+  const data = path.resolve(config.data);
+  return createLineage(services, {
+    namespace,
+    queue,
+    producer: `urn:muara:${version}`,
+    places: lineagePlaces(config.log ?? `${data}/log`, config.lake ?? `${data}/lake`),
+    ...(file === undefined
+      ? { batch: 1, send: postLineage(services, url!) }
+      : { batch: 100, send: appendLines(file) }),
+  });
 }
 
 /** Where deliveries go. */

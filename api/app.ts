@@ -27,6 +27,7 @@ import { addEventRoutes } from "./routes/events.ts";
 import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
+import { addLogRoutes } from "./routes/logs.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
@@ -104,6 +105,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
 
   addHealthRoutes(app, ports);
   addMetricsRoute(app, ports);
+  addLogRoutes(app, ports);
   addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);

@@ -7,6 +7,7 @@ import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { JobExportOptions } from "../core/job-export.ts";
 import type { JobPosition } from "../core/job.ts";
+import type { LogRing } from "../core/log-ring.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
 import type { Measures } from "../core/measures.ts";
@@ -36,6 +37,8 @@ export interface ApiPorts {
   readonly query: QueryService;
   /** null: everybody may do everything (configuration `auth: none`, loopback only). */
   readonly authenticator: Authenticator | null;
+  /** The newest log lines of this process. */
+  readonly logs?: Pick<LogRing, "recent">;
   /** Absent: nothing is recorded. */
   readonly audit?: Audit | undefined;
   /** The configuration's among them; absent: those of the registry. */

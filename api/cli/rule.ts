@@ -30,17 +30,7 @@ export const addRule: AddCommand = (program, run) => {
         printObject(io.stdout, flags.output, await client.send<Item>("POST", "/v1/rules", body));
       }),
     );
-  rule
-    .command("list")
-    .description("what is watched")
-    .action(
-      run(async ({ client, io, flags }) => {
-        const { items } = await client.get<{ items: readonly Item[] }>("/v1/rules");
-        const isTable = flags.output === "table";
-        const rows = isTable ? items.map((one) => ({ ...one, kind: one["drop"] ? "drop" : "sql" })) : items;
-        printObjects(io.stdout, flags.output, LIST, rows);
-      }),
-    );
+  addRuleList(rule.command("list").description("what is watched"), run);
   addOne(rule.command("show").description("how one is"), run, "/v1/rules", "GET");
   addOne(rule.command("pause").description("rest until it is resumed"), run, "/v1/rules", "POST", "/pause");
   addOne(rule.command("resume").description("go on"), run, "/v1/rules", "POST", "/resume");
@@ -55,6 +45,18 @@ export const addRule: AddCommand = (program, run) => {
         say(`${name} is removed`);
       }),
     );
+};
+
+/** Also `muara alert rules`. */
+export const addRuleList: AddCommand = (command, run) => {
+  command.action(
+    run(async ({ client, io, flags }) => {
+      const { items } = await client.get<{ items: readonly Item[] }>("/v1/rules");
+      const isTable = flags.output === "table";
+      const rows = isTable ? items.map((one) => ({ ...one, kind: one["drop"] ? "drop" : "sql" })) : items;
+      printObjects(io.stdout, flags.output, LIST, rows);
+    }),
+  );
 };
 
 function ruleIn(text: string, file: string): Item {

@@ -40,8 +40,19 @@ export interface DemoFlags {
 
 export type OutputFormat = "table" | "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
+/** How tables are written for who reads them. */
+export interface TableStyle {
+  /** What relative times are relative to, ms since 1970. */
+  readonly nowMs: number;
+  /** Absolute times beside the relative ones, and cells at their full length. */
+  readonly isWide: boolean;
+  readonly isColoured: boolean;
+}
+
 export interface Writer {
   write(text: string | Uint8Array): unknown;
+  /** Absent: times as they came, cells cut, no colours. */
+  readonly style?: TableStyle;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

@@ -50,6 +50,16 @@ export const JOBS: readonly Panel[] = [
     ],
     description: "1 while a job cannot go on.",
   },
+  {
+    title: "Lineage",
+    unit: "short",
+    queries: [
+      [`sum(${rate("muara_lineage_sent_total")})`, "OpenLineage events told/s"],
+      [`sum(${rate("muara_lineage_dropped_total")})`, "dropped/s"],
+      [of("muara_lineage_waiting"), "{{instance}} waiting"],
+    ],
+    description: "What was made of what, to the receiver of lineage.url.",
+  },
 ];
 
 export const ALERTS: readonly Panel[] = [

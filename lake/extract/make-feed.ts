@@ -8,11 +8,13 @@ import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Lineage } from "../../core/ports/lineage.ts";
 import { traced } from "../../core/trace.ts";
 import type { Catalog } from "../catalog.ts";
 import type { QueryService } from "../query/service.ts";
 import { describeSql, isRequired, planFeed, type FeedPlan } from "./feed-plan.ts";
 import type { FeedState } from "./feed-state.ts";
+import { ExtractLineage } from "./extract-lineage.ts";
 import type { FeedStore } from "./feed-store.ts";
 import { EXTRACT_SYSTEM, makeWindow, scanPrefix, type MadeWindow, type MakerTools } from "./make-window.ts";
 import { sealManifest, type Manifest, type ManifestCheck, type Reason } from "./manifest.ts";
@@ -29,6 +31,8 @@ export interface FeedMakerPorts {
   readonly query: QueryService;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absent: nobody is told what was made of what. */
+  readonly lineage?: Lineage | undefined;
 }
 
 export interface FeedMakerOptions {
@@ -130,12 +134,16 @@ export class FeedMaker {
           const batch = changed.slice(at, at + size);
           const base = state;
           const attributes = { "muara.feed": this.feed.name, "muara.windows": batch.length };
+          const told = new ExtractLineage(this.#ports, this.feed.name, pinned.inputs);
+          const publish = (): Promise<boolean | undefined> =>
+            this.#publish(tools, batch, scanned, changed.slice(at), pinned, base, signal);
           const isOurs = await traced(
             "extract build",
             () => ({ attributes }),
-            () => this.#publish(tools, batch, scanned, changed.slice(at), pinned, base, signal),
+            () => told.failing(publish),
           );
           state = await this.store.state();
+          if (isOurs) told.published(state.newest);
           if (isOurs === false) break; // somebody else makes this feed, too; the next pass sees what is left
           if (isOurs) published++;
           erased ||= state.newest?.partitions.some(({ reason }) => reason === "erasure") ?? false;

@@ -81,6 +81,7 @@ async function configured(folder: string, hook: string): Promise<string> {
     deliver: { everyMs: 100, pauseMsMax: 500 },
     alerts: { everyMs: 200, pauseMsMax: 500, receivers: { own: { webhook: `${hook}/down` } } },
     upkeep: { compactMs: 1_000, icebergMs: 1_000 },
+    lineage: { url: `${hook}/up` },
     pulls: { shop: pull },
   };
   const path = join(folder, "muara.config.js");

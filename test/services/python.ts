@@ -37,6 +37,7 @@ const REQUIREMENTS = {
   flink: ["apache-flink==2.3.0"],
   contracts: ["datacontract-cli==1.2.8", "sqlglot==30.30.0"],
   metrics: ["prometheus-client==0.26.0"],
+  lineage: ["openlineage-python==1.54.0"],
   notebooks: ["--require-hashes", "--requirement", NOTEBOOKS],
   sharing: [
     "delta-sharing==1.4.2",

@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   root: ["core", "lake", "workers", "api", "adapters/*", "adapters/open", "root"],
   bin: ["root"],
   config: ["core"],
-  docs: ["core", "docs"],
+  docs: ["core", "api", "docs"],
   "core-as": ["core-as"],
 };
 
@@ -162,8 +162,8 @@ function judgePackage(path: string, specifier: string): string | undefined {
   const places = PACKAGES[name];
   if (places === undefined)
     return `imports "${specifier}", which no decision page knows (write node: for built-ins)`;
-  if (path.startsWith("core/") && name !== "zod")
-    return `imports "${specifier}": core uses no package but zod`;
+  if (path.startsWith("core/") && name !== "zod" && name !== "@opentelemetry/api")
+    return `imports "${specifier}": core uses no package but zod and @opentelemetry/api`;
   if (isTestOrBench(path) || places.some((place) => path.startsWith(place))) return undefined;
   return `imports "${specifier}", which belongs to ${places.join(", ") || "tests"}`;
 }

@@ -19,6 +19,7 @@ import { gather, type Gathered } from "./gather.ts";
 import { cutUnknown, schemaUnknown } from "./known-schema.ts";
 import { Judge, type Judged } from "./judge.ts";
 import { LandTable } from "./land-table.ts";
+import { landedRun, landingRun, type Written } from "./landing-lineage.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
 import type { LandingState } from "./state.ts";
 import { StillTimer } from "./still-timer.ts";
@@ -180,22 +181,31 @@ export class TableLanding {
       attributes: { "muara.table": this.#type.name, "muara.records": gathered.count },
       links: linksOf(gathered.batches),
     });
+    const { lineage } = this.#ports;
+    const run = landingRun(lineage, this.#type);
     return traced("landing commit", about, async (span) => {
       const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
         this.#timed("muara_land_settle_seconds", () => this.#table.settle(unsettled)),
       );
-      const isCommitted = await this.#commitRows(gathered, judged, isIdle, signal);
+      const written = await this.#commitRows(gathered, judged, isIdle, signal);
+      const isCommitted = written !== undefined;
+      if (lineage && run && written) landedRun(lineage, run, this.#type, this.state, written);
+      else run?.abort();
       span.setAttributes({ "muara.committed": isCommitted, "muara.version": this.state.snapshot.version });
       return isCommitted;
+    }).catch((error: unknown) => {
+      run?.fail(error);
+      throw error;
     });
   }
 
+  /** @returns undefined where another commit came first */
   async #commitRows(
     gathered: Gathered,
     judged: Judged,
     isIdle: readonly boolean[],
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<Written | undefined> {
     const { state } = this;
     const { batches } = gathered;
     const ledger = ledgerOf(state.partitions, gathered.next, batches, judged);
@@ -229,7 +239,7 @@ export class TableLanding {
       this.#commit(after, watermarkMs, add, info, signal),
     );
     this.#noteCommit(batches, isCommitted);
-    return isCommitted;
+    return isCommitted ? { add, ledger } : undefined;
   }
 
   /** How long the oldest of what is visible now had to wait. */

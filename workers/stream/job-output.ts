@@ -24,6 +24,7 @@ import {
 } from "../../core/job.ts";
 import { WATERMARK_TXN, watermarkOf } from "../../core/landed.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Lineage } from "../../core/ports/lineage.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../../core/ports/table-log.ts";
 import { tagsOf } from "../../lake/checksum.ts";
@@ -39,6 +40,8 @@ export interface OutputPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Absent: nobody is told what was made of what. */
+  readonly lineage?: Lineage | undefined;
 }
 
 export type Schemas = Readonly<Record<ResultName, string | null>>;
@@ -137,6 +140,11 @@ export class JobOutput {
       releasedUs: txns.get(jobWatermarkTxn(id)),
       latenessMs: lateness === undefined ? undefined : Number(lateness),
     };
+  }
+
+  /** The table as it is known here. */
+  get snapshot(): TableSnapshot {
+    return this.#snapshot;
   }
 
   async refresh(): Promise<void> {

@@ -12,6 +12,7 @@ import { EngineProcess } from "./engine-process.ts";
 import { InputFeed } from "./job-feed.ts";
 import { JobInputs, type Next, shapeOf } from "./job-inputs.ts";
 import { beginAt, planned, prepare, usable } from "./job-open.ts";
+import { toldOfCommit } from "./job-lineage.ts";
 import { JobOutput, NO_RESULTS, type OutputPorts, type ResultFiles } from "./job-output.ts";
 import { LocalFiles } from "./local-files.ts";
 
@@ -220,7 +221,10 @@ export class JobRun {
 
   async #commit(to: JobPosition, files: ResultFiles, signal: AbortSignal): Promise<"moved" | "lost"> {
     const { output } = this.#parts;
-    if (!(await output.commit(to, files, signal))) return "lost";
+    const { lineage } = this.#ports;
+    const told = { job: this.#about.job, files, output };
+    const isMoved = await toldOfCommit(lineage, told, () => output.commit(to, files, signal));
+    if (!isMoved) return "lost";
     this.#committedMs = this.#ports.clock.monotonicMs();
     this.#about.stats.rows += files.release?.rows ?? 0;
     if (files.corrections ?? files.violations) await output.settle(signal);
