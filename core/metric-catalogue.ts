@@ -10,6 +10,7 @@ import { DOOR_METRICS } from "./metrics/doors.ts";
 import { JOB_METRICS } from "./metrics/jobs.ts";
 import { LAKE_METRICS } from "./metrics/lake.ts";
 import { LANDING_METRICS } from "./metrics/landing.ts";
+import { LINEAGE_METRICS } from "./metrics/lineage.ts";
 import { LOG_METRICS } from "./metrics/log.ts";
 import { PROCESS_METRICS } from "./metrics/process.ts";
 import { QUERY_METRICS } from "./metrics/query.ts";
@@ -25,6 +26,7 @@ export const METRIC_GROUPS: Readonly<Record<string, Readonly<Record<string, Metr
   Alerts: ALERT_METRICS,
   Captures: CAPTURE_METRICS,
   Deliveries: DELIVERY_METRICS,
+  Lineage: LINEAGE_METRICS,
   Process: PROCESS_METRICS,
 };
 
@@ -39,6 +41,7 @@ export const METRICS = {
   ...ALERT_METRICS,
   ...CAPTURE_METRICS,
   ...DELIVERY_METRICS,
+  ...LINEAGE_METRICS,
   ...PROCESS_METRICS,
 };
 

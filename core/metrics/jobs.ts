@@ -43,17 +43,6 @@ export const JOB_METRICS = {
     help: "Steps of a job since its process runs it.",
     labels: ["job"],
   },
-  muara_lineage_dropped: {
-    type: "counter",
-    help: "OpenLineage events that nobody took, or for which the queue had no room.",
-    labels: [],
-  },
-  muara_lineage_sent: { type: "counter", help: "OpenLineage events that were taken.", labels: [] },
-  muara_lineage_waiting: {
-    type: "gauge",
-    help: "OpenLineage events that wait for their receiver.",
-    labels: [],
-  },
   muara_job_stored_rows: {
     type: "gauge",
     help: "Rows in the file of a job's state, deleted ones among them.",

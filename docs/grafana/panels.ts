@@ -4,7 +4,7 @@
  */
 import { DOORS, LAKE, LANDING, LOG, QUERY } from "./event-panels.ts";
 import type { Panel } from "./panel.ts";
-import { ALERTS, CAPTURES, DELIVERIES, JOBS, PROCESS } from "./work-panels.ts";
+import { ALERTS, CAPTURES, DELIVERIES, JOBS, LINEAGE, PROCESS } from "./work-panels.ts";
 
 /** By the catalogue's groups. */
 export const PANELS: Readonly<Record<string, readonly Panel[]>> = {
@@ -17,5 +17,6 @@ export const PANELS: Readonly<Record<string, readonly Panel[]>> = {
   Alerts: ALERTS,
   Captures: CAPTURES,
   Deliveries: DELIVERIES,
+  Lineage: LINEAGE,
   Process: PROCESS,
 };

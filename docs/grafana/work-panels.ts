@@ -50,16 +50,6 @@ export const JOBS: readonly Panel[] = [
     ],
     description: "1 while a job cannot go on.",
   },
-  {
-    title: "Lineage",
-    unit: "short",
-    queries: [
-      [`sum(${rate("muara_lineage_sent_total")})`, "OpenLineage events told/s"],
-      [`sum(${rate("muara_lineage_dropped_total")})`, "dropped/s"],
-      [of("muara_lineage_waiting"), "{{instance}} waiting"],
-    ],
-    description: "What was made of what, to the receiver of lineage.url.",
-  },
 ];
 
 export const ALERTS: readonly Panel[] = [
@@ -189,6 +179,24 @@ export const DELIVERIES: readonly Panel[] = [
       [of("muara_delivery_version"), "{{delivery}} version"],
     ],
     description: "Dead letters of a delivery, ever.",
+  },
+];
+
+export const LINEAGE: readonly Panel[] = [
+  {
+    title: "Lineage events",
+    unit: "ops",
+    queries: [
+      [rate("muara_lineage_sent_total"), "{{instance}} sent"],
+      [rate("muara_lineage_dropped_total"), "{{instance}} dropped"],
+    ],
+    description: "OpenLineage events a second, and those that nobody will see.",
+  },
+  {
+    title: "Lineage events waiting",
+    unit: "short",
+    queries: [[of("muara_lineage_waiting"), "{{instance}}"]],
+    description: "What the receiver has not taken; beyond lineage.queue they are dropped.",
   },
 ];
 

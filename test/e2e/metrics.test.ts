@@ -83,6 +83,7 @@ async function configured(folder: string, hook: string): Promise<string> {
     upkeep: { compactMs: 1_000, icebergMs: 1_000 },
     lineage: { url: `${hook}/up` },
     pulls: { shop: pull },
+    lineage: { file: join(folder, "lineage.ndjson") },
   };
   const path = join(folder, "muara.config.js");
   await writeFile(path, `export default ${JSON.stringify(config)};\n`);

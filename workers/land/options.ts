@@ -2,8 +2,8 @@
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
-import type { Measures } from "../../core/measures.ts";
 import type { Lineage } from "../../core/ports/lineage.ts";
+import type { Measures } from "../../core/measures.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableLog } from "../../core/ports/table-log.ts";
@@ -18,10 +18,10 @@ export interface LandPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
-  /** Absent: nothing is counted. */
-  readonly measures?: Measures | undefined;
   /** Absent: nobody is told what was made of what. */
   readonly lineage?: Lineage | undefined;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
 }
 
 export interface LandOptions {
