@@ -81,7 +81,6 @@ async function configured(folder: string, hook: string): Promise<string> {
     deliver: { everyMs: 100, pauseMsMax: 500 },
     alerts: { everyMs: 200, pauseMsMax: 500, receivers: { own: { webhook: `${hook}/down` } } },
     upkeep: { compactMs: 1_000, icebergMs: 1_000 },
-    lineage: { url: `${hook}/up` },
     pulls: { shop: pull },
     lineage: { file: join(folder, "lineage.ndjson") },
   };
