@@ -171,14 +171,18 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     lineage,
     tracing,
     measures,
-    gauges: [
-      () => captureWatch.samples(),
-      () => measures.samples(),
-      () => processSamples(kernel, VERSION),
-      () => logSamples(plainLog),
-      () => lineage?.samples() ?? [],
-    ],
+    gauges: ownGauges([captureWatch, measures, ...(lineage ? [lineage] : [])], kernel, plainLog),
   };
+}
+
+/** Of every process, whatever runs in it. */
+function ownGauges(parts: readonly { samples: Gauge }[], kernel: Kernel, log: Log): Gauge[] {
+  const own = parts.map(
+    (part): Gauge =>
+      () =>
+        part.samples(),
+  );
+  return [...own, () => processSamples(kernel, VERSION), () => logSamples(log)];
 }
 
 /** Whether the log takes anything, where it can tell. */
