@@ -45,7 +45,9 @@ test("every example is understood", async () => {
     const files = words.filter((word) => /^[\w-]+\.(json|ndjson|jsonl|sql|csv)$/.test(word));
     for (const file of files)
       await writeFile(join(folder, file), file === "grants.json" ? "[]" : '{"name":"a"}\n');
-    const argv = words.map((word) => (files.includes(word) ? join(folder, word) : word));
+    const isPlace = (word: string, index: number): boolean =>
+      files.includes(word) || (words[0] === "extract" && words[index - 1] === "--to");
+    const argv = words.map((word, index) => (isPlace(word, index) ? join(folder, word) : word));
     const given = { MUARA_URL: "http://127.0.0.1:1", MUARA_TOKEN: "none" };
     const late = new Promise<{ code: number; err: string }>((resolve) =>
       setTimeout(resolve, UNDERSTOOD_MS, { code: -1, err: "" }),
