@@ -16,6 +16,10 @@ export const LAKE_STEPS: readonly Step[] = [
     before: (world) => world.settled("order.created"),
   },
   { id: "listTables", until: some },
+  { id: "sqlSchema" },
+  { id: "tablePartitions", path: TABLE },
+  { id: "tableLineage", path: TABLE },
+  { id: "watchLive", query: { topics: "now,tail:order.created" }, seconds: 2 },
   { id: "showTable", path: TABLE },
   { id: "tableHistory", path: TABLE, query: { limit: "2" } },
   { id: "verifyTable", path: TABLE, query: { deep: "true" } },
@@ -39,6 +43,7 @@ export const LAKE_STEPS: readonly Step[] = [
     until: some,
     keep: { LETTER: "items.0.dead_letter_id" },
   },
+  { id: "groupDeadLetters", query: { event_type: "order.created" }, until: some },
   { id: "showDeadLetter", path: { id: "{{LETTER}}" } },
   {
     id: "replayDeadLetters",
