@@ -201,7 +201,10 @@ class GroupOwnership implements Ownership {
     if (this.#troubleSinceMs === undefined) return;
     const troubleMs = Math.round(this.#options.clock.monotonicMs() - this.#troubleSinceMs);
     this.#troubleSinceMs = undefined;
-    this.#options.logger.info("ownership: the group answers again", { group: this.#group, troubleMs });
+    this.#options.logger.info("ownership: the group answers again", {
+      group: this.#group,
+      trouble_ms: troubleMs,
+    });
   }
 
   async #topic(): Promise<Topic> {

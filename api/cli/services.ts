@@ -10,6 +10,8 @@ export interface StartFlags {
   readonly log: string | undefined;
   readonly lake: string | undefined;
   readonly port: number | undefined;
+  /** Of lines on stderr. */
+  readonly logFormat: string | undefined;
   /** Path of a configuration file. */
   readonly config: string | undefined;
   /** `dev` may create a token and prints where to look; `start` is for supervisors. */

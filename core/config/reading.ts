@@ -4,6 +4,17 @@ import { DATABASE_NAME } from "../database-address.ts";
 import { searchAddressesSchema } from "../search-address.ts";
 import { bytes, count, HOUR_MS, MIB, ms } from "./scalars.ts";
 
+export const liveSchema = z
+  .strictObject({
+    clients: count(100).describe("live streams that may be open on this process"),
+    perPrincipal: count(10).describe("live streams that one principal may have open on this process"),
+    tails: count(16).describe("tails that differ in event type or filter, of all who look"),
+    eventsPerSecond: count(200).describe("events that a tail shows of all that come"),
+    bufferBytes: bytes(1_048_576).describe("latest frames of a tail, for who was away for a moment, bytes"),
+    slowMs: ms(10_000).describe("a client that takes nothing for so long is let go, ms"),
+  })
+  .prefault({});
+
 export const querySchema = z
   .strictObject({
     timeoutMs: ms(30_000).describe("a query is killed after this, ms"),

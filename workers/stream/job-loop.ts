@@ -8,6 +8,8 @@ import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
 import type { JobState } from "../../core/job-note.ts";
+import type { Measures } from "../../core/measures.ts";
+import type { MetricName } from "../../core/metric-catalogue.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import { OWNED_LOOK_MS, type Ownership } from "../../core/ports/ownership.ts";
 import { StandBy } from "../../core/stand-by.ts";
@@ -29,6 +31,7 @@ export interface JobOptions extends RunOptions {
 export interface JobPorts extends OutputPorts {
   readonly commits: CommitNotices;
   readonly ownership: Pick<Ownership, "owns" | "isDealt">;
+  readonly measures?: Measures | undefined;
   /** Whether a job reads that table. */
   readonly isFollowed?: (table: string) => boolean;
 }
@@ -108,7 +111,7 @@ export class JobLoop {
   samples(): readonly Sample[] {
     const { steps, rows, size, rebuilds } = this.#stats;
     const releasedUs = this.#run?.position.releasedUs;
-    const values: readonly (readonly [Sample["name"], number | undefined])[] = [
+    const values: readonly (readonly [MetricName, number | undefined])[] = [
       ["muara_job_rows", rows],
       ["muara_job_steps", steps],
       ["muara_job_rebuilds", rebuilds],
@@ -119,6 +122,12 @@ export class JobLoop {
     ];
     const labels = { job: this.#job.name };
     return values.flatMap(([name, value]) => (value === undefined ? [] : [{ name, labels, value }]));
+  }
+
+  #noteStep(startMs: number): void {
+    const { clock, measures } = this.#ports;
+    const seconds = (clock.monotonicMs() - startMs) / 1_000;
+    measures?.observe("muara_job_step_seconds", seconds, { job: this.#job.name });
   }
 
   #owns(): boolean {
@@ -136,7 +145,9 @@ export class JobLoop {
     try {
       while (!signal.aborted && this.#owns()) {
         const seen = job.inputs.map((table) => commits.count(table));
+        const startMs = this.#ports.clock.monotonicMs();
         const outcome = await run.step(signal);
+        if (outcome === "moved") this.#noteStep(startMs);
         if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
         this.#state = "running";
         this.#problem = undefined;
