@@ -211,7 +211,7 @@ async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
 async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { createJobWorker } = await import("./workers/stream/worker.ts");
-  const ownership = await openOwnership(base.config.log, base.services, "jobs");
+  const ownership = await openOwnership(base.config.log, { ...base.services, logger: base.logger }, "jobs");
   const ports = { ...base.services, ...base, ownership, process: nameAmongOthers(base) };
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
@@ -229,7 +229,7 @@ async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal:
   const { openAlerts } = await import("./workers/alert/open-alerts.ts");
   const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret };
   const openNotifier = await notifierOpener(shared, base.config.alerts);
-  const ownership = await openOwnership(base.config.log, base.services, "rules");
+  const ownership = await openOwnership(base.config.log, { ...base.services, logger: base.logger }, "rules");
   const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
   closers.push(close);
   base.gauges.push(() => worker.samples());
