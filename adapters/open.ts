@@ -68,6 +68,12 @@ export async function openLog(
   }
 }
 
+/** A log in a folder that nobody writes; nothing in it is changed. @throws log.locked, log.corrupt, log.identity */
+export async function openClosedLog(folder: string, services: AdapterServices): Promise<Log> {
+  const { openFileLog } = await import("./file/log.ts");
+  return openFileLog({ directory: folder, readOnly: true, ...services });
+}
+
 /** @throws config.invalid for a scheme that no adapter serves */
 export async function openObjectStore(
   address: string,
