@@ -47,9 +47,10 @@ import type { JobWorker } from "./workers/stream/worker.ts";
 
 export const VERSION = "0.1.0";
 
+/** Name of this process among those that share log and lake. */
+export const PROCESS_NAME = `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-");
+
 export interface Base {
-  /** Name of this process among those that share log and lake. */
-  readonly process: string;
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
@@ -138,7 +139,6 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
-    process: `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-"),
     services,
     config,
     logger,
