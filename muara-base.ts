@@ -16,6 +16,7 @@ import { EXIT } from "./api/cli/exit.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
+import { claimDataFormat } from "./core/data-format.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
@@ -111,6 +112,7 @@ export async function openBase(config: Config, logger: Logger): Promise<Base> {
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  await claimDataFormat(registry, VERSION);
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");

@@ -27,10 +27,6 @@ import { openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts"
 export { defineConfig } from "./core/config.ts";
 export { VERSION, WORKERS, type WorkerName };
 
-/** How long answers under way may take once a stop began. */
-const ANSWER_MS = 2_000;
-/** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
-const STOP_MS_MAX = 9_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
 export interface Running {
@@ -90,7 +86,8 @@ export async function startWorkers(
       token: token?.text,
       isTokenNew: token?.isNew ?? false,
       stop: async () => {
-        await drain.stop(ANSWER_MS);
+        await drain.leave(config.stop.leaveMs);
+        await drain.stop(config.stop.answerMs);
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
@@ -153,7 +150,8 @@ async function start(flags: StartFlags): Promise<number> {
   process.stderr.write(`${lines.join("\n")}\n`);
   await stopped;
   // Also for what would keep the process alive once everything is closed.
-  setTimeout(cutOff, STOP_MS_MAX).unref();
+  // Nothing accepted is lost: what did not land by then lands after the next start.
+  setTimeout(cutOff, config.stop.leaveMs + config.stop.maxMs).unref();
   await running.stop();
   return 0;
 }

@@ -9,7 +9,7 @@ import { alertsSchema } from "./config/alerting.ts";
 import { captureSchema, postgresSchema } from "./config/databases.ts";
 import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
 import { deliverSchema, extractSchema, jobsSchema, querySchema, shareSchema } from "./config/reading.ts";
-import { lineageSchema, tracesSchema } from "./config/telemetry.ts";
+import { lineageSchema, stopSchema, tracesSchema } from "./config/telemetry.ts";
 import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
@@ -63,6 +63,7 @@ export const configSchema = z.strictObject({
     ),
   traces: tracesSchema,
   lineage: lineageSchema,
+  stop: stopSchema,
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   limits: limitsSchema,
   eventTypes: eventTypesSchema,
