@@ -245,15 +245,17 @@ export async function openVerifier(
 
 /**
  * Who does what, among the processes that share the log at this address: only a log on Kafka has a group.
+ * @param service what is shared; absent: landing
  * @throws config.invalid
  */
 export async function openOwnership(
   address: string | undefined,
   services: AdapterServices,
+  service?: "jobs" | "rules",
 ): Promise<Ownership> {
   if (!address?.startsWith("kafka:")) return soleOwnership;
   const { openKafkaOwnershipAt } = await import("./kafka/open.ts");
-  return openKafkaOwnershipAt(address, process.env, services);
+  return openKafkaOwnershipAt(address, process.env, services, service);
 }
 
 function split(address: string): { scheme: string; rest: string } {

@@ -1,4 +1,4 @@
-/** What the OpenAPI document says of tokens and roles. */
+/** What the OpenAPI document says of tokens, roles and the newest log lines. */
 import { z } from "zod";
 import { roleSchema } from "../core/role.ts";
 import {
@@ -10,10 +10,12 @@ import {
   object,
   path,
   problem,
+  query,
   read,
   send,
   text,
   time,
+  whole,
 } from "./openapi-parts.ts";
 import { tokenRequestSchema } from "./routes/tokens.ts";
 
@@ -34,6 +36,7 @@ export const ACCESS_SCHEMAS: Json = {
     created_at: time,
     expires_at: time,
   }),
+  LogLine: object({ time, level: { type: "string", enum: ["info", "warn", "error"] }, message: text }),
 };
 
 export const ACCESS_PATHS: Json = {
@@ -52,6 +55,18 @@ export const ACCESS_PATHS: Json = {
       parameters: [path("id")],
       responses: { "204": { description: "It is revoked." }, default: problem() },
     },
+  },
+  "/v1/logs": {
+    get: read(
+      "recentLogs",
+      "The newest log lines of the process that answers, oldest first",
+      listOf("LogLine"),
+      [
+        query("limit", whole),
+        query("level", { type: "string", enum: ["info", "warn", "error"] }),
+        query("job", text),
+      ],
+    ),
   },
   "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
   "/v1/roles/{name}": {

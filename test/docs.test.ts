@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { parseKafkaAddress } from "../adapters/kafka/address.ts";
 import { parseS3Address } from "../adapters/s3/address.ts";
 import { resolveConfig } from "../core/config.ts";
+import { cliPage } from "../docs/generate-cli.ts";
 import { configPage } from "../docs/generate-config.ts";
 import { errorsPage } from "../docs/generate-errors.ts";
 import { apiPage } from "./reference/api-page.ts";
@@ -52,6 +53,11 @@ describe("documentation", () => {
   test("docs/CONFIG.md is what the configuration schema says", () => {
     expect(configPage()).toContain("| `land.commitMs` | `MUARA_LAND_COMMIT_MS` | `500` |");
     expect(read("docs/CONFIG.md"), "run: npx node docs/generate-config.ts").toBe(configPage());
+  });
+
+  test("docs/CLI.md is what the program says of its commands", () => {
+    expect(cliPage()).toContain("### `muara table rollback`");
+    expect(read("docs/CLI.md"), "run: npx node docs/generate-cli.ts").toBe(cliPage());
   });
 
   test("every link leads somewhere", () => {

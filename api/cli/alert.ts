@@ -2,6 +2,7 @@
 import type { AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addRuleList } from "./rule.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -47,6 +48,7 @@ export const addAlert: AddCommand = (program, run) => {
         return items.some((one) => one["state"] === failOn) ? EXIT.checkFailed : EXIT.done;
       }),
     );
+  addRuleList(alert.command("rules").description("what is watched, as `muara rule list`"), run);
   const silence = alert.command("silence").description("for some time nobody is told");
   silence
     .command("add")

@@ -28,7 +28,7 @@ export const addBooks: AddCommand = (program, run) => {
     .command("books")
     .description("accepted = landed + duplicates + dead letters + in flight, per event type")
     .argument("[type]", "one event type")
-    .addOption(new Option("--by <detail>").choices(Object.keys(PLACE)).default("event_type"))
+    .addOption(new Option("--by <detail>", "how finely").choices(Object.keys(PLACE)).default("event_type"))
     .option("--check", "exit with 6 where the books do not balance")
     .action(
       run(async ({ client, io, flags, say }, command) => {

@@ -1,4 +1,4 @@
-/** `muara case show ID`: one case of a business process as a timeline. */
+/** `muara case ID` (or `case show ID`): one case of a business process as a timeline. */
 import type { AddCommand } from "./command.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
@@ -24,7 +24,7 @@ const RELATED: readonly Field[] = [{ name: "related_case" }, { name: "events", i
 export const addCase: AddCommand = (program, run) => {
   const cases = program.command("case").description("cases of business processes");
   cases
-    .command("show")
+    .command("show", { isDefault: true })
     .description("events, deadlines and related cases of one")
     .argument("<id>")
     .option("--process <name>", "needed where there are several")

@@ -134,5 +134,6 @@ async function failureOf(response: Response, hadToken: boolean): Promise<CliFail
     response.status === 401 && !hadToken
       ? "Give a token with --token or MUARA_TOKEN; `muara dev` writes one to DIR/token (--data DIR)."
       : problem.hint;
-  return new CliFailure(exitCodeOfStatus(response.status), message, hint);
+  const requestId = response.headers.get("x-flow-id") ?? undefined;
+  return new CliFailure(exitCodeOfStatus(response.status), message, hint, requestId);
 }

@@ -2,7 +2,8 @@
 import type { Command } from "commander";
 import { Client, DATA_DEFAULT, URL_DEFAULT } from "./client.ts";
 import { CliFailure, EXIT } from "./exit.ts";
-import type { CliIo, CliServices, OutputFormat } from "./services.ts";
+import { takesColour } from "./colour.ts";
+import type { CliIo, CliServices, OutputFormat, Writer } from "./services.ts";
 
 export interface GlobalFlags {
   readonly output: OutputFormat;
@@ -11,6 +12,10 @@ export interface GlobalFlags {
   readonly data: string;
   readonly isQuiet: boolean;
   readonly isVerbose: boolean;
+  /** Absolute times beside relative ones, and whole cells. */
+  readonly isWide: boolean;
+  /** Whether somebody at a terminal may be asked. */
+  readonly takesInput: boolean;
 }
 
 export interface Session {
@@ -43,11 +48,20 @@ export function openSession(services: CliServices, command: Command): Session {
     data: textOr(options["data"], environment["MUARA_DATA"] ?? DATA_DEFAULT),
     isQuiet: options["quiet"] === true,
     isVerbose: options["verbose"] === true,
+    isWide: options["wide"] === true,
+    takesInput: options["input"] !== false && io.stdin.isTTY === true && io.stderr.isTTY === true,
   };
   const say = (text: string): void => {
     if (!flags.isQuiet) io.stderr.write(`${text}\n`);
   };
-  return { services, io, flags, say, client: new Client(io, flags) };
+  const hasColours = takesColour(io.stdout, environment, options["color"] === false);
+  const stdout: Writer = {
+    write: (text) => io.stdout.write(text),
+    isTTY: io.stdout.isTTY,
+    columns: io.stdout.columns,
+    style: { nowMs: io.clock.nowMs(), isWide: flags.isWide, isColoured: hasColours },
+  };
+  return { services, io: { ...io, stdout }, flags, say, client: new Client(io, flags) };
 }
 
 function textOr(value: unknown, fallback: string): string {

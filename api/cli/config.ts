@@ -3,6 +3,7 @@ import process from "node:process";
 import type { ConfigEntry } from "../../core/config.ts";
 import type { AddCommand, Session } from "./command.ts";
 import { printObjects, type Field } from "./output.ts";
+import { redactor } from "./redact.ts";
 
 const SHOW: readonly Field[] = [{ name: "key" }, { name: "value" }, { name: "origin" }];
 const DOCS: readonly Field[] = [
@@ -23,7 +24,7 @@ export const addConfig: AddCommand = (program, run) => {
         const { entries } = await resolve(session, command.opts<{ config?: string }>().config);
         const items = entries.map((entry) => ({
           key: entry.path.join("."),
-          value: entry.value ?? null,
+          value: withoutPasswords(entry.value ?? null),
           origin: entry.origin,
           variable: entry.variable,
         }));
@@ -57,6 +58,13 @@ export const addConfig: AddCommand = (program, run) => {
       }),
     );
 };
+
+/** Secrets are in files and variables, but addresses may have a password in them. */
+function withoutPasswords(value: unknown): unknown {
+  const text = JSON.stringify(value);
+  const redacted = redactor([])(text);
+  return redacted === text ? value : (JSON.parse(redacted) as unknown);
+}
 
 async function resolve(
   session: Session,

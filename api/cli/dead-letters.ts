@@ -18,7 +18,7 @@ export const addDeadLetters: AddCommand = (program, run) => {
   deadLetters
     .command("list")
     .description("newest first")
-    .option("--type <event-type>")
+    .option("--type <event-type>", "only of this event type")
     .option("--reason <code>", "an error code such as event.schema")
     .option("--state <state>", "open, landed, duplicate or dead_again (replayed, with that outcome)")
     .option("--since <duration>", "e.g. 2h")

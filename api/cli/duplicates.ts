@@ -16,7 +16,7 @@ export const addDuplicates: AddCommand = (program, run) => {
   duplicates
     .command("list")
     .description("newest first")
-    .option("--type <event-type>")
+    .option("--type <event-type>", "only of this event type")
     .option("--verdict <verdict>", "identical, different or unknown: compared with the bytes that landed")
     .option("--since <duration>", "e.g. 2h")
     .option("-n, --limit <number>", "how many", "100")

@@ -23,11 +23,14 @@ export const EXIT = {
 export class CliFailure extends Error {
   readonly exitCode: number;
   readonly hint: string | undefined;
+  /** Under which the server's log and the audit log have the request. */
+  readonly requestId: string | undefined;
 
-  constructor(exitCode: number, message: string, hint?: string) {
+  constructor(exitCode: number, message: string, hint?: string, requestId?: string) {
     super(message);
     this.exitCode = exitCode;
     this.hint = hint;
+    this.requestId = requestId;
   }
 }
 
@@ -50,18 +53,41 @@ export function exitCodeOfStatus(status: number): number {
 export function describeFailure(error: unknown): { readonly text: string; readonly exitCode: number } {
   if (error instanceof CliFailure) {
     const hint = error.hint ? `\n  ${visible(error.hint)}` : "";
-    return { text: `muara: ${visibleLines(error.message)}${hint}\n`, exitCode: error.exitCode };
+    const request = error.requestId ? `\n  request id: ${visible(error.requestId)}` : "";
+    return { text: `muara: ${visibleLines(error.message)}${hint}${request}\n`, exitCode: error.exitCode };
   }
   if (error instanceof MuaraError) {
     const text = `muara: ${visibleLines(error.message)} (${error.code})\n  ${hintOf(error)}\n`;
     const isDurability = error.code === "log.sync_failed" || error.code === "store.sync_failed";
     return { text, exitCode: isDurability ? EXIT.durability : exitCodeOfStatus(error.status) };
   }
+  const file = fileFailure(error);
+  if (file) return file;
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {
     text: `muara: an unexpected error, which is a bug in Muara\n${visibleLines(text)}\n`,
     exitCode: EXIT.failed,
   };
+}
+
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "this user may not",
+  EPERM: "this user may not",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  ENOSPC: "the disk is full",
+  EROFS: "the disk is read-only",
+};
+
+/** A file that somebody named on the command line is no bug of ours. */
+function fileFailure(error: unknown): ReturnType<typeof describeFailure> | undefined {
+  const { code = "", path, syscall = "" } = (error ?? {}) as NodeJS.ErrnoException;
+  const problem = FILE_PROBLEMS[code];
+  if (problem === undefined || path === undefined) return undefined;
+  const verb = syscall === "mkdir" || syscall === "rename" ? "write" : "open";
+  const exitCode = code === "ENOENT" ? EXIT.notFound : EXIT.failed;
+  return { text: `muara: cannot ${verb} ${visible(path)}: ${problem}.\n`, exitCode };
 }
 
 function hintOf(error: MuaraError): string {

@@ -140,7 +140,8 @@ async function sizeOf(file: string): Promise<number | undefined> {
   );
 }
 
-async function sha256Of(file: string): Promise<string> {
+/** In hexadecimal digits. */
+export async function sha256Of(file: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
   return hash.digest("hex");

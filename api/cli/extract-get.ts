@@ -13,6 +13,7 @@ import path from "node:path";
 import type { Client } from "./client.ts";
 import type { Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
+import { Progress } from "./progress.ts";
 import { ensureFile, sync, type FileSource, type KeptFile } from "./extract-file.ts";
 
 const PAGE = 100;
@@ -111,8 +112,13 @@ class Getter {
     const windows = new Map(Object.entries(current.windows));
     const addresses = new Map<string, Address>();
     for (const manifest of manifests) apply(windows, manifest, addresses);
-    for (const { files } of windows.values())
-      for (const file of files) await this.#ensure(file, addresses.get(file.name));
+    const wanted = [...windows.values()].flatMap(({ files }) => files);
+    const progress = new Progress(this.#session, "fetched");
+    for (const [i, file] of wanted.entries()) {
+      await this.#ensure(file, addresses.get(file.name));
+      progress.show(`${i + 1} of ${wanted.length} files`);
+    }
+    progress.end();
     for (const manifest of manifests) await this.#keep(manifest);
     const newest = manifests.at(-1);
     if (newest)

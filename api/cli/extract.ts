@@ -1,6 +1,7 @@
-/** `muara extract list|show|status|get|make|ddl|load|contract`: feeds for the warehouse. */
+/** `muara extract list|show|status|get|verify|make|ddl|load|reconcile|contract`: feeds for the warehouse. */
 import { wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
+import { addExtractChecks } from "./extract-checks.ts";
 import { getExtract, type Gotten } from "./extract-get.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
@@ -95,6 +96,7 @@ export const addExtract: AddCommand = (program, run) => {
     );
   extract
     .command("make")
+    .alias("build")
     .description("look at a feed now instead of at its next time; takes write on the extract")
     .argument("<feed>")
     .action(
@@ -114,6 +116,7 @@ export const addExtract: AddCommand = (program, run) => {
       .option("--table <name>", "default: the feed's name")
       .option("--base <address>", "where the warehouse finds the files, e.g. gs://bucket/folder")
       .action(run((session, command) => script(session, command.args[0]!, what, command.opts())));
+  addExtractChecks(extract, run);
   extract
     .command("contract")
     .description("the feed as a data contract (ODCS 3.1.0)")

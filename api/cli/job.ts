@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { wholeNumber, type AddCommand, type RunAction } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { addJobExport } from "./job-export.ts";
-import { printObject, printObjects, type Field } from "./output.ts";
+import { addJobLogs } from "./job-logs.ts";
+import { printObject, printObjects, printRows, type Field } from "./output.ts";
 
 type Item = Readonly<Record<string, unknown>>;
 type Client = Parameters<Parameters<RunAction>[0]>[0]["client"];
@@ -24,6 +25,7 @@ const LIST: readonly Field[] = [
   { name: "behind_versions", isNumber: true },
   { name: "behind_ms", isNumber: true },
   { name: "released_until" },
+  { name: "runs_on" },
   { name: "problem" },
 ];
 const START = /^([^@]+)@(\d{1,15})$/;
@@ -32,6 +34,7 @@ export const addJob: AddCommand = (program, run) => {
   const job = program.command("job").description("SELECTs that go on, with their results in tables");
   job
     .command("plan")
+    .alias("check")
     .description("what a job would be, or where and why it is refused")
     .argument("<file>", "CREATE JOB … AS SELECT … EMIT ON WINDOW CLOSE INTO lake …")
     .action(
@@ -80,6 +83,7 @@ export const addJob: AddCommand = (program, run) => {
       }),
     );
   addJobExport(job, run);
+  addJobLogs(job, run);
   job
     .command("rollback")
     .description("go on by a text that it had; show lists them")
@@ -103,13 +107,8 @@ export const addJob: AddCommand = (program, run) => {
         const limit = wholeNumber("--limit", command.opts<{ limit: string }>().limit, 1, 1_000);
         const path = `/v1/jobs/${encodeURIComponent(command.args[0]!)}/preview?limit=${limit}`;
         const { columns, rows } = await client.get<Preview>(path);
-        const items = rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i]])));
-        printObjects(
-          io.stdout,
-          flags.output,
-          columns.map((name) => ({ name })),
-          items,
-        );
+        const fields = columns.map((name) => ({ name }));
+        printRows(io.stdout, flags.output, fields, rows);
         say("not final: these rows may change");
       }),
     );

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { CommanderError } from "commander";
 import { systemClock } from "../../core/clock.ts";
+import { coloured, takesColour } from "./colour.ts";
 import { describeFailure, EXIT } from "./exit.ts";
 import { buildProgram } from "./program.ts";
 import type { CliIo, CliServices } from "./services.ts";
@@ -20,13 +21,14 @@ export async function main(argv: readonly string[], given: MainServices): Promis
   });
   try {
     await program.parseAsync([...argv], { from: "user" });
-    return exitCode;
+    return isBrokenPipe(io.signal.reason) ? EXIT.done : exitCode;
   } catch (error) {
+    if (isBrokenPipe(error) || isBrokenPipe(io.signal.reason)) return EXIT.done; // `muara … | head` has seen enough
     if (io.signal.aborted) return EXIT.interrupted;
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (isBrokenPipe(error)) return EXIT.done; // `muara … | head` has seen enough
     const { text, exitCode: failed } = describeFailure(error);
-    io.stderr.write(text);
+    const hasColours = takesColour(io.stderr, io.environment, argv.includes("--no-color"));
+    io.stderr.write(hasColours ? text.replace(/^muara:/, coloured("red", "muara:")) : text);
     return failed;
   }
 }
@@ -40,8 +42,10 @@ function processIo(): CliIo {
   // The first asks for an orderly end; a second one finds no handler and ends the process.
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupted.abort());
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") interrupted.abort();
+    if (error.code === "EPIPE") interrupted.abort(error);
   });
+  // Talk that nobody reads is no reason to end.
+  process.stderr.on("error", () => {});
   return {
     stdout: process.stdout,
     stderr: process.stderr,

@@ -2,7 +2,9 @@
  * Data on stdout in the format asked for. A table has two spaces between columns, no boxes, numbers to the right.
  * Values come from events, so nothing in them may steer the terminal: control characters are shown, not sent.
  */
-import type { OutputFormat, Writer } from "./services.ts";
+import { coloured } from "./colour.ts";
+import { relativeTime } from "./relative-time.ts";
+import type { OutputFormat, TableStyle, Writer } from "./services.ts";
 
 const CELL_LENGTH_MAX = 80;
 
@@ -38,7 +40,7 @@ export function printRows(
       for (const row of rows) out.write(`${row.map((value) => csvField(value)).join(",")}\r\n`);
       return;
     default:
-      out.write(tableText(fields, rows));
+      out.write(tableText(fields, rows, out.style));
   }
 }
 
@@ -54,7 +56,11 @@ export function printObjects(
   } else if (format === "jsonl") {
     for (const object of objects) out.write(`${JSON.stringify(object)}\n`);
   } else {
-    const rows = objects.map((object) => fields.map((field) => object[field.name]));
+    const { style } = out;
+    const isTimed = format === "table" && style !== undefined;
+    const rows = objects.map((object) =>
+      fields.map(({ name }) => (isTimed ? timed(name, object[name], style) : object[name])),
+    );
     printRows(out, format, fields, rows);
   }
 }
@@ -68,7 +74,9 @@ export function printObject(
   if (format === "table") {
     const width = Math.max(...Object.keys(object).map((name) => name.length));
     for (const [name, value] of Object.entries(object))
-      out.write(`${name.padEnd(width)}  ${visible(cellText(value))}\n`);
+      out.write(
+        `${name.padEnd(width)}  ${visible(cellText(out.style ? timed(name, value, out.style) : value))}\n`,
+      );
   } else
     printRows(
       out,
@@ -78,8 +86,10 @@ export function printObject(
     );
 }
 
-export function tableText(fields: readonly Field[], rows: readonly Row[]): string {
-  const cells = rows.map((row) => row.map((value) => short(visible(cellText(value)))));
+/** @param style absent: cells are cut, no colours */
+export function tableText(fields: readonly Field[], rows: readonly Row[], style?: TableStyle): string {
+  const whole = (text: string): string => (style?.isWide === true ? text : short(text));
+  const cells = rows.map((row) => row.map((value) => whole(visible(cellText(value)))));
   const widths = fields.map((field, i) =>
     cells.reduce(
       (width, row) => Math.max(width, displayWidth(row[i] ?? "")),
@@ -94,7 +104,13 @@ export function tableText(fields: readonly Field[], rows: readonly Row[]): strin
       })
       .join("  ")
       .trimEnd();
-  return [fields.map((field) => visible(field.name)), ...cells].map((texts) => `${line(texts)}\n`).join("");
+  const head = line(fields.map((field) => visible(field.name)));
+  const lines = [style?.isColoured === true ? coloured("bold", head) : head, ...cells.map(line)];
+  return lines.map((text) => `${text}\n`).join("");
+}
+
+function timed(name: string, value: unknown, style: TableStyle): unknown {
+  return relativeTime(name, value, style.nowMs, style.isWide) ?? value;
 }
 
 /** Control characters (also C1, and the marks that turn the writing direction) as escapes. */

@@ -5,22 +5,29 @@ import { addAudit } from "./audit.ts";
 import { addBackup } from "./backup.ts";
 import { addBooks } from "./books.ts";
 import { addCapture } from "./capture.ts";
+import { addCase } from "./case.ts";
+import { pathOf } from "./command-tree.ts";
 import { FORMATS, openSession, type AddCommand, type RunAction } from "./command.ts";
+import { addComplete } from "./complete.ts";
 import { addConfig } from "./config.ts";
+import { confirm, DESTRUCTIVE } from "./confirm.ts";
 import { addDeadLetters } from "./dead-letters.ts";
 import { addDeliver } from "./deliver.ts";
-import { addJob } from "./job.ts";
-import { addCase } from "./case.ts";
-import { addProcess } from "./process.ts";
 import { addDemo } from "./demo.ts";
 import { addDoctor } from "./doctor.ts";
 import { addDuplicates } from "./duplicates.ts";
-import { CliFailure, EXIT } from "./exit.ts";
 import { addErase } from "./erase.ts";
 import { addEventType } from "./event-type.ts";
+import { EXAMPLES } from "./examples.ts";
+import { CliFailure, EXIT } from "./exit.ts";
 import { addExtract } from "./extract.ts";
-import { addRule } from "./rule.ts";
+import { addHealth } from "./health.ts";
+import { addHelp } from "./help.ts";
+import { addInit } from "./init.ts";
+import { addJob } from "./job.ts";
+import { addProcess } from "./process.ts";
 import { addRole } from "./role.ts";
+import { addRule } from "./rule.ts";
 import { addSend } from "./send.ts";
 import type { CliServices } from "./services.ts";
 import { addShare } from "./share.ts";
@@ -30,36 +37,18 @@ import { addTable } from "./table.ts";
 import { addTail } from "./tail.ts";
 import { addToken } from "./token.ts";
 import { addTrace } from "./trace.ts";
+import { addVerify } from "./verify.ts";
 
-const COMMANDS: readonly AddCommand[] = [
-  addDemo,
-  addStart,
-  addSend,
-  addTail,
-  addTrace,
-  addSql,
-  addEventType,
-  addTable,
-  addErase,
-  addBooks,
-  addDeadLetters,
-  addDuplicates,
-  addExtract,
-  addShare,
-  addCapture,
-  addDeliver,
-  addJob,
-  addProcess,
-  addCase,
-  addRule,
-  addAlert,
-  addToken,
-  addRole,
-  addAudit,
-  addBackup,
-  addConfig,
-  addDoctor,
-];
+/** As help shows them. */
+const GROUPS: Readonly<Record<string, readonly AddCommand[]>> = {
+  "Run:": [addInit, addDemo, addStart, addHealth, addDoctor],
+  "Send and look:": [addSend, addTail, addTrace, addSql],
+  "The lake:": [addEventType, addTable, addVerify, addBooks, addErase],
+  "Bad data:": [addDeadLetters, addDuplicates],
+  "Streams and business:": [addJob, addProcess, addCase, addRule, addAlert],
+  "In and out:": [addCapture, addDeliver, addExtract, addShare],
+  "House:": [addToken, addRole, addAudit, addBackup, addConfig, addComplete, addHelp],
+};
 
 /** @param exit takes the exit code of the command that ran */
 export function buildProgram(services: CliServices, exit: (code: number) => void): Command {
@@ -74,17 +63,18 @@ export function buildProgram(services: CliServices, exit: (code: number) => void
     .option("--url <address>", "a running Muara (MUARA_URL; default http://127.0.0.1:8080)")
     .option("--token <token>", "bearer token (MUARA_TOKEN; default DIR/token on this machine)")
     .option("--data <dir>", "data folder (MUARA_DATA; default .muara)")
+    .option("--wide", "in tables: absolute times beside relative ones, and whole cells")
     .option("-q, --quiet", "no talk on stderr")
     .option("-v, --verbose", "more talk on stderr")
-    .option("--no-color", "no colours (NO_COLOR)")
-    .helpCommand(true)
+    .option("--no-input", "never ask; what would be asked needs --yes")
+    .option("--no-color", "no colours (NO_COLOR, TERM=dumb; FORCE_COLOR for the contrary)")
+    .helpCommand(false)
     .showHelpAfterError("(see muara --help)")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => services.io.stdout.write(text),
       writeErr: (text) => services.io.stderr.write(text),
-    })
-    .addHelpText("before", 'Examples:\n  muara demo\n  muara sql "SELECT * FROM books LIMIT 5"\n');
+    });
   const run: RunAction = (action) => {
     return async (...args) => {
       const command = args.at(-1) as Command;
@@ -92,14 +82,29 @@ export function buildProgram(services: CliServices, exit: (code: number) => void
       const { output } = session.flags;
       if (BINARY.includes(output) && command.name() !== "sql")
         throw new CliFailure(EXIT.usage, `-o ${output} is only for \`muara sql\`.`);
+      await confirm(session, command, pathOf(command));
       exit((await action(session, command)) ?? EXIT.done);
     };
   };
-  for (const add of COMMANDS) add(program, run);
-  for (const command of allCommands(program)) command.exitOverride();
+  for (const [heading, adders] of Object.entries(GROUPS)) {
+    program.commandsGroup(heading);
+    for (const add of adders) add(program, run);
+  }
+  for (const command of allCommands(program)) finish(command);
   return program;
 }
 
-function allCommands(command: Command): Command[] {
+/** What all commands have: examples before the options, and `--yes` where something goes for good. */
+function finish(command: Command): void {
+  const path = pathOf(command);
+  command.exitOverride();
+  const examples = EXAMPLES[path];
+  if (examples)
+    command.addHelpText("before", `Examples:\n${examples.map((line) => `  muara ${line}\n`).join("")}`);
+  if (path in DESTRUCTIVE) command.option("-y, --yes", "do not ask; needed where nobody can be asked");
+}
+
+/** The command and all below it, in the order of help. */
+function allCommands(command: Command): readonly Command[] {
   return [command, ...command.commands.flatMap(allCommands)];
 }

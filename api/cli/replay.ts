@@ -43,7 +43,7 @@ export const addReplay: AddCommand = (deadLetters, run) => {
     .command("replay")
     .description("publish dead letters again: those named, or the open ones that the flags choose")
     .argument("[id...]")
-    .option("--type <event-type>")
+    .option("--type <event-type>", "those of this event type")
     .option("--reason <code>", "an error code such as event.value_out_of_range")
     .option("--since <duration>", "accepted since, e.g. 2h")
     .option("--until <duration>", "accepted until so long ago, e.g. 10m")

@@ -6,6 +6,7 @@ import { inputChunks, wholeNumber, type AddCommand, type Session } from "./comma
 import { CliFailure, EXIT } from "./exit.ts";
 import { JsonSplitter } from "./json-split.ts";
 import { printObject, visible } from "./output.ts";
+import { Progress } from "./progress.ts";
 
 const BATCH_EVENTS_DEFAULT = "500";
 const BATCH_BYTES_MAX = 4_194_304;
@@ -29,15 +30,22 @@ export const addSend: AddCommand = (program, run) => {
   program
     .command("send")
     .description("publish events to an event type, from NDJSON or a JSON array")
-    .argument("<type>", "event type")
+    .argument("[type]", "event type; not with --ce")
     .argument("[file]", "file, or - for stdin")
     .option("--batch <number>", "events in one request", BATCH_EVENTS_DEFAULT)
+    .option("--ce", 'they are CloudEvents; each goes to the event type that its own "type" names')
     .action(
       run(async (session, command) => {
-        const [type, file] = command.args as [string, string | undefined];
-        const size = wholeNumber("--batch", command.opts<{ batch: string }>().batch, 1, 10_000);
+        const options = command.opts<{ batch: string; ce?: boolean }>();
+        const { door, file } = doorOf(command.args, options.ce === true);
+        const size = wholeNumber("--batch", options.batch, 1, 10_000);
         const tally: Tally = { submitted: 0, failed: 0 };
-        for await (const batch of batches(session, file, size)) await publish(session, type, batch, tally);
+        const progress = new Progress(session, "sent");
+        for await (const batch of batches(session, file, size)) {
+          await publish(session, door, batch, tally);
+          progress.show(`${tally.submitted + tally.failed} events`);
+        }
+        progress.end();
         printObject(session.io.stdout, session.flags.output, { ...tally });
         return tally.failed > 0 ? EXIT.failed : EXIT.done;
       }),
@@ -72,8 +80,27 @@ async function* batches(
   if (batch.length > 0) yield batch;
 }
 
-async function publish(session: Session, type: string, batch: Uint8Array[], tally: Tally): Promise<void> {
-  const response = await post(session, type, batch);
+/** Where events go. */
+interface Door {
+  readonly route: string;
+  readonly contentType: string;
+}
+
+/** @throws CliFailure (usage) */
+function doorOf(args: readonly string[], isCe: boolean): { readonly door: Door; readonly file?: string } {
+  const [type, file] = isCe ? ["", ...args] : args;
+  if (type === undefined)
+    throw new CliFailure(EXIT.usage, "name an event type.", "Those there are: muara event-type list");
+  if (isCe && args.length > 1)
+    throw new CliFailure(EXIT.usage, "with --ce the events name their types themselves; give a file only.");
+  const door = isCe
+    ? { route: "/cloudevents", contentType: "application/cloudevents-batch+json" }
+    : { route: `/event-types/${encodeURIComponent(type)}/events`, contentType: "application/json" };
+  return { door, ...(file === undefined ? {} : { file }) };
+}
+
+async function publish(session: Session, door: Door, batch: Uint8Array[], tally: Tally): Promise<void> {
+  const response = await post(session, door, batch);
   if (response.status === 200) {
     tally.submitted += batch.length;
     return;
@@ -90,17 +117,21 @@ async function publish(session: Session, type: string, batch: Uint8Array[], tall
     }
   });
   // Fewer than before, so this ends: at least one of the batch had failed.
-  if (aborted.length > 0 && aborted.length < batch.length) await publish(session, type, aborted, tally);
+  if (aborted.length > 0 && aborted.length < batch.length) await publish(session, door, aborted, tally);
   else tally.failed += aborted.length;
 }
 
-async function post(session: Session, type: string, batch: readonly Uint8Array[]): Promise<Response> {
+async function post(
+  session: Session,
+  { route, contentType }: Door,
+  batch: readonly Uint8Array[],
+): Promise<Response> {
   const parts = batch.flatMap((event, i) => [Buffer.from(i === 0 ? "[" : ","), event]);
   const body = Buffer.concat([...parts, Buffer.from("]")]);
-  const route = `/event-types/${encodeURIComponent(type)}/events`;
+  const headers = { "content-type": contentType };
   for (let attempt = 1; ; attempt++) {
     const again = attempt < ATTEMPTS ? [...AGAIN] : [];
-    const response = await session.client.fetch("POST", route, body, {}, [207, 422, ...again]);
+    const response = await session.client.fetch("POST", route, body, headers, [207, 422, ...again]);
     const isList = (response.headers.get("content-type") ?? "").startsWith("application/json");
     if (response.status === 422 && !isList) {
       const { detail } = (await response.json()) as { detail?: string };

@@ -12,6 +12,8 @@ export interface StartFlags {
   readonly log: string | undefined;
   readonly lake: string | undefined;
   readonly port: number | undefined;
+  /** Of lines on stderr. */
+  readonly logFormat: string | undefined;
   /** Path of a configuration file. */
   readonly config: string | undefined;
   /** `dev` may create a token and prints where to look; `start` is for supervisors. */
@@ -40,8 +42,19 @@ export interface DemoFlags {
 
 export type OutputFormat = "table" | "json" | "jsonl" | "csv" | "parquet" | "arrow";
 
+/** How tables are written for who reads them. */
+export interface TableStyle {
+  /** What relative times are relative to, ms since 1970. */
+  readonly nowMs: number;
+  /** Absolute times beside the relative ones, and cells at their full length. */
+  readonly isWide: boolean;
+  readonly isColoured: boolean;
+}
+
 export interface Writer {
   write(text: string | Uint8Array): unknown;
+  /** Absent: times as they came, cells cut, no colours. */
+  readonly style?: TableStyle;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }
@@ -51,10 +64,10 @@ export interface CliServices {
   /** Runs until it is stopped. @returns the exit code */
   readonly start: (flags: StartFlags) => Promise<number>;
   readonly demo: (flags: DemoFlags) => Promise<number>;
-  /** By address. */
-  readonly openStore: (address: string) => Promise<ObjectStore>;
+  /** By address; absent, as the next, where no backups can be made. */
+  readonly openStore?: (address: string) => Promise<ObjectStore>;
   /** A log in a folder that nobody writes; nothing in it is changed. */
-  readonly openClosedLog: (folder: string) => Promise<Log>;
+  readonly openClosedLog?: (folder: string) => Promise<Log>;
   readonly io: CliIo;
 }
 

@@ -85,6 +85,7 @@ export const addShare: AddCommand = (program, run) => {
     .action(run((session, command) => show(session, command.args[0]!)));
   share
     .command("recipient")
+    .alias("profile")
     .description("let somebody read a share: a token that expires, as a profile file")
     .argument("<share>")
     .argument("<who>")

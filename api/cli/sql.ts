@@ -26,7 +26,7 @@ export const addSql: AddCommand = (program, run) => {
   program
     .command("sql")
     .description("query the lake: SELECT, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES")
-    .argument("[query]", "the SQL; without it -f FILE or stdin")
+    .argument("[query]", "the SQL; without it -f FILE, stdin, or at a terminal a shell")
     .option("-f, --file <file>", "read the SQL from a file (- for stdin)")
     .option("--at <point>", "a version (one table), a time (ISO 8601), or of a current state lsn:X/Y[@SHARD]")
     .option("--limit <rows>", "rows at most")
@@ -34,11 +34,28 @@ export const addSql: AddCommand = (program, run) => {
     .action(run(runSql));
 };
 
+interface SqlOptions {
+  readonly file?: string;
+  readonly at?: string;
+  readonly limit?: string;
+  readonly timeout?: string;
+}
+
 async function runSql(session: Session, command: Command): Promise<void> {
-  const options = command.opts<Record<string, string | undefined>>();
+  const options = command.opts<SqlOptions>();
+  const isShell = command.args.length === 0 && options.file === undefined && session.flags.takesInput;
+  if (isShell) {
+    const { runShell } = await import("./sql-shell.ts");
+    return await runShell(session, (asked, sql) => printAnswer(asked, sql, options));
+  }
+  await printAnswer(session, await readSql(session, command.args[0], options.file), options);
+}
+
+/** Prints what one statement answers. */
+async function printAnswer(session: Session, text: string, options: SqlOptions): Promise<void> {
   const { at, limit, timeout } = options;
   const body = {
-    sql: await readSql(session, command.args[0], options["file"]),
+    sql: text,
     ...(at === undefined ? {} : { at }),
     ...(limit === undefined ? {} : { limit: wholeNumber("--limit", limit, 1, 1_000_000_000) }),
     ...(timeout === undefined ? {} : { timeout_ms: Math.ceil(duration("--timeout", timeout)) }),

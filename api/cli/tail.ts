@@ -2,6 +2,7 @@
  * `muara tail TYPE`: the newest events with their fate, and then those that come. Progress is kept per partition by
  * offset: landing keeps each partition's order, while times of several partitions may interleave.
  */
+import { Option } from "commander";
 import { duration, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printRows, tableText, type Field } from "./output.ts";
@@ -10,6 +11,7 @@ import type { SqlAnswer } from "./sql.ts";
 const NEWEST_DEFAULT = 10;
 const NEWEST_MAX = 10_000;
 const POLL_MS = 1_000;
+const MARKS_MAX = 10_000;
 /** Envelope columns that have a column of their own here, or say nothing to a reader. */
 const NOT_SHOWN = new Set([
   "event_id",
@@ -39,6 +41,17 @@ interface TableShown {
   readonly columns: readonly { readonly name: string }[];
 }
 
+interface Choice {
+  readonly where?: string | undefined;
+  readonly fate?: "landed" | "late" | "duplicate" | "dead-letter" | undefined;
+}
+
+interface TailOptions extends Choice {
+  readonly lines?: string;
+  readonly follow?: boolean;
+  readonly since?: string;
+}
+
 /** Where events of one fate are found. */
 interface Origin {
   readonly table: string;
@@ -57,9 +70,21 @@ export const addTail: AddCommand = (program, run) => {
     .option("-n, --lines <number>", `print the newest and exit (default ${NEWEST_DEFAULT}, then follow)`)
     .option("--follow", "go on also with -n")
     .option("--since <duration>", "not older than e.g. 5m")
+    .option(
+      "--where <condition>",
+      "only events that landed and for which this SQL holds, e.g. \"country = 'DE'\"",
+    )
+    .addOption(
+      new Option("--fate <fate>", "only those; late ones have landed, too").choices([
+        "landed",
+        "late",
+        "duplicate",
+        "dead-letter",
+      ]),
+    )
     .action(
       run(async (session, command) => {
-        const options = command.opts<{ lines?: string; follow?: boolean; since?: string }>();
+        const options = command.opts<TailOptions>();
         const lines =
           options.lines === undefined ? NEWEST_DEFAULT : wholeNumber("-n", options.lines, 1, NEWEST_MAX);
         const sinceMs =
@@ -67,7 +92,13 @@ export const addTail: AddCommand = (program, run) => {
             ? undefined
             : session.io.clock.nowMs() - duration("--since", options.since);
         const follows = options.follow === true || options.lines === undefined;
-        return await new Tail(session, command.args[0]!, follows).run(lines, sinceMs);
+        const { where, fate } = options;
+        if (where !== undefined && fate !== undefined && fate !== "landed" && fate !== "late")
+          throw new CliFailure(
+            EXIT.usage,
+            `--where is about events that landed, --fate ${fate} about others.`,
+          );
+        return await new Tail(session, command.args[0]!, follows, { where, fate }).run(lines, sinceMs);
       }),
     );
 };
@@ -76,22 +107,26 @@ class Tail {
   readonly #session: Session;
   readonly #type: string;
   readonly #follows: boolean;
+  readonly #choice: Choice;
   #isFirst = true;
 
-  constructor(session: Session, type: string, follows: boolean) {
+  constructor(session: Session, type: string, follows: boolean, choice: Choice) {
     this.#session = session;
     this.#type = type;
     this.#follows = follows;
+    this.#choice = choice;
   }
 
   async run(lines: number, sinceMs: number | undefined): Promise<number> {
     const { io } = this.#session;
     let origins = await this.#origins();
+    if (this.#follows) await this.#mark(origins);
     const since =
       sinceMs === undefined ? "" : ` AND ingest_time >= TIMESTAMPTZ '${new Date(sinceMs).toISOString()}'`;
-    this.#print(origins, await this.#rows(origins, () => since, lines));
-    let versions = await this.#versions(origins);
+    const known = (origin: Origin): string => (this.#follows ? ` AND NOT ${unseen(origin)}` : "");
+    this.#print(origins, await this.#rows(origins, (origin) => since + known(origin), lines));
     if (!this.#follows) return EXIT.done;
+    let versions = "";
     while (!io.signal.aborted) {
       await io.clock.sleep(POLL_MS, io.signal);
       if (io.signal.aborted) break;
@@ -102,6 +137,19 @@ class Tail {
       this.#print(origins, await this.#rows(origins, (origin) => ` AND ${unseen(origin)}`, NEWEST_MAX));
     }
     return EXIT.interrupted;
+  }
+
+  /** How far each partition is, so that what is older is not taken for new: not every one is among the newest lines. */
+  async #mark(origins: readonly Origin[]): Promise<void> {
+    if (origins.length === 0) return;
+    const parts = origins.map(
+      ({ table, condition }, i) =>
+        `SELECT ${i}, log_partition, max(log_offset) FROM ${quoteName(table)} WHERE ${condition} GROUP BY ALL`,
+    );
+    const sql = parts.join(" UNION ALL ");
+    const answer = await this.#session.client.send<SqlAnswer>("POST", "/v1/sql", { sql, limit: MARKS_MAX });
+    for (const [origin, partition, offset] of answer.rows)
+      origins[Number(origin)]!.seen.set(Number(partition), Number(offset));
   }
 
   /** Ledger tables appear with the first duplicate or dead letter; columns come and go. What was seen stays seen. */
@@ -120,13 +168,18 @@ class Tail {
       throw new CliFailure(EXIT.usage, `"${table.name}" is no event type.`, 'Use: muara sql "SELECT …"');
     const { items } = await client.get<{ items: { name: string }[] }>("/v1/tables");
     const readable = new Set(items.map((item) => item.name));
-    const origins = [originOfTable(table)];
+    const { where, fate } = this.#choice;
+    const isChosen = (own: Choice["fate"]): boolean => fate === own || (fate === undefined && !where);
     const condition = `event_type = ${quoteText(table.name)}`;
-    if (readable.has("duplicates"))
-      origins.push({ table: "duplicates", select: DUPLICATE, condition, seen: new Map() });
-    if (readable.has("dead_letters"))
-      origins.push({ table: "dead_letters", select: DEAD_LETTER, condition, seen: new Map() });
-    return origins;
+    return [
+      ...(isChosen("landed") || fate === "late" || where ? [originOfTable(table, this.#choice)] : []),
+      ...(readable.has("duplicates") && isChosen("duplicate")
+        ? [{ table: "duplicates", select: DUPLICATE, condition, seen: new Map<number, number>() }]
+        : []),
+      ...(readable.has("dead_letters") && isChosen("dead-letter")
+        ? [{ table: "dead_letters", select: DEAD_LETTER, condition, seen: new Map<number, number>() }]
+        : []),
+    ];
   }
 
   /** Changes when one of the tables did. A cheap look before the query. */
@@ -146,6 +199,7 @@ class Tail {
     more: (origin: Origin) => string,
     limit: number,
   ): Promise<SqlAnswer["rows"]> {
+    if (origins.length === 0) return [];
     const parts = origins.map(
       (origin, i) =>
         `SELECT ${i} AS origin, ${origin.select} FROM ${quoteName(origin.table)} ` +
@@ -184,7 +238,7 @@ const PLACE = "log_partition, log_offset, event_id";
 const DUPLICATE = `ingest_time, 'duplicate' AS fate, ${PLACE}, 'bytes ' || verdict AS event`;
 const DEAD_LETTER = `ingest_time, 'dead letter' AS fate, ${PLACE}, concat_ws(' ', reason, pointer, detail) AS event`;
 
-function originOfTable(table: TableShown): Origin {
+function originOfTable(table: TableShown, choice: Choice): Origin {
   const shown = table.columns.filter((column) => !NOT_SHOWN.has(column.name));
   const fields = shown.map((column) => `${quoteText(column.name)}, ${quoteName(column.name)}`);
   const event = fields.length === 0 ? "'{}'" : `json_object(${fields.join(", ")})::VARCHAR`;
@@ -192,7 +246,11 @@ function originOfTable(table: TableShown): Origin {
   return {
     table: table.name,
     select: `ingest_time, ${fate}, ${PLACE}, ${event} AS event`,
-    condition: "true",
+    // On lines of its own: it may end in a comment.
+    condition: [
+      choice.fate === "late" ? "event_time < watermark" : "true",
+      ...(choice.where ? [`(\n${choice.where}\n)`] : []),
+    ].join(" AND "),
     seen: new Map(),
   };
 }

@@ -164,13 +164,13 @@ test("declared by command, shown, paused, resumed, copied anew, removed", async 
   });
 
   const before = (await shown("shop")).slot;
-  expect((await muara("capture", "recopy", "shop")).code).toBe(0);
+  expect((await muara("capture", "recopy", "shop", "--yes")).code).toBe(0);
   await eventually("it begins anew", SOON_MS, async () => {
     const now = await shown("shop");
     return now.slot !== before && now.tables[0]?.copy === "done" && now.state === "streaming";
   });
   expect(await slots()).toEqual([(await shown("shop")).slot]);
-  const removed = await muara("capture", "remove", "shop");
+  const removed = await muara("capture", "remove", "shop", "--yes");
   expect(removed.code, removed.err).toBe(0);
   expect(await slots()).toEqual([]);
   expect(await server.sql("SELECT pubname FROM pg_publication", [], database)).toEqual([]);
@@ -314,7 +314,7 @@ test("a change that is a dead letter is not told later: it would bring back what
 
 test("one table is copied anew by command; one that is none of the capture's, or has no key, is refused", async () => {
   const before = await shown("notes");
-  const recopy = (table: string) => muara("capture", "recopy", "notes", "--table", table);
+  const recopy = (table: string) => muara("capture", "recopy", "notes", "--table", table, "--yes");
   expect((await recopy("public.notes")).code).toBe(0);
   await eventually("it is copied", SOON_MS, async () => (await shown("notes")).tables[0]?.copied_rows === 2);
   expect((await shown("notes")).slot).toBe(before.slot);

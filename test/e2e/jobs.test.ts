@@ -183,6 +183,6 @@ test("a job's results are the batch's, whoever is killed", { timeout: 300_000 },
   await publish(muara, eventsOf(ROUNDS + 1));
   await expectEqual(muara, await settled(muara, (ROUNDS + 2) * EVENTS));
   expect((await run("job", "list")).out).toMatch(/^velocity +order_velocity/m);
-  expect((await run("job", "remove", "velocity")).code).toBe(0);
+  expect((await run("job", "remove", "velocity", "--yes")).code).toBe(0);
   expect((await muara.fetch("/v1/jobs/velocity")).status).toBe(404);
 });

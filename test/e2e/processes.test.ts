@@ -56,7 +56,7 @@ test.each(examples)("the example %s does what it says", { timeout: 200_000 }, as
   const { name: process } = JSON.parse(await readFile(join(folder, "process.json"), "utf8")) as {
     name: string;
   };
-  const { code } = isMain ? { code: 0 } : await run(["process", "remove", process]);
+  const { code } = isMain ? { code: 0 } : await run(["process", "remove", process, "--yes"]);
   expect(code).toBe(0);
   expect((await stack.get<Jobs>("/v1/jobs")).items).toEqual([]);
 });

@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   root: ["core", "lake", "workers", "api", "adapters/*", "adapters/open", "root"],
   bin: ["root"],
   config: ["core"],
-  docs: ["core", "docs"],
+  docs: ["core", "api", "docs"],
   "core-as": ["core-as"],
 };
 

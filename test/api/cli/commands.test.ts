@@ -46,8 +46,6 @@ async function muara(argv: readonly string[], options: RunOptions = {}): Promise
       demonstrated = flags;
       return 0;
     },
-    openStore: () => Promise.reject(new Error("no command here opens a store")),
-    openClosedLog: () => Promise.reject(new Error("no command here opens a log")),
     io: {
       stdout: {
         write: (text) => {
@@ -272,9 +270,9 @@ describe("token", () => {
     expect((await muara(["token", "list"], { environment })).code).toBe(4);
     const id = token.split("_")[1]!;
     expect((await muara(["token", "list"])).out).toContain(id);
-    expect((await muara(["token", "revoke", id])).code).toBe(0);
+    expect((await muara(["token", "revoke", id, "--yes"])).code).toBe(0);
     expect((await muara(["table", "list"], { environment })).code).toBe(4);
-    expect((await muara(["token", "revoke", id])).code).toBe(3);
+    expect((await muara(["token", "revoke", id, "--yes"])).code).toBe(3);
     expect((await muara(["token", "create", "--grant", "everything"])).code).toBe(2);
   });
 });
@@ -361,9 +359,13 @@ describe("the command line", () => {
     expect(checks.map((check) => [check.check, check.state])).toEqual([
       ["versions", "ok"],
       ["query engine", "ok"],
+      ["configuration", "ok"],
       ["data folder", "ok"],
+      ["permissions", "ok"],
       ["disk", expect.any(String)],
+      ["port", "ok"],
       ["service", "ok"],
+      ["clock", "ok"],
       ["token", "ok"],
     ]);
   });

@@ -40,14 +40,14 @@ test("rollback tells what would go, takes it, and refuses what is no version", a
   const told = await muara(["table", "rollback", TYPE, "--to", to, "--dry-run", "-o", "json"]);
   expect(told).toMatchObject({ code: 0, err: "4 rows would go\n" });
   expect(await rows()).toHaveLength(8);
-  const rolled = await muara(["table", "rollback", TYPE, "--to", to, "-o", "json"]);
+  const rolled = await muara(["table", "rollback", TYPE, "--to", to, "--yes", "-o", "json"]);
   expect(rolled.err).toMatch(/^4 rows went with version \d+\n$/);
   expect(first(rolled.out)).toMatchObject({ rows: 4, to: Number(to) });
   expect(await rows()).toEqual([0, 1, 2, 3]);
-  expect((await muara(["table", "rollback", TYPE, "--to", "yesterday"])).code).toBe(2);
+  expect((await muara(["table", "rollback", TYPE, "--to", "yesterday", "--yes"])).code).toBe(2);
   expect((await muara(["table", "rollback", TYPE])).code).toBe(2);
-  expect((await muara(["table", "rollback", TYPE, "--to", "99999"])).code).toBe(3);
-  expect((await muara(["table", "rollback", "nothing", "--to", "0"])).code).toBe(3);
+  expect((await muara(["table", "rollback", TYPE, "--to", "99999", "--yes"])).code).toBe(3);
+  expect((await muara(["table", "rollback", "nothing", "--to", "0", "--yes"])).code).toBe(3);
 }, 120_000);
 
 test("erase tells what would go, takes it from the log, too, and refuses what the table has not", async () => {
@@ -56,7 +56,7 @@ test("erase tells what would go, takes it from the log, too, and refuses what th
   expect(told.code).toBe(0);
   expect(first(told.out)).toMatchObject({ dry_run: true, tables: [{ rows: 1, version: null }] });
   expect(await rows()).toEqual([0, 1, 2, 3]);
-  const erased = await muara(["erase", TYPE, ...where, "-o", "json"]);
+  const erased = await muara(["erase", TYPE, ...where, "--yes", "-o", "json"]);
   expect(erased).toMatchObject({ code: 0, err: "" });
   expect(first(erased.out)).toMatchObject({
     complete: true,
@@ -64,31 +64,33 @@ test("erase tells what would go, takes it from the log, too, and refuses what th
     tables: [{ rows: 1, log_records: 1, in_flight: 0, waiting: [] }],
   });
   expect(await rows()).toEqual([0, 1, 3]);
-  const again = await muara(["erase", TYPE, ...where]);
+  const again = await muara(["erase", TYPE, ...where, "--yes"]);
   expect(again.out).toMatch(/^complete +true$/m);
-  expect((await muara(["erase", TYPE, "--where", "=x", "--reason", "r"])).code).toBe(2);
+  expect((await muara(["erase", TYPE, "--where", "=x", "--reason", "r", "--yes"])).code).toBe(2);
   expect((await muara(["erase", TYPE, "--where", "note=x"])).code).toBe(2);
   const json = ["erase", TYPE, "--where", "number=3", "--json", "--reason", "r", "--dry-run", "-o", "json"];
   expect(first((await muara(json)).out)).toMatchObject({ tables: [{ rows: 1 }] });
-  expect((await muara(["erase", TYPE, "--where", "number={", "--json", "--reason", "r"])).code).toBe(2);
-  expect((await muara(["erase", TYPE, "--where", "nothing=x", "--reason", "r"])).err).toContain(
+  expect((await muara(["erase", TYPE, "--where", "number={", "--json", "--reason", "r", "--yes"])).code).toBe(
+    2,
+  );
+  expect((await muara(["erase", TYPE, "--where", "nothing=x", "--reason", "r", "--yes"])).err).toContain(
     "erasure.field",
   );
-  expect((await muara(["erase", "nothing", ...where])).code).toBe(3);
+  expect((await muara(["erase", "nothing", ...where, "--yes"])).code).toBe(3);
 }, 240_000);
 
 test("expire and sweep take what is due, and say where nothing is", async () => {
-  expect((await muara(["table", "expire", TYPE])).err).toContain("table.no_retention");
-  expect((await muara(["table", "expire", TYPE, "--before", "soon"])).code).toBe(2);
-  const early = ["table", "expire", TYPE, "--before", "2020-01-01T00:00:00Z"];
+  expect((await muara(["table", "expire", TYPE, "--yes"])).err).toContain("table.no_retention");
+  expect((await muara(["table", "expire", TYPE, "--before", "soon", "--yes"])).code).toBe(2);
+  const early = ["table", "expire", TYPE, "--before", "2020-01-01T00:00:00Z", "--yes"];
   expect(await muara(early)).toMatchObject({ code: 0, err: "there was nothing to remove\n" });
   await systemClock.sleep(1_100); // statistics of times may be a second off
-  const late = ["table", "expire", TYPE, "--before", new Date(systemClock.nowMs()).toISOString()];
+  const late = ["table", "expire", TYPE, "--before", new Date(systemClock.nowMs()).toISOString(), "--yes"];
   expect((await muara([...late, "--dry-run"])).err).toBe("3 rows would go\n");
   expect((await muara(late)).err).toMatch(/^3 rows went with version \d+\n$/);
   expect(await rows()).toEqual([]);
   const swept = await muara(["table", "sweep", TYPE, "--dry-run", "-o", "json"]);
   expect(swept.code).toBe(0);
   expect(first(swept.out)).toMatchObject({ table: TYPE, dry_run: true, orphans: 0 });
-  expect((await muara(["table", "sweep", "nothing"])).code).toBe(3);
+  expect((await muara(["table", "sweep", "nothing", "--yes"])).code).toBe(3);
 }, 120_000);
