@@ -212,11 +212,12 @@ function definedOnly(flags: {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }
 
+function onFatal(error: unknown): never {
+  throw error;
+}
+
 /** @param argv arguments after the program's name @returns the exit code */
 export function run(argv: readonly string[]): Promise<number> {
-  const onFatal = (error: unknown): never => {
-    throw error;
-  };
   const services = {
     clock: systemClock,
     randomness: systemRandomness,

@@ -50,6 +50,16 @@ async function fingerprint(folder: string): Promise<string> {
   return hash.digest("hex");
 }
 
+function event(n: number): object {
+  return {
+    metadata: {
+      eid: `01d00000-0000-4000-8000-${String(n).padStart(12, "0")}`,
+      occurred_at: "2026-01-01T00:01:00Z",
+    },
+    total: n,
+  };
+}
+
 test("there are folders of earlier commits", () => {
   expect(ARCHIVES.length).toBeGreaterThan(0);
 });
@@ -72,13 +82,6 @@ test.each(ARCHIVES)("what %s wrote goes on", { timeout: 120_000 }, async (archiv
     duplicates: 1,
     dead_letters: 1,
     balanced: true,
-  });
-  const event = (n: number): object => ({
-    metadata: {
-      eid: `01d00000-0000-4000-8000-${String(n).padStart(12, "0")}`,
-      occurred_at: "2026-01-01T00:01:00Z",
-    },
-    total: n,
   });
   const sent = await muara.fetch("/event-types/old.order/events", {
     method: "POST",
