@@ -19,6 +19,7 @@ import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { type Config, entriesOf } from "./core/config.ts";
+import { claimDataFormat } from "./core/data-format.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
@@ -127,6 +128,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  await claimDataFormat(registry, VERSION);
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
