@@ -102,7 +102,6 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addHealthRoutes(app, ports);
   addMetricsRoute(app, ports);
   addLogRoutes(app, ports);
-  app.get("/openapi.json", (context) => context.json(openapiDocument(options.version)));
   addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
   addTableRoutes(app, ports);

@@ -45,6 +45,7 @@ export const LAKE_STEPS: readonly Step[] = [
     body: { ids: ["{{LETTER}}"], correction: { set: { "/total": "4.96" } }, dry_run: true },
   },
   { id: "metrics" },
+  { id: "recentLogs", query: { limit: "3", level: "info" } },
   { id: "exportIceberg", path: TABLE },
   { id: "dropIceberg", path: TABLE },
   { id: "compactTable", path: TABLE },

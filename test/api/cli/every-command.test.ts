@@ -186,7 +186,7 @@ const USES: Readonly<Record<string, Use>> = {
   "job logs": { line: "job logs hours", says: /level/, isData: true },
   "job preview": { line: "job preview hours", says: /not final/ },
   "job export": {
-    line: "job export hours --to flink --source file:///data/in --sink file:///data/out",
+    line: "job export hours --to flink --source s3://shop/in --sink s3://shop/out",
     says: /CREATE TEMPORARY TABLE/,
   },
   "job rollback": { line: "job rollback hours", code: 3, says: /version 0/ },
