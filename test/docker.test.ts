@@ -75,6 +75,35 @@ test("compose.yaml builds by the Dockerfile", () => {
   expect(read("compose.yaml")).not.toContain("dockerfile_inline");
 });
 
+interface Named {
+  readonly name: string;
+}
+
+interface Service {
+  readonly kind: string;
+  readonly metadata: Named;
+  readonly spec: { readonly selector: object; readonly ports: readonly { readonly targetPort: string }[] };
+}
+
+interface Container {
+  readonly ports: readonly Named[];
+  readonly env: readonly (Named & { readonly value: string })[];
+  readonly volumeMounts: readonly Named[];
+}
+
+interface StatefulSet {
+  readonly kind: string;
+  readonly spec: {
+    readonly serviceName: string;
+    readonly selector: { readonly matchLabels: object };
+    readonly template: {
+      readonly metadata: { readonly labels: object };
+      readonly spec: { readonly containers: readonly Container[]; readonly volumes: readonly Named[] };
+    };
+    readonly volumeClaimTemplates: readonly { readonly metadata: Named }[];
+  };
+}
+
 /** By Python's yaml, where it is there; the shape alone can be told without. */
 function parsed(path: string): unknown[] | undefined {
   try {
@@ -100,26 +129,21 @@ describe("the manifest for Kubernetes", () => {
   });
 
   test("is YAML, and its parts agree", () => {
-    const documents = parsed(path) as [Record<string, any>, Record<string, any>] | undefined;
-    const kinds =
-      documents?.map((one) => one["kind"]) ?? [...text.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind);
-    expect(kinds).toEqual(["Service", "StatefulSet"]);
+    const documents = parsed(path) as [Service, StatefulSet] | undefined;
+    const written = [...text.matchAll(/^kind: (\w+)$/gm)].map(([, kind]) => kind);
+    expect(documents?.map(({ kind }) => kind) ?? written).toEqual(["Service", "StatefulSet"]);
     if (!documents) return;
-    const [service, set] = documents;
-    const pod = set["spec"].template;
-    expect(pod.metadata.labels).toEqual(service["spec"].selector);
-    expect(set["spec"].selector.matchLabels).toEqual(service["spec"].selector);
-    expect(set["spec"].serviceName).toBe(service["metadata"].name);
-    const [container] = pod.spec.containers;
-    expect(container.ports[0].name).toBe(service["spec"].ports[0].targetPort);
-    const volumes = [
-      ...pod.spec.volumes,
-      ...set["spec"].volumeClaimTemplates.map((one: any) => one.metadata),
-    ];
-    expect(container.volumeMounts.map((one: any) => one.name).toSorted()).toEqual(
-      volumes.map((one) => one.name).toSorted(),
-    );
-    const environment = Object.fromEntries(container.env.map((one: any) => [one.name, one.value]));
+    const [service, { spec }] = documents;
+    const pod = spec.template;
+    expect(pod.metadata.labels).toEqual(service.spec.selector);
+    expect(spec.selector.matchLabels).toEqual(service.spec.selector);
+    expect(spec.serviceName).toBe(service.metadata.name);
+    const container = pod.spec.containers[0]!;
+    expect(container.ports[0]!.name).toBe(service.spec.ports[0]!.targetPort);
+    const claimed = spec.volumeClaimTemplates.map(({ metadata }) => metadata.name);
+    const volumes = [...pod.spec.volumes.map(({ name }) => name), ...claimed];
+    expect(new Set(container.volumeMounts.map(({ name }) => name))).toEqual(new Set(volumes));
+    const environment = Object.fromEntries(container.env.map(({ name, value }) => [name, value]));
     expect(resolveConfig({ environment }).config.data).toBe("/data");
   });
 });

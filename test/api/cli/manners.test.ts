@@ -269,7 +269,7 @@ describe("tail", { timeout: 120_000 }, () => {
 
   test("--where and --fate choose", async () => {
     const some = await tail("-n", "50", "--where", "number BETWEEN 3 AND 5 -- these");
-    expect(some.map(({ event }) => event.number).toSorted()).toEqual([3, 4, 5]);
+    expect(new Set(some.map(({ event }) => event.number))).toEqual(new Set([3, 4, 5]));
     await publish(7, 1);
     await eventually(
       "the duplicate is known",
