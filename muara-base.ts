@@ -1,5 +1,6 @@
 /** What every part of one process shares: log, lake, kernel, registry, and what else is opened once. */
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
@@ -13,6 +14,7 @@ import {
   sourceOpener,
 } from "./adapters/open.ts";
 import { EXIT } from "./api/cli/exit.ts";
+import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config } from "./core/config.ts";
@@ -20,7 +22,9 @@ import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
-import type { Sample } from "./core/open-metrics.ts";
+import { Measures } from "./core/measures.ts";
+import { measuredLog } from "./core/measured-log.ts";
+import type { Gauge, Sample } from "./core/open-metrics.ts";
 import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
@@ -43,6 +47,8 @@ import type { JobWorker } from "./workers/stream/worker.ts";
 export const VERSION = "0.1.0";
 
 export interface Base {
+  /** Name of this process among those that share log and lake. */
+  readonly process: string;
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
@@ -77,7 +83,8 @@ export interface Base {
   /** Absent: no spans are made. */
   readonly tracing: { close(): Promise<void> } | undefined;
   /** Of workers in this process, for /metrics. */
-  readonly gauges: (() => readonly Sample[])[];
+  readonly gauges: Gauge[];
+  readonly measures: Measures;
 }
 
 export interface Sight {
@@ -102,6 +109,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
+  const measures = new Measures();
   const tracing = await openTracing(config, VERSION);
   const [plainLog, opened, state, module, verifier] = await Promise.all([
     openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
@@ -110,7 +118,8 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
     openVerifier(config, { ...services, outgoing }),
   ]);
-  const log = tracing ? tracedLog(plainLog) : plainLog;
+  const tracedOrPlain = tracing ? tracedLog(plainLog) : plainLog;
+  const log = measuredLog(tracedOrPlain, measures, systemClock);
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
@@ -119,7 +128,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
-  const { openTable, commits } = openTables(store, { ...services });
+  const { openTable, commits } = openTables(store, { ...services, measures });
   const openSource = sourceOpener(config, systemClock);
   const watchPorts = { registry, openSource, clock: systemClock, logger };
   const lineage = await openLineage(config, { ...services, outgoing }, VERSION);
@@ -128,6 +137,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
+    process: `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-"),
     services,
     config,
     logger,
@@ -146,7 +156,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     upkeep: once(async () => {
       const { createLakeUpkeep } = await import("./lake/lake-upkeep.ts");
       return createLakeUpkeep(
-        { ...services, store, kernel, registry, openTable, log },
+        { ...services, store, kernel, registry, openTable, log, measures },
         config,
         join(folder, "temp"),
       );
@@ -159,8 +169,21 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     captureWatch,
     lineage,
     tracing,
-    gauges: [() => captureWatch.samples(), () => lineage?.samples() ?? []],
+    measures,
+    gauges: [
+      () => captureWatch.samples(),
+      () => measures.samples(),
+      () => processSamples(kernel, VERSION),
+      () => logSamples(plainLog),
+      () => lineage?.samples() ?? [],
+    ],
   };
+}
+
+/** Whether the log takes anything, where it can tell. */
+async function logSamples(log: Log): Promise<readonly Sample[]> {
+  if (!log.refusal) return [];
+  return [{ name: "muara_log_refusing", labels: {}, value: (await log.refusal()) ? 1 : 0 }];
 }
 
 /** One catalog, and one folder of copies, for everybody in this process. */

@@ -4,12 +4,13 @@ import { readDashboardFiles } from "./adapters/file/dashboard-files.ts";
 import { readSecret } from "./adapters/file/secret.ts";
 import type { Fetch } from "./adapters/http/listen.ts";
 import { notifierOpener, openOwnership, sinkOpeners } from "./adapters/open.ts";
+import { watchProcess } from "./api/cli/process-figures.ts";
 import type { ReplayPort } from "./api/replay-port.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import type { JobExportOptions } from "./core/job-export.ts";
-import { soleOwnership } from "./core/ports/ownership.ts";
+import type { Logger } from "./core/logger.ts";
 import type { Audit } from "./core/ports/audit.ts";
 import type { Reconcile } from "./core/reconciliation.ts";
 import { retainLog } from "./core/retain-log.ts";
@@ -34,6 +35,14 @@ export type WorkerName = (typeof WORKERS)[number];
 
 const HOUR_MS = 3_600_000;
 
+/** The same, saying in its lines which worker it is. */
+export function spoken<Shared extends { readonly logger: Logger }>(
+  base: Shared,
+  service: WorkerName,
+): Shared {
+  return { ...base, logger: base.logger.with({ service }) };
+}
+
 /** What goes on in this process until the signal is aborted. @param closers are called before */
 export function runParts(
   base: Base,
@@ -41,19 +50,22 @@ export function runParts(
   closers: (() => Promise<unknown>)[],
   signal: AbortSignal,
 ): readonly Promise<unknown>[] {
-  const runs: Readonly<Partial<Record<WorkerName, () => Promise<unknown>>>> = {
-    land: () => runLake(base, signal),
-    pull: () => runPulls(base, signal),
-    capture: () => Promise.all([runCaptures(base, signal), runDeltaLoads(base, signal)]),
-    stream: () => runJobs(base, signal),
-    alert: () => runRules(base, closers, signal),
-    deliver: () => runDeliveries(base, signal),
-    extract: () => runExtracts(base, closers, signal),
+  const runs: Readonly<Partial<Record<WorkerName, (of: Base) => Promise<unknown>>>> = {
+    land: (of) => runLake(of, signal),
+    pull: (of) => runPulls(of, signal),
+    capture: (of) => Promise.all([runCaptures(of, signal), runDeltaLoads(of, signal)]),
+    stream: (of) => runJobs(of, signal),
+    alert: (of) => runRules(of, closers, signal),
+    deliver: (of) => runDeliveries(of, signal),
+    extract: (of) => runExtracts(of, closers, signal),
   };
   const watches = workers.some((name) => name === "capture" || name === "api");
   return [
-    ...WORKERS.filter((name) => workers.includes(name)).flatMap((name) => runs[name]?.() ?? []),
+    ...WORKERS.filter((name) => workers.includes(name)).flatMap(
+      (name) => runs[name]?.(spoken(base, name)) ?? [],
+    ),
     ...(watches ? [base.captureWatch.run(signal)] : []),
+    watchProcess(base.measures, systemClock, signal),
     retainLog({ ...base, clock: systemClock }, base.config.journal.retainEveryMs, signal),
     followRegistry({ ...base, clock: systemClock }, signal),
   ];
@@ -77,7 +89,9 @@ export async function openReads(
     options: base.config.query,
     clock: systemClock,
     logger: base.logger,
+    measures: base.measures,
   });
+  base.gauges.push(() => query.samples());
   closers.push(() => query.close());
   const { checkDeclared } = await import("./lake/query/check-grants.ts");
   await checkDeclared(config, catalog, query);
@@ -124,10 +138,23 @@ export async function openReads(
     },
     ...(replay ? { replay } : {}),
   };
-  const app = createApiApp(ports, { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config });
+  const { LiveHost } = await import("./api/live/live-host.ts");
+  const live = new LiveHost(ports, config.live);
+  closers.push(async () => live.close());
+  const app = createApiApp(
+    { ...ports, live },
+    { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config },
+  );
   const { createDashboardApp, isDashboardPath } = await import("./api/dashboard-app.ts");
   const dashboard = createDashboardApp(await readDashboardFiles(join(import.meta.dirname, "dist-dashboard")));
   return (request) => (isDashboardPath(new URL(request.url).pathname) ? dashboard : app).fetch(request);
+}
+
+/** What a process without the read side says of itself. */
+export async function openOperations(base: Base & { readonly audit: Audit | undefined }): Promise<Fetch> {
+  const { createOperationsApp } = await import("./api/operations-app.ts");
+  const app = createOperationsApp(base);
+  return (request) => app.fetch(request);
 }
 
 /** Makes the declared feeds. */
@@ -184,25 +211,38 @@ async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
 async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { createJobWorker } = await import("./workers/stream/worker.ts");
-  // Jobs are not dealt out: a process beside that has the same ones finds them moved, and stands by.
-  const ports = { ...base, ...base.services, ownership: soleOwnership };
+  const ownership = await openOwnership(base.config.log, base.services, "jobs");
+  const ports = { ...base.services, ...base, ownership, process: nameAmongOthers(base) };
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
   base.jobs.worker = worker;
-  await worker.run(signal);
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
 }
 
 /** Evaluates the declared rules, and tells whom the configuration names. */
 async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { openAlerts } = await import("./workers/alert/open-alerts.ts");
-  // Rules are not dealt out, as jobs are not.
-  const shared = { ...base, ...base.services, ...(await openSight(base)), readSecret };
+  const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret };
   const openNotifier = await notifierOpener(shared, base.config.alerts);
-  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership: soleOwnership });
+  const ownership = await openOwnership(base.config.log, base.services, "rules");
+  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
   closers.push(close);
   base.gauges.push(() => worker.samples());
-  await worker.run(signal);
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
+}
+
+/** undefined where nobody else can be at work on the same log. */
+function nameAmongOthers({ config, process }: Base): string | undefined {
+  return /^(s3|kafka):/.test(config.log ?? "") ? process : undefined;
 }
 
 function jobsFolder({ config }: Base): string {
@@ -219,11 +259,14 @@ async function runLake(base: Base, signal: AbortSignal): Promise<void> {
   }
   const [{ runLanding }, ownership] = await Promise.all([
     import("./workers/land/run-landing.ts"),
-    openOwnership(base.config.log, base.services),
+    openOwnership(base.config.log, { ...base.services, logger: base.logger }),
   ]);
-  const ports = { ...base, ...base.services, ownership };
+  const ports = { ...base.services, ...base, ownership };
   await Promise.all([
-    runLanding(ports, signal, (worker) => (base.landing.worker = worker)),
+    runLanding(ports, signal, (worker) => {
+      base.landing.worker = worker;
+      base.gauges.push(() => worker.samples());
+    }),
     runLogKeeper(base, signal),
     base.upkeep().then((upkeep) => upkeep.run(signal)),
   ]);

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
+import { openClosedLog, openObjectStore } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { ensureToken } from "./api/cli/own-token.ts";
 import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
@@ -16,11 +17,12 @@ import { systemClock, systemRandomness } from "./core/clock.ts";
 import type { Config, ConfigInput } from "./core/config.ts";
 import { MuaraError } from "./core/errors.ts";
 import { Drain } from "./core/http-drain.ts";
+import { measuredFetch } from "./core/measured-fetch.ts";
 import type { Logger } from "./core/logger.ts";
 import { problemResponse } from "./core/problem.ts";
 import { tracedRequest } from "./core/trace.ts";
 import { isRemote, openBase, VERSION } from "./muara-base.ts";
-import { openReads, runParts, type WorkerName, WORKERS } from "./muara-parts.ts";
+import { openOperations, openReads, runParts, spoken, type WorkerName, WORKERS } from "./muara-parts.ts";
 
 /** For configuration files: `import { defineConfig } from "muara"`. */
 export { defineConfig } from "./core/config.ts";
@@ -71,13 +73,22 @@ export async function startWorkers(
     const entry = workers.includes("ingest") ? await import("./workers/ingest/open-door.ts") : undefined;
     const isAlone = !/^(s3|kafka):/.test(config.log ?? "");
     const ports = { ...base, ...services, isAlone, audit };
-    const door = entry?.openDoor(ports, config);
-    if (door) closers.push(door.close);
+    const door = entry?.openDoor(spoken(ports, "ingest"), config);
+    if (door) {
+      closers.push(door.close);
+      base.gauges.push(door.samples);
+    }
     const reads = workers.includes("api")
-      ? await openReads({ ...base, audit }, door?.replay, workers.includes("land"), closers)
-      : undefined;
+      ? await openReads(spoken({ ...base, audit }, "api"), door?.replay, workers.includes("land"), closers)
+      : await openOperations({ ...base, audit });
     const routed = route(door?.fetch, entry?.isDoorPath, reads);
-    const drain = new Drain(base.tracing ? tracedFetch(routed) : routed, systemClock);
+    const counted = measuredFetch(
+      base.tracing ? tracedFetch(routed) : routed,
+      entry?.isDoorPath,
+      base.measures,
+      systemClock,
+    );
+    const drain = new Drain(counted, systemClock);
     const server = await listen(config, drain.handle);
     background.push(...runParts(base, workers, closers, abort.signal));
     const address = server.address();
@@ -137,24 +148,35 @@ function tracedFetch(answer: Fetch): Fetch {
 /** `muara dev` and `muara start`: runs until SIGINT or SIGTERM. */
 async function start(flags: StartFlags): Promise<number> {
   const stopped = stopOf(flags.signal);
-  const { data, host, port, log, lake } = flags;
-  const config = await loadConfig(flags.config, definedOnly({ data, host, port, log, lake }));
+  const { data, host, port, log, lake, logFormat } = flags;
+  const config = await loadConfig(flags.config, definedOnly({ data, host, port, log, lake, logFormat }));
   const unknown = flags.workers.find((name) => !WORKERS.includes(name as WorkerName));
   if (unknown)
     throw new MuaraError("config.invalid", `no worker "${unknown}"; there are ${WORKERS.join(", ")}`);
   const workers = flags.workers.length > 0 ? (flags.workers as WorkerName[]) : WORKERS;
   const isQuiet = flags.mode === "dev" && !flags.isVerbose && config.logLevel === "info";
-  const running = await startWorkers(config, workers, stderrLogger(isQuiet ? "warn" : config.logLevel));
+  const logger = stderrLogger(isQuiet ? "warn" : config.logLevel, config.logFormat);
+  const running = await startWorkers(config, workers, logger);
   const folder = resolve(config.data);
-  const lines = [`ready on ${running.url} (data in ${folder})`];
-  if (running.isTokenNew)
-    lines.push(`administrator's token: ${running.token!} (also in ${join(folder, "token")})`);
-  process.stderr.write(`${lines.join("\n")}\n`);
+  announce(running, folder, config.logFormat === "json" ? stderrLogger("info") : undefined);
   await stopped;
   // Also for what would keep the process alive once everything is closed.
-  setTimeout(cutOff, STOP_MS_MAX).unref();
+  setTimeout(() => cutOff(logger), STOP_MS_MAX).unref();
   await running.stop();
   return 0;
+}
+
+/** To people; to machines, which keep what they are told, without the token. */
+function announce(running: Running, folder: string, logger: Logger | undefined): void {
+  const file = join(folder, "token");
+  if (logger) {
+    logger.info("ready", { url: running.url, data: folder });
+    if (running.isTokenNew) logger.info("the administrator's access was created", { file });
+    return;
+  }
+  const lines = [`ready on ${running.url} (data in ${folder})`];
+  if (running.isTokenNew) lines.push(`administrator's token: ${running.token!} (also in ${file})`);
+  process.stderr.write(`${lines.join("\n")}\n`);
 }
 
 /** `muara demo`: everything in one process, with the seeded shop as a source. */
@@ -187,12 +209,27 @@ async function demo(flags: DemoFlags): Promise<number> {
 
 /** Leaves out what was not given, so that it does not hide an earlier source. */
 function definedOnly(flags: {
-  [key in "data" | "host" | "port" | "log" | "lake"]?: string | number | undefined;
+  [key in "data" | "host" | "port" | "log" | "lake" | "logFormat"]?: string | number | undefined;
 }): ConfigInput {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }
 
 /** @param argv arguments after the program's name @returns the exit code */
 export function run(argv: readonly string[]): Promise<number> {
-  return main(argv, { version: VERSION, start, demo });
+  const onFatal = (error: unknown): never => {
+    throw error;
+  };
+  const services = {
+    clock: systemClock,
+    randomness: systemRandomness,
+    logger: stderrLogger("error"),
+    onFatal,
+  };
+  return main(argv, {
+    version: VERSION,
+    start,
+    demo,
+    openStore: (address) => openObjectStore(address, services),
+    openClosedLog: (folder) => openClosedLog(folder, services),
+  });
 }

@@ -19,6 +19,7 @@ import { addAlertRoutes } from "./routes/alerts.ts";
 import { addRuleRoutes } from "./routes/rules.ts";
 import { addReferenceRoutes } from "./routes/reference.ts";
 import { addReconciliationRoutes } from "./routes/reconciliations.ts";
+import { addDeadLetterGroupRoute } from "./routes/dead-letter-groups.ts";
 import { addDeadLetterRoutes } from "./routes/dead-letters.ts";
 import { addDeliveryRoutes } from "./routes/deliveries.ts";
 import { addDuplicateRoutes } from "./routes/duplicates.ts";
@@ -28,14 +29,17 @@ import { addExtractFileRoutes } from "./routes/extract-files.ts";
 import { addExtractRoutes } from "./routes/extracts.ts";
 import { addHealthRoutes } from "./routes/health.ts";
 import { addLogRoutes } from "./routes/logs.ts";
+import { addLiveRoute } from "./routes/live.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
 import { addSharingRoutes, SHARING_PREFIX } from "./routes/sharing.ts";
+import { addSqlSchemaRoute } from "./routes/sql-schema.ts";
 import { addSqlRoutes } from "./routes/sql.ts";
 import { addTableCheckRoutes } from "./routes/table-checks.ts";
+import { addTablePartRoutes } from "./routes/table-parts.ts";
 import { addTableRemovalRoutes } from "./routes/table-removals.ts";
 import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
@@ -89,9 +93,13 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   app.onError((error, context) => {
     const flowId = context.get("flowId");
     const principal = context.get("principal") as Principal | undefined;
-    auditRefusal(ports.audit, error, context.req.raw, { user: principal?.id, flowId });
+    auditRefusal(ports, error, context.req.raw, { user: principal?.id, flowId });
     if (error instanceof MuaraError) return failed(error, context);
-    ports.logger.error("request failed", { flowId, path: context.req.routePath, ...describeBug(error) });
+    ports.logger.error("request failed", {
+      flow_id: flowId,
+      path: context.req.routePath,
+      ...describeBug(error),
+    });
     const details = { request_id: flowId };
     return failed(new MuaraError("internal", "An unexpected error occurred.", { details }), context);
   });
@@ -104,6 +112,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addLogRoutes(app, ports);
   addReferenceRoutes(app, options.version);
   addSqlRoutes(app, ports, options);
+  addSqlSchemaRoute(app, ports);
   addTableRoutes(app, ports);
   addTableCheckRoutes(app, ports);
   addIcebergRoutes(app, ports);
@@ -112,8 +121,10 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
+  addLiveRoute(app, ports);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
+  addDeadLetterGroupRoute(app, ports);
   addDeadLetterRoutes(app, ports);
   addDuplicateRoutes(app, ports);
   addDeliveryRoutes(app, ports);
@@ -127,6 +138,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
+  addTablePartRoutes(app, ports, sharing);
   if (sharing) {
     addShareRoutes(app, ports, sharing);
     addSharingRoutes(app, ports, sharing);

@@ -7,10 +7,12 @@ import type { Config } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { JobExportOptions } from "../core/job-export.ts";
 import type { JobPosition } from "../core/job.ts";
+import type { JobState } from "../core/job-note.ts";
 import type { LogRing } from "../core/log-ring.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
-import type { Sample } from "../core/open-metrics.ts";
+import type { Measures } from "../core/measures.ts";
+import type { Gauge } from "../core/open-metrics.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { OpenSource } from "../core/ports/source-database.ts";
@@ -27,6 +29,7 @@ import type { JobTable } from "../lake/job/analysis.ts";
 import type { Planned } from "../lake/job/plan-job.ts";
 import type { Exported } from "../lake/job-export/export-job.ts";
 import type { Removals } from "../lake/removals.ts";
+import type { LiveHost } from "./live/live-host.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -55,11 +58,15 @@ export interface ApiPorts {
   /** Puts small files of a table together; absent in a process that does not write the lake. */
   readonly compact?: (table: string, signal: AbortSignal) => Promise<Compacted>;
   /** Of other workers in this process, for /metrics. */
-  readonly gauges?: readonly (() => readonly Sample[])[];
+  readonly gauges?: readonly Gauge[];
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
   /** Bounds of rules and silences, and whom rules may tell; absent: none can be declared. */
-  readonly alerts?: Pick<Config["alerts"], "rules" | "silences" | "receivers" | "timeoutMs">;
+  readonly alerts?: Pick<Config["alerts"], "rules" | "series" | "silences" | "receivers" | "timeoutMs">;
+  /** Name of this process among those that share log and lake. */
+  readonly process?: string;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;
@@ -82,6 +89,8 @@ export interface ApiPorts {
   readonly captureWatch?: CaptureWatch | undefined;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
+  /** Who looks at what happens; absent: nobody can. */
+  readonly live?: LiveHost;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;
@@ -89,7 +98,7 @@ export interface ApiPorts {
 
 /** How a job goes that runs in this process. */
 export interface JobStatus {
-  readonly state: "starting" | "running" | "waiting" | "failing" | "stopped";
+  readonly state: JobState;
   readonly problem: string | undefined;
   /** Results as they would be now. @throws job.not_running, job.engine_failed */
   preview(rows: number, signal: AbortSignal): Promise<JobPreview>;

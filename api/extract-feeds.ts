@@ -3,6 +3,7 @@ import { isAuthorized, type Action, type Principal } from "../core/authorize.ts"
 import { MuaraError } from "../core/errors.ts";
 import type { Feed } from "../core/extract-feed.ts";
 import { FeedStore } from "../lake/extract/feed-store.ts";
+import { FetchNotes, type Fetched } from "../lake/extract/fetches.ts";
 import { describeSql, isRequired, planFeed } from "../lake/extract/feed-plan.ts";
 import { EXTRACT_SYSTEM } from "../lake/extract/make-window.ts";
 import type { Manifest, ManifestColumn } from "../lake/extract/manifest.ts";
@@ -17,9 +18,21 @@ export interface OpenFeed {
 export class FeedShelf {
   readonly #ports: ApiPorts;
   readonly #stores = new Map<string, FeedStore>();
+  readonly #notes: FetchNotes;
 
   constructor(ports: ApiPorts) {
     this.#ports = ports;
+    this.#notes = new FetchNotes(ports.clock);
+  }
+
+  /** Writes down that the asker has it. A note that cannot be written is no reason to give nothing. */
+  async fetched(context: ApiContext, { feed, store }: OpenFeed, what: Fetched): Promise<void> {
+    try {
+      await this.#notes.note(store, what, context.get("principal").id);
+    } catch (error) {
+      const code = error instanceof MuaraError ? error.code : "internal";
+      this.#ports.logger.warn("a fetch of an extract was not noted", { feed: feed.name, code });
+    }
   }
 
   readable(principal: Principal): readonly OpenFeed[] {

@@ -38,6 +38,14 @@ export interface LetterFilter {
 export const STATE_SQL = `CASE r.outcome WHEN 'landed' THEN 'landed' WHEN 'duplicate' THEN 'duplicate'
   WHEN 'dead_letter' THEN 'dead_again' ELSE 'open' END`;
 
+/** @throws request.malformed */
+export function stateCondition(state: string): string {
+  if ((LETTER_STATES as readonly string[]).includes(state)) return `${STATE_SQL} = ${quoteText(state)}`;
+  throw new MuaraError("request.malformed", `state is one of ${LETTER_STATES.join(", ")}.`, {
+    details: { parameter: "state" },
+  });
+}
+
 /** FROM clause: each dead letter once, with its replay where it has one. undefined while there is no dead letter. */
 export async function lettersFrom(ports: ApiPorts): Promise<string | undefined> {
   if (!(await ports.catalog.find("dead_letters"))) return undefined;

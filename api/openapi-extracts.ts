@@ -59,6 +59,16 @@ export const EXTRACT_SCHEMAS: Json = {
     ...object({ feed: text, version: whole, full: flag, manifest_sha256: text }),
     description: "docs/EXTRACTS.md has all of it.",
   },
+  Fetch: object({
+    version: whole,
+    full: flag,
+    by: text,
+    manifest: flag,
+    links: { ...flag, description: "Was given addresses of S3: files that came from there are not counted." },
+    files: { ...whole, description: "Files of the version that were fetched here." },
+    first_at: time,
+    last_at: time,
+  }),
   ReceiptRequest: z.toJSONSchema(receiptSchema, { io: "input" }),
   Receipt: object({
     feed: text,
@@ -81,7 +91,7 @@ export const EXTRACT_PATHS: Json = {
       "extractVersions",
       "Versions after the one seen last; 410 with the full version to start from where they are gone",
       listOf("ExtractVersion"),
-      [path("feed"), query("since", whole), query("limit", whole)],
+      [path("feed"), query("since", { anyOf: [whole, { const: "newest" }] }), query("limit", whole)],
     ),
   },
   "/v1/extracts/{feed}/versions/{version}/manifest": {
@@ -90,6 +100,7 @@ export const EXTRACT_PATHS: Json = {
       path("version"),
       query("full", flag),
       query("links", { enum: ["presigned"] }),
+      { ...query("look", flag), description: "Somebody looks at it: that is not noted as a fetch." },
     ]),
   },
   "/v1/extracts/{feed}/versions/{version}/files/{id}": {
@@ -122,6 +133,12 @@ export const EXTRACT_PATHS: Json = {
   },
   "/v1/extracts/{feed}/receipts": {
     get: read("listReceipts", "Receipts, newest first", listOf("Receipt"), [
+      path("feed"),
+      query("limit", whole),
+    ]),
+  },
+  "/v1/extracts/{feed}/fetches": {
+    get: read("listFetches", "Who fetched what of the newest versions", listOf("Fetch"), [
       path("feed"),
       query("limit", whole),
     ]),

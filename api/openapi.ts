@@ -31,10 +31,12 @@ import {
 } from "./openapi-parts.ts";
 import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
+import { LIVE_PATHS } from "./openapi-live.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
+import { FRESHNESS, VIEW_PATHS, VIEW_SCHEMAS } from "./openapi-views.ts";
 import { REFERENCE_PATHS } from "./openapi-reference.ts";
 import { replayRequestSchema } from "./routes/dead-letters.ts";
 import { sqlRequestSchema } from "./routes/sql.ts";
@@ -152,6 +154,7 @@ const SCHEMAS: Json = {
     committed_at: time,
     freshness_ms: wholeOrNull,
     watermark: time,
+    ...FRESHNESS,
     paused_until: { ...time, description: "Until then others write the table, and Muara does not." },
     landing: {
       enum: ["landing", "retrying", "paused", "waiting", "stopped", null],
@@ -266,6 +269,7 @@ const SCHEMAS: Json = {
     pointer: textOrNull,
     detail: textOrNull,
   }),
+  ...VIEW_SCHEMAS,
   ...SHARE_SCHEMAS,
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
@@ -299,7 +303,9 @@ const PATHS: Json = {
       },
     },
   },
-  "/v1/tables": { get: read("listTables", "Tables that the token may read", listOf("Table")) },
+  "/v1/tables": {
+    get: read("listTables", "Tables that the token may read", listOf("Table"), [query("lag", flag)]),
+  },
   "/v1/tables/{table}": {
     get: read("showTable", "Schema, place, size and freshness of a table", reference("Table"), [
       path("table"),
@@ -430,9 +436,11 @@ const PATHS: Json = {
   "/v1/duplicates/{id}": {
     get: read("showDuplicate", "One duplicate beside what landed", reference("Duplicate"), [path("id")]),
   },
+  ...VIEW_PATHS,
   ...SHARE_PATHS,
   ...DELIVERY_PATHS,
   ...JOB_PATHS,
+  ...LIVE_PATHS,
   ...PROCESS_PATHS,
   ...ALERT_PATHS,
   ...CAPTURE_PATHS,

@@ -8,7 +8,14 @@ import { eventTypesSchema, journalSchema, limitsSchema, quotasSchema, streamsSch
 import { alertsSchema } from "./config/alerting.ts";
 import { captureSchema, postgresSchema } from "./config/databases.ts";
 import { currentSchema, landSchema, uploadSchema, upkeepSchema } from "./config/landing.ts";
-import { deliverSchema, extractSchema, jobsSchema, querySchema, shareSchema } from "./config/reading.ts";
+import {
+  deliverSchema,
+  extractSchema,
+  jobsSchema,
+  liveSchema,
+  querySchema,
+  shareSchema,
+} from "./config/reading.ts";
 import { lineageSchema, tracesSchema } from "./config/telemetry.ts";
 import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
@@ -64,6 +71,12 @@ export const configSchema = z.strictObject({
   traces: tracesSchema,
   lineage: lineageSchema,
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  logFormat: z
+    .enum(["json", "text"])
+    .optional()
+    .describe(
+      "of lines on stderr; json: also of what the start says to people; default: json, and words for people",
+    ),
   limits: limitsSchema,
   eventTypes: eventTypesSchema,
   streams: streamsSchema,
@@ -74,6 +87,7 @@ export const configSchema = z.strictObject({
   current: currentSchema,
   upload: uploadSchema,
   query: querySchema,
+  live: liveSchema,
   pulls: declaredPullsSchema
     .default({})
     .describe(

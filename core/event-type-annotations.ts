@@ -12,6 +12,8 @@ export const TIME_PATH_ANNOTATION = "muara/event-time-path";
 export const LAKE_RETENTION_ANNOTATION = "muara/retention";
 /** Whether the lake keeps an export as Iceberg beside the table: `on` or `off`. */
 export const ICEBERG_ANNOTATION = "muara/iceberg";
+/** How soon after it was accepted an event shall be in the lake: `2 s`, `500 ms`, `5 minutes`. It is only told. */
+export const FRESHNESS_ANNOTATION = "muara/freshness";
 /** Whether events land in the lake at all: `on` or `off`; they do where nothing is said. */
 export const MATERIALISE_ANNOTATION = "datalake.zalando.org/materialize-events";
 export const NAKADI_RETENTION_ANNOTATION = "datalake.zalando.org/retention-period";
@@ -45,6 +47,12 @@ export function checkAnnotations(annotations: Texts, labels: Texts): void {
     throw invalid(
       `annotations.${LAKE_RETENTION_ANNOTATION}`,
       `"${retention}" is neither unlimited nor a number of days, weeks, months or years`,
+    );
+  const freshness = annotations[FRESHNESS_ANNOTATION];
+  if (freshness !== undefined && durationMs(freshness) === undefined)
+    throw invalid(
+      `annotations.${FRESHNESS_ANNOTATION}`,
+      `"${freshness}" is no number of ms, seconds, minutes, hours or days, like 2 s`,
     );
   checkLakeAnnotations(annotations);
 }
@@ -115,8 +123,22 @@ export function periodMs(text: string): number | undefined {
   return match ? Number(match[1]) * PERIOD_DAYS[match[2]![0]!.toLowerCase()]! * 86_400_000 : undefined;
 }
 
+const DURATION_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function durationMs(text: string): number | undefined {
+  const match = /^\s*([1-9]\d{0,5})\s*(ms|s|seconds?|min|minutes?|h|hours?|d|days?)\s*$/.exec(text);
+  if (!match) return undefined;
+  return Number(match[1]) * (match[2] === "ms" ? 1 : DURATION_MS[match[2]![0]!]!);
+}
+
 interface Annotated {
   readonly annotations: Texts;
+}
+
+/** How soon after it was accepted an event of the type shall be in the lake, ms; undefined where nothing is said. */
+export function freshnessTargetMs({ annotations }: Annotated): number | undefined {
+  const text = annotations[FRESHNESS_ANNOTATION];
+  return text === undefined ? undefined : durationMs(text);
 }
 
 /** Whether events of the type land in the lake. */

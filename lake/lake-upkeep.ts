@@ -10,6 +10,7 @@ import type { Clock, Randomness } from "../core/clock.ts";
 import type { Config } from "../core/config.ts";
 import type { Kernel } from "../core/kernel.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Measures } from "../core/measures.ts";
 import type { Log } from "../core/ports/log.ts";
 import type { ObjectStore } from "../core/ports/object-store.ts";
 import type { TableLog } from "../core/ports/table-log.ts";
@@ -41,6 +42,8 @@ export interface LakeUpkeepPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
 }
 
 export interface LakeUpkeep {

@@ -12,6 +12,7 @@ import { hasCode } from "../core/errors.ts";
 import { type EventType, RESERVED_TABLES } from "../core/event-type.ts";
 import { type Job, jobTables } from "../core/job.ts";
 import type { Logger } from "../core/logger.ts";
+import type { Measures } from "../core/measures.ts";
 import type { TableLog, TableSnapshot } from "../core/ports/table-log.ts";
 import type { Registry } from "../core/registry.ts";
 import { currentName, hasCurrent } from "./current/current-table.ts";
@@ -43,6 +44,8 @@ export interface UpkeepPorts {
   readonly openTable: (name: string) => TableLog;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
   /** Tables in the lake that are neither declared nor Muara's own; asked for seldom, since it lists folders. */
   readonly others?: (known: ReadonlySet<string>) => Promise<readonly string[]>;
   /** Where a pass begins, so that no table is always the last where processes live briefly; default: at the first. */
@@ -179,7 +182,7 @@ class TurnByTurn implements Upkeep {
   }
 
   async #runTasks(table: KnownTable, tasks: readonly UpkeepTask[], signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#ports;
+    const { clock, logger, measures } = this.#ports;
     for (const task of tasks) {
       if (signal.aborted) return;
       const startedMs = clock.monotonicMs();
@@ -189,9 +192,12 @@ class TurnByTurn implements Upkeep {
         if (isAssertion(error)) throw error;
         if (signal.aborted) return;
         table.forget();
+        measures?.count("muara_upkeep_failures", { task: task.name });
         if (!hasCode(error, "table.paused"))
           logger.error("upkeep of a table failed", { table: table.name, task: task.name, error });
       }
+      const seconds = (clock.monotonicMs() - startedMs) / 1_000;
+      measures?.observe("muara_upkeep_seconds", seconds, { task: task.name });
       this.#dueMs.set(keyOf(task, table.name), Math.max(clock.monotonicMs(), startedMs + task.everyMs));
     }
   }

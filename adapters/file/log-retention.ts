@@ -53,7 +53,7 @@ export async function retainSegments(options: RetentionOptions): Promise<number>
   const before = segments.diskBytes;
   await removeOldest(options, count, nowMs);
   const freed = Math.max(0, before - segments.diskBytes);
-  logger.info("retention removed segments", { segments: count, freedBytes: freed });
+  logger.info("retention removed segments", { segments: count, freed_bytes: freed });
   return freed;
 }
 

@@ -2,14 +2,16 @@
 import process from "node:process";
 import { systemClock } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
-import { createLogger, type Logger } from "../../core/logger.ts";
+import { createLogger, type LogFormat, type Logger } from "../../core/logger.ts";
 
 /** Log lines go to stderr: stdout is for data. */
-export function stderrLogger(level: Config["logLevel"]): Logger {
+export function stderrLogger(level: Config["logLevel"], format: LogFormat = "json"): Logger {
   return createLogger(
     (line) => process.stderr.write(`${line}\n`),
     level,
     () => systemClock.nowMs(),
+    {},
+    format,
   );
 }
 
@@ -21,9 +23,7 @@ export function stopOf(signal: AbortSignal): Promise<void> {
   });
 }
 
-export function cutOff(): never {
-  process.stderr.write(
-    "muara: the stop took too long and was cut off; the rest lands after the next start\n",
-  );
+export function cutOff(logger: Logger): never {
+  logger.error("the stop took too long and was cut off; the rest lands after the next start");
   process.exit(0);
 }

@@ -58,7 +58,8 @@ export async function askJson<T>(path: string, options: AskOptions = {}): Promis
   return (await (await ask(path, options)).json()) as T;
 }
 
-async function askOnce(
+/** As `ask`, tried once. */
+export async function askOnce(
   path: string,
   { method = "GET", body, headers, signal }: AskOptions,
 ): Promise<Response> {

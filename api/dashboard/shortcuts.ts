@@ -11,6 +11,8 @@ let goUntilMs = 0;
 
 export function followShortcuts(): void {
   addEventListener("keydown", (event) => {
+    // The browser's own answer to it closes other dialogs.
+    if (event.key === "Escape") isHelpOpen.value = false;
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event)) return;
     const isSecond = performance.now() < goUntilMs;
     goUntilMs = 0;
@@ -18,7 +20,6 @@ export function followShortcuts(): void {
     if (target) navigate(target.path);
     else if (event.key === "g") goUntilMs = performance.now() + SECOND_KEY_MS;
     else if (event.key === "?") isHelpOpen.value = !isHelpOpen.value;
-    else if (event.key === "Escape") isHelpOpen.value = false;
     else if (event.key !== "/" || !focusFilter()) return;
     event.preventDefault();
   });

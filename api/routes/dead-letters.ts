@@ -8,7 +8,7 @@ import { z } from "zod";
 import { ERRORS, MuaraError, type ErrorCode } from "../../core/errors.ts";
 import { quoteText } from "../../lake/query/view.ts";
 import { SYSTEM, wholeNumber, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
-import { behindCursor, conditionsOf, cursorOf, LETTER_STATES, lettersFrom, STATE_SQL } from "../letters.ts";
+import { behindCursor, conditionsOf, cursorOf, lettersFrom, STATE_SQL, stateCondition } from "../letters.ts";
 import { createReplayer, type Correction, type Replayed } from "../replays.ts";
 
 const LIMIT_DEFAULT = 100;
@@ -177,11 +177,4 @@ async function read(
     ORDER BY d.ingest_time DESC, d.dead_letter_id DESC`;
   const { rows } = await ports.query.rows({ sql, limit, principal: SYSTEM }, context.req.raw.signal);
   return rows.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i]])));
-}
-
-function stateCondition(state: string): string {
-  if ((LETTER_STATES as readonly string[]).includes(state)) return `${STATE_SQL} = ${quoteText(state)}`;
-  throw new MuaraError("request.malformed", `state is one of ${LETTER_STATES.join(", ")}.`, {
-    details: { parameter: "state" },
-  });
 }

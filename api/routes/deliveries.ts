@@ -3,12 +3,7 @@
  * the table's administrator, as for a share: they leave the table's rights, and go on after his token has ended.
  */
 import type { Hono } from "hono";
-import {
-  DELIVERY_FOLDER,
-  type Delivery,
-  type DeliveryPosition,
-  deliveryRequestSchema,
-} from "../../core/delivery.ts";
+import { DELIVERY_FOLDER, type Delivery, deliveryRequestSchema } from "../../core/delivery.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { kibanaObjects } from "../../core/kibana-objects.ts";
 import type { Declaration } from "../../core/registry.ts";
@@ -24,6 +19,7 @@ import {
 } from "../context.ts";
 import { checkDelivery, mayDeliver, newDelivery, putDelivery, removeDelivery } from "../declare-delivery.ts";
 import { checkDeliveryLoop } from "../event-target.ts";
+import { lagOfDelivery } from "../delivery-lag.ts";
 import { readBody } from "../read-body.ts";
 
 const LETTERS_DEFAULT = 100;
@@ -125,7 +121,6 @@ async function declare(ports: ApiPorts, context: ApiContext): Promise<Delivery> 
 
 /** Never the secret. */
 export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promise<Record<string, unknown>> {
-  const { registry, catalog } = ports;
   const {
     name,
     table,
@@ -141,9 +136,7 @@ export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promis
     createdMs,
     job,
   } = delivery;
-  const stored = registry.get<DeliveryPosition>("delivery-position", name)?.value;
-  const position = stored?.id === delivery.id ? stored : undefined;
-  const newest = await catalog.snapshot(table).catch(() => undefined);
+  const { position, behindVersions, lagMs } = await lagOfDelivery(ports, delivery);
   return {
     name,
     table,
@@ -165,23 +158,8 @@ export async function shownDelivery(ports: ApiPorts, delivery: Delivery): Promis
     delivered: position?.delivered ?? 0,
     dead: position?.dead ?? 0,
     version: position?.version ?? null,
-    behind_versions: newest && position ? Math.max(0, newest.version - position.version) : null,
-    lag_ms: newest && position ? await lagMs(ports, table, position, newest.version) : null,
+    behind_versions: behindVersions,
+    lag_ms: lagMs,
     updated_at: isoOrNull(position?.atMs),
   };
-}
-
-/** Age of the oldest commit that is not delivered, ms; 0 where all is, null where it is not known. */
-async function lagMs(
-  { catalog, clock }: ApiPorts,
-  table: string,
-  { version, snapshot }: DeliveryPosition,
-  newest: number,
-): Promise<number | null> {
-  if (version >= newest && snapshot === null) return 0;
-  const commit = await catalog
-    .log(table)
-    .read(snapshot ?? version + 1)
-    .catch(() => undefined);
-  return commit ? Math.max(0, clock.nowMs() - commit.timestampMs) : null;
 }

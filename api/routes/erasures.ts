@@ -84,7 +84,7 @@ export function addErasureRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const done = { ...begun, finishedMs: ports.clock.nowMs(), tables: erased };
     if (isDryRun) return context.json({ ...shown(ports, id, done), id: null, dry_run: true });
     await ports.registry.put("erasure", id, 1, done, begun.by);
-    ports.logger.info("a subject was erased", { id, by: begun.by, eventTypes: begun.eventTypes });
+    ports.logger.info("a subject was erased", { id, by: begun.by, event_types: begun.eventTypes });
     return context.json({ ...shown(ports, id, done), dry_run: false });
   });
 }

@@ -17,7 +17,7 @@ export function addExtractFileRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const file = manifest.files.find((one) => one.id === id);
     if (!file) throw notFound(`Version ${manifest.version} has no file "${id}".`, { file: id });
     try {
-      return await rangedFile(open.store.store, open.store.filePath(file.name), {
+      const answer = await rangedFile(open.store.store, open.store.filePath(file.name), {
         method: context.req.method,
         range: context.req.header("range"),
         ifRange: context.req.header("if-range"),
@@ -29,6 +29,10 @@ export function addExtractFileRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
           "content-disposition": `attachment; filename="${file.name.split("/").at(-1)}"`,
         },
       });
+      const { version, full: isFull } = manifest;
+      if (context.req.method === "GET" && answer.ok)
+        await shelf.fetched(context, open, { version, isFull, what: `file.${id}` });
+      return answer;
     } catch (error) {
       if (!hasCode(error, "request.not_found")) throw error;
       throw new MuaraError("extract.gone", "The file is no longer kept: its window has a newer revision.");

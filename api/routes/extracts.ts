@@ -5,6 +5,7 @@ import { systemRandomness } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { dataContract } from "../../lake/extract/contract.ts";
 import { EXTRACTS_FOLDER } from "../../lake/extract/feed-store.ts";
+import { listFetches } from "../../lake/extract/fetches.ts";
 import { readStatus } from "../../lake/extract/feed-status.ts";
 import type { Manifest } from "../../lake/extract/manifest.ts";
 import { listReceipts, storeReceipt } from "../../lake/extract/receipts.ts";
@@ -16,6 +17,8 @@ import { expired, FeedShelf, versionIn, type OpenFeed } from "../extract-feeds.t
 const VERSIONS_DEFAULT = 100;
 const VERSIONS_MAX = 1_000;
 const RECEIPTS_DEFAULT = 100;
+/** Versions that somebody fetched. */
+const FETCHED_DEFAULT = 20;
 
 const totalsSchema = z.record(z.string().max(300), z.string().max(100));
 export const receiptSchema = z.strictObject({
@@ -45,7 +48,7 @@ export function addExtractRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
 
   app.get("/v1/extracts/:feed/versions", async (context) => {
     const { store } = shelf.open(context);
-    const since = versionIn(context.req.query("since") ?? "0");
+    const asked = context.req.query("since");
     const limit = wholeNumber(context, "limit", VERSIONS_DEFAULT, VERSIONS_MAX);
     const [state, kept, status, fulls] = await Promise.all([
       store.state(),
@@ -53,6 +56,8 @@ export function addExtractRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
       readStatus(store),
       store.versions("_full"),
     ]);
+    // Without a place to go on from, the newest ones: for who wants to see, not to load.
+    const since = asked === "newest" ? (kept.at(-1 - limit) ?? (kept[0] ?? 1) - 1) : versionIn(asked ?? "0");
     if (since > state.version)
       throw await expired(store, `The newest version is ${state.version}; ${since} is from another lake.`);
     const first = kept[0] ?? state.version + 1;
@@ -74,7 +79,12 @@ export function addExtractRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/extracts/:feed/versions/:version/manifest", async (context) => {
     const open = shelf.open(context);
     const manifest = await shelf.manifest(context, open);
-    return context.json(await withAddresses(ports, manifest, open, context.req.query("links")));
+    const links = context.req.query("links");
+    const answer = await withAddresses(ports, manifest, open, links);
+    const { version, full: isFull } = manifest;
+    if (context.req.query("look") !== "true")
+      await shelf.fetched(context, open, { version, isFull, what: links ? "links" : "manifest" });
+    return context.json(answer);
   });
 
   app.get("/v1/extracts/:feed/versions/:version/ddl", async (context) => {
@@ -129,6 +139,22 @@ function addReceiptRoutes(app: Hono<ApiEnv>, ports: ApiPorts, shelf: FeedShelf):
     const { store } = shelf.open(context);
     const limit = wholeNumber(context, "limit", RECEIPTS_DEFAULT, VERSIONS_MAX);
     return context.json({ items: await listReceipts(store, limit) });
+  });
+
+  app.get("/v1/extracts/:feed/fetches", async (context) => {
+    const { store } = shelf.open(context);
+    const limit = wholeNumber(context, "limit", FETCHED_DEFAULT, VERSIONS_MAX);
+    const items = (await listFetches(store, limit)).map((one) => ({
+      version: one.version,
+      full: one.isFull,
+      by: one.by,
+      manifest: one.hasManifest,
+      links: one.hasLinks,
+      files: one.files.length,
+      first_at: one.firstAt,
+      last_at: one.lastAt,
+    }));
+    return context.json({ items });
   });
 
   app.post("/v1/extracts/:feed/make", async (context) => {

@@ -12,6 +12,8 @@ import { retentionMsOf } from "../../lake/retain.ts";
 import { parseSchema } from "../../lake/table/delta-schema.ts";
 import { pausedUntilMs } from "../../lake/table/table-pause.ts";
 import { publicProperties } from "../../lake/table/table-properties.ts";
+import { freshnessOf } from "../table-freshness.ts";
+import { shownFreshness } from "./table-parts.ts";
 import { currentOf } from "../current-state.ts";
 import { duplicateCounter } from "../duplicate-counts.ts";
 import {
@@ -39,7 +41,18 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
         const hasCounts = table.kind === "event_type" && table.right.isWhole;
         const duplicates = hasCounts ? { duplicates: countsOf(snapshot) } : {};
         const current = await currentOf(ports, table, snapshot);
-        return { ...summary(table, snapshot, nowMs), ...landingOf(ports, table), ...duplicates, ...current };
+        // It asks the log about each partition, so only who wants to know waits for it.
+        const lag =
+          hasCounts && context.req.query("lag") === "true"
+            ? shownFreshness(await freshnessOf(ports.log, table, snapshot, nowMs))
+            : {};
+        return {
+          ...summary(table, snapshot, nowMs),
+          ...landingOf(ports, table),
+          ...duplicates,
+          ...current,
+          ...lag,
+        };
       }),
     );
     const views = await ports.query.views(context.get("principal"));

@@ -4,6 +4,17 @@ import { DATABASE_NAME } from "../database-address.ts";
 import { searchAddressesSchema } from "../search-address.ts";
 import { bytes, count, HOUR_MS, MIB, ms } from "./scalars.ts";
 
+export const liveSchema = z
+  .strictObject({
+    clients: count(100).describe("live streams that may be open on this process"),
+    perPrincipal: count(10).describe("live streams that one principal may have open on this process"),
+    tails: count(16).describe("tails that differ in event type or filter, of all who look"),
+    eventsPerSecond: count(200).describe("events that a tail shows of all that come"),
+    bufferBytes: bytes(1_048_576).describe("latest frames of a tail, for who was away for a moment, bytes"),
+    slowMs: ms(10_000).describe("a client that takes nothing for so long is let go, ms"),
+  })
+  .prefault({});
+
 export const querySchema = z
   .strictObject({
     timeoutMs: ms(30_000).describe("a query is killed after this, ms"),
@@ -125,7 +136,7 @@ export const jobsSchema = z
     quietMs: ms(30_000).describe("how far a job without new rows is is written after this, ms"),
     pauseMsMax: ms(60_000).describe("longest pause between two attempts of a job that fails, ms"),
     standbyMs: ms(60_000).describe(
-      "a process that finds a job moved by another looks at it again after this, ms",
+      "without a Kafka group: who finds a job moved by another process looks at it again after this, ms",
     ),
     jobs: count(100).describe("jobs that may be declared"),
     memoryBytes: bytes(4 * 1_024 * MIB).describe("memory that one job may ask for, bytes"),

@@ -6,6 +6,7 @@
  * `_versions/00…412.json`         manifests: version n+1 is claimed by put-if-absent, so numbers are dense
  * `_full/00…400.json`             manifests of all windows, for who comes too late for the versions before
  * `_receipts/00…412/….json`       what loaders said that they have loaded
+ * `_fetches/00…412/….json`        who has fetched what of a version (fetches.ts)
  * `_status.json`                  how the feed is doing; the last writer wins
  */
 import type { Clock } from "../../core/clock.ts";

@@ -7,6 +7,7 @@
  * it go at once, although older versions name them; those who ask for such a file get 410.
  */
 import type { Clock } from "../../core/clock.ts";
+import { dropFetches } from "./fetches.ts";
 import type { FeedState } from "./feed-state.ts";
 import type { FeedStore } from "./feed-store.ts";
 import { partitionName, type Manifest } from "./manifest.ts";
@@ -48,6 +49,7 @@ async function dropVersions(
     for (const version of expired) {
       await store.store.delete(store.manifestPath(version));
       store.forget(version, "_versions");
+      await dropFetches(store, version);
     }
   }
   const newest = (await store.versions("_full")).at(-1);

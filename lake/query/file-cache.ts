@@ -246,7 +246,10 @@ export class FileCache {
     }
     this.#makeRoom(0, new Map());
     const { logger, budgetBytes } = this.#options;
-    logger.info("files of the lake are kept in a local cache", { bytes: this.#bytes, budgetBytes });
+    logger.info("files of the lake are kept in a local cache", {
+      bytes: this.#bytes,
+      budget_bytes: budgetBytes,
+    });
   }
 }
 

@@ -90,6 +90,11 @@ export class ProcessPool {
     return walls ? [...common, "namespaces"] : common;
   }
 
+  /** Queries that have a slot, and that wait for one. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#busy, waiting: this.#queue.length };
+  }
+
   #release(): void {
     this.#busy--;
     this.#queue.shift()?.();

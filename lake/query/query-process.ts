@@ -49,6 +49,7 @@ export class QueryProcess<Asked extends object = Order, Said extends { readonly 
   readonly #arrivals: Arrival<Said>[] = [];
   readonly #ended = new AbortController();
   #waitingBytes = 0;
+  #peakBytes = 0;
   #wake: (() => void) | undefined;
   /** Why it ended; the first reason counts. */
   #reason: MuaraError | undefined;
@@ -69,6 +70,11 @@ export class QueryProcess<Asked extends object = Order, Said extends { readonly 
 
   get isAlive(): boolean {
     return !this.#ended.signal.aborted;
+  }
+
+  /** Most memory that it was seen to have; 0 before the first look. */
+  get peakBytes(): number {
+    return this.#peakBytes;
   }
 
   /** Of the process that does the work. */
@@ -154,6 +160,7 @@ export class QueryProcess<Asked extends object = Order, Said extends { readonly 
     if (pid === undefined) return;
     while (!over.aborted) {
       const resident = (await residentBytes(pid, this.#options.launch.isWrapped)) ?? 0;
+      this.#peakBytes = Math.max(this.#peakBytes, resident);
       if (resident > memoryBytes) {
         const details = { memoryBytes };
         this.kill(

@@ -6,6 +6,8 @@ import path from "node:path";
 import type { Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
+import type { Measures } from "../../core/measures.ts";
+import type { Sample } from "../../core/open-metrics.ts";
 import type { Catalog } from "../catalog.ts";
 import type { FileCache } from "./file-cache.ts";
 import type { Judged } from "./gate.ts";
@@ -16,6 +18,7 @@ import { pinAll, readableViews, type Pinned } from "./pins.ts";
 import { pinnedTables, versionsOf } from "./pinned-tables.ts";
 import type { Failure, QueryColumn, QueryFormat } from "./protocol.ts";
 import { ProcessPool, type PoolOptions } from "./process-pool.ts";
+import { QueryNote } from "./query-note.ts";
 import type { Arrival, QueryProcess } from "./query-process.ts";
 import { CONDITION_BYTES_MAX, type JudgedCondition } from "./row-condition.ts";
 import type { At } from "./time-travel.ts";
@@ -36,6 +39,8 @@ export interface QueryRequest {
   readonly at?: At | undefined;
   readonly limit?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Of Muara's own statements, whose limits are not those of requests. */
+  readonly isOwn?: boolean | undefined;
   /** Of Muara's own statements; by default what the configuration allows, bytes. */
   readonly sqlBytesMax?: number | undefined;
   readonly principal: Principal;
@@ -63,7 +68,14 @@ export interface QueryRows {
   readonly isTruncated: boolean;
 }
 
+export type QueryLimits = Pick<
+  PoolOptions["options"],
+  "timeoutMs" | "memoryBytes" | "rows" | "rowsMax" | "sqlBytes" | "answerBytes"
+>;
+
 export interface QueryService {
+  /** Within which every query runs. */
+  readonly limits: QueryLimits;
   /**
    * Resolves when the first rows are there. The slot is free again when the body ends or `signal` is aborted.
    * @throws sql.syntax, sql.refused, sql.failed, sql.timeout, sql.memory, sql.busy, sql.too_large, table.not_found,
@@ -85,6 +97,8 @@ export interface QueryService {
   copyParts(request: CopyRequest, signal: AbortSignal): AsyncIterable<CopiedPart>;
   /** What stands between a query and the machine. @throws sql.unavailable where no query can be asked */
   layers(): Promise<readonly string[]>;
+  /** For `/metrics`. */
+  samples(): readonly Sample[];
   /** Kills what runs and what waits. */
   close(): Promise<void>;
 }
@@ -93,18 +107,28 @@ export interface QueryServiceOptions extends PoolOptions {
   readonly catalog: Catalog;
   /** Local copies of the data files, where the lake is no local folder. */
   readonly cache?: FileCache | undefined;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
 }
 
 export function createQueryService(services: QueryServiceOptions): QueryService {
   const pool = new ProcessPool({ ...services, lake: lakeFolder(services) });
   let views: Views = new Map();
   const shared: Shared = { ...services, conditions: new Map(), views: () => views };
-  const run = (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> =>
-    tracedQuery(request, () => new Query(shared, pool, request, signal).answer());
+  const run = async (request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> => {
+    const note = new QueryNote(services.measures, services.clock);
+    try {
+      return await tracedQuery(request, () => new Query(shared, pool, request, signal, note).answer());
+    } catch (error) {
+      note.end(codeOf(error), 0);
+      throw error;
+    }
+  };
   return {
+    limits: services.options,
     run,
     rows: async (request, signal) => {
-      const answer = await run({ ...request, format: "json" }, signal);
+      const answer = await run({ ...request, format: "json", isOwn: true }, signal);
       const chunks: Uint8Array[] = [];
       for await (const chunk of answer.body) chunks.push(chunk);
       const rows = JSON.parse(`[${Buffer.concat(chunks).toString()}]`) as unknown[][];
@@ -137,6 +161,10 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
     },
     copyParts: (request, signal) => copyParts(services, pool, request, signal),
     layers: () => pool.layers(),
+    samples: () => [
+      { name: "muara_queries_running", labels: {}, value: pool.load.running },
+      { name: "muara_queries_waiting", labels: {}, value: pool.load.waiting },
+    ],
     close: () => pool.close(),
   };
 }
@@ -152,12 +180,24 @@ class Query {
   readonly #pool: ProcessPool;
   readonly #request: QueryRequest;
   readonly #signal: AbortSignal;
+  readonly #note: QueryNote;
 
-  constructor(services: Shared, pool: ProcessPool, request: QueryRequest, signal: AbortSignal) {
+  constructor(
+    services: Shared,
+    pool: ProcessPool,
+    request: QueryRequest,
+    signal: AbortSignal,
+    note: QueryNote,
+  ) {
+    this.#note = note;
     this.#services = services;
     this.#pool = pool;
     this.#request = request;
     this.#signal = signal;
+  }
+
+  #rowsMax(): number {
+    return this.#request.isOwn ? Infinity : this.#services.options.rowsMax;
   }
 
   async answer(): Promise<QueryAnswer> {
@@ -169,12 +209,13 @@ class Query {
       });
     // The engine reads C strings: what follows the zero would be run by nobody, or by somebody else.
     if (sql.includes("\0")) throw new MuaraError("sql.syntax", "The SQL has a zero character in it.");
-    if ((this.#request.limit ?? 0) > options.rowsMax)
+    if ((this.#request.limit ?? 0) > this.#rowsMax())
       throw new MuaraError("request.malformed", `limit is at most ${options.rowsMax} rows.`, {
         details: { pointer: "/limit", rowsMax: options.rowsMax },
       });
     const startMs = clock.monotonicMs();
     const child = await this.#pool.take();
+    this.#note.has(child);
     const release = (): void => child.kill(new MuaraError("sql.timeout", "The query is over."));
     try {
       child.guard(this.#timeoutMs(), this.#signal);
@@ -183,7 +224,8 @@ class Query {
       const head = await this.#head(child);
       const versions = versionsOf(pins);
       const end = { rows: 0, isTruncated: false };
-      const done = (): void => {
+      const done = (outcome: string): void => {
+        this.#note.end(outcome, end.rows);
         release();
         const { principal } = this.#request;
         const ms = Math.round(clock.monotonicMs() - startMs);
@@ -216,7 +258,7 @@ class Query {
     if (arrival.report !== "judged") throw new MuaraError("sql.failed", "The query process misbehaved.");
     const { judged } = arrival;
     if (judged.kind === "refused" || judged.kind === "syntax") throw this.#refusal(judged);
-    const rows = Math.min(this.#request.limit ?? options.rows, options.rowsMax);
+    const rows = Math.min(this.#request.limit ?? options.rows, this.#rowsMax());
     const { format, sql } = this.#request;
     if (judged.kind === "show_tables") {
       child.send({ order: "run", sql: await this.#showTables(), tables: [], views: [], format, rows });
@@ -253,15 +295,18 @@ class Query {
     child: QueryProcess,
     arrivals: Arrival[],
     end: { rows: number; isTruncated: boolean },
-    done: () => void,
+    done: (outcome: string) => void,
   ): AsyncGenerator<Uint8Array> {
     const { answerBytes } = this.#services.options;
     let bytes = 0;
+    // Where nobody reads on, this is what is left.
+    let outcome = "cut_off";
     try {
       for (;;) {
         const arrival = arrivals.shift() ?? (await child.next());
         if (arrival.report === "data") {
           bytes += arrival.bytes.length;
+          this.#note.bytes(arrival.bytes.length);
           if (bytes > answerBytes)
             throw new MuaraError("sql.answer_too_large", `The answer is longer than ${answerBytes} bytes.`, {
               details: { answerBytes },
@@ -271,15 +316,16 @@ class Query {
         else if (arrival.report === "done") {
           end.rows = arrival.rows;
           end.isTruncated = arrival.isTruncated;
+          outcome = "ok";
           return;
         }
       }
     } catch (error) {
-      const code = error instanceof MuaraError ? error.code : "internal";
-      this.#services.logger.warn("an answer was cut off", { code });
+      outcome = codeOf(error);
+      this.#services.logger.warn("an answer was cut off", { code: outcome });
       throw error;
     } finally {
-      done();
+      done(outcome);
     }
   }
 
@@ -310,6 +356,10 @@ class Query {
       details,
     });
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof MuaraError ? error.code : "internal";
 }
 
 /** One process for judging only. */

@@ -190,7 +190,7 @@ class Committer {
     try {
       const written = await writeCheckpoint(this.#store, this.#tablePath, snapshot);
       const tookMs = Math.round(this.#clock.monotonicMs() - startMs);
-      this.#logger.info("table checkpoint written", { ...written, tookMs });
+      this.#logger.info("table checkpoint written", { ...written, took_ms: tookMs });
     } catch (error) {
       if (!(error instanceof MuaraError)) throw error;
       this.#logger.warn("table checkpoint failed", { version: snapshot.version, code: error.code, error });

@@ -1,5 +1,6 @@
 /**
- * `npm run proof:job-states -- [--hours 24] [--sliding 50] [--seed N]`: what jobs keep stays as small as what they have to know.
+ * `npm run proof:job-states -- [--hours 24] [--sliding 50] [--seed N]`: what jobs keep stays as small as what they have
+ * to know.
  *
  * 1. Windows of 48 hours that slide by the minute, over 10,000 keys that come now and then: 49 hours and more of
  *    events, minute by minute at the end. The process of the job stays below 500 MB, and its windows are those of a

@@ -46,6 +46,7 @@ export const LAKE_STEPS: readonly Step[] = [
   },
   { id: "metrics" },
   { id: "recentLogs", query: { limit: "3", level: "info" } },
+  { id: "recentLogs", query: { limit: "2", level: "info" }, until: some },
   { id: "exportIceberg", path: TABLE },
   { id: "dropIceberg", path: TABLE },
   { id: "compactTable", path: TABLE },

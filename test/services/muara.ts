@@ -128,7 +128,7 @@ function addressOf(child: ChildProcess, errors: () => string): Promise<string> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail("was not ready in time"), READY_DEADLINE_MS);
     const poll = setInterval(() => {
-      const match = /ready on (http:\/\/[0-9.:]+)/.exec(errors());
+      const match = /(?:ready on |"message":"ready".*?"url":")(http:\/\/[0-9.:]+)/.exec(errors());
       if (!match) return;
       finish();
       resolve(match[1]!);

@@ -34,7 +34,7 @@ const WORDS: readonly Word[] = [
   {
     word: "bucket",
     say: "window (bucket is S3's)",
-    unless: /s3:|\bS3\b/,
+    unless: /s3:|\bS3\b|_bucket/,
     in: /^(test\/)?adapters\/(s3\/|open\.ts)/,
   },
   { word: "bookmark", say: "cursor" },

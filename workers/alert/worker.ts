@@ -2,6 +2,7 @@
 import { isAssertion } from "../../core/assert.ts";
 import { DeclaredRuns, type DeclaredRunsPorts } from "../../core/declared-runs.ts";
 import { due } from "../../core/alert-outbox.ts";
+import type { MetricName } from "../../core/metric-catalogue.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import { ALERT_FOLDER, type Rule, ruleStatePath, type RuleState } from "../../core/rule.ts";
 import type { OpenReceiver } from "./receivers.ts";
@@ -61,7 +62,7 @@ function samplesOf(rule: string, state: RuleState, evaluations: number, nowMs: n
   const active = [...state.alerts.alerts, ...state.noData.alerts].filter(
     ({ status }) => status !== "resolved",
   );
-  const values: readonly (readonly [Sample["name"], number | undefined])[] = [
+  const values: readonly (readonly [MetricName, number | undefined])[] = [
     ["muara_rule_evaluations", evaluations],
     ["muara_rule_failing", problem === null ? 0 : 1],
     ["muara_rule_no_data", isNoData ? 1 : 0],

@@ -112,7 +112,7 @@ export class CopyRun {
         }
         const isMoving = [...this.#handedOver()].some(([name, one]) => before.get(name) !== one);
         pauseMs = isMoving ? PAUSE_MS_MIN : Math.min(pauseMs * 2, PAUSE_MS_MAX);
-        this.#options.logger.warn("copy is interrupted", { error, pauseMs });
+        this.#options.logger.warn("copy is interrupted", { error, pause_ms: pauseMs });
         await this.#options.clock.sleep(pauseMs, signal);
       }
     }

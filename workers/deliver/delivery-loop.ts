@@ -9,6 +9,7 @@ import type { CommitNotices } from "../../core/commit-notices.ts";
 import { DELIVERY_FOLDER, type Delivery, type DeliveryPosition } from "../../core/delivery.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Measures } from "../../core/measures.ts";
 import type { Sink, SinkBatch, SinkOutcome } from "../../core/ports/sink.ts";
 import type { Registry } from "../../core/registry.ts";
 import { traced } from "../../core/trace.ts";
@@ -34,6 +35,8 @@ export interface DeliverPorts extends FeedPorts {
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
   /** Of tables that this process writes. */
   readonly commits: CommitNotices;
 }
@@ -212,6 +215,7 @@ export class DeliveryLoop {
     signal: AbortSignal,
   ): Promise<void> {
     if (signal.aborted) return;
+    this.#ports.measures?.count("muara_delivery_retries", { delivery: this.#delivery.name });
     const problem = reason.slice(0, PROBLEM_LENGTH_MAX);
     const position = this.#position!;
     if (position.state !== "failing")

@@ -158,6 +158,8 @@ async function invite(
   ports.stderr(
     `\n   live traffic on ${server.url}    stop with Ctrl-C    start over: npm run demo -- --fresh\n`,
   );
+  const token = server.token === undefined ? "" : `/#token=${server.token}`;
+  ports.stderr(`   dashboard ${server.url}${token}\n`);
   ports.stderr("   Try, in another terminal:\n");
   ports.stderr(`${commands.map((command) => `     ${command}`).join("\n")}\n\n`);
 }

@@ -3,6 +3,7 @@ import type { ErrorCode, MuaraError } from "../../core/errors.ts";
 import { jsonResponse } from "../../core/http.ts";
 import { FLAG_UUID } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
+import type { Measures } from "../../core/measures.ts";
 import { parseJson } from "../../core/parse-json.ts";
 import { payloadOf } from "../../core/record.ts";
 import type { PartitionBatch } from "./batches.ts";
@@ -19,6 +20,12 @@ export interface BatchItemResponse {
   readonly code?: ErrorCode;
   /** Beyond Nakadi: JSON pointer (as a URI fragment) of the field. */
   readonly pointer?: string;
+}
+
+interface RejectedRequest {
+  readonly contract: Contract;
+  readonly flowId: string;
+  readonly measures?: Measures | undefined;
 }
 
 /** Every bad event as `failed` with its reason, all others as `aborted`: nothing of the request was written. */
@@ -39,11 +46,11 @@ function rejectedItems(contract: Contract, scan: Scan, failures: Failures): Batc
 }
 
 export function rejectedResponse(
-  contract: Contract,
+  { contract, flowId, measures }: RejectedRequest,
   scan: Scan,
   failures: Failures,
-  flowId: string,
 ): Response {
+  for (const code of failures.codes()) measures?.count("muara_ingest_refused_events", { code });
   return jsonResponse(rejectedItems(contract, scan, failures), 422, flowId);
 }
 

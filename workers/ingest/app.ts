@@ -21,6 +21,8 @@ import {
 import { readBody } from "../../core/http-body.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Measures } from "../../core/measures.ts";
+import type { Sample } from "../../core/open-metrics.ts";
 import type { Audit } from "../../core/ports/audit.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter, Quotas } from "../../core/quota.ts";
@@ -57,6 +59,8 @@ export interface IngestPorts {
   readonly authenticator: Authenticator | null;
   /** Absent: nothing is recorded. */
   readonly audit?: Audit | undefined;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
@@ -162,7 +166,7 @@ export class Door {
       const json = (): Promise<unknown> => this.#json(request);
       return await answer({ request, flowId, principal, name: param("name"), param, query, json });
     } catch (error) {
-      auditRefusal(this.#ports.audit, error, request, { user: principal?.id, flowId });
+      auditRefusal(this.#ports, error, request, { user: principal?.id, flowId });
       return this.failed(error, flowId);
     }
   }
@@ -248,7 +252,8 @@ export class Door {
       this.#contracts.use(name, (contract) => {
         check?.(contract.type);
         const spare = Math.floor(randomness.fraction() * contract.partitions);
-        const request = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter };
+        const { measures } = this.#ports;
+        const request = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter, measures };
         return send(log, kernel, request);
       }),
     );
@@ -282,6 +287,13 @@ export class Door {
     } finally {
       reservation.release();
     }
+  }
+
+  samples(): readonly Sample[] {
+    return [
+      { name: "muara_ingest_body_bytes", labels: {}, value: this.#inFlight.bytes },
+      { name: "muara_ingest_wait_seconds", labels: {}, value: this.#queue.expectedWaitMs() / 1_000 },
+    ];
   }
 
   /** Appends events that another Nakadi has accepted, good or bad. @throws event_type.not_found, log.closed */

@@ -27,6 +27,11 @@ export class Failures {
     return this.#byItem.get(item);
   }
 
+  /** One for each event. */
+  codes(): readonly ErrorCode[] {
+    return [...this.#byItem.values()].map(({ code }) => code);
+  }
+
   /** The first finding of an event stands. */
   add(item: number, step: Step, code: ErrorCode, pointer: string, reason: string): void {
     if (!this.#byItem.has(item)) this.#byItem.set(item, { step, code, pointer, reason });

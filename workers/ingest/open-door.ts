@@ -1,5 +1,6 @@
 /** The door of a process that keeps running: with streams and subscriptions, and with replays of dead letters. */
 import type { Config } from "../../core/config.ts";
+import type { Gauge } from "../../core/open-metrics.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import { Quotas } from "../../core/quota.ts";
 import { rehearse } from "../land/rehearsal.ts";
@@ -28,6 +29,7 @@ export interface OpenDoor {
     ) => ReturnType<typeof rehearse>;
     readonly horizonMs: number;
   };
+  readonly samples: Gauge;
   /** Ends the streams that are open. */
   readonly close: () => Promise<void>;
 }
@@ -53,6 +55,7 @@ export function openDoor(
       rehearse: (type, payloads) => rehearse(ports, { ...limits, skewMs: land.skewMs }, type, payloads),
       horizonMs: land.horizonHours * HOUR_MS,
     },
+    samples: () => door.samples(),
     close: async () => {
       host.close();
       await subscriptions.close();

@@ -39,10 +39,10 @@ export async function publishDeletions(log: Log, kernel: Kernel, request: Publis
   const failures = new Failures();
   new Judge(contract, scan, failures).runDeletions();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
-  if (failures.size > 0) return rejectedResponse(contract, scan, failures, flowId);
+  if (failures.size > 0) return rejectedResponse(request, scan, failures);
   const header = JSON.stringify({ flow_id: flowId, published_by: principal.id });
   const batches = tombstones(contract, scan, assigned, header);
-  return settledResponse(contract, batches, await appendAll(log, name, batches), flowId);
+  return settledResponse(request, batches, await appendAll(log, name, batches));
 }
 
 /** Few, so that objects for each do no harm. */

@@ -11,6 +11,7 @@ import { MuaraError } from "../../core/errors.ts";
 import { answerHeaders, jsonResponse } from "../../core/http.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
+import type { Measures } from "../../core/measures.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { Meter } from "../../core/quota.ts";
 import { replayMembers, type ReplayNote } from "../../core/replay.ts";
@@ -55,6 +56,7 @@ export interface PublishRequest {
   readonly isDryRun?: boolean | undefined;
   /** Told how many events the body has. */
   readonly meter?: Meter | undefined;
+  readonly measures?: Measures | undefined;
 }
 
 /**
@@ -70,11 +72,11 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
   const failures = new Failures();
   new Judge(contract, scan, failures).run();
   const assigned = assignPartitions(contract, scan, failures, request.spare);
-  if (failures.size > 0) return rejectedResponse(contract, scan, failures, flowId);
+  if (failures.size > 0) return rejectedResponse(request, scan, failures);
   if (request.isDryRun) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
   const batches = buildBatches(contract, scan, assigned, recordHeaders(request));
   const errors = await appendAll(log, contract.type.name, batches);
-  return settledResponse(contract, batches, errors, flowId);
+  return settledResponse(request, batches, errors);
 }
 
 /** A body of few bytes per event is scanned twice; all others once, with columns for no more events than fit. */
@@ -139,11 +141,12 @@ export async function appendAll(
  * producer may simply send the same again.
  */
 export function settledResponse(
-  contract: Contract,
+  { contract, flowId, measures }: Pick<PublishRequest, "contract" | "flowId" | "measures">,
   batches: readonly PartitionBatch[],
   errors: readonly (MuaraError | undefined)[],
-  flowId: string,
 ): Response {
+  const stored = batches.reduce((sum, { batch }, i) => (errors[i] ? sum : sum + batch.count), 0);
+  measures?.count("muara_ingest_events", { event_type: contract.type.name }, stored);
   const failed = errors.filter((error) => error !== undefined);
   if (failed.length === 0) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
   const isNothingStored =

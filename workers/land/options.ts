@@ -3,6 +3,7 @@ import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Lineage } from "../../core/ports/lineage.ts";
+import type { Measures } from "../../core/measures.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableLog } from "../../core/ports/table-log.ts";
@@ -19,6 +20,8 @@ export interface LandPorts {
   readonly logger: Logger;
   /** Absent: nobody is told what was made of what. */
   readonly lineage?: Lineage | undefined;
+  /** Absent: nothing is counted. */
+  readonly measures?: Measures | undefined;
 }
 
 export interface LandOptions {

@@ -63,7 +63,7 @@ export class TableIdentities {
       version: state.snapshot.version,
       image: rolled === undefined ? null : image,
       ids: this.ids.size,
-      tookMs: Math.round(clock.monotonicMs() - startedMs),
+      took_ms: Math.round(clock.monotonicMs() - startedMs),
     });
   }
 

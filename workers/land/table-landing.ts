@@ -27,6 +27,8 @@ import { StillTimer } from "./still-timer.ts";
 /** A watermark-only version at most this often. */
 const WATERMARK_COMMIT_MS = 60_000;
 
+type Timed = "muara_land_commit_seconds" | "muara_land_settle_seconds";
+
 /** What an attempt came to. */
 export interface Step {
   readonly hasBacklog: boolean;
@@ -183,7 +185,7 @@ export class TableLanding {
     const run = landingRun(lineage, this.#type);
     return traced("landing commit", about, async (span) => {
       const judged = await this.#judge.decide(gathered.batches, partitions, this.#table.ids, (unsettled) =>
-        this.#table.settle(unsettled),
+        this.#timed("muara_land_settle_seconds", () => this.#table.settle(unsettled)),
       );
       const written = await this.#commitRows(gathered, judged, isIdle, signal);
       const isCommitted = written !== undefined;
@@ -233,7 +235,25 @@ export class TableLanding {
       side: side.path,
       ...replays,
     };
-    return (await this.#commit(after, watermarkMs, add, info, signal)) ? { add, ledger } : undefined;
+    const isCommitted = await this.#timed("muara_land_commit_seconds", () =>
+      this.#commit(after, watermarkMs, add, info, signal),
+    );
+    this.#noteCommit(batches, isCommitted);
+    return isCommitted ? { add, ledger } : undefined;
+  }
+
+  /** How long the oldest of what is visible now had to wait. */
+  #noteCommit(batches: Gathered["batches"], isCommitted: boolean): void {
+    const { clock, measures } = this.#ports;
+    if (!isCommitted) return measures?.count("muara_land_lost_attempts", {});
+    const oldestMs = Math.min(...batches.map(({ ingestMs }) => ingestMs[0]!));
+    if (!Number.isFinite(oldestMs)) return; // nothing but offsets that hold nothing
+    measures?.observe("muara_land_freshness_seconds", Math.max(0, clock.nowMs() - oldestMs) / 1_000, {});
+  }
+
+  #timed<Result>(name: Timed, work: () => Promise<Result>): Promise<Result> {
+    const { clock, measures } = this.#ports;
+    return measures ? measures.timed(name, {}, clock, work) : work();
   }
 
   /** When everything is idle, time goes on without rows. */

@@ -12,8 +12,10 @@ import type { EventType } from "../../core/event-type.ts";
 import { isMaterialised } from "../../core/event-type-annotations.ts";
 import { pendingRemovals, type Removal } from "../../core/event-type-removal.ts";
 import { type ErrorCode, hasCode, MuaraError } from "../../core/errors.ts";
+import type { Sample } from "../../core/open-metrics.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import type { Registry } from "../../core/registry.ts";
+import { landSamples } from "./land-samples.ts";
 import { endStream } from "./end-stream.ts";
 import { remedyOf, retryMs } from "./failure.ts";
 import type { LandOptions, LandPorts } from "./options.ts";
@@ -83,6 +85,8 @@ export interface LandWorker {
   drain(): Promise<void>;
   /** Every table met so far, stopped ones included. */
   status(): readonly LandStatus[];
+  /** For `/metrics`. */
+  samples(): Promise<readonly Sample[]>;
   /** The table was paused or resumed here: it is read anew before anything else lands. */
   reload(table: string): void;
 }
@@ -122,6 +126,19 @@ class RoundWorker implements LandWorker {
       intervalMs: turn.isFull ? 0 : this.#pace.intervalMs,
       intervalReason: turn.isFull ? "a backlog lands without waiting" : this.#paceReason(),
     }));
+  }
+
+  samples(): Promise<readonly Sample[]> {
+    const nowMs = this.#ports.clock.monotonicMs();
+    return landSamples(
+      [...this.#entries.values()].map(({ type, turn, state, landing }) => ({
+        table: type.name,
+        landing,
+        state,
+        intervalMs: turn.isFull ? 0 : this.#pace.intervalMs,
+        waitedMs: turn.waitedMs(nowMs),
+      })),
+    );
   }
 
   reload(table: string): void {

@@ -139,9 +139,10 @@ export class JobEngine {
   async keep({ base, at }: StatePlace): Promise<StateSize | null> {
     const values = [this.#fingerprint, base, at].map(quoteText).join(", ");
     await this.#run(`DELETE FROM ${PLACE}`, `INSERT INTO ${PLACE} VALUES (${values})`, "COMMIT");
-    if (++this.#steps % CHECKPOINT_STEPS !== 0) return null;
-    await this.#run("CHECKPOINT state");
-    return this.#size();
+    const isKept = ++this.#steps % CHECKPOINT_STEPS === 0;
+    if (isKept) await this.#run("CHECKPOINT state");
+    // Early, too (the first may be the rebuild's): who has few steps an hour wants to know as well.
+    return isKept || this.#steps <= 2 ? this.#size() : null;
   }
 
   /** Forgets what the step has changed, also where it failed in its midst. */

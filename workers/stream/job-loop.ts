@@ -7,8 +7,12 @@ import { Backoff } from "../../core/backoff.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
+import type { JobState } from "../../core/job-note.ts";
+import type { Measures } from "../../core/measures.ts";
+import type { MetricName } from "../../core/metric-catalogue.ts";
 import type { Sample } from "../../core/open-metrics.ts";
-import type { Ownership } from "../../core/ports/ownership.ts";
+import { OWNED_LOOK_MS, type Ownership } from "../../core/ports/ownership.ts";
+import { StandBy } from "../../core/stand-by.ts";
 import type { OutputPorts } from "./job-output.ts";
 import { FOLLOWED_MS, JobRun, type Preview, type RunOptions, type RunStats } from "./job-run.ts";
 
@@ -20,25 +24,24 @@ export interface JobOptions extends RunOptions {
   readonly everyMs: number;
   /** Longest pause between two attempts, ms. */
   readonly pauseMsMax: number;
-  /** Who finds that somebody else moves the job looks again after this, ms. */
+  /** Who finds that somebody else moves the job looks again after this, where nobody deals jobs out, ms. */
   readonly standbyMs: number;
 }
 
 export interface JobPorts extends OutputPorts {
   readonly commits: CommitNotices;
-  readonly ownership: Pick<Ownership, "owns">;
+  readonly ownership: Pick<Ownership, "owns" | "isDealt">;
+  readonly measures?: Measures | undefined;
   /** Whether a job reads that table. */
   readonly isFollowed?: (table: string) => boolean;
 }
-
-/** `waiting`: another process has it. `stopped`: somebody has to act. */
-export type JobState = "starting" | "running" | "waiting" | "failing" | "stopped";
 
 export class JobLoop {
   readonly #ports: JobPorts;
   readonly #options: JobOptions;
   readonly #job: Job;
   readonly #pause: Backoff;
+  readonly #standBys: StandBy;
   readonly #stats: RunStats = { steps: 0, rows: 0, size: null, rebuilds: 0 };
   #run: JobRun | undefined;
   #state: JobState = "starting";
@@ -49,8 +52,14 @@ export class JobLoop {
     this.#options = options;
     this.#job = job;
     this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
+    this.#standBys = new StandBy(ports, options.standbyMs);
   }
 
+  get job(): Job {
+    return this.#job;
+  }
+
+  /** `waiting`: another process has it. `stopped`: somebody has to act. */
   get state(): JobState {
     return this.#state;
   }
@@ -75,9 +84,11 @@ export class JobLoop {
     while (!signal.aborted) {
       if (!this.#owns()) {
         this.#state = "waiting";
-        await clock.sleep(this.#options.standbyMs, signal);
+        this.#problem = undefined;
+        await clock.sleep(Math.min(this.#options.standbyMs, OWNED_LOOK_MS), signal);
         continue;
       }
+      if (this.#state === "waiting") this.#state = "starting";
       try {
         await this.#attempt(signal);
       } catch (error) {
@@ -100,7 +111,7 @@ export class JobLoop {
   samples(): readonly Sample[] {
     const { steps, rows, size, rebuilds } = this.#stats;
     const releasedUs = this.#run?.position.releasedUs;
-    const values: readonly (readonly [Sample["name"], number | undefined])[] = [
+    const values: readonly (readonly [MetricName, number | undefined])[] = [
       ["muara_job_rows", rows],
       ["muara_job_steps", steps],
       ["muara_job_rebuilds", rebuilds],
@@ -111,6 +122,12 @@ export class JobLoop {
     ];
     const labels = { job: this.#job.name };
     return values.flatMap(([name, value]) => (value === undefined ? [] : [{ name, labels, value }]));
+  }
+
+  #noteStep(startMs: number): void {
+    const { clock, measures } = this.#ports;
+    const seconds = (clock.monotonicMs() - startMs) / 1_000;
+    measures?.observe("muara_job_step_seconds", seconds, { job: this.#job.name });
   }
 
   #owns(): boolean {
@@ -128,7 +145,9 @@ export class JobLoop {
     try {
       while (!signal.aborted && this.#owns()) {
         const seen = job.inputs.map((table) => commits.count(table));
+        const startMs = this.#ports.clock.monotonicMs();
         const outcome = await run.step(signal);
+        if (outcome === "moved") this.#noteStep(startMs);
         if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
         this.#state = "running";
         this.#problem = undefined;
@@ -157,14 +176,14 @@ export class JobLoop {
 
   /** Two that move one job only make each other's work void. */
   async #standBy(signal: AbortSignal): Promise<void> {
-    const { clock, logger, randomness } = this.#ports;
+    const { clock, logger, ownership } = this.#ports;
     logger.warn("another process moves the job", { job: this.#job.name, tables: jobTables(this.#job) });
     this.#state = "waiting";
-    await clock.sleep(this.#options.standbyMs * (1 + randomness.fraction()), signal);
+    await clock.sleep(this.#standBys.met(ownership.isDealt), signal);
   }
 
   async #failed(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#ports;
+    const { logger } = this.#ports;
     const problem = error instanceof Error ? error.message : String(error);
     const isFinal =
       error instanceof MuaraError && (!error.retryable || hasCode(error, "table.version_not_found"));
@@ -173,17 +192,20 @@ export class JobLoop {
     const fields = { job: this.#job.name, error };
     if (isFinal) {
       logger.error("a job has stopped; somebody has to act", fields);
-      await aborted(signal);
-      return;
+      return this.#rest(Infinity, signal);
     }
     logger.warn("a job cannot go on for now", fields);
-    await clock.sleep(this.#pause.next(), signal);
+    await this.#rest(this.#pause.next(), signal);
   }
-}
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  /** For so long, unless the job becomes another process's before. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + ms;
+    while (!signal.aborted && this.#owns()) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await clock.sleep(Math.min(leftMs, OWNED_LOOK_MS), signal);
+    }
+  }
 }

@@ -65,11 +65,12 @@ function make(place: HTMLElement, props: ChartProps): uPlot {
   return new uPlot(
     {
       ...sizeOf(place, props),
+      padding: [10, 26, 0, 0],
       legend: { show: props.series.length > 1, live: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_plot, min, max) => [Math.min(0, min ?? 0), max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, values: (_plot, seconds) => seconds.map((one) => utcClock(one * 1_000)), space: 90 },
+        { ...axis, values: (_plot, seconds) => seconds.map((one) => axisTime(one, seconds)), space: 80 },
         { ...axis, values: (_plot, values) => values.map(format), size: 62 },
       ],
       series: [{}, ...props.series.map((one) => seriesOf(one, color))],
@@ -105,6 +106,12 @@ function resolved(place: HTMLElement, style: CSSStyleDeclaration, token: string)
   const color = getComputedStyle(probe).color;
   probe.remove();
   return color;
+}
+
+/** Seconds only where ticks are that close. */
+function axisTime(seconds: number, all: readonly number[]): string {
+  const isClose = all.length > 1 && all[1]! - all[0]! < 60;
+  return utcClock(seconds * 1_000).slice(0, isClose ? 8 : 5);
 }
 
 function dataOf({ times, series }: ChartProps): uPlot.AlignedData {

@@ -200,6 +200,7 @@ const USES: Readonly<Record<string, Use>> = {
   "process pause": { line: "process pause shop", says: /paused/ },
   "process resume": { line: "process resume shop", says: /shop/ },
   "case show": { line: "case 3 --process shop", says: /ordered/, isData: true },
+  "rule test": { line: "rule test $dir/rule.json --since 2m", says: /evaluations/ },
   "rule deploy": { line: "rule deploy $dir/rule.json", says: /Few/ },
   "rule list": { line: "rule list", says: /Few/, isData: true },
   "alert rules": { line: "alert rules", says: /Few/, isData: true },

@@ -1,0 +1,231 @@
+/** The live stream of a whole process: what it tells, to whom, how it goes on, and where it ends. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../services/muara.ts";
+import { LiveReader } from "./live-reader.ts";
+import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
+
+const TYPE = "live.order";
+const HIDDEN = "live.hidden";
+const LIMITS = { clients: 4, perPrincipal: 3, tails: 2, eventsPerSecond: 40, slowMs: 2_000 };
+
+let stack: Stack;
+let stranger: { token: string; id: string };
+const open: LiveReader[] = [];
+
+beforeAll(async () => {
+  stack = await startStack(undefined, { live: LIMITS });
+  for (const name of [TYPE, HIDDEN]) await stack.call("POST", "/event-types", orderType(name, 2));
+  const grants = [{ action: "read", kind: "table", name: TYPE }];
+  const made = await stack.call("POST", "/v1/tokens", { description: "one table", grants });
+  stranger = (await made.json()) as typeof stranger;
+});
+afterAll(async () => {
+  for (const reader of open) reader.close();
+  await stack.close();
+});
+
+async function look(
+  query: string,
+  token = stack.token,
+  more: Record<string, string> = {},
+): Promise<LiveReader> {
+  const headers = { authorization: `Bearer ${token}`, ...more };
+  const reader = await LiveReader.open(`${stack.url}/v1/live?${query}`, headers);
+  open.push(reader);
+  return reader;
+}
+
+async function closeAll(): Promise<void> {
+  for (const reader of open.splice(0)) reader.close();
+  await eventually("places are free", 10_000, async () => {
+    const readers = await Promise.all([1, 2, 3].map(() => look("topics=now").catch(() => undefined)));
+    for (const reader of readers) reader?.close();
+    open.length = 0;
+    return readers.every((reader) => reader !== undefined);
+  });
+}
+
+async function publish(type: string, events: readonly string[]): Promise<void> {
+  const answer = await stack.call("POST", `/event-types/${type}/events`, `[${events.join(",")}]`);
+  expect(answer.status).toBe(200);
+}
+
+interface Shown {
+  readonly partition: number;
+  readonly offset: number;
+  readonly fate: string;
+  readonly event_id: string | null;
+  readonly about?: string;
+}
+interface TailFrame {
+  readonly came: number;
+  readonly matched: number;
+  readonly events: readonly Shown[];
+  readonly fates: readonly Shown[];
+}
+const byName = (a: unknown[], b: unknown[]): number => String(a[0]).localeCompare(String(b[0]));
+const tailsOf = (reader: LiveReader): TailFrame[] =>
+  reader.of("tail").flatMap(({ data }) => (data as { frames: TailFrame[] }).frames);
+
+const events = (reader: LiveReader): readonly Shown[] => tailsOf(reader).flatMap((frame) => frame.events);
+const idsOf = (reader: LiveReader): (string | null)[] => events(reader).map((event) => event.event_id);
+
+async function refused(query: string): Promise<unknown> {
+  const answer = await stack.call("GET", `/v1/live?${query}`);
+  expect(answer.status).toBe(429);
+  return ((await answer.json()) as { limit: string }).limit;
+}
+
+test("now says what the books say, and each asker sees only what he may read", async () => {
+  await publish(TYPE, [
+    orderEvent(1, "1"),
+    orderEvent(1, "1"),
+    orderEvent(2, "2"),
+    orderEvent(3, "9223372036854775808"),
+  ]);
+  await publish(HIDDEN, [orderEvent(1, "1")]);
+  await stack.settled(TYPE);
+  await stack.settled(HIDDEN);
+  const [all, one] = [await look("topics=now"), await look("topics=now", stranger.token)];
+  await eventually("frames", 10_000, async () => all.of("now").length > 2 && one.of("now").length > 2);
+  const { items } = await stack.get<{ items: Record<string, unknown>[] }>("/v1/books");
+  const shown = all.of("now").at(-1)!.data as {
+    event_types: Record<string, unknown>[];
+    last_commit: { at: string };
+  };
+  const fields = ["event_type", "accepted", "landed", "duplicates", "dead_letters", "in_flight", "balanced"];
+  const pick = (from: Record<string, unknown>): unknown[] => fields.map((field) => from[field]);
+  expect(shown.event_types.map(pick).toSorted(byName)).toEqual(items.map(pick).toSorted(byName));
+  expect(items.find((item) => item["event_type"] === TYPE)).toMatchObject({
+    landed: 2,
+    duplicates: 1,
+    dead_letters: 1,
+  });
+  const ownTypes = one.of("now").flatMap(({ data }) => (data as typeof shown).event_types);
+  expect(new Set(ownTypes.map((item) => item["event_type"]))).toEqual(new Set([TYPE]));
+  expect(JSON.stringify(one.frames)).not.toContain(HIDDEN);
+  await closeAll();
+});
+
+test("a tail shows events at once, and then what became of each", async () => {
+  const reader = await look(`topics=now,tail:${TYPE}`);
+  const texts = [orderEvent(10, "10"), orderEvent(1, "1"), orderEvent(11, "9223372036854775808")];
+  await eventually("the stream is open", 5_000, async () => reader.of("now").length > 0);
+  await publish(TYPE, texts);
+  const fates = (): Map<string, Shown> =>
+    new Map(
+      tailsOf(reader).flatMap((frame) =>
+        frame.fates.map((fate) => [`${fate.partition}:${fate.offset}`, fate]),
+      ),
+    );
+  const found = (id: string): Shown | undefined => {
+    const event = tailsOf(reader)
+      .flatMap((frame) => frame.events)
+      .findLast((one) => one.event_id === id);
+    return event && fates().get(`${event.partition}:${event.offset}`);
+  };
+  await eventually("fates", 20_000, async () =>
+    [10, 1, 11].every((index) => found(eventId(index)) !== undefined),
+  );
+  expect([10, 1, 11].map((index) => found(eventId(index))!.fate)).toEqual([
+    "landed",
+    "duplicate",
+    "dead_letter",
+  ]);
+  expect(found(eventId(11))!.about).toContain("/number");
+  await closeAll();
+});
+
+test("of a burst it shows a sample, and counts all", async () => {
+  const reader = await look(`topics=tail:${TYPE}`);
+  await eventually("the newest are shown", 5_000, async () => tailsOf(reader).length > 0);
+  const before = tailsOf(reader).length;
+  const total = 3_000;
+  for (let from = 0; from < total; from += 1_000)
+    await publish(
+      TYPE,
+      Array.from({ length: 1_000 }, (_, at) => orderEvent(1_000 + from + at, "5")),
+    );
+  const came = (): number =>
+    tailsOf(reader)
+      .slice(before)
+      .reduce((sum, frame) => sum + frame.came, 0);
+  await eventually("all are counted", 10_000, async () => came() >= total);
+  expect(came()).toBe(total);
+  const shown = tailsOf(reader).slice(before);
+  // 40 a second are 10 in a look.
+  expect(Math.max(...shown.map((frame) => frame.events.length))).toBe(10);
+  const sampled = shown.flatMap((frame) =>
+    frame.events.map(({ partition, offset }) => `${partition}:${offset}`),
+  );
+  expect(new Set(sampled).size).toBe(sampled.length);
+  await closeAll();
+});
+
+test("filters hold here: a text, and a fate, rare as it may be", async () => {
+  const searched = await look(`topics=tail:${TYPE}&contains=${encodeURIComponent('"note":"n7001"')}`);
+  const dead = await look(`topics=tail:${TYPE}&fate=dead_letter`);
+  await eventually("old dead letters are shown", 10_000, async () => tailsOf(dead).length > 0);
+  await publish(
+    TYPE,
+    Array.from({ length: 900 }, (_, at) => orderEvent(7_000 + at, "5")),
+  );
+  await publish(TYPE, [orderEvent(8_500, "9223372036854775808")]);
+  await eventually("the one event", 10_000, async () => events(searched).length > 0);
+  expect(events(searched).map((event) => event.event_id)).toEqual([eventId(7_001)]);
+  await eventually("the dead letter", 10_000, async () =>
+    events(dead).some((event) => event.event_id === eventId(8_500)),
+  );
+  expect(new Set(events(dead).map((event) => event.fate))).toEqual(new Set(["dead_letter"]));
+  await closeAll();
+});
+
+test("who was away goes on where he was, and who was away too long is told", async () => {
+  const first = await look(`topics=tail:${TYPE}`);
+  await eventually("something is shown", 10_000, async () => tailsOf(first).length > 0);
+  await publish(TYPE, [orderEvent(9_001, "1")]);
+  await eventually("the first", 10_000, async () => idsOf(first).includes(eventId(9_001)));
+  const { id } = first.frames.at(-1)!;
+  first.close();
+  await publish(TYPE, [orderEvent(9_002, "1")]);
+  const again = await look(`topics=tail:${TYPE}`, stack.token, { "last-event-id": id });
+  await eventually("the second", 10_000, async () => idsOf(again).includes(eventId(9_002)));
+  expect(idsOf(again)).not.toContain(eventId(9_001));
+  expect(again.of("resync")).toEqual([]);
+  const lost = await look(`topics=tail:${TYPE}`, stack.token, { "last-event-id": "other-5" });
+  await eventually("told to read anew", 5_000, async () => lost.of("resync").length === 1);
+  await closeAll();
+});
+
+test("what may not be read is not there, and a token that is taken back ends its stream", async () => {
+  for (const [query, status] of [
+    [`topics=tail:${HIDDEN}`, 404],
+    ["topics=tail:no.such", 404],
+    ["topics=dead_letters", 400],
+    ["", 400],
+    [`topics=tail:${TYPE}&fate=lost`, 400],
+    [`topics=tail:${TYPE}&contains=${"x".repeat(201)}`, 400],
+  ] as const) {
+    const answer = await stack.call("GET", `/v1/live?${query}`, undefined, {
+      authorization: `Bearer ${stranger.token}`,
+    });
+    expect([query, answer.status]).toEqual([query, status]);
+  }
+  expect((await fetch(`${stack.url}/v1/live?topics=now`)).status).toBe(401);
+  const reader = await look(`topics=now,tail:${TYPE}`, stranger.token);
+  await eventually("it is open", 5_000, async () => reader.of("now").length > 0);
+  expect((await stack.call("DELETE", `/v1/tokens/${stranger.id}`)).status).toBeLessThan(300);
+  await eventually("it ends", 10_000, async () => reader.isOver);
+  expect(reader.of("bye").map(({ data }) => (data as { code: string }).code)).toEqual(["auth.invalid"]);
+  await closeAll();
+});
+
+test("streams, streams of one, and tails are bounded", async () => {
+  await look(`topics=tail:${TYPE}&contains=a`);
+  await look(`topics=tail:${TYPE}&contains=b`);
+  expect(await refused(`topics=tail:${TYPE}&contains=c`)).toBe("live.tails");
+  // Refused, it took no place.
+  await look(`topics=tail:${TYPE}&contains=a`);
+  expect(await refused("topics=now")).toBe("live.perPrincipal");
+  await closeAll();
+});

@@ -1,0 +1,130 @@
+/** The pages of tables in a real browser, beside what the API says. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startStack, type Stack } from "../api/stack.ts";
+import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { checkDeadFromTheStart, checkEmpty, checkLive, checkSlowAndDead } from "./page-states.ts";
+import { order, seededLake, send, TYPE } from "./seeded-lake.ts";
+
+let browser: Browser;
+let stack: Stack;
+let empty: Stack;
+
+beforeAll(async () => {
+  [browser, stack, empty] = await Promise.all([
+    launchBrowser(),
+    seededLake(true),
+    startStack(undefined, { query: { namespace: "off" } }),
+  ]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await Promise.all([stack?.close(), empty?.close()]);
+});
+
+const row = `tbody tr:has-text("${TYPE}")`;
+const states = (path: string, live: string) => ({ browser, stack, path, live });
+
+async function open(path: string, width = 1280): Promise<OpenPage> {
+  return openPage(browser, stack.url, path, { token: stack.token, width });
+}
+
+test("tables: live, empty, slow, dead", async () => {
+  await checkLive(states("/tables", row));
+  await checkEmpty({ browser, stack: empty, path: "/tables", live: row }, "No table yet");
+  await checkSlowAndDead(states("/tables", row));
+  await checkDeadFromTheStart(states("/tables", row));
+});
+
+test("one table: live in every tab, slow, dead, and one that is not there", async () => {
+  for (const tab of ["columns", "partitions", "versions", "quality", "lineage", "use"]) {
+    await using opened = await open(`/tables/${TYPE}?tab=${tab}`, 360);
+    await opened.page.locator(`#panel-${tab} :is(td, li, pre)`).first().waitFor();
+    expect(await axe(opened.page), tab).toEqual([]);
+    expect(await overhang(opened.page), tab).toBe(0);
+    expect(opened.complaints, tab).toEqual([]);
+  }
+  await checkLive(states(`/tables/${TYPE}`, ".tile"));
+  await checkSlowAndDead(states(`/tables/${TYPE}`, ".tile"));
+  await using missing = await open("/tables/NO_SUCH");
+  await missing.page.locator(".error", { hasText: "table.not_found" }).waitFor();
+});
+
+test("figures are the API's, and follow it without a reload", async () => {
+  await using opened = await open("/tables");
+  const { page } = opened;
+  const cells = (): Promise<string[]> => page.locator(`${row} td`).allInnerTexts();
+  await page.locator(row).waitFor();
+  const before = await stack.get<{ rows: number; files: number }>(`/v1/tables/${TYPE}`);
+  expect((await cells())[3]).toBe(String(before.rows));
+  expect((await cells())[2]).toContain("in time, target 30 s");
+  await send(stack, [order(200), order(201)]);
+  await expect.poll(async () => (await cells())[3], { timeout: 20_000 }).toBe(String(before.rows + 2));
+});
+
+test("filters stand in the address and survive a reload", async () => {
+  await using opened = await open("/tables");
+  const { page } = opened;
+  await page.locator(row).waitFor();
+  await page.keyboard.press("/");
+  await page.keyboard.type("nothing_like_it");
+  await page.locator(".empty", { hasText: "No table fits" }).waitFor();
+  expect(new URL(page.url()).searchParams.get("name")).toBe("nothing_like_it");
+  await page.locator("#tables-filter").fill("order");
+  await page.locator("#tables-kind").selectOption("event_type");
+  await page.reload();
+  await page.locator(row).waitFor();
+  expect(await page.locator("#tables-filter").inputValue()).toBe("order");
+  expect(await page.locator("#tables-kind").inputValue()).toBe("event_type");
+  await page.locator("#tables-kind").selectOption("house");
+  await page.locator("#tables-filter").fill("");
+  await page.locator('tbody tr:has-text("dead_letters")').waitFor();
+});
+
+test("a table that is late says so, by partition", async () => {
+  await using opened = await open(`/tables/${TYPE}?tab=partitions`);
+  const { page } = opened;
+  await page.locator('#panel-partitions td:has-text("nothing waits")').first().waitFor();
+  const declared = await stack.get<Record<string, unknown>>(`/event-types/${TYPE}`);
+  const annotations = { "muara/freshness": "1 ms" };
+  expect((await stack.call("PUT", `/event-types/${TYPE}`, { ...declared, annotations })).status).toBe(200);
+  expect((await stack.call("POST", `/v1/tables/${TYPE}/pause`, { for_ms: 600_000 })).status).toBe(200);
+  await send(stack, [order(210)]);
+  await page.locator('.tile[data-tone="bad"]', { hasText: "late" }).waitFor();
+  const lags = await page.locator("#panel-partitions table").first().locator("tbody tr").allInnerTexts();
+  expect(lags.filter((text) => text.includes("nothing waits"))).toHaveLength(1);
+  expect((await stack.call("POST", `/v1/tables/${TYPE}/resume`)).status).toBe(200);
+  await expect.poll(() => page.locator('.tile[data-tone="bad"]').count(), { timeout: 20_000 }).toBe(0);
+});
+
+test("versions are compared, and asked about as of one", async () => {
+  await using opened = await open(`/tables/${TYPE}?tab=versions`);
+  const { page } = opened;
+  await page.locator("#diff-from").fill("0");
+  await page.locator("#diff-to").fill("2");
+  await page.keyboard.press("Enter");
+  const said = page.locator('section[aria-label="What changed"]');
+  await said.waitFor();
+  const diff = await stack.get<{ added: { rows: number } }>(`/v1/tables/${TYPE}/diff?from=0&to=2`);
+  expect(await said.innerText()).toContain(`${diff.added.rows} rows in`);
+  expect(page.url()).toContain("from=0&to=2");
+  await page.locator("a", { hasText: "Query at version 1" }).first().click();
+  await page.locator("h1", { hasText: "Query" }).waitFor();
+  expect(new URL(page.url()).searchParams.get("at")).toBe("1");
+  await page.locator(".query-said", { hasText: "as of 1" }).waitFor();
+});
+
+test("lineage leads to what reads the table; quality shows its books and dead letters", async () => {
+  await using opened = await open(`/tables/${TYPE}?tab=lineage`);
+  const { page } = opened;
+  await page.locator('section[aria-label="Goes to"] a', { hasText: "orders_hourly" }).waitFor();
+  await page.locator('[role="tab"]', { hasText: "Quality" }).focus();
+  await page.locator('[role="tab"]', { hasText: "Quality" }).click();
+  await page.locator(".sum").waitFor();
+  const { items } = await stack.get<{ items: { accepted: number; dead_letters: number }[] }>(
+    `/v1/books?event_type=${TYPE}`,
+  );
+  expect(await page.locator(".sum").innerText()).toContain(`${items[0]!.accepted} accepted`);
+  await page.locator('a[href^="/dead-letters?"]').click();
+  await page.locator("h1", { hasText: "Dead letters" }).waitFor();
+});
