@@ -45,7 +45,6 @@ export const LAKE_STEPS: readonly Step[] = [
     body: { ids: ["{{LETTER}}"], correction: { set: { "/total": "4.96" } }, dry_run: true },
   },
   { id: "metrics" },
-  { id: "recentLogs", query: { limit: "3", level: "info" } },
   { id: "recentLogs", query: { limit: "2", level: "info" }, until: some },
   { id: "exportIceberg", path: TABLE },
   { id: "dropIceberg", path: TABLE },
