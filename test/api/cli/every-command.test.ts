@@ -86,7 +86,9 @@ function program(ran: (path: string) => void = () => {}) {
     clock: systemClock,
     signal: new AbortController().signal,
   };
-  const services = { version: "1.2.3", start: async () => 0, demo: async () => 0, io };
+  const nothing = (): Promise<never> => Promise.reject(new Error("nothing is opened"));
+  const opened = { openStore: nothing, openClosedLog: nothing };
+  const services = { version: "1.2.3", start: async () => 0, demo: async () => 0, ...opened, io };
   const built = buildProgram(services, () => {});
   const visit = (command: typeof built, names: readonly string[]): void => {
     if (command.commands.length === 0) command.action(() => ran(names.join(" ")));
