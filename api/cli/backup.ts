@@ -24,7 +24,6 @@ export const addBackup: AddCommand = (program, run) => {
     .command("create <place>")
     .description("copy log and lake to an empty folder, or to s3://BUCKET/FOLDER")
     .option("--config <file>", "configuration file")
-    .addHelpText("after", "\nExamples:\n  muara backup create /backup/monday --data ./data")
     .action(
       run(async (session, command) => {
         const options = command.opts<{ config?: string }>();
@@ -35,13 +34,11 @@ export const addBackup: AddCommand = (program, run) => {
   group
     .command("verify <place>")
     .description("hold a backup against its manifest, and its log against its tables")
-    .addHelpText("after", "\nExamples:\n  muara backup verify /backup/monday")
     .action(run((session, command) => verify(session, command.args[0]!)));
   group
     .command("restore <place>")
     .description("make a data folder of a backup; the folder must not exist yet")
     .option("--lake <address>", "where the lake goes, if not into the data folder")
-    .addHelpText("after", "\nExamples:\n  muara backup restore /backup/monday --data ./restored")
     .action(
       run(async (session, command) => {
         await restore(session, command.args[0]!, command.opts<{ lake?: string }>().lake);
