@@ -96,10 +96,9 @@ export interface Sight {
   readonly cache: FileCache | undefined;
 }
 
-export async function openBase(config: Config, outer: Logger): Promise<Base> {
-  const logs = ringLogger(outer, () => systemClock.nowMs());
-  const { logger } = logs;
-  const services: AdapterServices = {
+/** What adapters are given. A disk that refuses durability ends the process. */
+function servicesOf(logger: Logger): AdapterServices {
+  return {
     clock: systemClock,
     randomness: systemRandomness,
     logger,
@@ -109,6 +108,12 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
       process.exit(exit);
     },
   };
+}
+
+export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const logs = ringLogger(outer, () => systemClock.nowMs());
+  const { logger } = logs;
+  const services = servicesOf(logger);
   const outgoing = createOutgoing(config.outgoing);
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);

@@ -6,6 +6,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
+import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import v8 from "node:v8";
@@ -44,7 +45,18 @@ function run() {
     .then((exitCode) => (process.exitCode = exitCode));
 }
 
-const pinned = beside(process.platform === "win32" ? "node_modules/.bin/node.cmd" : "node_modules/.bin/node");
+/** Of this repository, or of the project that has installed the package: the nearest folder that has one. */
+function findPinned() {
+  const name = process.platform === "win32" ? "node.cmd" : "node";
+  for (let folder = beside("."); ; folder = path.dirname(folder)) {
+    const found = path.join(folder, "node_modules", ".bin", name);
+    if (existsSync(found)) return found;
+    if (path.dirname(folder) === folder) return undefined;
+  }
+}
+
+const pinned = findPinned();
+const isInstalled = beside(".").split(path.sep).includes("node_modules");
 if ("Deno" in globalThis || isSupported(process.versions.node)) {
   delete process.env.MUARA_HANDED_OVER;
   // Stripped and compiled sources are kept in the system's temporary folder: half the CPU time of every start.
@@ -59,12 +71,13 @@ if ("Deno" in globalThis || isSupported(process.versions.node)) {
     process.stderr.write(`muara: ${error && error.stack ? error.stack : error}\n`);
     process.exitCode = 1;
   });
-} else if (!process.env.MUARA_HANDED_OVER && existsSync(pinned)) {
+} else if (!process.env.MUARA_HANDED_OVER && pinned) {
   handOver(pinned);
 } else {
   process.stderr.write(
     `muara needs Node ^22.22.0 or >=24.12.0; this is ${process.versions.node} (${process.execPath}).\n` +
-      `Run "npm install" here, which brings the right one, or install a newer Node: https://nodejs.org/en/download\n`,
+      `Run "${isInstalled ? "npm install node@24" : "npm install"}" here, which brings the right one, ` +
+      `or install a newer Node: https://nodejs.org/en/download\n`,
   );
   process.exitCode = 1;
 }

@@ -9,8 +9,8 @@ export const BUSINESS_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   "job list": ["job list", "job list -o json"],
   "job export": [
-    "job export hourly --to flink --source kafka://localhost:9092 --sink file:///data/out",
-    "job export hourly.sql --to spark --source file:///data/in --sink file:///data/out",
+    "job export hourly --to flink --source kafka://localhost:9092 --sink s3://shop/out",
+    "job export hourly.sql --to spark --source s3://shop/in --sink s3://shop/out",
   ],
   "job rollback": ["job rollback hourly", "job rollback hourly --to 3"],
   "job preview": ["job preview hourly", "job preview hourly --limit 5 -o json"],

@@ -58,6 +58,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "config show": ["config show", "config show --config muara.config.ts -o json"],
   "config check": ["config check", "config check --config production.config.ts"],
   "config docs": ["config docs", "config docs -o csv"],
+  "backup create": ["backup create ../backups/monday --data ./data", "backup create s3://backups/monday"],
+  "backup verify": ["backup verify ../backups/monday", "backup verify s3://backups/monday -o json"],
+  "backup restore": [
+    "backup restore ../backups/monday --data ./restored",
+    "backup restore s3://backups/monday --data ./restored --lake s3://lake/shop",
+  ],
   complete: ["complete bash > ~/.local/share/bash-completion/completions/muara", "complete zsh"],
   help: ["help table", "help --json"],
 };

@@ -19,6 +19,8 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g, GONE],
   // user:password@ of an address; greedy, since a password may hold an @.
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s"'<>/?#]*@/gi, `$1${GONE}@`],
+  // The same within an address, as the value of a parameter.
+  [/(%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s"'<>&])*%40/gi, `$1${GONE}%40`],
   [/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}/gi, `$1 ${GONE}`],
   // Tokens of ours; names of metrics begin so, too, but have no such end.
   [/\bmuara_[0-9a-f]{12}_[A-Za-z0-9_-]{20,}/g, GONE],
@@ -65,15 +67,22 @@ export function secretsOfEnvironment(
   });
 }
 
-/** Passwords in addresses, as they stand and decoded. */
+/** Passwords in addresses, also of those that are parameters of another, as they stand and decoded. */
 export function passwordsIn(text: string): readonly string[] {
-  return [...text.matchAll(/\b[a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:([^\s"'/]+)@/gi)].flatMap((match) => {
-    try {
-      return [match[1]!, decodeURIComponent(match[1]!)];
-    } catch {
-      return [match[1]!];
-    }
-  });
+  return [text, decoded(text)].flatMap((form) =>
+    [...form.matchAll(/\b[a-z][a-z0-9+.-]*:\/\/[^\s:@/"']*:([^\s"'/]+)@/gi)].flatMap((match) => [
+      match[1]!,
+      decoded(match[1]!),
+    ]),
+  );
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** A copy in which nothing stands under a name that says it is secret, at any depth. */

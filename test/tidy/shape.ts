@@ -4,7 +4,7 @@
  */
 import { findAll, isCode, splitText, type Rule, type SourceFile } from "./source-file.ts";
 
-const ROOT_FILES_MAX = 18;
+const ROOT_FILES_MAX = 20;
 const FILE_LINES_MAX = 500;
 const FILE_LINES_AIM = 250;
 const FUNCTION_LINES_MAX = 70;

@@ -26,9 +26,14 @@ interface Ended {
 }
 
 /** Runs the bin in its folder, as if by Node `version`. */
-function run(version: string, argv: readonly string[], killAfterMs?: number): Promise<Ended> {
+function run(
+  version: string,
+  argv: readonly string[],
+  killAfterMs?: number,
+  bin = "muara.js",
+): Promise<Ended> {
   const disguise = `data:text/javascript,Object.defineProperty(process.versions,"node",{value:"${version}"})`;
-  const args = ["--import", disguise, path.join(folder, "muara.js"), ...argv];
+  const args = ["--import", disguise, path.join(folder, bin), ...argv];
   return new Promise((resolve) => {
     const child = execFile(process.execPath, args, (error, out, err) => {
       const failed = error as (Error & { code?: number; signal?: string }) | null;
@@ -84,6 +89,21 @@ describe("the bin", () => {
     const ended = await run("20.0.0", []);
     expect(ended.code).toBe(1);
     expect(ended.err).toMatch(/needs Node \^22\.22\.0 or >=24\.12\.0; this is 20\.0\.0.*\n.*npm install/);
+  });
+
+  test("where it is installed as a package: takes the project's Node, else says how to get one", async () => {
+    const installed = path.join(folder, "node_modules", "muara");
+    await mkdir(installed, { recursive: true });
+    await copyFile(BIN, path.join(installed, "muara.js"));
+    await writeFile(path.join(installed, "package.json"), '{"type":"module"}');
+    const bin = path.join("node_modules", "muara", "muara.js");
+    const without = await run("20.0.0", ["dev"], undefined, bin);
+    expect([without.code, without.err]).toEqual([
+      1,
+      expect.stringContaining('Run "npm install node@24" here'),
+    ]);
+    await placeNode("exit 46");
+    expect(await run("20.0.0", ["dev"], undefined, bin)).toMatchObject({ code: 46, err: "" });
   });
 
   test("does not hand over for ever", async () => {

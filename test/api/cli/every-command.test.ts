@@ -188,7 +188,7 @@ const USES: Readonly<Record<string, Use>> = {
   "job logs": { line: "job logs hours", says: /level/, isData: true },
   "job preview": { line: "job preview hours", says: /not final/ },
   "job export": {
-    line: "job export hours --to flink --source file:///data/in --sink file:///data/out",
+    line: "job export hours --to flink --source s3://shop/in --sink s3://shop/out",
     says: /CREATE TEMPORARY TABLE/,
   },
   "job rollback": { line: "job rollback hours", code: 3, says: /version 0/ },
@@ -280,6 +280,9 @@ const USES: Readonly<Record<string, Use>> = {
   "backup restore": { line: "backup restore $dir/none --data $dir/back", says: /no backup/, code: 1 },
   "config check": { line: "config check", says: /valid/ },
   "config docs": { line: "config docs", says: /MUARA_PORT/, isData: true },
+  "backup create": { line: "backup create $dir/backup", says: /tables/ },
+  "backup verify": { line: "backup verify $dir/backup", says: /tables/, isData: true },
+  "backup restore": { line: "backup restore $dir/backup --data $dir/restored", says: /restored/ },
   doctor: { line: "doctor", says: /query engine +ok/, isData: true },
   complete: { line: "complete bash", says: /complete -F/ },
   help: { line: "help table show", says: /schema, place/ },

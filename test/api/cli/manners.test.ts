@@ -263,13 +263,14 @@ describe("what is gone for good", { timeout: 120_000 }, () => {
   });
 });
 
-describe("tail", { timeout: 120_000 }, () => {
-  const tail = async (...args: string[]): Promise<{ fate: string; event: { number: number } }[]> =>
-    JSON.parse((await run(["tail", TYPE, ...args, "-o", "json"])).out) as never;
+async function tail(...args: string[]): Promise<{ fate: string; event: { number: number } }[]> {
+  return JSON.parse((await run(["tail", TYPE, ...args, "-o", "json"])).out) as never;
+}
 
+describe("tail", { timeout: 120_000 }, () => {
   test("--where and --fate choose", async () => {
     const some = await tail("-n", "50", "--where", "number BETWEEN 3 AND 5 -- these");
-    expect(some.map(({ event }) => event.number).toSorted()).toEqual([3, 4, 5]);
+    expect(new Set(some.map(({ event }) => event.number))).toEqual(new Set([3, 4, 5]));
     await publish(7, 1);
     await eventually(
       "the duplicate is known",
@@ -366,21 +367,21 @@ test("what init writes runs as it says", { timeout: 120_000 }, async () => {
   expect((await run(["send", "--ce", "a", "b"])).code).toBe(2);
 });
 
-describe("completion in bash", { timeout: 120_000 }, () => {
-  /** What bash would offer behind `words`; the last one is being typed. */
-  async function offered(words: readonly string[], more: Record<string, string> = {}): Promise<string[]> {
-    const line = `
+/** What bash would offer behind `words`; the last one is being typed. */
+async function offered(words: readonly string[], more: Record<string, string> = {}): Promise<string[]> {
+  const line = `
       muara() { ${process.execPath} ${BIN} "$@"; }
       source <(muara complete bash); source <(muara complete bash)
       COMP_WORDS=(muara ${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length}
       compopt() { :; }
       __muara_complete
       printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { out, err } = await shell(line, more);
-    expect(err).toBe("");
-    return out.split("\n").filter((word) => word !== "");
-  }
+  const { out, err } = await shell(line, more);
+  expect(err).toBe("");
+  return out.split("\n").filter((word) => word !== "");
+}
 
+describe("completion in bash", { timeout: 120_000 }, () => {
   test("commands, verbs, options, choices", async () => {
     expect(await offered(["ta"])).toEqual(["tail", "table"]);
     expect(await offered(["table", "ro"])).toEqual(["rollback"]);
