@@ -73,6 +73,8 @@ function wordsOf(line: string): string[] {
 const muara = (line: string, input = ""): Promise<CommandResult> =>
   runCommand(wordsOf(line), environment, input);
 
+const nothing = (): Promise<never> => Promise.reject(new Error("nothing is opened"));
+
 /** The tree without anything behind it. */
 function program(ran: (path: string) => void = () => {}) {
   const io = {
@@ -86,7 +88,6 @@ function program(ran: (path: string) => void = () => {}) {
     clock: systemClock,
     signal: new AbortController().signal,
   };
-  const nothing = (): Promise<never> => Promise.reject(new Error("nothing is opened"));
   const opened = { openStore: nothing, openClosedLog: nothing };
   const services = { version: "1.2.3", start: async () => 0, demo: async () => 0, ...opened, io };
   const built = buildProgram(services, () => {});
