@@ -13,11 +13,12 @@ import {
   openVerifier,
   sourceOpener,
 } from "./adapters/open.ts";
+import type { About } from "./api/context.ts";
 import { EXIT } from "./api/cli/exit.ts";
 import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
-import type { Config } from "./core/config.ts";
+import { type Config, entriesOf } from "./core/config.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
@@ -175,14 +176,18 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     lineage,
     tracing,
     measures,
-    gauges: [
-      () => captureWatch.samples(),
-      () => measures.samples(),
-      () => processSamples(kernel, VERSION),
-      () => logSamples(plainLog),
-      () => lineage?.samples() ?? [],
-    ],
+    gauges: ownGauges([captureWatch, measures, ...(lineage ? [lineage] : [])], kernel, plainLog),
   };
+}
+
+/** Of every process, whatever runs in it. */
+function ownGauges(parts: readonly { samples: Gauge }[], kernel: Kernel, log: Log): Gauge[] {
+  const own = parts.map(
+    (part): Gauge =>
+      () =>
+        part.samples(),
+  );
+  return [...own, () => processSamples(kernel, VERSION), () => logSamples(log)];
 }
 
 /** Whether the log takes anything, where it can tell. */
@@ -218,4 +223,19 @@ export function openSight(base: Base): Promise<Sight> {
 /** Whether the lake's files are elsewhere. */
 export function isRemote({ lake }: Config): boolean {
   return lake?.startsWith("s3:") ?? false;
+}
+
+const STARTED_MS = systemClock.nowMs();
+
+export function aboutProcess(config: Config, workers: readonly string[]): About {
+  const { versions, arch, platform } = process;
+  const runtime = versions["deno"] === undefined ? `node ${versions.node}` : `deno ${versions["deno"]}`;
+  return {
+    version: VERSION,
+    runtime,
+    platform: `${platform} ${arch}`,
+    workers,
+    startedMs: STARTED_MS,
+    config: entriesOf(config),
+  };
 }

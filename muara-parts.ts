@@ -17,7 +17,7 @@ import { retainLog } from "./core/retain-log.ts";
 import { endingCopies } from "./lake/ending-copies.ts";
 import type { JobTable } from "./lake/job/analysis.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
-import { type Base, openSight, VERSION } from "./muara-base.ts";
+import { aboutProcess, type Base, openSight, VERSION } from "./muara-base.ts";
 import type { LandStatus } from "./workers/land/worker.ts";
 
 export const WORKERS = [
@@ -74,7 +74,7 @@ export function runParts(
 export async function openReads(
   base: Base & { readonly audit: Audit | undefined },
   replay: ReplayPort | undefined,
-  isWriter: boolean,
+  workers: readonly WorkerName[],
   closers: (() => Promise<unknown>)[],
 ): Promise<Fetch> {
   const [{ createQueryService }, { createApiApp }] = await Promise.all([
@@ -107,10 +107,11 @@ export async function openReads(
     landing,
     reload: (table: string) => base.landing.worker?.reload(table),
     compact: async (table: string, signal: AbortSignal) => (await upkeep(signal)).compact(table, signal),
-    ...(isWriter
+    ...(workers.includes("land")
       ? { removals: async (signal: AbortSignal) => endingCopies((await upkeep(signal)).removals, cache) }
       : {}),
     clock: systemClock,
+    about: aboutProcess(config, workers),
     deliver: config.deliver,
     alerts: config.alerts,
     capture: config.capture,

@@ -79,7 +79,7 @@ export async function startWorkers(
       base.gauges.push(door.samples);
     }
     const reads = workers.includes("api")
-      ? await openReads(spoken({ ...base, audit }, "api"), door?.replay, workers.includes("land"), closers)
+      ? await openReads(spoken({ ...base, audit }, "api"), door?.replay, workers, closers)
       : await openOperations({ ...base, audit });
     const routed = route(door?.fetch, entry?.isDoorPath, reads);
     const counted = measuredFetch(

@@ -32,6 +32,8 @@ import { addLogRoutes } from "./routes/logs.ts";
 import { addLiveRoute } from "./routes/live.ts";
 import { addMetricsRoute } from "./routes/metrics.ts";
 import { addProcessRoutes } from "./routes/processes.ts";
+import { addProcessViewRoutes } from "./routes/process-views.ts";
+import { addSystemRoutes } from "./routes/system.ts";
 import { addRoleRoutes } from "./routes/roles.ts";
 import { addIcebergRoutes } from "./routes/iceberg.ts";
 import { addShareRoutes } from "./routes/shares.ts";
@@ -130,6 +132,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addDeliveryRoutes(app, ports);
   addJobRoutes(app, ports);
   addProcessRoutes(app, ports);
+  addProcessViewRoutes(app, ports);
   addCaseRoutes(app, ports);
   addRuleRoutes(app, ports);
   addAlertRoutes(app, ports);
@@ -137,6 +140,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addReconciliationRoutes(app, ports);
   addTokenRoutes(app, ports);
   addRoleRoutes(app, ports);
+  addSystemRoutes(app, ports);
   const sharing = options.sharing && createSharing(ports, options.sharing);
   addTablePartRoutes(app, ports, sharing);
   if (sharing) {

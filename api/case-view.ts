@@ -14,6 +14,7 @@ import {
 } from "../lake/process/case-text.ts";
 import { completeName } from "../lake/process/rule-text.ts";
 import type { Principal } from "../core/authorize.ts";
+import { type Answer, type Asker, askRows } from "./ask-rows.ts";
 import { isoOrNull, SYSTEM, type ApiPorts } from "./context.ts";
 
 /** Of a case; the first by time. */
@@ -23,19 +24,6 @@ const STATES_MAX = 1_000;
 type Row = Readonly<Record<string, unknown>>;
 type States = readonly Row[];
 
-/** Expressions of a declaration are run with the rights of whoever asks. */
-interface Asker {
-  readonly ports: ApiPorts;
-  readonly principal: Principal;
-  readonly signal: AbortSignal;
-}
-
-interface Answer {
-  readonly rows: readonly Row[];
-  readonly completeThroughMs: number | null;
-  readonly isTruncated: boolean;
-}
-
 export async function caseView(
   ports: ApiPorts,
   principal: Principal,
@@ -44,7 +32,7 @@ export async function caseView(
   signal: AbortSignal,
 ): Promise<Row | undefined> {
   const asker = { ports, principal, signal };
-  const found = await ask(asker, caseEvents(process, caseId), CASE_EVENT_COLUMNS, CASE_EVENTS_MAX);
+  const found = await askRows(asker, caseEvents(process, caseId), CASE_EVENT_COLUMNS, CASE_EVENTS_MAX);
   if (found.rows.length === 0) return undefined;
   const events = found.rows.map((row) => eventOf(row));
   const deadlines = await states(asker, process, caseId);
@@ -106,7 +94,7 @@ async function duplicatesOf(
   const columns = ["event_type", "event_id", "ingest_time", "partition", "offset", "verdict"];
   // Rows of these tables alone, which the asker may read; the ledger itself may be closed to him.
   const system = { ...asker, principal: SYSTEM };
-  return (await ask(system, caseDuplicates(processTables(process), ids), columns, CASE_EVENTS_MAX)).rows;
+  return (await askRows(system, caseDuplicates(processTables(process), ids), columns, CASE_EVENTS_MAX)).rows;
 }
 
 function relatedTo(caseId: string, rows: readonly Row[]): States {
@@ -123,14 +111,14 @@ function relatedTo(caseId: string, rows: readonly Row[]): States {
 async function states(asker: Asker, process: ProcessDeclaration, caseId: string): Promise<States> {
   const found: Row[] = [];
   for (const [rule, given] of Object.entries(process.deadlines)) {
-    const answer = await ask(asker, deadlineStates(process, given, caseId), DEADLINE_COLUMNS, STATES_MAX);
+    const answer = await askRows(asker, deadlineStates(process, given, caseId), DEADLINE_COLUMNS, STATES_MAX);
     found.push(
       ...answer.rows.map((row) => ({ rule, kind: "deadline", ...stateOf(row, answer, ["met", "breached"]) })),
     );
   }
   for (const [rule, given] of Object.entries(process.completions)) {
     const sql = completionStates(process, given, caseId);
-    const answer = await ask(asker, sql, COMPLETION_COLUMNS, STATES_MAX);
+    const answer = await askRows(asker, sql, COMPLETION_COLUMNS, STATES_MAX);
     for (const row of answer.rows) {
       const [got, gotLate] = [Number(row["got"]), Number(row["got_late"])];
       const needed = row["needed"] === null ? null : Number(row["needed"]);
@@ -163,16 +151,4 @@ function stateOf(row: Row, { completeThroughMs }: Answer, [good, bad]: readonly 
   const resolvedAt = row["resolved_at"];
   const state = resolvedAt === null ? bad : "resolved_late";
   return { ...rest, state, at: row["due_at"], resolved_at: resolvedAt };
-}
-
-async function ask(
-  { ports, principal, signal }: Asker,
-  sql: string,
-  columns: readonly string[],
-  limit: number,
-): Promise<Answer> {
-  const sqlBytesMax = Buffer.byteLength(sql);
-  const answer = await ports.query.rows({ sql, limit, principal, sqlBytesMax }, signal);
-  const rows = answer.rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[i] ?? null])));
-  return { rows, completeThroughMs: answer.completeThroughMs, isTruncated: answer.isTruncated };
 }

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { authorize, type Action, type Principal, type Resource } from "../core/authorize.ts";
 import type { CaptureWatch } from "../core/capture-watch.ts";
 import type { Clock, Randomness } from "../core/clock.ts";
-import type { Config } from "../core/config.ts";
+import type { Config, ConfigEntry } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { JobExportOptions } from "../core/job-export.ts";
 import type { JobPosition } from "../core/job.ts";
@@ -87,6 +87,8 @@ export interface ApiPorts {
   readonly reconcile?: Reconcile;
   /** What the sources of captures say. */
   readonly captureWatch?: CaptureWatch | undefined;
+  /** What this process is; absent: nobody is told. */
+  readonly about?: About;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
   /** Who looks at what happens; absent: nobody can. */
@@ -96,12 +98,38 @@ export interface ApiPorts {
   readonly logger: Logger;
 }
 
+/** This process, for whoever operates it. */
+export interface About {
+  readonly version: string;
+  /** Such as `node 24.12.0`. */
+  readonly runtime: string;
+  /** Operating system and processor. */
+  readonly platform: string;
+  readonly workers: readonly string[];
+  readonly startedMs: number;
+  readonly config: readonly ConfigEntry[];
+}
+
 /** How a job goes that runs in this process. */
 export interface JobStatus {
+  readonly activity?: JobActivity;
   readonly state: JobState;
   readonly problem: string | undefined;
   /** Results as they would be now. @throws job.not_running, job.engine_failed */
   preview(rows: number, signal: AbortSignal): Promise<JobPreview>;
+}
+
+/** Of the attempt that runs, but for the counts: since the process began with it. */
+export interface JobActivity {
+  /** Share of its time in which it worked on steps, of the last half minute or so, 0 to 1. */
+  readonly busy: number;
+  readonly steps: number;
+  /** Results that it has committed. */
+  readonly rows: number;
+  readonly rebuilds: number;
+  readonly lastStepMs: number | null;
+  readonly stateRows: number | null;
+  readonly storedRows: number | null;
 }
 
 export interface JobPreview {

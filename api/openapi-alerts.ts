@@ -111,7 +111,24 @@ const silence = object({
   comment: text,
 });
 
+const chart = object({
+  rule: text,
+  kind: { enum: ["drop", "sql"] },
+  window_ms: { ...wholeOrNull, description: "Of a drop; its points are windows, by their start." },
+  complete_through: time,
+  points: list(
+    object({
+      at: time,
+      value: { type: ["number", "null"], description: "null: the query has no row with these labels." },
+      expected: { type: ["number", "null"] },
+      low: { type: ["number", "null"], description: "A count below it is too low." },
+      is_dropping: { type: "boolean" },
+    }),
+  ),
+});
+
 export const ALERT_SCHEMAS: Json = {
+  RuleChart: chart,
   RuleRequest: z.toJSONSchema(ruleRequestSchema, { io: "input" }),
   Rule: rule,
   RuleTestRequest: z.toJSONSchema(ruleTestRequestSchema, { io: "input" }),
@@ -143,6 +160,24 @@ export const ALERT_PATHS: Json = {
   "/v1/rules/{name}": {
     get: read("showRule", "How a rule is", reference("Rule"), one),
     delete: drop("removeRule", "End a rule; who was told that it fires is told that it is over", one),
+  },
+  "/v1/rules/{name}/chart": {
+    get: read("showRuleChart", "What a rule saw around a moment, asked anew", reference("RuleChart"), [
+      path("name"),
+      query("labels", { ...text, description: 'JSON: {"country":"DE"}; of one series.' }),
+      query("until", { type: "string", format: "date-time" }),
+      query("points", {
+        ...whole,
+        minimum: 1,
+        maximum: 1_000,
+        description: "Windows; of SQL evaluations, at most 24.",
+      }),
+      query("span_ms", {
+        ...whole,
+        minimum: 1,
+        description: "Of SQL: from the first evaluation to the last.",
+      }),
+    ]),
   },
   "/v1/rules/{name}/pause": {
     post: read("pauseRule", "Rest until it is resumed", reference("Rule"), one),

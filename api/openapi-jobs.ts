@@ -5,6 +5,7 @@ import { jobPlanRequestSchema, jobRequestSchema, jobRollbackSchema, jobUpgradeSc
 import {
   type Json,
   drop,
+  flag,
   list,
   listOf,
   object,
@@ -106,7 +107,28 @@ const preview = object({
   released_until: { ...time, description: "Nothing that was released by then is among the rows." },
 });
 
+const graph = object({
+  job: text,
+  busy: {
+    type: ["number", "null"],
+    description:
+      "Share of its time that it worked, lately, 0 to 1; null where it does not run in this process.",
+  },
+  activity: { type: ["object", "null"], description: "Counts since this process began with it." },
+  is_live: flag,
+  released_until: time,
+  output_version: whole,
+  nodes: {
+    ...list(object({ id: text, kind: text, name: textOrNull })),
+    description:
+      "Kind source: version, read_version, behind_versions and watermark besides; stages: their text.",
+  },
+  edges: list(object({ from: text, to: text })),
+  side_tables: { ...list(text), description: "Of corrections and violations." },
+});
+
 export const JOB_SCHEMAS: Json = {
+  JobGraph: graph,
   JobPlanRequest: z.toJSONSchema(jobPlanRequestSchema, { io: "input" }),
   JobRequest: z.toJSONSchema(jobRequestSchema, { io: "input" }),
   JobUpgrade: z.toJSONSchema(jobUpgradeSchema, { io: "input" }),
@@ -164,6 +186,9 @@ export const JOB_PATHS: Json = {
       one,
     ),
     delete: drop("deleteJob", "End a job; its tables stay", one),
+  },
+  "/v1/jobs/{name}/graph": {
+    get: read("showJobGraph", "What a job reads, its stages, and what it writes", reference("JobGraph"), one),
   },
   "/v1/jobs/{name}/rollback": {
     post: send(

@@ -33,8 +33,10 @@ import { ALERT_PATHS, ALERT_SCHEMAS } from "./openapi-alerts.ts";
 import { DELIVERY_PATHS, DELIVERY_SCHEMAS } from "./openapi-deliveries.ts";
 import { LIVE_PATHS } from "./openapi-live.ts";
 import { JOB_PATHS, JOB_SCHEMAS } from "./openapi-jobs.ts";
+import { PROCESS_VIEW_PATHS, PROCESS_VIEW_SCHEMAS } from "./openapi-process-views.ts";
 import { PROCESS_PATHS, PROCESS_SCHEMAS } from "./openapi-processes.ts";
 import { SHARE_PATHS, SHARE_SCHEMAS } from "./openapi-shares.ts";
+import { SYSTEM_PATHS, SYSTEM_SCHEMAS } from "./openapi-system.ts";
 import { SUBSCRIPTION_PATHS, SUBSCRIPTION_SCHEMAS } from "./openapi-subscriptions.ts";
 import { FRESHNESS, VIEW_PATHS, VIEW_SCHEMAS } from "./openapi-views.ts";
 import { REFERENCE_PATHS } from "./openapi-reference.ts";
@@ -274,6 +276,8 @@ const SCHEMAS: Json = {
   ...DELIVERY_SCHEMAS,
   ...JOB_SCHEMAS,
   ...PROCESS_SCHEMAS,
+  ...PROCESS_VIEW_SCHEMAS,
+  ...SYSTEM_SCHEMAS,
   ...ALERT_SCHEMAS,
   ...CAPTURE_SCHEMAS,
   ...RECONCILIATION_SCHEMAS,
@@ -442,6 +446,8 @@ const PATHS: Json = {
   ...JOB_PATHS,
   ...LIVE_PATHS,
   ...PROCESS_PATHS,
+  ...PROCESS_VIEW_PATHS,
+  ...SYSTEM_PATHS,
   ...ALERT_PATHS,
   ...CAPTURE_PATHS,
   ...RECONCILIATION_PATHS,
@@ -452,11 +458,11 @@ const PATHS: Json = {
   "/metrics": {
     get: {
       operationId: "metrics",
-      summary: "OpenMetrics of the tables that the token may read as a whole",
+      summary: "OpenMetrics of what the token may read as a whole, and of the process",
       responses: {
         "200": {
           description: "Every metric with its help.",
-          content: { "application/openmetrics-text": { schema: text } },
+          content: { "application/openmetrics-text": { schema: text }, "text/plain": { schema: text } },
         },
         default: problem(),
       },

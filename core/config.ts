@@ -154,6 +154,13 @@ export interface ConfigSources {
 /** Environment variables that belong to the command line, not to the configuration. */
 const COMMAND_VARIABLES = new Set(["MUARA_URL", "MUARA_TOKEN", "MUARA_CONFIG"]);
 
+const RESOLVED = new WeakMap<Config, readonly ConfigEntry[]>();
+
+/** Of a configuration that `resolveConfig` has returned: each key and where its value came from; else none. */
+export function entriesOf(config: Config): readonly ConfigEntry[] {
+  return RESOLVED.get(config) ?? [];
+}
+
 /** Merges the sources and validates. @throws config.invalid naming the key, its source and the reason */
 export function resolveConfig(sources: ConfigSources): { config: Config; entries: readonly ConfigEntry[] } {
   const keys = configKeys();
@@ -185,6 +192,7 @@ export function resolveConfig(sources: ConfigSources): { config: Config; entries
     origin: originOf(origins, path.join(".")),
     variable: variableOf(path),
   }));
+  RESOLVED.set(parsed.data, entries);
   return { config: parsed.data, entries };
 }
 

@@ -1,4 +1,4 @@
-/** `muara case ID` (or `case show ID`): one case of a business process as a timeline. */
+/** `muara case ID` (or `case show ID`), `case list`: one case as a timeline; cases by name or by how far they are. */
 import type { AddCommand } from "./command.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
@@ -20,6 +20,23 @@ const DEADLINES: readonly Field[] = [
   { name: "resolved_at" },
 ];
 const RELATED: readonly Field[] = [{ name: "related_case" }, { name: "events", isNumber: true }];
+
+const FOUND: readonly Field[] = [
+  { name: "case_id" },
+  { name: "last" },
+  { name: "last_at" },
+  { name: "begun_at" },
+  { name: "events", isNumber: true },
+  { name: "late", isNumber: true },
+];
+
+interface ListOptions {
+  readonly process?: string;
+  readonly name?: string;
+  readonly last?: string;
+  readonly stuck?: boolean;
+  readonly limit: string;
+}
 
 export const addCase: AddCommand = (program, run) => {
   const cases = program.command("case").description("cases of business processes");
@@ -48,6 +65,32 @@ export const addCase: AddCommand = (program, run) => {
         if (related.length > 0) printObjects(io.stdout, flags.output, RELATED, related);
         if (found["is_truncated"] === true) say("the case has more events than are shown");
         say(`complete through ${(found["complete_through"] as string | null) ?? "nothing yet"}`);
+      }),
+    );
+  cases
+    .command("list")
+    .description("cases that moved last, or those that are stuck")
+    .option("--process <name>", "needed where there are several")
+    .option("--name <part>", "with this in their name")
+    .option("--last <activity>", "whose latest event is of this activity")
+    .option("--stuck", "without an event of the last activity, longest silence first")
+    .option("-n, --limit <n>", "how many", "100")
+    .action(
+      run(async ({ client, io, flags, say }, command) => {
+        const { process, name, last, stuck, limit } = command.opts<ListOptions>();
+        const asked = {
+          process,
+          q: name,
+          last,
+          limit,
+          ...(stuck ? { unfinished: "true", order: "oldest" } : {}),
+        };
+        const given = Object.entries(asked).filter(
+          (entry): entry is [string, string] => entry[1] !== undefined,
+        );
+        const found = await client.get<Item>(`/v1/cases?${new URLSearchParams(given)}`);
+        printObjects(io.stdout, flags.output, FOUND, found["items"] as readonly Item[]);
+        if (found["is_truncated"] === true) say("there are more");
       }),
     );
 };

@@ -24,10 +24,17 @@ export const BUSINESS_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "process list": ["process list", "process list -o json"],
   "process show": ["process show shop", "process show shop -o json"],
   "process funnel": ["process funnel shop", "process funnel shop --since 2026-11-01T00:00:00Z"],
+  "process map": ["process map shop", "process map shop --since 2026-11-01T00:00:00Z"],
+  "process variants": ["process variants shop", "process variants shop --limit 5 -o json"],
+  "process deadlines": [
+    "process deadlines shop",
+    "process deadlines shop --rule shipped_in_time --state breached",
+  ],
   "process pause": ["process pause shop", "process pause shop -o json"],
   "process resume": ["process resume shop", "process resume shop -o json"],
   "process remove": ["process remove shop", "process remove shop --yes"],
   "case show": ["case 29920882-2", "case show 29920882-2 --process shop"],
+  "case list": ["case list --name 2992", "case list --process shop --stuck"],
   "rule deploy": ["rule deploy few-orders.json", "rule deploy few-orders.json -o json"],
   "rule test": [
     "rule test few-orders.json --since 24h --step 5m",

@@ -1,8 +1,12 @@
-/** `muara process plan|deploy|list|show|funnel|pause|resume|remove`: business processes, whose rules run as jobs. */
+/**
+ * `muara process plan|deploy|list|show|funnel|pause|resume|remove`: business processes, whose rules run as jobs; what
+ * they look like is in process-views.ts.
+ */
 import { readFile } from "node:fs/promises";
 import { type AddCommand } from "./command.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { limitOf } from "./job.ts";
+import { addProcessViews } from "./process-views.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 import { addOne } from "./show-one.ts";
 
@@ -110,6 +114,7 @@ export const addProcess: AddCommand = (program, run) => {
         say(`complete through ${(funnel["complete_through"] as string | null) ?? "nothing yet"}`);
       }),
     );
+  addProcessViews(process, run);
   addOne(
     process.command("pause").description("its jobs rest until it is resumed"),
     run,

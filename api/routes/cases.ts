@@ -24,7 +24,7 @@ export function addCaseRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
 }
 
 /** @throws process.not_found; request.malformed where none is named and there is not just one */
-async function processOf(ports: ApiPorts, context: ApiContext): Promise<Process> {
+export async function processOf(ports: ApiPorts, context: ApiContext): Promise<Process> {
   const name = context.req.query("process");
   const principal = context.get("principal");
   if (name !== undefined) return (await readableProcess(ports, principal, name)).value;

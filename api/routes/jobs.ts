@@ -31,6 +31,7 @@ import { pauseSinks, removeSinks, sinksOf } from "../job-sinks.ts";
 import { readBody } from "../read-body.ts";
 import { shownDelivery } from "./deliveries.ts";
 import { addJobExport } from "./job-export.ts";
+import { addJobGraph } from "./job-graph.ts";
 
 const PREVIEW_ROWS = 100;
 const PREVIEW_ROWS_MAX = 1_000;
@@ -49,6 +50,7 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   });
   app.post("/v1/jobs/plan", async (context) => context.json(await planAnswer(ports, context)));
   addJobExport(app, ports, async (context) => (await one(ports, context)).value!.text);
+  addJobGraph(app, ports, async (context) => (await one(ports, context)).value!);
   app.post("/v1/jobs", async (context) => {
     const declared = await declareJob(ports, context);
     const { job } = declared;

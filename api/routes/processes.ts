@@ -4,7 +4,6 @@
  */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { MuaraError } from "../../core/errors.ts";
 import { jobLimitsSchema } from "../../core/job.ts";
 import { processRequestSchema, processTables } from "../../core/process.ts";
 import { FUNNEL_COLUMNS, funnel } from "../../lake/process/funnel-text.ts";
@@ -20,6 +19,7 @@ import {
   removeJob,
   shownProcess,
 } from "../processes.ts";
+import { isoTime } from "../query-time.ts";
 import { readBody } from "../read-body.ts";
 
 export const processPlanSchema = z.strictObject({ process: processRequestSchema });
@@ -98,7 +98,7 @@ export function addProcessRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
 async function funnelOf(ports: ApiPorts, context: ApiContext): Promise<Response> {
   const principal = context.get("principal");
   const { declaration } = (await readableProcess(ports, principal, context.req.param("name")!)).value;
-  const sql = funnel(declaration, timeOf(context, "since"), timeOf(context, "until"));
+  const sql = funnel(declaration, isoTime(context, "since"), isoTime(context, "until"));
   const answer = await ports.query.rows(
     { sql, principal, sqlBytesMax: sql.length * 4 },
     context.req.raw.signal,
@@ -125,16 +125,4 @@ async function funnelOf(ports: ApiPorts, context: ApiContext): Promise<Response>
     versions: answer.versions,
     activities: steps,
   });
-}
-
-/** @throws request.malformed naming the parameter */
-function timeOf(context: ApiContext, name: string): string | undefined {
-  const text = context.req.query(name);
-  if (text === undefined) return undefined;
-  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(ms))
-    throw new MuaraError("request.malformed", `${name} is a time like 2026-03-01T00:00:00Z.`, {
-      details: { parameter: name },
-    });
-  return new Date(ms).toISOString();
 }

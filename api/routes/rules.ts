@@ -15,6 +15,7 @@ import { checkQuery } from "../../lake/rule/rule-text.ts";
 import { evaluateSql, type SqlRuleRequest } from "../../lake/rule/sql-rule.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, demand, isoOrNull, readableTable } from "../context.ts";
 import { readBody } from "../read-body.ts";
+import { addRuleChart } from "./rule-chart.ts";
 import { ALERTS, mayRead, stateOf } from "../rule-states.ts";
 import { ruleTestAnswer } from "../rule-test.ts";
 
@@ -60,6 +61,7 @@ export function addRuleRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/rules/:name", async (context) =>
     context.json(await shown(ports, (await one(context)).value!)),
   );
+  addRuleChart(app, ports, async (context) => (await one(context)).value!);
   app.post("/v1/rules/:name/pause", (context) => change(context, true));
   app.post("/v1/rules/:name/resume", (context) => change(context, false));
   app.delete("/v1/rules/:name", async (context) => {

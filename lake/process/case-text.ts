@@ -45,8 +45,8 @@ export function caseDuplicates(eventTypes: readonly string[], eventIds: readonly
     ORDER BY ingest_time, event_type, log_partition, log_offset`;
 }
 
-/** Columns of `deadlineStates`. `final_ms`: from this watermark on the outcome stands, ms since 1970 UTC. */
-export const DEADLINE_COLUMNS = [
+/** Columns of both. `final_ms`: from this watermark on the outcome stands, ms since 1970 UTC. */
+const STATE_COLUMNS = [
   "event_id",
   "started_at",
   "due_at",
@@ -55,8 +55,11 @@ export const DEADLINE_COLUMNS = [
   "at",
   "resolved_at",
 ] as const;
+/** Columns of `deadlineStates`. */
+export const DEADLINE_COLUMNS = [...STATE_COLUMNS, "case_id"] as const;
 
-export function deadlineStates(process: ProcessDeclaration, rule: Deadline, caseId: string): string {
+/** @param caseId null: of all cases */
+export function deadlineStates(process: ProcessDeclaration, rule: Deadline, caseId: string | null): string {
   const { from, to, within } = rule;
   const { due, final, late } = boundsOf(process, within);
   return `${caseStages(
@@ -68,17 +71,21 @@ export function deadlineStates(process: ProcessDeclaration, rule: Deadline, case
     caseId,
   )}
 SELECT a.event_id, a.event_time, ${due}, epoch_ms(${final}), coalesce(a.watermark < ${final}, true),
-  min(b.event_time) FILTER (WHERE NOT (${late})), min(b.event_time) FILTER (WHERE ${late})
+  min(b.event_time) FILTER (WHERE NOT (${late})), min(b.event_time) FILTER (WHERE ${late}), a.case_id
 FROM ${quoteName(from)} AS a LEFT JOIN ${quoteName(to)} AS b
   ON a.case_id = b.case_id AND b.event_time >= a.event_time${others(process, from, to)}
-WHERE a.case_id = ${quoteText(caseId)}
-GROUP BY a.event_id, a.event_time, a.watermark ORDER BY a.event_time, a.event_id`;
+${ofCase(caseId)}GROUP BY a.case_id, a.event_id, a.event_time, a.watermark ORDER BY a.event_time, a.event_id`;
 }
 
 /** Columns of `completionStates`. */
-export const COMPLETION_COLUMNS = [...DEADLINE_COLUMNS, "got", "got_late", "needed"] as const;
+export const COMPLETION_COLUMNS = [...STATE_COLUMNS, "got", "got_late", "needed", "case_id"] as const;
 
-export function completionStates(process: ProcessDeclaration, rule: Completion, caseId: string): string {
+/** @param caseId null: of all cases */
+export function completionStates(
+  process: ProcessDeclaration,
+  rule: Completion,
+  caseId: string | null,
+): string {
   const { anchor, parts, part, within } = rule;
   const { due, final, late } = boundsOf(process, within);
   const { field, sql } = neededOf(rule);
@@ -86,20 +93,23 @@ export function completionStates(process: ProcessDeclaration, rule: Completion, 
   const [inTime, ever] = ["part IS NOT NULL AND first_at IS NOT NULL", "part IS NOT NULL"];
   return `${caseStages(process, completionFields(rule), caseId)},
   firsts AS (
-    SELECT a.event_id, a.event_time AS started_at, ${due} AS due_at, epoch_ms(${final}) AS final_ms,
+    SELECT a.case_id, a.event_id, a.event_time AS started_at, ${due} AS due_at, epoch_ms(${final}) AS final_ms,
       coalesce(a.watermark < ${final}, true) AS counted${kept}, b.${quoteName(part)} AS part,
       min(b.event_time) FILTER (WHERE NOT (${late})) AS first_at, min(b.event_time) AS ever_at
     FROM ${quoteName(anchor)} AS a LEFT JOIN ${quoteName(parts)} AS b
       ON a.case_id = b.case_id AND b.event_time >= a.event_time${isExpected(rule)}
-    WHERE a.case_id = ${quoteText(caseId)}
-    GROUP BY a.event_id, a.event_time, a.watermark${kept}, b.${quoteName(part)}
+    ${ofCase(caseId)}GROUP BY a.case_id, a.event_id, a.event_time, a.watermark${kept}, b.${quoteName(part)}
   ),
   wanted AS (SELECT *, ${sql} AS needed FROM firsts)
 SELECT event_id, started_at, due_at, final_ms, counted,
   CASE WHEN needed <= 0 THEN started_at ELSE ${nth("first_at", inTime)} END, ${nth("ever_at", ever)},
-  count(*) FILTER (WHERE ${inTime}), count(*) FILTER (WHERE ${ever} AND first_at IS NULL), needed
+  count(*) FILTER (WHERE ${inTime}), count(*) FILTER (WHERE ${ever} AND first_at IS NULL), needed, case_id
 FROM wanted
-GROUP BY event_id, started_at, due_at, final_ms, counted, needed ORDER BY started_at, event_id`;
+GROUP BY case_id, event_id, started_at, due_at, final_ms, counted, needed ORDER BY started_at, event_id`;
+}
+
+function ofCase(caseId: string | null): string {
+  return caseId === null ? "" : `WHERE a.case_id = ${quoteText(caseId)}\n`;
 }
 
 /** The time at which as many parts were there as are needed. */
@@ -119,11 +129,12 @@ function boundsOf(
 function caseStages(
   { activities }: ProcessDeclaration,
   wanted: ReadonlyMap<string, readonly string[]>,
-  caseId: string,
+  caseId: string | null,
 ): string {
   const all = [...wanted].map(([name, fields]) => {
     const activity = activities[name]!;
-    return `${quoteName(name)} AS (${activitySelect(activity, fields, isOfCase(activity, caseId))})`;
+    const condition = caseId === null ? undefined : isOfCase(activity, caseId);
+    return `${quoteName(name)} AS (${activitySelect(activity, fields, condition)})`;
   });
   return `WITH ${all.join(",\n  ")}`;
 }

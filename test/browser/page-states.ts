@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { expect } from "vitest";
 import type { Stack } from "../api/stack.ts";
-import { axe, between, openPage, overhang } from "../services/browser.ts";
+import { axe, between, openPage, overhang, type Between } from "../services/browser.ts";
 
 export interface StatesOptions {
   readonly browser: Browser;
@@ -40,13 +40,13 @@ export async function checkSlowAndDead(options: StatesOptions): Promise<void> {
   const { browser, stack, path, live } = options;
   const way = await between(stack.url);
   try {
-    way.delayMs = 1_200;
+    way.slow(1_200);
     await using opened = await openPage(browser, way.url, path, { token: stack.token });
     const { page } = opened;
     await page.locator(".loading").first().waitFor();
     expect(await page.locator(live).count()).toBe(0);
     await page.locator(live).first().waitFor();
-    way.delayMs = 0;
+    way.slow(0);
     await checkDead(page, way, live);
   } finally {
     await way.close();
@@ -54,11 +54,11 @@ export async function checkSlowAndDead(options: StatesOptions): Promise<void> {
 }
 
 /** A page that asks again by itself. */
-async function checkDead(page: Page, way: { isDead: boolean }, live: string): Promise<void> {
-  way.isDead = true;
+async function checkDead(page: Page, way: Between, live: string): Promise<void> {
+  way.die();
   await page.locator(".error", { hasText: "No answer" }).first().waitFor({ timeout: 30_000 });
   expect(await page.locator(live).count(), "what was there stays").toBeGreaterThan(0);
-  way.isDead = false;
+  way.revive();
   await page.locator(".error button", { hasText: "Try again" }).first().click();
   await expect.poll(() => page.locator(".error").count(), { timeout: 30_000 }).toBe(0);
 }

@@ -1,5 +1,6 @@
 /** A small shop for the pages of the lake: typed rows, dead letters, an extract with a receipt that differs. */
 import { expect } from "vitest";
+import type { ConfigInput } from "../../core/config.ts";
 import { eventually } from "../services/muara.ts";
 import { startStack, type Stack } from "../api/stack.ts";
 
@@ -37,7 +38,7 @@ export async function send(stack: Stack, events: readonly string[]): Promise<voi
 
 /** 90 orders over an hour and a half, one with a big number; three dead letters; with `extract`, a published hour. */
 export async function seededLake(hasExtract = false): Promise<Stack> {
-  const extracts = {
+  const extracts: ConfigInput["extracts"] = {
     [FEED]: {
       sql: `SELECT event_id, event_time, number, country FROM ${TYPE}`,
       window: "hour",
@@ -48,7 +49,7 @@ export async function seededLake(hasExtract = false): Promise<Stack> {
       description: "Orders, once each.",
       owner: "shop",
     },
-  } as const;
+  };
   const stack = await startStack(undefined, {
     query: { namespace: "off" },
     ...(hasExtract ? { extract: { everyMs: HOUR_MS }, extracts } : {}),

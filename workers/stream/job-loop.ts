@@ -4,6 +4,7 @@
  */
 import { isAssertion } from "../../core/assert.ts";
 import { Backoff } from "../../core/backoff.ts";
+import { BusyMeter } from "../../core/busy-meter.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
@@ -36,6 +37,18 @@ export interface JobPorts extends OutputPorts {
   readonly isFollowed?: (table: string) => boolean;
 }
 
+/** Counts since this process began with it. */
+export interface JobActivity {
+  /** Share of the time spent on steps, lately, 0 to 1. */
+  readonly busy: number;
+  readonly steps: number;
+  readonly rows: number;
+  readonly rebuilds: number;
+  readonly lastStepMs: number | null;
+  readonly stateRows: number | null;
+  readonly storedRows: number | null;
+}
+
 export class JobLoop {
   readonly #ports: JobPorts;
   readonly #options: JobOptions;
@@ -43,6 +56,7 @@ export class JobLoop {
   readonly #pause: Backoff;
   readonly #standBys: StandBy;
   readonly #stats: RunStats = { steps: 0, rows: 0, size: null, rebuilds: 0 };
+  readonly #busy: BusyMeter;
   #run: JobRun | undefined;
   #state: JobState = "starting";
   #problem: string | undefined;
@@ -53,6 +67,7 @@ export class JobLoop {
     this.#job = job;
     this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
     this.#standBys = new StandBy(ports, options.standbyMs);
+    this.#busy = new BusyMeter(ports.clock.monotonicMs());
   }
 
   get job(): Job {
@@ -71,6 +86,13 @@ export class JobLoop {
 
   get stats(): Readonly<RunStats> {
     return this.#stats;
+  }
+
+  get activity(): JobActivity {
+    const { steps, rows, rebuilds, size } = this.#stats;
+    const { stateRows = null, storedRows = null } = size ?? {};
+    const busy = this.#busy.share(this.#ports.clock.monotonicMs());
+    return { busy, steps, rows, rebuilds, lastStepMs: this.#busy.lastMs, stateRows, storedRows };
   }
 
   /** undefined while none runs. */
@@ -136,7 +158,7 @@ export class JobLoop {
 
   /** Ends where somebody else has moved the job, an input has changed, or this process is not to do it any more. */
   async #attempt(signal: AbortSignal): Promise<void> {
-    const { commits, logger } = this.#ports;
+    const { clock, commits, logger } = this.#ports;
     const job = this.#job;
     const isFollowed = (): boolean => this.#ports.isFollowed?.(job.output) ?? false;
     const about = { job, stats: this.#stats, isFollowed };
@@ -145,9 +167,12 @@ export class JobLoop {
     try {
       while (!signal.aborted && this.#owns()) {
         const seen = job.inputs.map((table) => commits.count(table));
-        const startMs = this.#ports.clock.monotonicMs();
+        const startMs = clock.monotonicMs();
         const outcome = await run.step(signal);
-        if (outcome === "moved") this.#noteStep(startMs);
+        if (outcome === "moved") {
+          this.#noteStep(startMs);
+          this.#busy.worked(startMs, clock.monotonicMs());
+        }
         if (this.#state !== "running") logger.info("a job goes on", { job: job.name });
         this.#state = "running";
         this.#problem = undefined;
