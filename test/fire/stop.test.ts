@@ -75,7 +75,7 @@ test("SIGTERM under load: 503, exit 0 within ten seconds, and all that was accep
   expect(await again.stop()).toBe(0);
 });
 
-test("readiness ends first: until then everything is answered, whoever streams is told, and nothing is lost", async () => {
+test("readiness ends first: meanwhile everything is answered, and nothing is lost", async () => {
   const data = await folderOf("stop-leave");
   // A collector that is not there must not hold the end up.
   const muara = await begin(data, {
