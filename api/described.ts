@@ -88,7 +88,8 @@ function within(content: Json, type: string, more: Json): Json {
 
 /** As the parameter's schema has it: a number, where it stands for one. */
 function typed(value: string, schema: Json | undefined): unknown {
-  if (schema?.["type"] === "integer") return Number(value);
+  const forms = [schema, ...((schema?.["anyOf"] ?? []) as readonly Json[])];
+  if (/^\d+$/.test(value) && forms.some((form) => form?.["type"] === "integer")) return Number(value);
   if (schema?.["type"] === "boolean") return value === "true";
   return schema?.["type"] === "array" ? [value] : value;
 }

@@ -41,15 +41,19 @@ export async function execute(world: World, step: Step, example: Example): Promi
   return last;
 }
 
-/** A step's request with values for its `{{NAMES}}`. */
+/** A step's request with values for its `{{NAMES}}`, and for its `{{#NUMBERS}}`, which lose their quotes. */
 export function filled(step: Step, operation: Operation, values: ReadonlyMap<string, string>): Example {
   const fill = <Value>(value: Value): Value =>
     JSON.parse(
-      JSON.stringify(value).replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
-        const known = values.get(name);
-        if (known === undefined) throw new Error(`${step.id}: nobody has said what ${name} is`);
-        return JSON.stringify(known).slice(1, -1);
-      }),
+      JSON.stringify(value).replace(
+        /"\{\{#(\w+)\}\}"|\{\{(\w+)\}\}/g,
+        (_, number?: string, text?: string) => {
+          const name = number ?? text!;
+          const known = values.get(name);
+          if (known === undefined) throw new Error(`${step.id}: nobody has said what ${name} is`);
+          return number === undefined ? JSON.stringify(known).slice(1, -1) : known;
+        },
+      ),
     ) as Value;
   return {
     method: operation.method,
