@@ -1,5 +1,6 @@
 /** What every part of one process shares: log, lake, kernel, registry, and what else is opened once. */
 import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createOutgoing } from "./adapters/http/outgoing.ts";
@@ -47,6 +48,8 @@ import type { JobWorker } from "./workers/stream/worker.ts";
 export const VERSION = "0.1.0";
 
 export interface Base {
+  /** Name of this process among those that share log and lake. */
+  readonly process: string;
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
@@ -135,6 +138,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
+    process: `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-"),
     services,
     config,
     logger,

@@ -11,7 +11,6 @@ import { MuaraError } from "./core/errors.ts";
 import { followRegistry } from "./core/follow-registry.ts";
 import type { JobExportOptions } from "./core/job-export.ts";
 import type { Logger } from "./core/logger.ts";
-import { soleOwnership } from "./core/ports/ownership.ts";
 import type { Audit } from "./core/ports/audit.ts";
 import type { Reconcile } from "./core/reconciliation.ts";
 import { retainLog } from "./core/retain-log.ts";
@@ -213,25 +212,38 @@ async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
 async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { createJobWorker } = await import("./workers/stream/worker.ts");
-  // Jobs are not dealt out: a process beside that has the same ones finds them moved, and stands by.
-  const ports = { ...base.services, ...base, ownership: soleOwnership };
+  const ownership = await openOwnership(base.config.log, base.services, "jobs");
+  const ports = { ...base.services, ...base, ownership, process: nameAmongOthers(base) };
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
   base.jobs.worker = worker;
-  await worker.run(signal);
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
 }
 
 /** Evaluates the declared rules, and tells whom the configuration names. */
 async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { openAlerts } = await import("./workers/alert/open-alerts.ts");
-  // Rules are not dealt out, as jobs are not.
   const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret };
   const openNotifier = await notifierOpener(shared, base.config.alerts);
-  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership: soleOwnership });
+  const ownership = await openOwnership(base.config.log, base.services, "rules");
+  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
   closers.push(close);
   base.gauges.push(() => worker.samples());
-  await worker.run(signal);
+  try {
+    await worker.run(signal);
+  } finally {
+    await ownership.close();
+  }
+}
+
+/** undefined where nobody else can be at work on the same log. */
+function nameAmongOthers({ config, process }: Base): string | undefined {
+  return /^(s3|kafka):/.test(config.log ?? "") ? process : undefined;
 }
 
 function jobsFolder({ config }: Base): string {

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { gzipStream } from "./adapters/http/gzip.ts";
 import { closeServer, type Fetch, listen } from "./adapters/http/listen.ts";
+import { openClosedLog, openObjectStore } from "./adapters/open.ts";
 import { loadConfig } from "./api/cli/config-file.ts";
 import { ensureToken } from "./api/cli/own-token.ts";
 import { cutOff, stderrLogger, stopOf } from "./api/cli/lifetime.ts";
@@ -215,5 +216,20 @@ function definedOnly(flags: {
 
 /** @param argv arguments after the program's name @returns the exit code */
 export function run(argv: readonly string[]): Promise<number> {
-  return main(argv, { version: VERSION, start, demo });
+  const onFatal = (error: unknown): never => {
+    throw error;
+  };
+  const services = {
+    clock: systemClock,
+    randomness: systemRandomness,
+    logger: stderrLogger("error"),
+    onFatal,
+  };
+  return main(argv, {
+    version: VERSION,
+    start,
+    demo,
+    openStore: (address) => openObjectStore(address, services),
+    openClosedLog: (folder) => openClosedLog(folder, services),
+  });
 }

@@ -68,6 +68,12 @@ export async function openLog(
   }
 }
 
+/** A log in a folder that nobody writes; nothing in it is changed. @throws log.locked, log.corrupt, log.identity */
+export async function openClosedLog(folder: string, services: AdapterServices): Promise<Log> {
+  const { openFileLog } = await import("./file/log.ts");
+  return openFileLog({ directory: folder, readOnly: true, ...services });
+}
+
 /** @throws config.invalid for a scheme that no adapter serves */
 export async function openObjectStore(
   address: string,
@@ -239,15 +245,17 @@ export async function openVerifier(
 
 /**
  * Who does what, among the processes that share the log at this address: only a log on Kafka has a group.
+ * @param service what is shared; absent: landing
  * @throws config.invalid
  */
 export async function openOwnership(
   address: string | undefined,
   services: AdapterServices,
+  service?: "jobs" | "rules",
 ): Promise<Ownership> {
   if (!address?.startsWith("kafka:")) return soleOwnership;
   const { openKafkaOwnershipAt } = await import("./kafka/open.ts");
-  return openKafkaOwnershipAt(address, process.env, services);
+  return openKafkaOwnershipAt(address, process.env, services, service);
 }
 
 function split(address: string): { scheme: string; rest: string } {

@@ -7,6 +7,7 @@ import type { Config, ConfigEntry } from "../core/config.ts";
 import { MuaraError } from "../core/errors.ts";
 import type { JobExportOptions } from "../core/job-export.ts";
 import type { JobPosition } from "../core/job.ts";
+import type { JobState } from "../core/job-note.ts";
 import type { LogRing } from "../core/log-ring.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Audit } from "../core/ports/audit.ts";
@@ -63,7 +64,9 @@ export interface ApiPorts {
   /** Bounds and targets of deliveries; absent: none can be declared. */
   readonly deliver?: Pick<Config["deliver"], "deliveries" | "kafka" | "postgres" | "elasticsearch">;
   /** Bounds of rules and silences, and whom rules may tell; absent: none can be declared. */
-  readonly alerts?: Pick<Config["alerts"], "rules" | "silences" | "receivers" | "timeoutMs">;
+  readonly alerts?: Pick<Config["alerts"], "rules" | "series" | "silences" | "receivers" | "timeoutMs">;
+  /** Name of this process among those that share log and lake. */
+  readonly process?: string;
   /** Bounds of jobs, those that run in this process, and what plans them; absent: none can be declared. */
   readonly jobs?: Pick<Config["jobs"], "jobs" | "memoryBytes" | "threads"> & {
     readonly status: (name: string) => JobStatus | undefined;
@@ -110,7 +113,7 @@ export interface About {
 /** How a job goes that runs in this process. */
 export interface JobStatus {
   readonly activity?: JobActivity;
-  readonly state: "starting" | "running" | "waiting" | "failing" | "stopped";
+  readonly state: JobState;
   readonly problem: string | undefined;
   /** Results as they would be now. @throws job.not_running, job.engine_failed */
   preview(rows: number, signal: AbortSignal): Promise<JobPreview>;

@@ -11,6 +11,7 @@ import {
 import { watermarkOf } from "../core/landed.ts";
 import type { TableSnapshot } from "../core/ports/table-log.ts";
 import { type ApiPorts, isoOrNull } from "./context.ts";
+import { type JobNotes, readJobNotes, whereabouts } from "./job-notes.ts";
 import { boundDeliveries } from "./job-sinks.ts";
 import { shownDelivery } from "./routes/deliveries.ts";
 
@@ -51,14 +52,17 @@ export async function lagOfJob(ports: ApiPorts, job: Job, output: TableSnapshot)
   };
 }
 
-/** @param hasTexts whether the texts that it had are told as well */
+/**
+ * @param hasTexts whether the texts that it had are told as well
+ * @param notes of other processes, where several jobs are shown
+ */
 export async function shownJob(
   ports: ApiPorts,
   job: Job,
   hasTexts: boolean,
+  notes?: JobNotes,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { name, text, inputs, output, start, limits, isPaused, by, createdMs, id } = job;
-  const status = isPaused ? undefined : ports.jobs?.status(name);
+  const { name, text, inputs, output, start, limits, by, createdMs, id } = job;
   const snapshot = await ports.catalog.snapshot(output);
   const { txns } = snapshot;
   const { behindVersions, behindMs, releasedUs, versions, isLive } = await lagOfJob(ports, job, snapshot);
@@ -83,8 +87,7 @@ export async function shownJob(
       counts_from: time(txns.get(jobFromTxn(id, one.version))),
       ...(hasTexts ? { text: one.text } : {}),
     })),
-    state: isPaused ? "paused" : (status?.state ?? "unknown"),
-    problem: status?.problem ?? null,
+    ...whereabouts(ports, job, notes ?? (await readJobNotes(ports))),
     versions,
     behind_versions: behindVersions,
     behind_ms: behindMs,

@@ -1,6 +1,7 @@
 /** What the OpenAPI document says of rules, alerts and silences. */
 import { z } from "zod";
 import { ruleRequestSchema } from "../core/rule.ts";
+import { ruleTestRequestSchema } from "../core/rule-test.ts";
 import {
   type Json,
   drop,
@@ -49,6 +50,7 @@ const rule = object({
   },
   complete_through: { ...time, description: "Lowest watermark of these tables." },
   evaluated_at: { ...time, description: "As it was written last; a rule without alerts is written seldom." },
+  runs_on: { ...textOrNull, description: "Name of the process that evaluates it, or did so last." },
 });
 
 const alert = object({
@@ -63,6 +65,40 @@ const alert = object({
   ends_at: time,
   silenced_by: list(text),
   receivers: list(text),
+});
+
+const ruleTest = object({
+  rule: text,
+  since: time,
+  until: time,
+  step_ms: wholeOrNull,
+  evaluations: whole,
+  unanswered: {
+    ...whole,
+    description: "Times of which a table's version is not kept, or at which it did not exist.",
+  },
+  evaluated_until: time,
+  is_truncated: {
+    type: "boolean",
+    description: "Whether the answer ends before `until`: ask on from there.",
+  },
+  series: wholeOrNull,
+  warming_series: wholeOrNull,
+  changes: {
+    ...list(
+      object({
+        at: time,
+        from: { enum: ["inactive", "pending", "firing"] },
+        to: { enum: ["pending", "firing", "resolved", "inactive"] },
+        value: { type: "number" },
+        labels: texts,
+        annotations: texts,
+        fingerprint: text,
+      }),
+    ),
+    description: "What would have been events of `muara.alert`, in order.",
+  },
+  alerts: { ...list(reference("Alert")), description: "At the end." },
 });
 
 const silence = object({
@@ -95,6 +131,8 @@ export const ALERT_SCHEMAS: Json = {
   RuleChart: chart,
   RuleRequest: z.toJSONSchema(ruleRequestSchema, { io: "input" }),
   Rule: rule,
+  RuleTestRequest: z.toJSONSchema(ruleTestRequestSchema, { io: "input" }),
+  RuleTest: ruleTest,
   Alert: alert,
   SilenceRequest: z.toJSONSchema(silenceRequestSchema, { io: "input" }),
   Silence: silence,
@@ -110,6 +148,14 @@ export const ALERT_PATHS: Json = {
       "Declared; 200 where it was there.",
       "Rule",
     ]),
+  },
+  "/v1/rules/test": {
+    post: send(
+      "testRule",
+      "What a rule would have said in a span of the past; nothing is declared, kept or sent",
+      "RuleTestRequest",
+      ["200", "It can be declared, and this is what it would have said.", "RuleTest"],
+    ),
   },
   "/v1/rules/{name}": {
     get: read("showRule", "How a rule is", reference("Rule"), one),

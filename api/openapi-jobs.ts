@@ -32,7 +32,11 @@ const job = object({
   created_at: time,
   state: {
     enum: ["starting", "running", "waiting", "failing", "stopped", "paused", "unknown"],
-    description: "`stopped`: somebody has to act. `unknown`: it runs in another process, if anywhere.",
+    description: "`stopped`: somebody has to act. `waiting`, `unknown`: no process says that it runs it.",
+  },
+  runs_on: {
+    ...textOrNull,
+    description: "Name of the process that runs it: its host's name and process id.",
   },
   problem: textOrNull,
   versions: { type: ["object", "null"], description: "Of the inputs: what the results have." },

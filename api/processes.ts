@@ -9,6 +9,7 @@ import { mayReadWhole } from "../lake/query/part.ts";
 import { type ApiContext, isoOrNull, type ApiPorts } from "./context.ts";
 import { planProcess } from "./plan-process.ts";
 import { shownJob } from "./job-answer.ts";
+import { readJobNotes } from "./job-notes.ts";
 import { declareAsked } from "./job-declare.ts";
 import { mayRun } from "./job-request.ts";
 import { pauseSinks, removeSinks } from "./job-sinks.ts";
@@ -132,10 +133,11 @@ export async function shownProcess(
   ports: ApiPorts,
   { declaration, by, createdMs }: Process,
 ): Promise<Record<string, unknown>> {
+  const notes = await readJobNotes(ports);
   const rules = await Promise.all(
     ruleTexts(declaration).map(async ({ rule, kind, table }) => {
       const job = ports.registry.get<Job>("job", table)?.value;
-      const shown = job ? await shownJob(ports, job, false) : undefined;
+      const shown = job ? await shownJob(ports, job, false, notes) : undefined;
       return {
         rule,
         kind,

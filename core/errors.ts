@@ -4,6 +4,7 @@
  * it; HTTP renders it as RFC 9457 (`core/problem.ts`).
  */
 import { ALERT_ERRORS } from "./errors/alert-errors.ts";
+import { BACKUP_ERRORS } from "./errors/backup-errors.ts";
 import { BUSINESS_PROCESS_ERRORS } from "./errors/business-process-errors.ts";
 import { CAPTURE_ERRORS } from "./errors/capture-errors.ts";
 import type { ErrorEntry } from "./errors/error-entry.ts";
@@ -30,6 +31,7 @@ const TABLE = {
   ...CAPTURE_ERRORS,
   ...SOURCE_ERRORS,
   ...ALERT_ERRORS,
+  ...BACKUP_ERRORS,
   ...JOB_ERRORS,
   ...BUSINESS_PROCESS_ERRORS,
 };

@@ -196,6 +196,8 @@ export interface RuleState {
   readonly series: { readonly total: number; readonly warming: number } | null;
   /** When it was written. */
   readonly atMs: number;
+  /** The process that has written it; absent in older ones. */
+  readonly by?: string;
 }
 
 export const ALERT_FOLDER = "_alerts";

@@ -92,11 +92,15 @@ function anchor(path: string): string {
 }
 
 /** Nothing runs while the tree is looked at. */
+const nothing = (): Promise<never> => Promise.reject(new Error("nothing runs"));
+
 function nobody(): Parameters<typeof buildProgram>[0] {
   return {
     version: "",
     start: async () => 0,
     demo: async () => 0,
+    openStore: nothing,
+    openClosedLog: nothing,
     io: {
       stdout: process.stdout,
       stderr: process.stderr,

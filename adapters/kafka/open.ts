@@ -5,7 +5,7 @@ import type { Log } from "../../core/ports/log.ts";
 import type { Ownership } from "../../core/ports/ownership.ts";
 import { kafkaSecurity, parseKafkaAddress } from "./address.ts";
 import { openKafkaLog } from "./log.ts";
-import { openKafkaOwnership, type OwnershipServices } from "./ownership.ts";
+import { openKafkaOwnership, type OwnershipService, type OwnershipServices } from "./ownership.ts";
 
 /**
  * @param environment holds the credentials
@@ -35,13 +35,16 @@ export async function openKafkaLogAt(
 /**
  * The group of those that work on the log at this address.
  * @param environment holds the credentials
+ * @param service what its members do; absent: landing
  * @throws config.invalid
  */
 export function openKafkaOwnershipAt(
   address: string,
   environment: Readonly<Record<string, unknown>>,
   services: OwnershipServices,
+  service?: OwnershipService,
 ): Ownership {
   const parsed = parseKafkaAddress(address);
-  return openKafkaOwnership({ ...parsed, ...services, security: kafkaSecurity(parsed, environment) });
+  const security = kafkaSecurity(parsed, environment);
+  return openKafkaOwnership({ ...parsed, ...services, security, service });
 }

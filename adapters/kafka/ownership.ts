@@ -17,7 +17,7 @@ import { Cluster, type ClusterOptions, type Topic } from "./cluster.ts";
 import { CODE, codesOf, mayPass, Refusal, wordsOf } from "./failure.ts";
 import { createTopic, type TopicOptions } from "./topics.ts";
 
-/** Behind the prefix, the topic's name and the group's. */
+/** Behind the prefix, the topic's name and that of landing's group; other services' groups have theirs behind it. */
 export const OWNERS = "muara.owners";
 /** More than a group has members; names are spread over them by hash. */
 const PARTITIONS = 64;
@@ -42,6 +42,9 @@ const CODES = { unknownMember: 25, groupRefused: 30, unsupported: 35, full: 81, 
 
 const NO_GROUPS = "the brokers do not offer groups as of Kafka 4.0 (group.coordinator.rebalance.protocols)";
 
+/** Each deals out names of its own, since a process that does the one may not do the other. */
+export type OwnershipService = "jobs" | "rules";
+
 export interface OwnershipServices {
   readonly clock: Clock;
   readonly randomness: Randomness;
@@ -52,6 +55,8 @@ export interface KafkaOwnershipOptions extends TopicOptions, OwnershipServices {
   readonly brokers: ClusterOptions["brokers"];
   readonly prefix: string;
   readonly security: ClusterOptions["security"];
+  /** Of those that share its names; absent: landing. */
+  readonly service?: OwnershipService | undefined;
   /** A broker that answers nothing for this long is taken for gone, ms. */
   readonly requestMs?: number;
   readonly aloneAfterMs?: number;
@@ -66,6 +71,7 @@ class GroupOwnership implements Ownership {
   readonly #options: KafkaOwnershipOptions;
   readonly #cluster: Cluster;
   readonly #name: string;
+  readonly #group: string;
   readonly #memberId: string;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -83,12 +89,17 @@ class GroupOwnership implements Ownership {
     // Patience is this file's own: a beat that fails is followed by another.
     this.#cluster = new Cluster({ brokers, security, clock, requestMs, patienceMs: 0 });
     this.#name = `${options.prefix}${OWNERS}`;
+    this.#group = options.service === undefined ? this.#name : `${this.#name}.${options.service}`;
     this.#memberId = options.randomness.uuid();
     this.#running = this.#run();
   }
 
   owns(name: string): boolean {
     return this.#ownsAll || this.#owned.has(partitionOfIdentity(javaHash(name), 0, this.#partitions));
+  }
+
+  get isDealt(): boolean {
+    return !this.#ownsAll;
   }
 
   async close(): Promise<void> {
@@ -159,7 +170,7 @@ class GroupOwnership implements Ownership {
     this.#ownsAll = false;
     this.#wasMember = true;
     if (!isNews) return;
-    const fields = { group: this.#name, partitions: given.size, of: this.#partitions };
+    const fields = { group: this.#group, partitions: given.size, of: this.#partitions };
     this.#options.logger.info("ownership: this process has a share of the names", fields);
   }
 
@@ -172,7 +183,7 @@ class GroupOwnership implements Ownership {
     const isRefused = !isFull && !mayPass(error);
     const isAlone = isRefused || (!isFull && !this.#wasMember && nowMs - startedMs >= aloneAfterMs);
     const problem = codes.includes(CODES.unsupported) ? NO_GROUPS : wordsOf(error);
-    const fields = { group: this.#name, problem };
+    const fields = { group: this.#group, problem };
     if (isAlone && !this.#ownsAll) {
       logger.warn(
         "ownership: the group cannot be had; this process takes every name, as all others do",
@@ -191,7 +202,7 @@ class GroupOwnership implements Ownership {
     const troubleMs = Math.round(this.#options.clock.monotonicMs() - this.#troubleSinceMs);
     this.#troubleSinceMs = undefined;
     this.#options.logger.info("ownership: the group answers again", {
-      group: this.#name,
+      group: this.#group,
       trouble_ms: troubleMs,
     });
   }
@@ -221,9 +232,9 @@ class GroupOwnership implements Ownership {
 
   async #find(): Promise<number> {
     const connection = await this.#cluster.anyConnection();
-    const { coordinators } = await findCoordinatorV4.api.async(connection, GROUP_KEY, [this.#name]);
+    const { coordinators } = await findCoordinatorV4.api.async(connection, GROUP_KEY, [this.#group]);
     const node = coordinators[0]?.nodeId;
-    if (node === undefined || node < 0) throw new Refusal(CODE.leaderNotAvailable, this.#name);
+    if (node === undefined || node < 0) throw new Refusal(CODE.leaderNotAvailable, this.#group);
     return node;
   }
 
@@ -241,7 +252,7 @@ class GroupOwnership implements Ownership {
       .then((connection) =>
         consumerGroupHeartbeatV1.api.async(
           connection,
-          this.#name,
+          this.#group,
           this.#memberId,
           epoch,
           null,

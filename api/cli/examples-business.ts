@@ -36,6 +36,10 @@ export const BUSINESS_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "case show": ["case 29920882-2", "case show 29920882-2 --process shop"],
   "case list": ["case list --name 2992", "case list --process shop --stuck"],
   "rule deploy": ["rule deploy few-orders.json", "rule deploy few-orders.json -o json"],
+  "rule test": [
+    "rule test few-orders.json --since 24h --step 5m",
+    "rule test few-orders.json --since 7d --fail-on firing",
+  ],
   "rule list": ["rule list", "rule list -o json"],
   "rule show": ["rule show few-orders", "rule show few-orders -o json"],
   "rule pause": ["rule pause few-orders", "rule pause few-orders -o json"],

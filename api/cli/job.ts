@@ -25,6 +25,7 @@ const LIST: readonly Field[] = [
   { name: "behind_versions", isNumber: true },
   { name: "behind_ms", isNumber: true },
   { name: "released_until" },
+  { name: "runs_on" },
   { name: "problem" },
 ];
 const START = /^([^@]+)@(\d{1,15})$/;

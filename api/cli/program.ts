@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { addAlert } from "./alert.ts";
 import { addAudit } from "./audit.ts";
+import { addBackup } from "./backup.ts";
 import { addBooks } from "./books.ts";
 import { addCapture } from "./capture.ts";
 import { addCase } from "./case.ts";
@@ -46,7 +47,7 @@ const GROUPS: Readonly<Record<string, readonly AddCommand[]>> = {
   "Bad data:": [addDeadLetters, addDuplicates],
   "Streams and business:": [addJob, addProcess, addCase, addRule, addAlert],
   "In and out:": [addCapture, addDeliver, addExtract, addShare],
-  "House:": [addToken, addRole, addAudit, addConfig, addComplete, addHelp],
+  "House:": [addToken, addRole, addAudit, addBackup, addConfig, addComplete, addHelp],
 };
 
 /** @param exit takes the exit code of the command that ran */

@@ -1,8 +1,8 @@
-/** `muara rule deploy|list|show|pause|resume|remove`: conditions over the lake, of which alerts are made. */
-import { readFile } from "node:fs/promises";
+/** `muara rule deploy|test|list|show|pause|resume|remove`: conditions over the lake, of which alerts are made. */
 import type { AddCommand } from "./command.ts";
-import { CliFailure, EXIT } from "./exit.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { readRule } from "./rule-file.ts";
+import { addRuleTest } from "./rule-test.ts";
 import { addOne } from "./show-one.ts";
 
 type Item = Readonly<Record<string, unknown>>;
@@ -15,6 +15,7 @@ const LIST: readonly Field[] = [
   { name: "pending", isNumber: true },
   { name: "evaluated_at" },
   { name: "complete_through" },
+  { name: "runs_on" },
   { name: "problem" },
 ];
 
@@ -26,10 +27,11 @@ export const addRule: AddCommand = (program, run) => {
     .argument("<file>", "JSON: name, sql or drop, labels, annotations, for_ms, receivers")
     .action(
       run(async ({ client, io, flags }, command) => {
-        const body = ruleIn(await readFile(command.args[0]!, "utf8"), command.args[0]!);
+        const body = await readRule(command.args[0]!);
         printObject(io.stdout, flags.output, await client.send<Item>("POST", "/v1/rules", body));
       }),
     );
+  addRuleTest(rule, run);
   addRuleList(rule.command("list").description("what is watched"), run);
   addOne(rule.command("show").description("how one is"), run, "/v1/rules", "GET");
   addOne(rule.command("pause").description("rest until it is resumed"), run, "/v1/rules", "POST", "/pause");
@@ -58,11 +60,3 @@ export const addRuleList: AddCommand = (command, run) => {
     }),
   );
 };
-
-function ruleIn(text: string, file: string): Item {
-  try {
-    return JSON.parse(text) as Item;
-  } catch (error) {
-    throw new CliFailure(EXIT.usage, `${file} is no JSON: ${(error as Error).message}`, "docs/ALERTS.md");
-  }
-}

@@ -1,5 +1,7 @@
 /** What the command line is given: the parts of the program that it cannot know, and the outside world. */
 import type { Clock } from "../../core/clock.ts";
+import type { Log } from "../../core/ports/log.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
 
 export interface StartFlags {
   /** Names of workers; empty: all of them. */
@@ -62,6 +64,10 @@ export interface CliServices {
   /** Runs until it is stopped. @returns the exit code */
   readonly start: (flags: StartFlags) => Promise<number>;
   readonly demo: (flags: DemoFlags) => Promise<number>;
+  /** By address. */
+  readonly openStore: (address: string) => Promise<ObjectStore>;
+  /** A log in a folder that nobody writes; nothing in it is changed. */
+  readonly openClosedLog: (folder: string) => Promise<Log>;
   readonly io: CliIo;
 }
 

@@ -127,7 +127,11 @@ function shownSilence({ id, matchers, startsAtMs, endsAtMs, by, comment }: Silen
   };
 }
 
-function shownAlert({ name, receivers }: Rule, alert: Alert, silencedBy: readonly string[]): object {
+export function shownAlert(
+  { name, receivers }: Pick<Rule, "name" | "receivers">,
+  alert: Alert,
+  silencedBy: readonly string[],
+): object {
   const { fingerprint, labels, annotations, value, status, activeAtMs, startsAtMs, endsAtMs } = alert;
   return {
     rule: name,

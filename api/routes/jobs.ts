@@ -16,6 +16,7 @@ import type { Declaration } from "../../core/registry.ts";
 import { mayReadWhole } from "../../lake/query/part.ts";
 import { type ApiContext, type ApiEnv, type ApiPorts, wholeNumber } from "../context.ts";
 import { shownJob, time } from "../job-answer.ts";
+import { readJobNotes, whereabouts } from "../job-notes.ts";
 import { costOf } from "../job-cost.ts";
 import {
   changedLimits,
@@ -42,7 +43,10 @@ export function addJobRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const mine = registry
       .list<Job>("job")
       .flatMap(({ value }) => (value && mayRun(context.get("principal"), value.output) ? value : []));
-    return context.json({ items: await Promise.all(mine.map((job) => shownJob(ports, job, false))) });
+    const notes = await readJobNotes(ports);
+    return context.json({
+      items: await Promise.all(mine.map((job) => shownJob(ports, job, false, notes))),
+    });
   });
   app.post("/v1/jobs/plan", async (context) => context.json(await planAnswer(ports, context)));
   addJobExport(app, ports, async (context) => (await one(ports, context)).value!.text);
@@ -189,7 +193,11 @@ async function previewAnswer(ports: ApiPorts, context: ApiContext): Promise<Reco
     throw new MuaraError("auth.forbidden", `${principal.id} may not read "${output}".`);
   const limit = wholeNumber(context, "limit", PREVIEW_ROWS, PREVIEW_ROWS_MAX);
   const status = ports.jobs?.status(name);
-  if (!status) throw new MuaraError("job.not_running", `The job "${name}" does not run in this process now.`);
+  if (!status || status.state === "waiting") {
+    const { runs_on: elsewhere } = whereabouts(ports, value!, await readJobNotes(ports));
+    const where = elsewhere === null ? "" : ` It runs in ${elsewhere}: ask there.`;
+    throw new MuaraError("job.not_running", `The job "${name}" does not run in this process now.${where}`);
+  }
   const { columns, rows, position } = await status.preview(limit, context.req.raw.signal);
   return { is_final: false, columns, rows, released_until: time(position.releasedUs) };
 }

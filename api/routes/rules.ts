@@ -8,6 +8,7 @@ import type { Principal } from "../../core/authorize.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Declaration } from "../../core/registry.ts";
 import { conditionOf, type Rule, type RuleRequest, ruleRequestSchema } from "../../core/rule.ts";
+import { checkRuleRing } from "../../core/rule-ring.ts";
 import { checkDropTexts, type DropResultRule } from "../../lake/rule/drop-results.ts";
 import { readCounts } from "../../lake/rule/drop-counts.ts";
 import { checkQuery } from "../../lake/rule/rule-text.ts";
@@ -16,6 +17,7 @@ import { type ApiContext, type ApiEnv, type ApiPorts, demand, isoOrNull, readabl
 import { readBody } from "../read-body.ts";
 import { addRuleChart } from "./rule-chart.ts";
 import { ALERTS, mayRead, stateOf } from "../rule-states.ts";
+import { ruleTestAnswer } from "../rule-test.ts";
 
 const ID_BYTES = 6;
 
@@ -49,6 +51,12 @@ export function addRuleRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const { rule, isNew } = await declare(ports, context);
     logger.info(isNew ? "declared a rule" : "changed a rule", { by: rule.owner.id, rule: rule.name });
     return context.json(await shown(ports, rule), isNew ? 201 : 200);
+  });
+  app.post("/v1/rules/test", async (context) => {
+    const principal = context.get("principal");
+    const check = (rule: RuleRequest, signal: AbortSignal): Promise<void> =>
+      checkRule(ports, principal, rule, signal);
+    return context.json(await ruleTestAnswer(ports, context, check));
   });
   app.get("/v1/rules/:name", async (context) =>
     context.json(await shown(ports, (await one(context)).value!)),
@@ -126,12 +134,14 @@ async function checkRule(
   if (request.sql) {
     await checkQuery(request.sql.query);
     const rule = request as SqlRuleRequest["rule"];
-    await evaluateSql(query, { rule, principal, atMs, timeoutMs }, signal);
+    const { versions } = await evaluateSql(query, { rule, principal, atMs, timeoutMs }, signal);
+    checkRuleRing(ports.registry, request.name, Object.keys(versions));
     return;
   }
   const rule = request as DropResultRule;
   checkDropTexts(rule);
   const table = await readableTable(ports, principal, rule.drop.table);
+  checkRuleRing(ports.registry, request.name, [table.name]);
   const { version } = await catalog.snapshot(table.name);
   if (version < 0) return;
   const isEventTable = table.kind === "event_type";
@@ -159,5 +169,6 @@ async function shown(ports: ApiPorts, rule: Rule): Promise<Record<string, unknow
     versions: state?.versions ?? {},
     complete_through: isoOrNull(state?.completeThroughMs),
     evaluated_at: isoOrNull(state?.evaluatedMs),
+    runs_on: isPaused ? null : (state?.by ?? null),
   };
 }

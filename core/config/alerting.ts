@@ -14,7 +14,7 @@ export const alertsSchema = z
     ),
     saveMs: ms(15_000).describe("that a rule is evaluated is written at least this often, ms"),
     standbyMs: ms(45_000).describe(
-      "a process that evaluates a rule and has not written so for so long is replaced by another, ms",
+      "without a Kafka group: a process that has not written so long that it evaluates a rule is replaced, ms",
     ),
     concurrency: count(2).describe("queries of rules at a time"),
     rules: count(100).describe("rules that may be declared"),

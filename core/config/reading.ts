@@ -136,7 +136,7 @@ export const jobsSchema = z
     quietMs: ms(30_000).describe("how far a job without new rows is is written after this, ms"),
     pauseMsMax: ms(60_000).describe("longest pause between two attempts of a job that fails, ms"),
     standbyMs: ms(60_000).describe(
-      "a process that finds a job moved by another looks at it again after this, ms",
+      "without a Kafka group: who finds a job moved by another process looks at it again after this, ms",
     ),
     jobs: count(100).describe("jobs that may be declared"),
     memoryBytes: bytes(4 * 1_024 * MIB).describe("memory that one job may ask for, bytes"),

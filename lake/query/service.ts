@@ -39,6 +39,8 @@ export interface QueryRequest {
   readonly at?: At | undefined;
   readonly limit?: number | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Of Muara's own statements, whose limits are not those of requests. */
+  readonly isOwn?: boolean | undefined;
   /** Of Muara's own statements; by default what the configuration allows, bytes. */
   readonly sqlBytesMax?: number | undefined;
   readonly principal: Principal;
@@ -126,7 +128,7 @@ export function createQueryService(services: QueryServiceOptions): QueryService 
     limits: services.options,
     run,
     rows: async (request, signal) => {
-      const answer = await run({ ...request, format: "json" }, signal);
+      const answer = await run({ ...request, format: "json", isOwn: true }, signal);
       const chunks: Uint8Array[] = [];
       for await (const chunk of answer.body) chunks.push(chunk);
       const rows = JSON.parse(`[${Buffer.concat(chunks).toString()}]`) as unknown[][];
@@ -194,6 +196,10 @@ class Query {
     this.#signal = signal;
   }
 
+  #rowsMax(): number {
+    return this.#request.isOwn ? Infinity : this.#services.options.rowsMax;
+  }
+
   async answer(): Promise<QueryAnswer> {
     const { options, clock, logger } = this.#services;
     const { sql, sqlBytesMax: sqlBytes = options.sqlBytes } = this.#request;
@@ -203,7 +209,7 @@ class Query {
       });
     // The engine reads C strings: what follows the zero would be run by nobody, or by somebody else.
     if (sql.includes("\0")) throw new MuaraError("sql.syntax", "The SQL has a zero character in it.");
-    if ((this.#request.limit ?? 0) > options.rowsMax)
+    if ((this.#request.limit ?? 0) > this.#rowsMax())
       throw new MuaraError("request.malformed", `limit is at most ${options.rowsMax} rows.`, {
         details: { pointer: "/limit", rowsMax: options.rowsMax },
       });
@@ -252,7 +258,7 @@ class Query {
     if (arrival.report !== "judged") throw new MuaraError("sql.failed", "The query process misbehaved.");
     const { judged } = arrival;
     if (judged.kind === "refused" || judged.kind === "syntax") throw this.#refusal(judged);
-    const rows = Math.min(this.#request.limit ?? options.rows, options.rowsMax);
+    const rows = Math.min(this.#request.limit ?? options.rows, this.#rowsMax());
     const { format, sql } = this.#request;
     if (judged.kind === "show_tables") {
       child.send({ order: "run", sql: await this.#showTables(), tables: [], views: [], format, rows });

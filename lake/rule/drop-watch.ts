@@ -37,6 +37,8 @@ interface Watched {
   readonly labels: Series["labels"];
   readonly detector: DropDetector;
   latest: DropVerdict | undefined;
+  /** End of the latest look that had rows of it, ms. */
+  seenMs: number;
 }
 
 export class DropWatch {
@@ -64,10 +66,10 @@ export class DropWatch {
    * @returns by end of window, in order; @throws what a query throws, and then it is as if it had not been asked
    */
   async look(look: DropLook, afterMs: number | null, signal: AbortSignal): Promise<AlertResultList> {
-    const { window_ms: windowMs, weeks } = this.#rule.drop;
+    const { window_ms: windowMs } = this.#rule.drop;
     const closedMs = Math.floor(look.watermarkMs / windowMs) * windowMs;
     const results = new AlertResultList(this.#rule, afterMs ?? closedMs - windowMs);
-    let fromMs = this.#judgedMs ?? closedMs - weeks * WEEK_MS - DAY_MS;
+    let fromMs = this.#judgedMs ?? closedMs - this.#lookBackMs;
     try {
       while (fromMs < closedMs && !signal.aborted) {
         // Of what lies behind, a week at a time: an answer is bounded, and so is what is judged without a pause.
@@ -94,7 +96,8 @@ export class DropWatch {
     const { drop } = this.#rule;
     const request = { rule: drop, isEventTable, version, fromMs, toMs, principal, timeoutMs };
     const read = await readCounts(query, request, signal);
-    this.#admit(read);
+    this.#release(toMs);
+    this.#admit(read, toMs);
     results.isBegun = true;
     const none = new Map<number, number>();
     for (const [key, series] of this.#series) {
@@ -108,7 +111,17 @@ export class DropWatch {
     results.closeUntil(fromMs, toMs);
   }
 
-  #admit(read: ReadonlyMap<string, Series>): void {
+  /** What a start would not find any more: it has had nothing for as long as is looked back. */
+  #release(toMs: number): void {
+    const behindMs = toMs - WEEK_MS - this.#lookBackMs;
+    for (const [key, { seenMs }] of this.#series) if (seenMs < behindMs) this.#series.delete(key);
+  }
+
+  get #lookBackMs(): number {
+    return this.#rule.drop.weeks * WEEK_MS + DAY_MS;
+  }
+
+  #admit(read: ReadonlyMap<string, Series>, toMs: number): void {
     const { seriesMax } = this.#options;
     const added = [...read].filter(([key]) => !this.#series.has(key));
     if (this.#series.size + added.length > seriesMax)
@@ -117,7 +130,8 @@ export class DropWatch {
       });
     const options = dropOptions(this.#rule.drop);
     for (const [key, { labels }] of added)
-      this.#series.set(key, { labels, detector: new DropDetector(options), latest: undefined });
+      this.#series.set(key, { labels, detector: new DropDetector(options), latest: undefined, seenMs: toMs });
+    for (const key of read.keys()) this.#series.get(key)!.seenMs = toMs;
   }
 
   #forget(): void {

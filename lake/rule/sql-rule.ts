@@ -22,16 +22,18 @@ export interface SqlRuleRequest {
   /** What `$now` is, ms since 1970 UTC. */
   readonly atMs: number;
   readonly timeoutMs: number;
+  /** The tables as they were then, ISO 8601; absent: as they are. */
+  readonly at?: string;
 }
 
 /** @throws what a query throws; rule.refused where its columns cannot be alerts */
 export async function evaluateSql(
   query: Pick<QueryService, "rows">,
-  { rule, principal, atMs, timeoutMs }: SqlRuleRequest,
+  { rule, principal, atMs, timeoutMs, at }: SqlRuleRequest,
   signal: AbortSignal,
 ): Promise<SqlEvaluation> {
   const sql = queryAt(rule.sql.query, atMs);
-  const answer = await query.rows({ sql, principal, limit: ALERTS_MAX + 1, timeoutMs }, signal);
+  const answer = await query.rows({ sql, at, principal, limit: ALERTS_MAX + 1, timeoutMs }, signal);
   const { versions, completeThroughMs } = answer;
   return { results: resultsOf(rule, answer), versions, completeThroughMs };
 }

@@ -1,6 +1,17 @@
 /** The command line within the test's own process, against a stack. */
+import { openClosedLog, openObjectStore } from "../../adapters/open.ts";
 import { main } from "../../api/cli/main.ts";
-import { systemClock } from "../../core/clock.ts";
+import { systemClock, systemRandomness } from "../../core/clock.ts";
+import { silentLogger } from "../../core/logger.ts";
+
+const services = {
+  clock: systemClock,
+  randomness: systemRandomness,
+  logger: silentLogger,
+  onFatal: (error: unknown): never => {
+    throw error;
+  },
+};
 
 export interface CommandResult {
   readonly code: number;
@@ -20,6 +31,8 @@ export async function runCommand(
     version: "1.2.3",
     start: async () => 0,
     demo: async () => 0,
+    openStore: (address) => openObjectStore(address, services),
+    openClosedLog: (folder) => openClosedLog(folder, services),
     io: {
       stdout: { write: (text) => out.push(Buffer.from(text).toString()) },
       stderr: { write: (text) => err.push(String(text)) },

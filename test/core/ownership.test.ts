@@ -12,11 +12,13 @@ test("a forced owner has what it was told to, and what it owns otherwise", async
   let isClosed = false;
   const own: Ownership = {
     owns: (name) => name === "a",
+    isDealt: true,
     close: async () => {
       isClosed = true;
     },
   };
   const forced = alsoOwning(own, new Set(["b"]));
+  expect([forced.isDealt, soleOwnership.isDealt]).toEqual([true, false]);
   expect(["a", "b", "c"].map((name) => forced.owns(name))).toEqual([true, true, false]);
   await forced.close();
   expect(isClosed).toBe(true);

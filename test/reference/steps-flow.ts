@@ -57,7 +57,12 @@ export const FLOW_STEPS: readonly Step[] = [
   { id: "showCase", path: { case_id: "A-1" }, query: { process: "shop" } },
   { id: "pauseProcess", path: { name: "shop" } },
   { id: "resumeProcess", path: { name: "shop" } },
-  { id: "deployRule", body: rule },
+  { id: "deployRule", body: rule, keep: { RULE_SINCE: "created_at" } },
+  {
+    id: "testRule",
+    body: { rule, since: "{{RULE_SINCE}}", step_ms: 1_000 },
+    until: (answer) => pick(answer, "changes.0") !== undefined,
+  },
   { id: "listRules", until: some },
   { id: "showRule", path: { name: "LargeOrder" }, until: (answer) => pick(answer, "state") === "firing" },
   { id: "listAlerts", query: { state: "firing" }, until: some },

@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import { hasNoData } from "../../core/drop-detector.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { watermarkOf } from "../../core/landed.ts";
+import type { Registry } from "../../core/registry.ts";
 import {
   alertRule,
   noDataAfterMs,
@@ -14,6 +15,7 @@ import {
   type Rule,
   type RuleState,
 } from "../../core/rule.ts";
+import { checkRuleRing } from "../../core/rule-ring.ts";
 import type { Catalog } from "../../lake/catalog.ts";
 import type { QueryService } from "../../lake/query/service.ts";
 import type { DropResultRule } from "../../lake/rule/drop-results.ts";
@@ -21,6 +23,7 @@ import { DropWatch } from "../../lake/rule/drop-watch.ts";
 import { evaluateSql, type SqlRuleRequest } from "../../lake/rule/sql-rule.ts";
 
 export interface EvaluatePorts {
+  readonly registry: Registry;
   readonly catalog: Catalog;
   readonly query: Pick<QueryService, "rows">;
   readonly clock: Clock;
@@ -62,6 +65,8 @@ export class RuleEvaluator {
   /** @throws what a query throws, rule.refused, alert.labels_twice, alert.too_many, auth.invalid */
   async evaluate(state: RuleState, nowMs: number, signal: AbortSignal): Promise<RuleState> {
     const found = this.#rule.drop ? await this.#drop(state, signal) : await this.#sql(nowMs, signal);
+    // Somebody may have declared since what brings alerts back.
+    checkRuleRing(this.#ports.registry, this.#rule.name, Object.keys(found.versions));
     const afterMs = noDataAfterMs(this.#rule);
     const isNoData =
       afterMs !== null && hasNoData(found.completeThroughMs ?? this.#rule.createdMs, nowMs, afterMs);

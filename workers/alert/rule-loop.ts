@@ -7,9 +7,10 @@ import { isAssertion } from "../../core/assert.ts";
 import { Backoff } from "../../core/backoff.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode } from "../../core/errors.ts";
-import type { Ownership } from "../../core/ports/ownership.ts";
+import { OWNED_LOOK_MS, type Ownership } from "../../core/ports/ownership.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { Rule, RuleState } from "../../core/rule.ts";
+import { StandBy } from "../../core/stand-by.ts";
 import { ended, type EvaluateOptions, type EvaluatePorts, RuleEvaluator } from "./evaluate.ts";
 import { publishAlerts, type PublishPorts } from "./publish-alerts.ts";
 import type { OpenReceiver } from "./receivers.ts";
@@ -24,6 +25,8 @@ const PROBLEM_LENGTH_MAX = 300;
 const FAILED_MS = 2_000;
 /** For telling that alerts are over whose rule has gone, ms. */
 const FAREWELL_MS = 5_000;
+/** What the owner has for it beside that, ms. */
+const FAREWELL_LEAD_MS = 2_000;
 
 export interface RuleOptions extends EvaluateOptions {
   readonly everyMs: number;
@@ -35,7 +38,9 @@ export interface RuleOptions extends EvaluateOptions {
 export interface RulePorts extends EvaluatePorts, PublishPorts, TellerPorts {
   readonly store: ObjectStore;
   readonly commits: CommitNotices;
-  readonly ownership: Pick<Ownership, "owns">;
+  readonly ownership: Pick<Ownership, "owns" | "isDealt">;
+  /** Its name, for those who ask where a rule is evaluated. */
+  readonly process?: string | undefined;
 }
 
 export class RuleLoop {
@@ -46,6 +51,7 @@ export class RuleLoop {
   readonly #evaluator: RuleEvaluator;
   readonly #teller: Teller;
   readonly #pause: Backoff;
+  readonly #standBys: StandBy;
   #state: RuleState | undefined;
   /** Versions of the tables at the latest evaluation that was begun. */
   #seen: Readonly<Record<string, number>> = {};
@@ -53,6 +59,8 @@ export class RuleLoop {
   #savedMs = -Infinity;
   #evaluations = 0;
   #isFailing = false;
+  /** Whether it was evaluated since the state was read. */
+  #isCurrent = false;
 
   constructor(ports: RulePorts, options: RuleOptions, rule: Rule, receivers: readonly OpenReceiver[]) {
     this.#ports = ports;
@@ -62,6 +70,7 @@ export class RuleLoop {
     this.#evaluator = new RuleEvaluator(ports, options, rule);
     this.#teller = new Teller(ports, rule.name, receivers, options.pauseMsMax);
     this.#pause = new Backoff(PAUSE_MS_LEAST, PAUSE_MS_MAX, ports.randomness);
+    this.#standBys = new StandBy(ports, options.standbyMs);
   }
 
   /** undefined before it is known, and where another process evaluates the rule. */
@@ -79,10 +88,11 @@ export class RuleLoop {
     while (!signal.aborted) {
       try {
         if (!ownership.owns(this.#rule.name)) {
-          await clock.sleep(this.#options.standbyMs, signal);
+          this.#state = undefined;
+          await clock.sleep(Math.min(this.#options.standbyMs, OWNED_LOOK_MS), signal);
           continue;
         }
-        this.#state ??= await this.#keeper.load();
+        this.#state ??= await this.#load();
         const seen = this.#tables().map((table) => this.#ports.commits.count(table));
         await this.#turn(signal);
         this.#pause.reset();
@@ -99,6 +109,14 @@ export class RuleLoop {
       }
     }
     if (this.#isGone()) await this.#farewell();
+  }
+
+  /** What has come while it was evaluated by nobody here is not known. */
+  async #load(): Promise<RuleState> {
+    this.#isCurrent = false;
+    const state = await this.#keeper.load();
+    const { process } = this.#ports;
+    return process === undefined ? state : { ...state, by: process };
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -122,6 +140,7 @@ export class RuleLoop {
       if (signal.aborted) return;
       if (Object.keys(this.#seen).length < Object.keys(next.versions).length) this.#seen = next.versions;
       this.#evaluations++;
+      this.#isCurrent = true;
       this.#isFailing = false;
       this.#state = { ...next, problem: this.#teller.problem ?? null };
     } catch (error) {
@@ -166,9 +185,13 @@ export class RuleLoop {
     const { evaluatedMs } = this.#state!;
     const leastMs = this.#isFailing ? Math.max(this.#options.everyMs, FAILED_MS) : this.#options.everyMs;
     if (clock.nowMs() - this.#triedMs < leastMs) return false;
-    // What has come while it was evaluated by nobody here is not known.
-    if (this.#evaluations === 0) return true;
-    if (evaluatedMs === null || this.#isFailing || minuteOf(nowMs) > minuteOf(evaluatedMs)) return true;
+    if (
+      !this.#isCurrent ||
+      evaluatedMs === null ||
+      this.#isFailing ||
+      minuteOf(nowMs) > minuteOf(evaluatedMs)
+    )
+      return true;
     if (this.#rule.sql?.every === "minute") return false;
     const now = await this.#versionsNow(Object.keys(this.#seen));
     return Object.entries(now).some(([table, version]) => version !== this.#seen[table]);
@@ -205,13 +228,14 @@ export class RuleLoop {
 
   /** Somebody else evaluates: until nothing of that is seen any more. */
   async #standBy(signal: AbortSignal): Promise<void> {
-    const { clock, logger, randomness } = this.#ports;
+    const { clock, logger, ownership } = this.#ports;
     logger.info("another process evaluates the rule", { rule: this.#rule.name });
+    if (ownership.isDealt) return clock.sleep(this.#standBys.met(true), signal);
     for (let seen: string | undefined = ""; !signal.aborted;) {
       await this.#keeper.load().catch(() => undefined);
       if (this.#keeper.etag === seen) return;
       seen = this.#keeper.etag;
-      await clock.sleep(this.#options.standbyMs * (1 + randomness.fraction()), signal);
+      await clock.sleep(this.#standBys.met(false), signal);
     }
   }
 
@@ -219,11 +243,13 @@ export class RuleLoop {
     return this.#ports.registry.get<Rule>("rule", this.#rule.name)?.value?.id !== this.#rule.id;
   }
 
-  /** Who was told that something fires is told that it is over. */
+  /** Who was told that something fires is told that it is over: by its owner, or, where he is gone, by the others. */
   async #farewell(): Promise<void> {
-    const { clock, logger } = this.#ports;
-    const signal = AbortSignal.timeout(FAREWELL_MS);
+    const { clock, logger, ownership } = this.#ports;
+    const never = new AbortController().signal;
     try {
+      if (!ownership.owns(this.#rule.name)) await clock.sleep(FAREWELL_MS + FAREWELL_LEAD_MS, never);
+      const signal = AbortSignal.timeout(FAREWELL_MS);
       const state = ended(this.#rule, await this.#keeper.load(), clock.nowMs());
       await this.#teller.tell(state.outboxes, signal);
       await publishAlerts(this.#ports, this.#rule.id, state.events);

@@ -8,10 +8,12 @@ import { BusyMeter } from "../../core/busy-meter.ts";
 import type { CommitNotices } from "../../core/commit-notices.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import { type Job, jobTables } from "../../core/job.ts";
+import type { JobState } from "../../core/job-note.ts";
 import type { Measures } from "../../core/measures.ts";
 import type { MetricName } from "../../core/metric-catalogue.ts";
 import type { Sample } from "../../core/open-metrics.ts";
-import type { Ownership } from "../../core/ports/ownership.ts";
+import { OWNED_LOOK_MS, type Ownership } from "../../core/ports/ownership.ts";
+import { StandBy } from "../../core/stand-by.ts";
 import type { OutputPorts } from "./job-output.ts";
 import { FOLLOWED_MS, JobRun, type Preview, type RunOptions, type RunStats } from "./job-run.ts";
 
@@ -23,13 +25,13 @@ export interface JobOptions extends RunOptions {
   readonly everyMs: number;
   /** Longest pause between two attempts, ms. */
   readonly pauseMsMax: number;
-  /** Who finds that somebody else moves the job looks again after this, ms. */
+  /** Who finds that somebody else moves the job looks again after this, where nobody deals jobs out, ms. */
   readonly standbyMs: number;
 }
 
 export interface JobPorts extends OutputPorts {
   readonly commits: CommitNotices;
-  readonly ownership: Pick<Ownership, "owns">;
+  readonly ownership: Pick<Ownership, "owns" | "isDealt">;
   readonly measures?: Measures | undefined;
   /** Whether a job reads that table. */
   readonly isFollowed?: (table: string) => boolean;
@@ -47,14 +49,12 @@ export interface JobActivity {
   readonly storedRows: number | null;
 }
 
-/** `waiting`: another process has it. `stopped`: somebody has to act. */
-export type JobState = "starting" | "running" | "waiting" | "failing" | "stopped";
-
 export class JobLoop {
   readonly #ports: JobPorts;
   readonly #options: JobOptions;
   readonly #job: Job;
   readonly #pause: Backoff;
+  readonly #standBys: StandBy;
   readonly #stats: RunStats = { steps: 0, rows: 0, size: null, rebuilds: 0 };
   readonly #busy: BusyMeter;
   #run: JobRun | undefined;
@@ -67,8 +67,14 @@ export class JobLoop {
     this.#job = job;
     this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
     this.#busy = new BusyMeter(ports.clock.monotonicMs());
+    this.#standBys = new StandBy(ports, options.standbyMs);
   }
 
+  get job(): Job {
+    return this.#job;
+  }
+
+  /** `waiting`: another process has it. `stopped`: somebody has to act. */
   get state(): JobState {
     return this.#state;
   }
@@ -100,9 +106,11 @@ export class JobLoop {
     while (!signal.aborted) {
       if (!this.#owns()) {
         this.#state = "waiting";
-        await clock.sleep(this.#options.standbyMs, signal);
+        this.#problem = undefined;
+        await clock.sleep(Math.min(this.#options.standbyMs, OWNED_LOOK_MS), signal);
         continue;
       }
+      if (this.#state === "waiting") this.#state = "starting";
       try {
         await this.#attempt(signal);
       } catch (error) {
@@ -193,14 +201,14 @@ export class JobLoop {
 
   /** Two that move one job only make each other's work void. */
   async #standBy(signal: AbortSignal): Promise<void> {
-    const { clock, logger, randomness } = this.#ports;
+    const { clock, logger, ownership } = this.#ports;
     logger.warn("another process moves the job", { job: this.#job.name, tables: jobTables(this.#job) });
     this.#state = "waiting";
-    await clock.sleep(this.#options.standbyMs * (1 + randomness.fraction()), signal);
+    await clock.sleep(this.#standBys.met(ownership.isDealt), signal);
   }
 
   async #failed(error: unknown, signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#ports;
+    const { logger } = this.#ports;
     const problem = error instanceof Error ? error.message : String(error);
     const isFinal =
       error instanceof MuaraError && (!error.retryable || hasCode(error, "table.version_not_found"));
@@ -209,17 +217,20 @@ export class JobLoop {
     const fields = { job: this.#job.name, error };
     if (isFinal) {
       logger.error("a job has stopped; somebody has to act", fields);
-      await aborted(signal);
-      return;
+      return this.#rest(Infinity, signal);
     }
     logger.warn("a job cannot go on for now", fields);
-    await clock.sleep(this.#pause.next(), signal);
+    await this.#rest(this.#pause.next(), signal);
   }
-}
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  /** For so long, unless the job becomes another process's before. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + ms;
+    while (!signal.aborted && this.#owns()) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) return;
+      await clock.sleep(Math.min(leftMs, OWNED_LOOK_MS), signal);
+    }
+  }
 }

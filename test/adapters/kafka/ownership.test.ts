@@ -68,6 +68,21 @@ test("a broker that is killed takes nobody's share", { timeout: 120_000 }, async
   await shared([...members, join(address)]);
 });
 
+test("services deal out apart: who does not land may do all jobs", async () => {
+  const address = server.freshAddress();
+  const joined = (service: "jobs" | "rules"): Ownership => {
+    const ownership = openKafkaOwnershipAt(address, {}, services, service);
+    open.push(ownership);
+    return ownership;
+  };
+  const [landing, jobs, rules] = [[join(address), join(address)], [joined("jobs")], [joined("rules")]];
+  for (const members of [landing, jobs, rules]) await shared(members);
+  expect(jobs[0]!.isDealt).toBe(true);
+  jobs.push(joined("jobs"));
+  await shared(jobs);
+  expect(namesOf(rules)).toEqual([NAMES]);
+});
+
 test("its topic is no stream of the log", async () => {
   const address = server.freshAddress();
   const log = await openAt(address);
@@ -92,6 +107,7 @@ test("where no broker answers a process owns everything after a while, and says 
   const alone = joinAlone(`127.0.0.1:${await freePort()}`, lines, 500);
   expect(alone.owns("a")).toBe(false);
   await eventually("it takes everything", SETTLE_MS, async () => NAMES.every((name) => alone.owns(name)));
+  expect(alone.isDealt).toBe(false);
   expect(lines.filter((line) => line.includes("every name"))).toHaveLength(1);
 });
 

@@ -86,7 +86,9 @@ function program(ran: (path: string) => void = () => {}) {
     clock: systemClock,
     signal: new AbortController().signal,
   };
-  const services = { version: "1.2.3", start: async () => 0, demo: async () => 0, io };
+  const nothing = (): Promise<never> => Promise.reject(new Error("nothing is opened"));
+  const opened = { openStore: nothing, openClosedLog: nothing };
+  const services = { version: "1.2.3", start: async () => 0, demo: async () => 0, ...opened, io };
   const built = buildProgram(services, () => {});
   const visit = (command: typeof built, names: readonly string[]): void => {
     if (command.commands.length === 0) command.action(() => ran(names.join(" ")));
@@ -204,6 +206,7 @@ const USES: Readonly<Record<string, Use>> = {
   "process resume": { line: "process resume shop", says: /shop/ },
   "case show": { line: "case 3 --process shop", says: /ordered/, isData: true },
   "case list": { line: "case list --process shop", says: /ordered/, isData: true },
+  "rule test": { line: "rule test $dir/rule.json --since 2m", says: /evaluations/ },
   "rule deploy": { line: "rule deploy $dir/rule.json", says: /Few/ },
   "rule list": { line: "rule list", says: /Few/, isData: true },
   "alert rules": { line: "alert rules", says: /Few/, isData: true },

@@ -29,6 +29,7 @@ beforeAll(async () => {
   process.env["TEST_ALERT_BEARER"] = "canary";
   stack = await startStack(undefined, {
     outgoing: { allow: ["127.0.0.1"] },
+    query: { rows: 100, rowsMax: 100 },
     alerts: {
       everyMs: 100,
       saveMs: 300,
@@ -176,3 +177,62 @@ test("rules are bounded; a paused one rests", async () => {
   expect((await stack.call("POST", "/v1/rules/A/pause")).status).toBe(200);
   expect(await ruleOf("A")).toMatchObject({ state: "paused" });
 });
+
+test("limits of requests are not those of rules", async () => {
+  expect((await stack.call("POST", "/v1/sql", { sql: "SELECT 1", limit: 101 })).status).toBe(400);
+  for (const name of ["A", "B"]) expect((await stack.call("DELETE", `/v1/rules/${name}`)).status).toBe(204);
+  expect((await stack.call("POST", "/v1/rules", above("A", 1_000))).status).toBe(201);
+  expect((await stack.call("POST", "/v1/rules", { name: "B", drop: { table: TYPE } })).status).toBe(201);
+});
+
+const ofAlerts = (name: string, table: string): object => ({
+  name,
+  sql: { query: `SELECT count(*) AS value, count(*)::VARCHAR AS n FROM "${table}"` },
+});
+const job = (output: string, input: string): string =>
+  `CREATE JOB ${output} AS SELECT event_id, event_time FROM "${input}" EMIT ON WINDOW CLOSE INTO lake ${output}`;
+
+test("a rule that would read what it says is refused, also by a job's way; one that came to be so fails", async () => {
+  expect((await stack.call("DELETE", "/v1/rules/C")).status).toBe(204);
+  await eventually("there is a table of alerts", DEADLINE_MS, async () => {
+    const answer = await stack.call("GET", "/v1/tables/muara.alert");
+    return answer.status === 200 && ((await answer.json()) as { version: number }).version > 0;
+  });
+  const refused = await stack.call("POST", "/v1/rules", ofAlerts("Ring", "muara.alert"));
+  expect(await refused.json()).toMatchObject({
+    code: "rule.refused",
+    detail:
+      'The rule is refused: it would read what it says itself: rule "Ring" → "muara.alert" → rule "Ring".',
+  });
+  const drop = { name: "Ring", drop: { table: "muara.alert" } };
+  expect(await codeOf(stack.call("POST", "/v1/rules", drop))).toBe("rule.refused");
+  const deploy = async (text: string): Promise<void> => {
+    const answer = await stack.call("POST", "/v1/jobs", { text });
+    if (answer.status !== 201) throw new Error(await answer.text());
+  };
+  await deploy(job("alerts_copied", "muara.alert"));
+  const copied = async (): Promise<string> =>
+    codeOf(stack.call("POST", "/v1/rules", ofAlerts("Ring", "alerts_copied")));
+  await eventually(
+    "what a job brings back is refused",
+    DEADLINE_MS,
+    async () => (await copied()) === "rule.refused",
+  );
+
+  // A delivery that brings alerts back is declared behind the rule that reads where they go.
+  const bus = "shop.echo";
+  expect((await stack.call("POST", "/event-types", orderType(bus, 1))).status).toBe(201);
+  expect((await stack.call("POST", `/event-types/${bus}/events`, `[${orderEvent(900, "1")}]`)).status).toBe(
+    200,
+  );
+  await stack.settled(bus);
+  expect((await stack.call("POST", "/v1/rules", ofAlerts("Later", bus))).status).toBe(201);
+  await eventually("it fires", DEADLINE_MS, async () => (await ruleOf("Later"))["state"] === "firing");
+  const delivery = { name: "echo", table: "muara.alert", log: { event_type: bus } };
+  const made = await stack.call("POST", "/v1/deliveries", delivery);
+  if (made.status !== 201) throw new Error(await made.text());
+  await eventually("it says so", DEADLINE_MS, async () => (await ruleOf("Later"))["state"] === "failing");
+  const { problem, firing } = await ruleOf("Later");
+  expect(problem).toContain(`"muara.alert" → delivery "echo" → "${bus}" → rule "Later"`);
+  expect(firing).toBe(1);
+}, 120_000);

@@ -1,0 +1,25 @@
+/** Codes of backups, and of formats that this release does not know. */
+import type { ErrorEntry } from "./error-entry.ts";
+
+export const BACKUP_ERRORS = {
+  "backup.exists": {
+    status: 409,
+    retryable: false,
+    help: "Name an empty place: a backup, or a restored folder, never goes over what is there.",
+  },
+  "backup.corrupt": {
+    status: 422,
+    retryable: false,
+    help: "The backup is incomplete or was changed. Use another one; `muara backup verify` says what is wrong.",
+  },
+  "backup.moved": {
+    status: 503,
+    retryable: true,
+    help: "Files went away while they were copied, again and again. Try again; nothing was changed at the source.",
+  },
+  "backup.unsupported": {
+    status: 422,
+    retryable: false,
+    help: "Only a log in a folder is copied; what Kafka or S3 hold is theirs to keep. See docs/OPERATE.md.",
+  },
+} as const satisfies Record<string, ErrorEntry>;
