@@ -19,6 +19,7 @@ import { processSamples } from "./api/cli/process-figures.ts";
 import { CaptureWatch } from "./core/capture-watch.ts";
 import { systemClock, systemRandomness } from "./core/clock.ts";
 import { type Config, entriesOf } from "./core/config.ts";
+import { claimDataFormat } from "./core/data-format.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
 import type { Logger } from "./core/logger.ts";
@@ -47,9 +48,10 @@ import type { JobWorker } from "./workers/stream/worker.ts";
 
 export const VERSION = "0.1.0";
 
+/** Name of this process among those that share log and lake. */
+export const PROCESS_NAME = `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-");
+
 export interface Base {
-  /** Name of this process among those that share log and lake. */
-  readonly process: string;
   readonly services: AdapterServices;
   readonly config: Config;
   readonly logger: Logger;
@@ -126,6 +128,7 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  await claimDataFormat(registry, VERSION);
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
@@ -138,7 +141,6 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     identityBytes: config.land.dedupBytes,
   });
   return {
-    process: `${hostname()}-${process.pid}`.replaceAll(/[^A-Za-z0-9.-]/g, "-"),
     services,
     config,
     logger,
@@ -171,14 +173,18 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
     lineage,
     tracing,
     measures,
-    gauges: [
-      () => captureWatch.samples(),
-      () => measures.samples(),
-      () => processSamples(kernel, VERSION),
-      () => logSamples(plainLog),
-      () => lineage?.samples() ?? [],
-    ],
+    gauges: ownGauges([captureWatch, measures, ...(lineage ? [lineage] : [])], kernel, plainLog),
   };
+}
+
+/** Of every process, whatever runs in it. */
+function ownGauges(parts: readonly { samples: Gauge }[], kernel: Kernel, log: Log): Gauge[] {
+  const own = parts.map(
+    (part): Gauge =>
+      () =>
+        part.samples(),
+  );
+  return [...own, () => processSamples(kernel, VERSION), () => logSamples(log)];
 }
 
 /** Whether the log takes anything, where it can tell. */

@@ -17,7 +17,7 @@ import { retainLog } from "./core/retain-log.ts";
 import { endingCopies } from "./lake/ending-copies.ts";
 import type { JobTable } from "./lake/job/analysis.ts";
 import type { LakeUpkeep } from "./lake/lake-upkeep.ts";
-import { aboutProcess, type Base, openSight, VERSION } from "./muara-base.ts";
+import { aboutProcess, type Base, openSight, PROCESS_NAME, VERSION } from "./muara-base.ts";
 import type { LandStatus } from "./workers/land/worker.ts";
 
 export const WORKERS = [
@@ -102,6 +102,7 @@ export async function openReads(
   };
   const ports = {
     ...base,
+    process: PROCESS_NAME,
     catalog,
     query,
     landing,
@@ -212,8 +213,8 @@ async function runDeliveries(base: Base, signal: AbortSignal): Promise<void> {
 async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { createJobWorker } = await import("./workers/stream/worker.ts");
-  const ownership = await openOwnership(base.config.log, base.services, "jobs");
-  const ports = { ...base.services, ...base, ownership, process: nameAmongOthers(base) };
+  const ownership = await openOwnership(base.config.log, { ...base.services, logger: base.logger }, "jobs");
+  const ports = { ...base.services, ...base, ownership, process: nameAmongOthers(base.config) };
   const worker = createJobWorker(ports, { ...base.config.jobs, folder: jobsFolder(base) });
   base.gauges.push(() => worker.samples());
   base.jobs.worker = worker;
@@ -228,9 +229,9 @@ async function runJobs(base: Base, signal: AbortSignal): Promise<void> {
 async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal: AbortSignal): Promise<void> {
   if (!(await base.admission.granted(signal).catch(() => false))) return;
   const { openAlerts } = await import("./workers/alert/open-alerts.ts");
-  const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret };
+  const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret, process: PROCESS_NAME };
   const openNotifier = await notifierOpener(shared, base.config.alerts);
-  const ownership = await openOwnership(base.config.log, base.services, "rules");
+  const ownership = await openOwnership(base.config.log, { ...base.services, logger: base.logger }, "rules");
   const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
   closers.push(close);
   base.gauges.push(() => worker.samples());
@@ -242,8 +243,8 @@ async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal:
 }
 
 /** undefined where nobody else can be at work on the same log. */
-function nameAmongOthers({ config, process }: Base): string | undefined {
-  return /^(s3|kafka):/.test(config.log ?? "") ? process : undefined;
+function nameAmongOthers({ log }: Base["config"]): string | undefined {
+  return /^(s3|kafka):/.test(log ?? "") ? PROCESS_NAME : undefined;
 }
 
 function jobsFolder({ config }: Base): string {

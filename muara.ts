@@ -28,10 +28,6 @@ import { openOperations, openReads, runParts, spoken, type WorkerName, WORKERS }
 export { defineConfig } from "./core/config.ts";
 export { VERSION, WORKERS, type WorkerName };
 
-/** How long answers under way may take once a stop began. */
-const ANSWER_MS = 2_000;
-/** A stop that takes longer is cut off. Nothing accepted is lost: what did not land lands after the next start. */
-const STOP_MS_MAX = 9_000;
 const LOOPBACK = new Set(["127.0.0.1", "::1", "localhost"]);
 
 export interface Running {
@@ -100,7 +96,8 @@ export async function startWorkers(
       token: token?.text,
       isTokenNew: token?.isNew ?? false,
       stop: async () => {
-        await drain.stop(ANSWER_MS);
+        await drain.leave(config.stop.leaveMs);
+        await drain.stop(config.stop.answerMs);
         for (const close of closers) await close();
         abort.abort();
         await Promise.all(background);
@@ -161,7 +158,8 @@ async function start(flags: StartFlags): Promise<number> {
   announce(running, folder, config.logFormat === "json" ? stderrLogger("info") : undefined);
   await stopped;
   // Also for what would keep the process alive once everything is closed.
-  setTimeout(() => cutOff(logger), STOP_MS_MAX).unref();
+  // Nothing accepted is lost: what did not land by then lands after the next start.
+  setTimeout(() => cutOff(logger), config.stop.leaveMs + config.stop.maxMs).unref();
   await running.stop();
   return 0;
 }
@@ -214,11 +212,12 @@ function definedOnly(flags: {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }
 
+function onFatal(error: unknown): never {
+  throw error;
+}
+
 /** @param argv arguments after the program's name @returns the exit code */
 export function run(argv: readonly string[]): Promise<number> {
-  const onFatal = (error: unknown): never => {
-    throw error;
-  };
   const services = {
     clock: systemClock,
     randomness: systemRandomness,

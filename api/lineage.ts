@@ -1,7 +1,7 @@
 /**
  * What a table is made of and what is made of it, one hop: event types, captures, jobs, current states, views,
- * extracts, deliveries, shares, rules and processes. Each is there for whoever may see it on its own page, and for nobody else.
- * Rules of SQL are not: what their text reads is only known when it is judged.
+ * extracts, deliveries, shares, rules and processes. Each is there for whoever may see it on its own page, and for
+ * nobody else. Rules of SQL are not: what their text reads is only known when it is judged.
  */
 import { isAuthorized, type Principal } from "../core/authorize.ts";
 import type { CaptureState } from "../core/capture.ts";

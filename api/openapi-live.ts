@@ -1,10 +1,11 @@
 /** The live stream, as the OpenAPI document has it. */
-import { problem, query, text, type Json } from "./openapi-parts.ts";
+import { problem, query, text, whole, type Json } from "./openapi-parts.ts";
 
 const STREAM =
-  "Server-sent events. `now`: the last value, once a second. `tail`: `{tail, frames}`, which tail, and samples, each `{event_type, at, came, " +
-  "matched, events, fates}`. `resync`: frames were missed, read the state anew. `bye`: why the stream ends. A comment " +
-  "comes every 15 s. With Last-Event-ID a stream goes on where it was, if that is not long ago.";
+  "Server-sent events. `now`: the last value, once a second. `tail`: `{tail, frames}`, which tail, and samples, " +
+  "each `{event_type, at, came, matched, events, fates}`. `resync`: frames were missed, read the state anew. " +
+  "`bye`: why the stream ends. A comment comes every 15 s. With Last-Event-ID a stream goes on where it was, if " +
+  "that is not long ago.";
 
 export const LIVE_PATHS: Json = {
   "/v1/live": {
@@ -22,6 +23,7 @@ export const LIVE_PATHS: Json = {
           description:
             "tails: only events with this fate; once for all, or once for each, where an empty one is any",
         },
+        { ...query("seconds", whole), description: "ends by itself after so long; absent: never" },
       ],
       responses: {
         "200": { description: STREAM, content: { "text/event-stream": { schema: text } } },

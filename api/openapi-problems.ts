@@ -153,6 +153,8 @@ const AREAS: readonly (readonly [RegExp, readonly ErrorCode[]])[] = [
     ],
   ],
   [/ \/delta-sharing\/files/, ["share.file_refused", "share.not_found", "store.unavailable"]],
+  [/ \/v1\/live/, ["request.malformed", "stream.too_many", "event_type.not_found"]],
+  [/ \/v1\/logs/, ["request.malformed"]],
   [/ \/v1\/tokens/, ["declaration.not_found", "request.malformed", ...LOG]],
   [/ \/v1\/roles/, ["declaration.not_found", "request.malformed", ...DECLARED]],
 ];

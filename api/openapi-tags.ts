@@ -32,7 +32,7 @@ export const TAGS: readonly Tag[] = [
   {
     name: "Fates",
     description: "What became of every event: books, traces, dead letters, duplicates.",
-    addresses: /^\/v1\/(books|events|dead-letters|duplicates)/,
+    addresses: /^\/v1\/(books|events|dead-letters|duplicates|live)/,
   },
   { name: "Jobs", description: "SELECTs over what comes, with final results.", addresses: /^\/v1\/jobs/ },
   {

@@ -458,11 +458,11 @@ const PATHS: Json = {
   "/metrics": {
     get: {
       operationId: "metrics",
-      summary: "OpenMetrics of the tables that the token may read as a whole",
+      summary: "OpenMetrics of what the token may read as a whole, and of the process",
       responses: {
         "200": {
           description: "Every metric with its help.",
-          content: { "application/openmetrics-text": { schema: text } },
+          content: { "application/openmetrics-text": { schema: text }, "text/plain": { schema: text } },
         },
         default: problem(),
       },

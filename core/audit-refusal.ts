@@ -1,4 +1,7 @@
-/** A refused request, counted, and for the audit log: only refusals of access, with nothing of the request's query or body. */
+/**
+ * A refused request, counted, and for the audit log: only refusals of access, with nothing of the request's query or
+ * body.
+ */
 import { type ErrorCode, MuaraError } from "./errors.ts";
 import type { Measures } from "./measures.ts";
 import type { Audit } from "./ports/audit.ts";

@@ -16,7 +16,7 @@ import {
   querySchema,
   shareSchema,
 } from "./config/reading.ts";
-import { lineageSchema, tracesSchema } from "./config/telemetry.ts";
+import { lineageSchema, stopSchema, tracesSchema } from "./config/telemetry.ts";
 import { deltaLoadsSchema } from "./delta-load.ts";
 import { feedsSchema } from "./extract-feed.ts";
 import { issuersSchema } from "./issuer.ts";
@@ -70,6 +70,7 @@ export const configSchema = z.strictObject({
     ),
   traces: tracesSchema,
   lineage: lineageSchema,
+  stop: stopSchema,
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info"),
   logFormat: z
     .enum(["json", "text"])

@@ -1,9 +1,9 @@
 /**
- * Log lines: a record each, as JSON for machines or as text for people. Passed in, silent in tests. The names of members
- * are stable, and `message` is a fixed text: what differs stands in members (docs/OPERATE.md, "Log lines").
+ * Log lines: a record each, as JSON for machines or as text for people. Passed in, silent in tests. The names of
+ * members are stable, and `message` is a fixed text: what differs stands in members (docs/OPERATE.md, "Log lines").
  *
- * What must not be in a line is kept out here, too, whoever forgets it: values under keys that name a secret, and in any
- * text what looks like one.
+ * What must not be in a line is kept out here, too, whoever forgets it: values under keys that name a secret, and in
+ * any text what looks like one.
  */
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

@@ -1,6 +1,6 @@
 /**
- * Counts and durations of this process, for `/metrics`. What can be asked when somebody scrapes (a state, a total that a
- * table keeps) is not noted here.
+ * Counts and durations of this process, for `/metrics`. What can be asked when somebody scrapes (a state, a total that
+ * a table keeps) is not noted here.
  */
 import type { Clock } from "./clock.ts";
 import type { CounterName, HistogramName, LabelsOf } from "./metric-catalogue.ts";

@@ -1,6 +1,6 @@
 /**
- * Every metric of `/metrics`: what is exposed, its page (docs/METRICS.md), the board and the alert rules come from here,
- * and none can be exposed that is not in it.
+ * Every metric of `/metrics`: what is exposed, its page (docs/METRICS.md), the board and the alert rules come from
+ * here, and none can be exposed that is not in it.
  */
 import type { Metric } from "./metric.ts";
 import { ALERT_METRICS } from "./metrics/alerts.ts";

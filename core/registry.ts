@@ -18,6 +18,7 @@ export type DeclarationKind =
   | "capture"
   | "capture-incarnation"
   | "capture-state"
+  | "data-format"
   | "delivery"
   | "delta-load-state"
   | "delivery-erasure"

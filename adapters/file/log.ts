@@ -43,6 +43,8 @@ import { TailCache } from "./tail-cache.ts";
 
 const MEGABYTE = 1 << 20;
 const HOUR_MS = 3_600_000;
+/** Of the folder as a whole; grows when older releases must not touch it any more. */
+const FORMAT = 1;
 const RESERVE = "reserve";
 const RESERVE_BYTES = MEGABYTE;
 /** With less room than this the disk counts as full, bytes. */
@@ -94,7 +96,7 @@ export interface FileLogOptions extends Partial<FileLogLimits> {
   readonly disk?: Disk;
 }
 
-/** @throws log.locked, log.corrupt, log.identity, log.sync_failed */
+/** @throws log.locked, log.corrupt, log.identity, log.sync_failed, format.newer */
 export async function openFileLog(options: FileLogOptions): Promise<Log> {
   const { directory, readOnly = false } = options;
   const syncs: { fail: (cause: unknown) => unknown; failure?: unknown } = {
@@ -141,14 +143,28 @@ async function identify(
   const path = join(directory, "log.json");
   const bytes = await disk.readFile(path);
   if (bytes) {
-    const known: { readonly id: string } = JSON.parse(Buffer.from(bytes).toString());
+    const known: { readonly id: string; readonly format?: number } = JSON.parse(
+      Buffer.from(bytes).toString(),
+    );
+    if ((known.format ?? FORMAT) > FORMAT)
+      throw new MuaraError(
+        "format.newer",
+        `${path} is of format ${known.format}; this release has ${FORMAT}`,
+        {
+          details: { file: path, format: known.format, known: FORMAT },
+        },
+      );
     return known.id;
   }
   const names = readOnly ? [] : await disk.list(directory);
   if (readOnly || names.some((name) => name.startsWith("segment-") || name === "base.json"))
     throw new MuaraError("log.identity", `${path} is missing`, { details: { file: path } });
   const id = randomness.uuid();
-  await replaceFile(disk, path, Buffer.from(JSON.stringify({ id, format: 1, createdMs: clock.nowMs() })));
+  await replaceFile(
+    disk,
+    path,
+    Buffer.from(JSON.stringify({ id, format: FORMAT, createdMs: clock.nowMs() })),
+  );
   return id;
 }
 

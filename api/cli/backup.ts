@@ -10,6 +10,7 @@ import type { AddCommand, Session } from "./command.ts";
 import { loadConfig } from "./config-file.ts";
 import { CliFailure, EXIT } from "./exit.ts";
 import { printObjects, type Field } from "./output.ts";
+import type { CliServices } from "./services.ts";
 
 const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
 const FIELDS: readonly Field[] = ["created", "tables", "files", "bytes", "in_flight"].map((name) => ({
@@ -24,7 +25,6 @@ export const addBackup: AddCommand = (program, run) => {
     .command("create <place>")
     .description("copy log and lake to an empty folder, or to s3://BUCKET/FOLDER")
     .option("--config <file>", "configuration file")
-    .addHelpText("after", "\nExamples:\n  muara backup create /backup/monday --data ./data")
     .action(
       run(async (session, command) => {
         const options = command.opts<{ config?: string }>();
@@ -35,13 +35,11 @@ export const addBackup: AddCommand = (program, run) => {
   group
     .command("verify <place>")
     .description("hold a backup against its manifest, and its log against its tables")
-    .addHelpText("after", "\nExamples:\n  muara backup verify /backup/monday")
     .action(run((session, command) => verify(session, command.args[0]!)));
   group
     .command("restore <place>")
     .description("make a data folder of a backup; the folder must not exist yet")
     .option("--lake <address>", "where the lake goes, if not into the data folder")
-    .addHelpText("after", "\nExamples:\n  muara backup restore /backup/monday --data ./restored")
     .action(
       run(async (session, command) => {
         await restore(session, command.args[0]!, command.opts<{ lake?: string }>().lake);
@@ -62,7 +60,7 @@ async function create(session: Session, place: string, file: string | undefined)
       `there is no log in ${logFolder}`,
       "name the data folder with --data",
     );
-  const open = session.services.openStore;
+  const { openStore: open } = openersOf(session);
   const { createBackup } = await import("../../lake/backup/create-backup.ts");
   const store = await open(addressOf(place));
   const stageFolder = isRemote(place) ? await mkdtemp(path.join(tmpdir(), "muara-backup-")) : undefined;
@@ -76,7 +74,7 @@ async function create(session: Session, place: string, file: string | undefined)
         log: isFolder ? await open(`file:${logFolder}`) : undefined,
         address: logAddress.split("?")[0]!,
       },
-      { store, stage, openLog: () => session.services.openClosedLog(logPlace) },
+      { store, stage, openLog: () => openersOf(session).openClosedLog(logPlace) },
       session.services.version,
     );
     session.say(`${made.files.length} files copied, as of ${made.created}`);
@@ -88,9 +86,9 @@ async function create(session: Session, place: string, file: string | undefined)
 
 async function verify(session: Session, place: string): Promise<number> {
   const { verifyBackup } = await import("../../lake/backup/verify-backup.ts");
-  const store = await session.services.openStore(addressOf(place));
+  const store = await openersOf(session).openStore(addressOf(place));
   const logPlace = path.join(path.resolve(place), "log");
-  const openLog = isRemote(place) ? undefined : () => session.services.openClosedLog(logPlace);
+  const openLog = isRemote(place) ? undefined : () => openersOf(session).openClosedLog(logPlace);
   const report = await verifyBackup(services, store, openLog, session.io.signal);
   const { faults, inFlight, ...rest } = report;
   printObjects(session.io.stdout, session.flags.output, FIELDS, [{ ...rest, in_flight: inFlight }]);
@@ -103,7 +101,7 @@ async function restore(session: Session, place: string, lake: string | undefined
   if (existsSync(folder))
     throw new MuaraError("backup.exists", `${folder} exists; a restore makes a folder of its own.`);
   const { restoreBackup } = await import("../../lake/backup/restore-backup.ts");
-  const open = session.services.openStore;
+  const { openStore: open } = openersOf(session);
   const half = `${folder}.restoring`;
   await rm(half, { recursive: true, force: true });
   await mkdir(half, { recursive: true });
@@ -116,6 +114,12 @@ async function restore(session: Session, place: string, lake: string | undefined
   session.say(`${folder} is as of ${manifest.created}`);
   if (!manifest.log.isCopied)
     session.say(`start it with the log that it belongs to: ${manifest.log.address}`);
+}
+
+function openersOf({ services: given }: Session): Required<Pick<CliServices, "openStore" | "openClosedLog">> {
+  const { openStore, openClosedLog } = given;
+  if (!openStore || !openClosedLog) throw new CliFailure(EXIT.failed, "this program opens no stores");
+  return { openStore, openClosedLog };
 }
 
 function isRemote(place: string): boolean {

@@ -45,6 +45,15 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   "role list": ["role list", "role list -o json"],
   "role remove": ["role remove analyst", "role remove analyst --yes"],
+  "backup create": [
+    "backup create /backup/monday --data ./data",
+    "backup create 's3://backups/monday?region=eu-central-1'",
+  ],
+  "backup verify": ["backup verify /backup/monday", "backup verify /backup/monday -o json"],
+  "backup restore": [
+    "backup restore /backup/monday --data ./restored",
+    "backup restore /backup/monday --data ./restored --lake 's3://lake/shop'",
+  ],
   "audit verify": ["audit verify", "audit verify --page 10000"],
   "config show": ["config show", "config show --config muara.config.ts -o json"],
   "config check": ["config check", "config check --config production.config.ts"],

@@ -64,10 +64,10 @@ export interface CliServices {
   /** Runs until it is stopped. @returns the exit code */
   readonly start: (flags: StartFlags) => Promise<number>;
   readonly demo: (flags: DemoFlags) => Promise<number>;
-  /** By address. */
-  readonly openStore: (address: string) => Promise<ObjectStore>;
+  /** By address; absent, as the next, where no backups can be made. */
+  readonly openStore?: (address: string) => Promise<ObjectStore>;
   /** A log in a folder that nobody writes; nothing in it is changed. */
-  readonly openClosedLog: (folder: string) => Promise<Log>;
+  readonly openClosedLog?: (folder: string) => Promise<Log>;
   readonly io: CliIo;
 }
 

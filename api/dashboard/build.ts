@@ -9,6 +9,7 @@ import process from "node:process";
 import { gzipSync } from "node:zlib";
 
 const ROOT = join(import.meta.dirname, "../..");
+const REPLACE_ATTEMPTS = 10;
 export const BUILT = join(ROOT, "dist-dashboard");
 
 /** Replaces what stands at `to` as a whole: a process that starts meanwhile finds the old files or the new ones. */
@@ -29,8 +30,20 @@ export async function buildDashboard(to: string): Promise<void> {
     },
   });
   await compress(join(fresh, "assets"));
-  await rm(to, { recursive: true, force: true });
-  await rename(fresh, to);
+  await replace(fresh, to);
+}
+
+/** Of several that build at once each puts its own there; the last one stays. */
+async function replace(fresh: string, to: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    await rm(to, { recursive: true, force: true });
+    try {
+      return await rename(fresh, to);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (attempt === REPLACE_ATTEMPTS || (code !== "ENOTEMPTY" && code !== "EEXIST")) throw error;
+    }
+  }
 }
 
 /** What is served compressed is compressed once, as well as it goes. */

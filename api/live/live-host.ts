@@ -4,6 +4,7 @@
  * configuration.
  */
 import type { Principal } from "../../core/authorize.ts";
+import { systemRandomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { ApiPorts } from "../context.ts";
@@ -27,7 +28,7 @@ interface Running<Channel> {
 
 export class LiveHost {
   /** Of this process; ids of frames of another one mean nothing here. */
-  readonly epoch: string = crypto.randomUUID().slice(0, 8);
+  readonly epoch: string;
   readonly limits: LiveLimits;
   readonly #ports: ApiPorts;
   readonly #viewers = new Map<string, number>();
@@ -38,6 +39,7 @@ export class LiveHost {
 
   constructor(ports: ApiPorts, limits: LiveLimits) {
     this.#ports = ports;
+    this.epoch = (ports.randomness ?? systemRandomness).uuid().slice(0, 8);
     this.limits = limits;
   }
 

@@ -1,5 +1,5 @@
 /**
- * One stream of server-sent events to one client: at most four frames a second of all its topics together, the last
+ * One stream of server-sent events to one client: at most four frames a second of all its watched together, the last
  * value of what is a gauge, every frame of a tail that is still there. What a client does not take in time is not
  * kept for it: it is told that it missed some, and is let go where it takes nothing at all.
  */
@@ -17,7 +17,7 @@ const HEARTBEAT_MS = 15_000;
 /** Of what a client has not taken yet: beyond it nothing is written for it, bytes. */
 const UNREAD_BYTES = 131_072;
 
-export interface LiveTopics {
+export interface Watched {
   readonly now: NowChannel | undefined;
   readonly tails: readonly TailChannel[];
 }
@@ -25,13 +25,15 @@ export interface LiveTopics {
 export interface LiveClient {
   readonly clock: Clock;
   readonly epoch: string;
-  readonly topics: LiveTopics;
+  readonly watched: Watched;
   /** As it is now. @throws MuaraError once the client may not look any more */
   readonly principal: () => Principal;
   /** Of the request. */
   readonly lastEventId: string | undefined;
   /** A client that takes nothing for so long is let go, ms. */
   readonly slowMs: number;
+  /** The stream ends by itself after so long, ms. */
+  readonly endMs: number;
   /** When the client is gone, or was let go. */
   readonly onEnd: () => void;
 }
@@ -64,7 +66,7 @@ class LiveWriter {
     this.#writtenMs = client.clock.monotonicMs();
     this.#takenMs = this.#writtenMs;
     const resumed = placesOf(client);
-    this.#places = resumed ?? client.topics.tails.map(({ ring }) => ring.behind(FIRST_FRAMES));
+    this.#places = resumed ?? client.watched.tails.map(({ ring }) => ring.behind(FIRST_FRAMES));
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -93,7 +95,8 @@ class LiveWriter {
   }
 
   async #run(): Promise<void> {
-    const { clock, slowMs } = this.#client;
+    const { clock, slowMs, endMs } = this.#client;
+    const startedMs = clock.monotonicMs();
     while (!this.#gone.signal.aborted) {
       const nowMs = clock.monotonicMs();
       if ((this.#out.desiredSize ?? 0) > 0) {
@@ -103,12 +106,14 @@ class LiveWriter {
         this.bye("slow", `Nothing was taken for ${slowMs} ms (live.slowMs).`);
         return;
       }
+      if (clock.monotonicMs() - startedMs >= endMs)
+        return this.bye("over", `It was asked for ${endMs / 1_000} seconds.`);
       await clock.sleep(FRAME_MS, this.#gone.signal);
     }
   }
 
   #turn(nowMs: number): void {
-    const { topics, principal } = this.#client;
+    const { watched, principal } = this.#client;
     let who: Principal;
     try {
       who = principal();
@@ -116,12 +121,12 @@ class LiveWriter {
       if (!(error instanceof MuaraError)) throw error;
       return this.bye(error.code, `Access was withdrawn: ${error.message}`);
     }
-    const { now } = topics;
+    const { now } = watched;
     if (now && now.sequence > this.#nowSequence) {
       this.#nowSequence = now.sequence;
       this.#frame("now", JSON.stringify(now.valueFor(who)));
     }
-    for (const [at, { ring }] of topics.tails.entries()) this.#tail(at, ring);
+    for (const [at, { ring }] of watched.tails.entries()) this.#tail(at, ring);
     if (nowMs - this.#writtenMs >= HEARTBEAT_MS) this.#write(": still here\n\n");
   }
 
@@ -150,10 +155,10 @@ class LiveWriter {
 }
 
 /** Where a client that was here goes on; undefined where that is not known, or gone. */
-function placesOf({ lastEventId, epoch, topics }: LiveClient): number[] | undefined {
+function placesOf({ lastEventId, epoch, watched }: LiveClient): number[] | undefined {
   const [own, ...places] = lastEventId?.split("-") ?? [];
-  if (own !== epoch || places.length !== topics.tails.length) return undefined;
+  if (own !== epoch || places.length !== watched.tails.length) return undefined;
   const numbers = places.map(Number);
-  const isKnown = topics.tails.every(({ ring }, at) => ring.after(numbers[at]!) !== undefined);
+  const isKnown = watched.tails.every(({ ring }, at) => ring.after(numbers[at]!) !== undefined);
   return isKnown ? numbers : undefined;
 }

@@ -1,17 +1,19 @@
 /**
- * GET /v1/live?topics=now,tail:TYPE: one stream for a whole browser. `contains` and `fate` filter its tails here, so
+ * GET /v1/live: one stream for a whole browser. `contains` and `fate` filter its tails here, so
  * that nothing goes over the wire that nobody sees; given several times, each is of the tail in its place.
  */
 import type { Hono } from "hono";
 import { MuaraError } from "../../core/errors.ts";
 import type { Principal } from "../../core/authorize.ts";
 import { mayReadWhole } from "../../lake/query/part.ts";
-import { wholeTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
+import { wholeNumber, wholeTable, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import { liveStream, type LiveStream } from "../live/live-stream.ts";
 import type { LiveHost } from "../live/live-host.ts";
 import type { FateFilter, TailChannel } from "../live/tail-channel.ts";
 
 const TAILS_MAX = 4;
+/** As long as a stream can be asked for. */
+const SECONDS_MAX = 86_400;
 const CONTAINS_MAX = 200;
 const FATES: readonly string[] = ["landed", "duplicate", "dead_letter"] satisfies FateFilter[];
 
@@ -19,17 +21,23 @@ export function addLiveRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/live", async (context) => {
     const host = ports.live;
     if (!host) throw new MuaraError("feature.disabled", "This process has no live stream.");
-    const wanted = await topicsOf(ports, context);
+    const wanted = await wantedOf(ports, context);
     return answer(ports, host, context, wanted);
   });
 }
 
 interface Wanted {
   readonly isNow: boolean;
+  readonly endMs: number;
   readonly types: readonly Parameters<LiveHost["tail"]>[0][];
 }
 
-function answer(ports: ApiPorts, host: LiveHost, context: ApiContext, { isNow, types }: Wanted): Response {
+function answer(
+  ports: ApiPorts,
+  host: LiveHost,
+  context: ApiContext,
+  { isNow, endMs, types }: Wanted,
+): Response {
   const asker = context.get("principal");
   const leaves: (() => void)[] = [];
   const letGo = (): void => {
@@ -50,10 +58,11 @@ function answer(ports: ApiPorts, host: LiveHost, context: ApiContext, { isNow, t
     stream = liveStream({
       clock,
       epoch: host.epoch,
-      topics: { now: now?.channel, tails },
+      watched: { now: now?.channel, tails },
       principal: () => checked(authenticator ? authenticator.renew(asker) : asker, types),
       lastEventId: context.req.header("last-event-id"),
       slowMs: host.limits.slowMs,
+      endMs,
       onEnd: letGo,
     });
   } catch (error) {
@@ -72,13 +81,11 @@ function checked(principal: Principal, types: Wanted["types"]): Principal {
 }
 
 /** @throws request.malformed, table.not_found, auth.forbidden */
-async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
+async function wantedOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
   // The same type may be looked at twice, by other filters.
-  const topics = (context.req.query("topics") ?? "").split(",");
-  const names = topics
-    .filter((topic) => topic.startsWith("tail:"))
-    .map((topic) => topic.slice("tail:".length));
-  const unknown = topics.find((topic) => topic !== "now" && !topic.startsWith("tail:"));
+  const asked = (context.req.query("topics") ?? "").split(",");
+  const names = asked.filter((one) => one.startsWith("tail:")).map((one) => one.slice("tail:".length));
+  const unknown = asked.find((one) => one !== "now" && !one.startsWith("tail:"));
   if (unknown !== undefined)
     throw malformed("topics", `topics are now and tail:EVENT_TYPE, not "${unknown.slice(0, 100)}"`);
   if (names.length > TAILS_MAX) throw malformed("topics", `A stream has at most ${TAILS_MAX} tails.`);
@@ -96,7 +103,9 @@ async function topicsOf(ports: ApiPorts, context: ApiContext): Promise<Wanted> {
       return { type, contains: ofTail(contains, at), fate: fate === "" ? undefined : (fate as FateFilter) };
     }),
   );
-  return { isNow: topics.includes("now"), types };
+  const seconds =
+    context.req.query("seconds") === undefined ? Infinity : wholeNumber(context, "seconds", 1, SECONDS_MAX);
+  return { endMs: seconds * 1_000, isNow: asked.includes("now"), types };
 }
 
 /** One given is for all. */

@@ -1,4 +1,6 @@
-/** GET /metrics: OpenMetrics of the tables that the token may read as a whole, and of the process for who may see it. */
+/**
+ * GET /metrics: OpenMetrics of the tables that the token may read as a whole, and of the process for who may see it.
+ */
 import type { Hono } from "hono";
 import { isAssertion } from "../../core/assert.ts";
 import { isAuthorized } from "../../core/authorize.ts";

@@ -1,6 +1,6 @@
-/** The configuration of what Muara tells others about its own work: traces and lineage. */
+/** The configuration of how a process is looked after: traces, lineage, and its end. */
 import { z } from "zod";
-import { count } from "./scalars.ts";
+import { count, ms } from "./scalars.ts";
 
 const address = z.url({ protocol: /^https?$/ });
 
@@ -23,5 +23,21 @@ export const lineageSchema = z
     queue: count(10_000).describe(
       "events that wait for the receiver; what comes beyond is counted and dropped",
     ),
+  })
+  .prefault({});
+
+export const stopSchema = z
+  .strictObject({
+    leaveMs: ms(0).describe(
+      "after SIGTERM, requests are answered for so long while /health/ready says 503, so that balancers turn away, ms",
+    ),
+    answerMs: ms(2_000).describe("how long answers under way may take once requests are refused, ms"),
+    maxMs: z
+      .int()
+      .positive()
+      .default(9_000)
+      .describe(
+        "after leaveMs, a stop that takes longer is cut off; the rest lands after the next start, ms",
+      ),
   })
   .prefault({});

@@ -22,4 +22,9 @@ export const BACKUP_ERRORS = {
     retryable: false,
     help: "Only a log in a folder is copied; what Kafka or S3 hold is theirs to keep. See docs/OPERATE.md.",
   },
+  "format.newer": {
+    status: 500,
+    retryable: false,
+    help: "A newer release wrote this. Start that one, or restore a backup from before it; nothing was changed.",
+  },
 } as const satisfies Record<string, ErrorEntry>;

@@ -50,7 +50,7 @@ export async function readManifest(store: ObjectStore): Promise<BackupManifest> 
   if (manifest.format !== BACKUP_FORMAT || !Array.isArray(manifest.files))
     throw new MuaraError(
       "backup.corrupt",
-      `The backup has format ${String(manifest.format)}, made by ${String(manifest.version)}; this release has ${BACKUP_FORMAT}.`,
+      `The backup has format ${manifest.format}, made by ${manifest.version}; this release has ${BACKUP_FORMAT}.`,
     );
   return manifest;
 }

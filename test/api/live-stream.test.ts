@@ -23,10 +23,11 @@ function streamOf(now?: NowChannel): {
   const stream = liveStream({
     clock,
     epoch: "e",
-    topics: { now, tails: [{ ring } as unknown as TailChannel] },
+    watched: { now, tails: [{ ring } as unknown as TailChannel] },
     principal: (): Principal => ({ id: "me", grants: [] }),
     lastEventId: undefined,
     slowMs: SLOW_MS,
+    endMs: Infinity,
     onEnd: () => ends++,
   });
   return { clock, ring, stream, ended: () => ends };

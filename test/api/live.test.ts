@@ -204,6 +204,8 @@ test("what may not be read is not there, and a token that is taken back ends its
     ["topics=dead_letters", 400],
     ["", 400],
     [`topics=tail:${TYPE}&fate=lost`, 400],
+    ["topics=now&seconds=0", 400],
+    ["topics=now&seconds=86401", 400],
     [`topics=tail:${TYPE}&contains=${"x".repeat(201)}`, 400],
   ] as const) {
     const answer = await stack.call("GET", `/v1/live?${query}`, undefined, {
@@ -212,6 +214,8 @@ test("what may not be read is not there, and a token that is taken back ends its
     expect([query, answer.status]).toEqual([query, status]);
   }
   expect((await fetch(`${stack.url}/v1/live?topics=now`)).status).toBe(401);
+  const short = await stack.call("GET", "/v1/live?topics=now&seconds=1");
+  expect(await short.text()).toMatch(/event: now[^]*event: bye\ndata: {"code":"over"/);
   const reader = await look(`topics=now,tail:${TYPE}`, stranger.token);
   await eventually("it is open", 5_000, async () => reader.of("now").length > 0);
   expect((await stack.call("DELETE", `/v1/tokens/${stranger.id}`)).status).toBeLessThan(300);

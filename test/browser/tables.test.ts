@@ -1,4 +1,8 @@
 /** The pages of tables in a real browser, beside what the API says. */
+import { execFile } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import process from "node:process";
+import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack, type Stack } from "../api/stack.ts";
@@ -112,6 +116,21 @@ test("versions are compared, and asked about as of one", async () => {
   await page.locator("h1", { hasText: "Query" }).waitFor();
   expect(new URL(page.url()).searchParams.get("at")).toBe("1");
   await page.locator(".query-said", { hasText: "as of 1" }).waitFor();
+});
+
+test("snippets run as they are copied", async () => {
+  await using opened = await open(`/tables/${TYPE}?tab=use`);
+  const { page } = opened;
+  const snippet = (title: string): Promise<string> => page.locator(`pre[aria-label="${title}"]`).innerText();
+  await page.locator('pre[aria-label="curl"]').waitFor();
+  const { rows } = await stack.get<{ rows: number }>(`/v1/tables/${TYPE}`);
+  const env = { ...process.env, MUARA_TOKEN: stack.token };
+  const { stdout } = await promisify(execFile)("bash", ["-c", `${await snippet("curl")} --silent`], { env });
+  expect((JSON.parse(stdout) as { rows: unknown }).rows).toEqual([[String(rows)]]);
+  const answer = await stack.call("POST", "/v1/sql", { sql: await snippet("SQL") });
+  expect(((await answer.json()) as { rows: unknown[] }).rows).toHaveLength(Math.min(100, rows));
+  const location = /scan_delta\("(.*)"\)/.exec(await snippet("Any reader of Delta"))![1]!;
+  expect(await readdir(location)).toContain("_delta_log");
 });
 
 test("lineage leads to what reads the table; quality shows its books and dead letters", async () => {

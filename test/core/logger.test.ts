@@ -23,7 +23,8 @@ function logged(format: LogFormat, message: string, fields: LogFields, bound: Lo
 test("members have their names and their order, and nobody takes their place", () => {
   const fields = { table: "t", count: 3n, error: new Error("no"), level: "none", time: 1, message: "other" };
   expect(logged("json", "it happens", fields, { service: "land", flow_id: "f" })).toBe(
-    '{"time":"2026-03-01T12:00:00.000Z","level":"warn","message":"it happens","service":"land","flow_id":"f","table":"t","count":"3","error":"no"}',
+    '{"time":"2026-03-01T12:00:00.000Z","level":"warn","message":"it happens","service":"land",' +
+      '"flow_id":"f","table":"t","count":"3","error":"no"}',
   );
   expect(JSON.parse(logged("json", "x", {}))).toMatchObject({ service: "muara" });
 });

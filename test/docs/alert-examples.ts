@@ -1,4 +1,7 @@
-/** For each alert rule series with which it fires after an hour, and others with which it does not (promtool's notation). */
+/**
+ * For each alert rule series with which it fires after an hour, and others with which it does not (promtool's
+ * notation).
+ */
 
 type Series = Readonly<Record<string, string>>;
 

@@ -1,6 +1,7 @@
 /**
- * The metrics' page, the board and the alert rules: generated ones are current, each PromQL speaks of metrics that exist,
- * each rule has its entry in the runbook, and Prometheus's own tool checks the rules and sees each fire and keep still.
+ * The metrics' page, the board and the alert rules: generated ones are current, each PromQL speaks of metrics that
+ * exist, each rule has its entry in the runbook, and Prometheus's own tool checks the rules and sees each fire and keep
+ * still.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

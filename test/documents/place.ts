@@ -13,9 +13,6 @@ import { freePort } from "../services/free-port.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const COMMAND_MS_MAX = 120_000;
-/** Not of a clone, or written to by those who read the page. */
-const LEFT_OUT = new Set([".git", ".muara", ".services", ".venv", "dist", "muara.config.ts", "notebooks"]);
-
 /** Installed and tested already: this runs in a test. */
 const NPM = `#!/bin/bash
 case "$1" in ci|test) exit 0 ;; esac
@@ -129,8 +126,10 @@ export class Place {
 
 export async function openPlace(): Promise<Place> {
   const folder = await mkdtemp(join(tmpdir(), "muara-page-"));
-  for (const name of await readdir(ROOT))
-    if (!LEFT_OUT.has(name)) await symlink(join(ROOT, name), join(folder, name));
+  const { out } = await execute("git", ["ls-files"], ROOT, process.env);
+  const tracked = new Set(out.split("\n").map((path) => path.split("/")[0]!));
+  for (const name of [...tracked, "node_modules"])
+    if (name !== "" && name !== "notebooks") await symlink(join(ROOT, name), join(folder, name));
   await mkdir(join(folder, ".servers"));
   await mkdir(join(folder, "notebooks"));
   for (const name of await readdir(join(ROOT, "notebooks")))

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DESTRUCTIVE } from "../../api/cli/confirm.ts";
 import { pythonEnvironment } from "../services/python.ts";
 import { type Block, blocksOf, commandsOf, isExecuted, spelledOut } from "./blocks.ts";
 import type { Place, Ran } from "./place.ts";
@@ -63,11 +64,20 @@ async function runBlock(
 
 /** A command as it stands in a script: servers in the background, followers ended, expected ends accepted. */
 function inScript(command: string, options: PageOptions): string {
-  const bare = command.replace(/\s+# .*$/, "");
+  const bare = agreed(command.replace(/\s+# .*$/, ""));
   if (SERVES.test(bare)) return bare.replace(SERVES, "$1serve $2");
   if (FOLLOWS.test(bare)) return `{ timeout -s INT 15 ${bare} || [ $? -eq 124 -o $? -eq 130 ]; }`;
   const [, code] = (options.ends ?? []).find(([pattern]) => pattern.test(bare)) ?? [];
   return code === undefined ? bare : `{ code=0; ${bare} || code=$?; [ "$code" -eq ${code} ]; }`;
+}
+
+/** At a terminal a reader is asked before something is gone for good, and says yes. */
+function agreed(command: string): string {
+  const said = /\bmuara (.+)$/.exec(command)?.[1] ?? "";
+  const asks = Object.keys(DESTRUCTIVE).some((path) => said === path || said.startsWith(`${path} `));
+  return asks && !/--(yes|dry-run)\b/.test(said)
+    ? command.replace(/\bmuara \w+( \w+)?/, "$& --yes")
+    : command;
 }
 
 async function must(place: Place, script: string, page: string, block: Block): Promise<Ran> {

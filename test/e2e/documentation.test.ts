@@ -12,8 +12,8 @@ import { openPlace } from "../documents/place.ts";
 import { runPage } from "../documents/run-page.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Executed, and their answers compared, by test/e2e/processes.test.ts. */
-const IS_SESSION = /^docs\/(PROCESSES\.md|examples\/)/;
+/** Executed, and their answers compared, by test/e2e/processes.test.ts; CLI.md by test/documents/synopsis.test.ts. */
+const IS_SESSION = /^docs\/(PROCESSES\.md|CLI\.md|examples\/)/;
 const NOT_EXECUTED_MAX = 6;
 const PAGE_MS_MAX = 240_000;
 

@@ -1,7 +1,7 @@
 /**
- * A whole Muara with something of everything (a capture, a pull, a job, rules, deliveries, queries, refusals), scraped by
- * a real Prometheus: each panel of the board gives series, each alert rule is evaluated without an error, and the counts
- * are those of what was done.
+ * A whole Muara with something of everything (a capture, a pull, a job, rules, deliveries, queries, refusals), scraped
+ * by a real Prometheus: each panel of the board gives series, each alert rule is evaluated without an error, and the
+ * counts are those of what was done.
  */
 import { spawnSync } from "node:child_process";
 import { createServer, type Server } from "node:http";

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
-import { booksOf, lakeFaults, Load, type Sent } from "./load.ts";
+import { booksOf, lakeFaults, Load, type Sent, TYPE } from "./load.ts";
 import { TRACED_ENVIRONMENT } from "./strace.ts";
 
 const STOP_MS_MAX = 10_000;
@@ -71,6 +71,41 @@ test("SIGTERM under load: 503, exit 0 within ten seconds, and all that was accep
 
   const again = await begin(data);
   expect((await booksOf(again)).in_flight).toBe(0); // landed before the end, not after the start
+  expect(await lakeFaults(again, load)).toEqual([]);
+  expect(await again.stop()).toBe(0);
+});
+
+test("readiness ends first: until then everything is answered, whoever streams is told, and nothing is lost", async () => {
+  const data = await folderOf("stop-leave");
+  // A collector that is not there must not hold the end up.
+  const muara = await begin(data, {
+    MUARA_STOP_LEAVE_MS: "2000",
+    OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+  });
+  const load = new Load();
+  await load.declare(muara);
+  expect((await muara.fetch("/health/ready")).status).toBe(200);
+  const stream = await muara.fetch(`/event-types/${TYPE}/events?batch_flush_timeout=1&stream_timeout=0`);
+  const streamed = stream.text().catch(() => "cut off");
+  const producing = Array.from({ length: PRODUCERS }, () => produce(load, muara));
+  const startMs = performance.now();
+  const stopped = muara.stop();
+  await eventually(
+    "not ready any more",
+    1_500,
+    async () => (await muara.fetch("/health/ready")).status === 503,
+  );
+  const before = load.acknowledged.size;
+  expect((await muara.fetch("/health/live")).status).toBe(200);
+  await eventually("still accepting", 1_500, async () => load.acknowledged.size > before);
+  expect(await stopped).toBe(0);
+  expect(performance.now() - startMs).toBeGreaterThanOrEqual(2_000);
+  expect(performance.now() - startMs).toBeLessThanOrEqual(2_000 + STOP_MS_MAX);
+  const refusals = (await Promise.all(producing)).flat();
+  for (const { status } of refusals) expect(status).toBe(503);
+  await streamed; // its end came, too
+  const again = await begin(data);
+  expect((await booksOf(again)).in_flight).toBe(0);
   expect(await lakeFaults(again, load)).toEqual([]);
   expect(await again.stop()).toBe(0);
 });

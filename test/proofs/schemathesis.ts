@@ -25,6 +25,14 @@ const FEED = {
 const CURSOR = { partition: "0", offset: "BEGIN" };
 const CLOUDEVENT = { specversion: "1.0", id: "a", source: "/st", type: "st.cloud", data: { number: 1 } };
 const SCHEMA = '{"type":"object","properties":{"number":{"type":"integer"}}}';
+const jobText = (name: string): string =>
+  `CREATE JOB ${name} AS SELECT window_end, count(*) AS orders
+    FROM TUMBLE(st_order, event_time, INTERVAL '1 minute') GROUP BY window_end
+    EMIT ON WINDOW CLOSE INTO lake ${name}`;
+const RULE = {
+  name: "StOrders",
+  sql: { query: "SELECT count(*) AS value FROM st_order WHERE event_time <= $now HAVING count(*) > 1000" },
+};
 /** By operation, bodies that are taken. */
 const BODIES: Readonly<Record<string, readonly unknown[]>> = {
   "POST /event-types": [orderType("st.new", 1)],
@@ -42,6 +50,11 @@ const BODIES: Readonly<Record<string, readonly unknown[]>> = {
     { items: [{ timestamp: "2026-01-01T00:00:00Z" }] },
   ],
   "POST /cloudevents": [CLOUDEVENT],
+  "POST /v1/jobs": [{ text: jobText("st_new") }],
+  "POST /v1/jobs/plan": [{ text: jobText("st_plan") }],
+  "PUT /v1/jobs/{name}": [{ text: jobText("st_job") }],
+  "POST /v1/rules": [RULE, { ...RULE, name: "StMore" }],
+  "POST /v1/silences": [{ matchers: 'alertname="StOrders"', comment: "known", for_ms: 60_000 }],
   "POST /v1/sql": [
     { sql: "SELECT 1" },
     { sql: `SELECT * FROM "${TYPES[0]}"`, limit: 1 },
@@ -171,6 +184,9 @@ async function prepare(muara: MuaraProcess): Promise<Record<string, unknown>> {
   await eventually("dead letters and duplicates are booked", 120_000, async () => {
     return (await idsOf("/v1/dead-letters", "dead_letter_id")).length >= 2;
   });
+  await post("/v1/jobs", { text: jobText("st_job") });
+  await post("/v1/rules", RULE);
+  await post("/v1/deliveries", { name: "st", table: TYPES[0], url: "https://example.org/in" });
   const letters = await idsOf("/v1/dead-letters", "dead_letter_id");
   const duplicates = await idsOf("/v1/duplicates", "duplicate_id");
   return {
@@ -186,6 +202,9 @@ async function prepare(muara: MuaraProcess): Promise<Record<string, unknown>> {
         { schema: ["a"], table: ["t"] },
       ]),
     ),
+    ...underEach("/v1/jobs", "st_job", ["", "/pause", "/resume", "/rollback", "/export", "/preview"]),
+    ...underEach("/v1/rules", RULE.name, ["", "/pause", "/resume"]),
+    ...underEach("/v1/deliveries", "st", ["", "/pause", "/resume", "/dead-letters", "/kibana"]),
     "/delta-sharing/shares/{share}/schemas/{schema}/tables": { schema: ["a"] },
     "/v1/dead-letters/{id}": { id: letters },
     "/v1/duplicates/{id}": { id: duplicates },
@@ -196,6 +215,10 @@ async function prepare(muara: MuaraProcess): Promise<Record<string, unknown>> {
       ]),
     ),
   };
+}
+
+function underEach(path: string, name: string, parts: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(parts.map((part) => [`${path}/{name}${part}`, { name: [name] }]));
 }
 
 /** The tool ends by itself; a minute more is for what is under way then. */

@@ -3,6 +3,7 @@
  * `npx node test/reference/record.ts && npx oxfmt api/openapi-examples.json`. A test does them again and compares.
  */
 import { writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { EXAMPLE_ORIGIN } from "../../api/curl-example.ts";
@@ -73,6 +74,7 @@ function shownAnswer(
   const hidden: readonly (readonly [string, string])[] = [
     ...Object.entries(SHOWN).map(([name, text]) => [world.values.get(name) ?? "", text] as const),
     [world.muara.token, "muara_…"],
+    [`${hostname()}-${world.muara.pid}`, "shop-1-4182"],
     [world.muara.url, EXAMPLE_ORIGIN],
     [`file://${world.folder}/data`, PLACE],
     [`${world.folder}/data`, PLACE],

@@ -13,6 +13,8 @@ export interface Step {
   readonly keep?: Readonly<Record<string, string>>;
   /** Asked again until it holds: what is shown takes a moment to be there. */
   readonly until?: (answer: unknown) => boolean;
+  /** It goes on until whoever asks goes away; so long it is listened to, s. */
+  readonly seconds?: number;
   /** What an example cannot show in one request: a stream that is open, rows in a database. */
   readonly before?: (world: World) => Promise<void>;
 }

@@ -13,6 +13,7 @@ export const ACCESS_STEPS: readonly Step[] = [
   { id: "extractVersions", path: FEED, query: { since: "0" }, until: some },
   { id: "extractManifest", path: VERSION, keep: { FILE: "files.0.id" } },
   { id: "extractFile", path: { ...VERSION, id: "{{FILE}}" } },
+  { id: "listFetches", path: FEED, query: { limit: "5" } },
   { id: "extractDdl", path: VERSION, query: { target: "snowflake" } },
   { id: "extractLoad", path: VERSION, query: { target: "oracle", table: "ORDERS_HOURLY" } },
   { id: "extractContract", path: FEED },

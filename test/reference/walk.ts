@@ -25,11 +25,11 @@ export interface Answered {
 /** Executes one. @param example with the values of this run */
 export async function execute(world: World, step: Step, example: Example): Promise<Answered> {
   const command = curlOf(example).replaceAll(EXAMPLE_ORIGIN, world.muara.url);
-  let last = await curl(world, command);
+  let last = await curl(world, command, step.seconds);
   if (step.until)
     await eventually(`${step.id}: ${JSON.stringify(last.answer)}`, STEP_MS_MAX, async () => {
       if (step.until!(last.answer)) return true;
-      last = await curl(world, command);
+      last = await curl(world, command, step.seconds);
       return step.until!(last.answer);
     });
   for (const [name, place] of Object.entries(step.keep ?? {})) {
@@ -81,9 +81,10 @@ export function operationsOf(document: object): ReadonlyMap<string, Operation> {
   );
 }
 
-async function curl(world: World, command: string): Promise<Answered> {
+async function curl(world: World, command: string, seconds?: number): Promise<Answered> {
   const file = join(world.folder, "answer");
-  const traced = `${command} --max-time 30 -o ${file} -w '%{http_code} %{content_type}'`;
+  const isOver = seconds === undefined ? "" : " || [ $? -eq 28 ]"; // ended by its time
+  const traced = `${command} --max-time ${seconds ?? 30} -o ${file} -w '%{http_code} %{content_type}'${isOver}`;
   const { stdout } = await promisify(execFile)("bash", ["-c", `rm -f ${file}; ${traced}`], {
     env: { ...process.env, TOKEN: world.muara.token },
   });

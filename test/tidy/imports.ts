@@ -53,7 +53,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@codemirror/autocomplete": ["api/dashboard/"],
   "@codemirror/lang-sql": ["api/dashboard/"],
   "@lezer/highlight": ["api/dashboard/"],
-  "@tanstack/virtual-core": ["api/dashboard/"],
   vite: ["api/dashboard/"],
   "playwright-core": [],
   "axe-core": [],

@@ -28,7 +28,7 @@ const WORDS: readonly Word[] = [
   {
     word: "topic",
     say: "stream (topic is Kafka's)",
-    unless: /kafka|topic.?id|<topic>/i,
+    unless: /kafka|topic.?id|<topic>|watchLive/i,
     in: /^((test\/)?adapters|test\/services|test\/fire|bench)\/kafka/,
   },
   {

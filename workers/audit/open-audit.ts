@@ -14,6 +14,7 @@ const IS_AUDITED: Readonly<Record<DeclarationKind, boolean>> = {
   capture: true,
   "capture-incarnation": false,
   "capture-state": false,
+  "data-format": false,
   "delta-load-state": false,
   delivery: true,
   "delivery-erasure": false,

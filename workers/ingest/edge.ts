@@ -11,6 +11,7 @@ import { openS3LogAt } from "../../adapters/s3/open.ts";
 import { systemClock, systemRandomness } from "../../core/clock.ts";
 import { type Config, resolveConfig } from "../../core/config.ts";
 import { errorPage, PAGE_POLICY } from "../../core/error-page.ts";
+import { checkDataFormat } from "../../core/data-format.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { describeBug } from "../../core/http.ts";
 import { createKernel } from "../../core/kernel.ts";
@@ -141,6 +142,7 @@ async function openDoor(environment: EdgeEnvironment, kernel: () => Promise<Modu
   const services = { clock: systemClock, randomness: systemRandomness };
   const log = await openS3LogAt(config.log, environment, config.journal, services);
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
+  checkDataFormat(registry);
   const logger = createLogger(writeLine, config.logLevel, () => systemClock.nowMs());
   const authenticator = new Authenticator(registry, systemClock);
   const seed = crypto.getRandomValues(new Uint8Array(16));

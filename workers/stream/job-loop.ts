@@ -66,8 +66,8 @@ export class JobLoop {
     this.#options = options;
     this.#job = job;
     this.#pause = new Backoff(PAUSE_MS_LEAST, options.pauseMsMax, ports.randomness);
-    this.#busy = new BusyMeter(ports.clock.monotonicMs());
     this.#standBys = new StandBy(ports, options.standbyMs);
+    this.#busy = new BusyMeter(ports.clock.monotonicMs());
   }
 
   get job(): Job {

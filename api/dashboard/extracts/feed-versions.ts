@@ -108,8 +108,8 @@ const Chosen: FunctionComponent<{ readonly feed: string; readonly version: numbe
         Made from
         ${Object.entries(inputs).map(
           ([name, at]) => html` <a href=${tableLink(name)}>${name}</a> at version ${count(at)}`,
-        )}.
-        SHA-256 of the manifest <code class="id">${hash}</code> <${CopyButton} text=${hash} />
+        )}.${" "}SHA-256
+        of the manifest <code class="id">${hash}</code> <${CopyButton} text=${hash} />
       </p>
       <h3>Windows</h3>
       <${AnyTable} label="Windows of this version" columns=${WINDOWS} rows=${partitions} />

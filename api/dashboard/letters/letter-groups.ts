@@ -7,17 +7,16 @@ import { AnyTable, type Column } from "../parts/data-table.ts";
 import { Time } from "../parts/time.ts";
 import { filterOf } from "../router.ts";
 import { lettersLink, type LetterGroup } from "./letter-answer.ts";
-import { ReplayGroup } from "./replay-group.ts";
 
 interface LetterGroupsProps {
   readonly groups: readonly LetterGroup[];
-  readonly onChanged: () => void;
+  readonly onReplay: (group: LetterGroup) => void;
 }
 
-export const LetterGroups: FunctionComponent<LetterGroupsProps> = ({ groups, onChanged }) =>
+export const LetterGroups: FunctionComponent<LetterGroupsProps> = ({ groups, onReplay }) =>
   html`<${AnyTable}
     label="Dead letters by reason"
-    columns=${columnsOf(onChanged)}
+    columns=${columnsOf(onReplay)}
     rows=${groups}
     keyOf=${(group: LetterGroup) => `${group.event_type} ${group.reason}`}
   />`;
@@ -27,7 +26,7 @@ function linkOf({ event_type, reason }: LetterGroup): string {
   return lettersLink({ event_type, reason, state, since, until });
 }
 
-function columnsOf(onChanged: () => void): readonly Column<LetterGroup>[] {
+function columnsOf(onReplay: LetterGroupsProps["onReplay"]): readonly Column<LetterGroup>[] {
   return [
     {
       title: "Reason",
@@ -56,7 +55,15 @@ function columnsOf(onChanged: () => void): readonly Column<LetterGroup>[] {
     },
     {
       title: "Do",
-      show: (group) => group.open > 0 && html`<${ReplayGroup} group=${group} onChanged=${onChanged} />`,
+      show: (group) =>
+        group.open > 0 &&
+        html`<button
+          type="button"
+          aria-label=${`Replay dead letters of ${group.event_type}, ${group.reason}`}
+          onClick=${() => onReplay(group)}
+        >
+          Replay
+        </button>`,
     },
   ];
 }

@@ -14,29 +14,15 @@ import { OutcomeWord, type Outcome } from "./outcome-word.ts";
 import { NOTHING_REPLAYED, replayAll, type Correction, type ReplaySum } from "./replay-call.ts";
 
 interface ReplayGroupProps {
+  /** As it was when it was opened: its last letter may be gone from the page before this is closed. */
   readonly group: LetterGroup;
   readonly onChanged: () => void;
+  readonly onClose: () => void;
 }
-
-export const ReplayGroup: FunctionComponent<ReplayGroupProps> = (props) => {
-  const isOpen = useSignal(false);
-  const { group } = props;
-  return html`
-    <button
-      type="button"
-      aria-label=${`Replay dead letters of ${group.event_type}, ${group.reason}`}
-      onClick=${() => (isOpen.value = true)}
-    >
-      Replay
-    </button>
-    ${isOpen.value && html`<${Dialog} ...${props} onClose=${() => (isOpen.value = false)} />`}
-  `;
-};
 
 type Step = "asking" | "trying" | "tried" | "sending" | "sent";
 
-const Dialog: FunctionComponent<ReplayGroupProps & { readonly onClose: () => void }> = (props) => {
-  const { group, onChanged, onClose } = props;
+export const ReplayGroup: FunctionComponent<ReplayGroupProps> = ({ group, onChanged, onClose }) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const step = useSignal<Step>("asking");
   const sum = useSignal<ReplaySum>(NOTHING_REPLAYED);
@@ -204,6 +190,6 @@ const Sum: FunctionComponent<{ readonly sum: ReplaySum; readonly step: Step }> =
         )}
       </ul>`
     }
-    ${step === "sent" && html`<p class="quiet">What was accepted lands within about a second; this page follows it.</p>`}
+    ${step === "sent" && html`<p class="quiet">What is accepted lands within about a second; this page follows.</p>`}
   `;
 };

@@ -95,9 +95,8 @@ export class StreamReader {
 }
 
 function addressOf({ isNow, tails }: AllWants): string {
-  const query = new URLSearchParams({
-    topics: [...(isNow ? ["now"] : []), ...tails.map(({ type }) => `tail:${type}`)].join(","),
-  });
+  const wanted = [...(isNow ? ["now"] : []), ...tails.map(({ type }) => `tail:${type}`)];
+  const query = new URLSearchParams([["topics", wanted.join(",")]]);
   for (const { contains, fate } of tails) {
     query.append("contains", contains);
     query.append("fate", fate);

@@ -1,4 +1,5 @@
 /** Dead letters: what was accepted and could not land, by reason and type; looked at, corrected and replayed. */
+import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
@@ -8,6 +9,7 @@ import { LetterDetail } from "../letters/letter-detail.ts";
 import { LetterFilters } from "../letters/letter-filters.ts";
 import { LetterGroups } from "../letters/letter-groups.ts";
 import { LetterList } from "../letters/letter-list.ts";
+import { ReplayGroup } from "../letters/replay-group.ts";
 import type { LetterGroup } from "../letters/letter-answer.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
@@ -31,6 +33,7 @@ export const Page: PageComponent = () => {
   const path = `/v1/dead-letters/groups?${query}`;
   const groups = useResource(path, (signal) => askJson<GroupsAnswer>(path, { signal }), EVERY_MS);
   const letter = filterOf("letter");
+  const replayed = useSignal<LetterGroup | undefined>(undefined);
   return html`
     <${PageHeader}
       title="Dead letters"
@@ -43,8 +46,20 @@ export const Page: PageComponent = () => {
     ${groups.error !== undefined && html`<${ErrorBox} error=${groups.error} onRetry=${groups.reload} />`}
     ${letter !== "" && html`<${LetterDetail} key=${letter} id=${letter} onChanged=${groups.reload} />`}
     ${
+      replayed.value &&
+      html`<${ReplayGroup}
+        group=${replayed.value}
+        onChanged=${groups.reload}
+        onClose=${() => (replayed.value = undefined)}
+      />`
+    }
+    ${
       groups.value
-        ? html`<${Found} answer=${groups.value} query=${query} onChanged=${groups.reload} />`
+        ? html`<${Found}
+            answer=${groups.value}
+            query=${query}
+            onReplay=${(group: LetterGroup) => (replayed.value = group)}
+          />`
         : groups.error === undefined && html`<${Loading} what="dead letters" />`
     }
   `;
@@ -59,10 +74,10 @@ interface FoundProps {
   readonly answer: GroupsAnswer;
   /** The filters that are set. */
   readonly query: string;
-  readonly onChanged: () => void;
+  readonly onReplay: (group: LetterGroup) => void;
 }
 
-const Found: FunctionComponent<FoundProps> = ({ answer, query, onChanged }) => {
+const Found: FunctionComponent<FoundProps> = ({ answer, query, onReplay }) => {
   const { items, truncated } = answer;
   if (items.length === 0)
     return query === ""
@@ -84,7 +99,7 @@ const Found: FunctionComponent<FoundProps> = ({ answer, query, onChanged }) => {
         about="each a dead letter of its own"
       />
     </div>
-    <${LetterGroups} groups=${items} onChanged=${onChanged} />
+    <${LetterGroups} groups=${items} onReplay=${onReplay} />
     ${truncated && html`<p class="quiet">There are more groups: filter by event type.</p>`}
     ${
       isOne

@@ -140,10 +140,14 @@ function filters(type: string, types: readonly string[]): Content {
     <label class="field">
       <span>Fate</span>
       <select onChange=${changed("fate")}>
-        ${FATES.map(([value, title]) => html`<option value=${value} selected=${value === filterOf("fate")}>${title}</option>`)}
+        ${FATES.map(fateOption)}
       </select>
     </label>
   `;
+}
+
+function fateOption([value, title]: (typeof FATES)[number]): Content {
+  return html`<option value=${value} selected=${value === filterOf("fate")}>${title}</option>`;
 }
 
 let typing: ReturnType<typeof setTimeout> | undefined;

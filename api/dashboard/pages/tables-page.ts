@@ -106,7 +106,7 @@ const Found: FunctionComponent<FoundProps> = ({ all, shown }) => {
   const isEmptyLake = all.every(isOfTheHouse) && filterOf("kind") === "" && filterOf("name") === "";
   if (isEmptyLake)
     return html`<${Empty} title="No table yet" command=${FIRST_COMMAND}>
-      Declare an event type and publish to it, or look at a shop that is made up. Muara's own tables are
+      Declare an event type and publish to it, or look at a shop that is made up. Muara's own tables are${" "}
       <a href="/tables?kind=house">here</a>.
     <//>`;
   const late = all.filter((table) => freshnessWord(table)?.tone === "bad");

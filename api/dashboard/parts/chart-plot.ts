@@ -70,7 +70,12 @@ function make(place: HTMLElement, props: ChartProps): uPlot {
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_plot, min, max) => [Math.min(0, min ?? 0), max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, values: (_plot, seconds) => seconds.map((one) => axisTime(one, seconds)), space: 80 },
+        {
+          ...axis,
+          values: (_plot, seconds) => seconds.map((one) => axisTime(one, seconds)),
+          space: 80,
+          size: 30,
+        },
         { ...axis, values: (_plot, values) => values.map(format), size: 62 },
       ],
       series: [{}, ...props.series.map((one) => seriesOf(one, color))],

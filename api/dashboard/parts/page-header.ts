@@ -24,7 +24,7 @@ export const PageHeader: FunctionComponent<PageHeaderProps> = (props) => html`
         as of <${Time} at=${props.asOf} short /> UTC
         ${
           props.completeThrough !== undefined &&
-          html` · complete through
+          html` · complete through${" "}
           ${props.completeThrough ? html`<${Time} at=${props.completeThrough} />` : "–"}`
         }
       </p>

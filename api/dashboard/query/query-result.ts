@@ -59,10 +59,8 @@ export const QueryResult: FunctionComponent<QueryResultProps> = ({ state, schema
 
 const Said: FunctionComponent<{ readonly ran: Ran }> = ({ ran: { answer, tookMs, asked } }) => html`
   <p>
-    ${count(answer.rows.length)} rows in
-    ${duration(tookMs)}${asked.at === "" ? "" : `, as of ${asked.at}`}${
-      answer.truncated ? html`. <strong>There are more:</strong> ask for more rows, or take a file.` : "."
-    }
+    ${`${count(answer.rows.length)} rows in ${duration(tookMs)}${asked.at === "" ? "" : `, as of ${asked.at}`}.`}
+    ${answer.truncated && html` <strong>There are more:</strong> ask for more rows, or take a file.`}
     ${Object.entries(answer.versions).map(
       ([name, version]) =>
         html` <span class="quiet"><a href=${tableLink(name)}>${name}</a> at version ${count(version)}</span>`,

@@ -19,7 +19,7 @@ export const ResultChart: FunctionComponent<{ readonly answer: QueryAnswer }> = 
   const ys = chosenYs(columns, x, filterOf("y"));
   if (x < 0 || ys.length === 0)
     return html`<${Empty} title="No column of numbers">
-      A chart takes one column for the places and one of numbers for the heights, for example
+      A chart takes one column for the places and one of numbers for the heights, for example${" "}
       <code>SELECT country, count(*) AS orders … GROUP BY country</code>.
     <//>`;
   return html`

@@ -149,7 +149,7 @@ const Books: FunctionComponent<BooksProps> = ({ account, duplicates }) => {
   const gone = removed ? removed.retention + removed.erasure + removed.rollback : 0;
   return html`<section class="card">
     <h2>
-      Books
+      Books${" "}
       ${account.balanced ? html`<${Badge} tone="good">balanced<//>` : html`<${Badge} tone="bad">not balanced<//>`}
     </h2>
     <p class="sum">
@@ -162,17 +162,19 @@ const Books: FunctionComponent<BooksProps> = ({ account, duplicates }) => {
     ${
       gone > 0 &&
       html`<p>
-        ${count(gone)} landed rows are gone since: ${count(removed!.retention)} by retention,
-        ${" "}${count(removed!.erasure)} erased, ${count(removed!.rollback)} rolled back.
+        ${
+          `${count(gone)} landed rows are gone since: ${count(removed!.retention)} by retention, ` +
+          `${count(removed!.erasure)} erased, ${count(removed!.rollback)} rolled back.`
+        }
       </p>`
     }
     ${
       duplicates &&
       html`<p>
-        Of the duplicates ${count(duplicates.identical)} had the same bytes as what landed, ${" "}<strong
-          >${count(duplicates.different)}</strong
-        >
-        had others, of ${count(duplicates.unknown)} it cannot be told any more.
+        ${
+          `Of the duplicates ${count(duplicates.identical)} had the same bytes as what landed, ` +
+          `${count(duplicates.different)} had others, of ${count(duplicates.unknown)} it cannot be told any more.`
+        }
       </p>`
     }
   </section>`;

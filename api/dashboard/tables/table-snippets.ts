@@ -25,8 +25,8 @@ export const TableSnippets: FunctionComponent<{ readonly table: ShownTable }> = 
   </div>`;
 };
 
-/** Exported for its test, which runs them. @param origin of this server */
-export function snippetsOf(table: ShownTable, origin: string): readonly Snippet[] {
+/** @param origin of this server */
+function snippetsOf(table: ShownTable, origin: string): readonly Snippet[] {
   const sql = `SELECT *\nFROM ${sqlName(table.name)}\nLIMIT 100`;
   const oneLine = `SELECT count(*) AS rows FROM ${sqlName(table.name)}`;
   const body = JSON.stringify({ sql: oneLine }).replaceAll("'", String.raw`'\''`);

@@ -181,9 +181,7 @@ const Differences: FunctionComponent<DifferencesProps> = ({ name, from, to }) =>
   return html`<section class="card" aria-label="What changed">
     <h2>Version ${count(versions.from)} to ${count(versions.to)}</h2>
     <p>
-      <strong>${count(added.rows)}</strong> rows in ${count(added.files)} files (${bytes(added.bytes)}) came,
-      <strong> ${count(removed.rows)}</strong> rows in ${count(removed.files)} files (${bytes(removed.bytes)})
-      went. Files that were only written anew stand on both sides.
+      ${sumText(added)} came, ${sumText(removed)} went. Files that were only written anew stand on both sides.
     </p>
     <${Changes} title="Columns" changes=${columns} />
     <${Changes} title="Properties" changes=${properties} />
@@ -196,6 +194,10 @@ const Differences: FunctionComponent<DifferencesProps> = ({ name, from, to }) =>
     }
   </section>`;
 };
+
+function sumText({ rows, files, bytes: size }: FileSum): string {
+  return `${count(rows)} rows in ${count(files)} files (${bytes(size)})`;
+}
 
 const Changes: FunctionComponent<{ readonly title: string; readonly changes: readonly Change[] }> = ({
   title,

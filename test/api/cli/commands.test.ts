@@ -46,8 +46,6 @@ async function muara(argv: readonly string[], options: RunOptions = {}): Promise
       demonstrated = flags;
       return 0;
     },
-    openStore: () => Promise.reject(new Error("no command here opens a store")),
-    openClosedLog: () => Promise.reject(new Error("no command here opens a log")),
     io: {
       stdout: {
         write: (text) => {

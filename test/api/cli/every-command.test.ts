@@ -274,6 +274,10 @@ const USES: Readonly<Record<string, Use>> = {
   "token revoke": { line: "token revoke $token --yes", says: /revoked/ },
   "audit verify": { line: "audit verify", says: /hold|whole|chain/i },
   "config show": { line: "config show", says: /^port +8080/m, isData: true },
+  // What they do with real folders: test/e2e/backup.test.ts.
+  "backup create": { line: "backup create $dir/copy --data $dir/none", says: /no log in/, code: 3 },
+  "backup verify": { line: "backup verify $dir/none", says: /no backup/, code: 1 },
+  "backup restore": { line: "backup restore $dir/none --data $dir/back", says: /no backup/, code: 1 },
   "config check": { line: "config check", says: /valid/ },
   "config docs": { line: "config docs", says: /MUARA_PORT/, isData: true },
   doctor: { line: "doctor", says: /query engine +ok/, isData: true },
