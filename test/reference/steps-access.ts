@@ -63,6 +63,8 @@ export const ACCESS_STEPS: readonly Step[] = [
     },
   },
   { id: "listRoles", until: some },
+  { id: "showSystem" },
+  { id: "listConfig" },
   {
     id: "createToken",
     body: { description: "notebook of the analysts", roles: ["analyst"] },

@@ -35,6 +35,7 @@ export const FLOW_STEPS: readonly Step[] = [
   { id: "createJob", body: { text: jobText(""), start: "begin" } },
   { id: "listJobs", until: some },
   { id: "showJob", path: JOB, until: (answer) => pick(answer, "is_live") === true },
+  { id: "showJobGraph", path: JOB },
   { id: "previewJob", path: JOB, query: { limit: "10" } },
   {
     id: "exportJobText",
@@ -55,6 +56,11 @@ export const FLOW_STEPS: readonly Step[] = [
   { id: "showProcess", path: { name: "shop" } },
   { id: "showFunnel", path: { name: "shop" } },
   { id: "showCase", path: { case_id: "A-1" }, query: { process: "shop" } },
+  { id: "showProcessMap", path: { name: "shop" } },
+  { id: "listVariants", path: { name: "shop" }, query: { limit: "10" } },
+  { id: "showDeadlines", path: { name: "shop" } },
+  { id: "listDeadlineCases", path: { name: "shop", rule: "shipped_in_time" }, query: { limit: "10" } },
+  { id: "searchCases", query: { process: "shop", q: "A-1" } },
   { id: "pauseProcess", path: { name: "shop" } },
   { id: "resumeProcess", path: { name: "shop" } },
   { id: "deployRule", body: rule, keep: { RULE_SINCE: "created_at" } },
@@ -65,6 +71,7 @@ export const FLOW_STEPS: readonly Step[] = [
   },
   { id: "listRules", until: some },
   { id: "showRule", path: { name: "LargeOrder" }, until: (answer) => pick(answer, "state") === "firing" },
+  { id: "showRuleChart", path: { name: "LargeOrder" }, query: { points: "5" } },
   { id: "listAlerts", query: { state: "firing" }, until: some },
   {
     id: "addSilence",
