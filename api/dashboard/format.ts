@@ -1,6 +1,7 @@
 /** Figures as people read them. All times are UTC; the reader's own time stands in the tip. */
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const DECIMAL = new Intl.NumberFormat("en-US", { maximumFractionDigits: 3 });
 const SHORT = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 const NONE = "–";
 
@@ -14,6 +15,11 @@ export function count(value: Maybe): string {
 /** 12.3K */
 export function shortCount(value: Maybe): string {
   return isNumber(value) ? SHORT.format(Number(value)) : NONE;
+}
+
+/** 12,340.125, at most three digits behind the point */
+export function decimal(value: Maybe): string {
+  return isNumber(value) ? DECIMAL.format(Number(value)) : NONE;
 }
 
 /** Events a second: 0, 0.4, 38, 12,340. */

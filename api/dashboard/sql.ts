@@ -11,11 +11,3 @@ export interface SqlAnswer {
 export function sql(text: string, signal: AbortSignal, limit = 10_000): Promise<SqlAnswer> {
   return askJson("/v1/sql", { method: "POST", body: { sql: text, limit }, signal });
 }
-
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}

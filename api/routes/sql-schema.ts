@@ -1,5 +1,6 @@
 /** GET /v1/sql/schema: everything that an editor needs to help with SQL, in one answer: tables, columns, limits. */
 import type { Hono } from "hono";
+import { ownColumnDescription } from "../../core/column-descriptions.ts";
 import { isVisible } from "../../lake/query/part.ts";
 import { FUNCTIONS } from "../../lake/query/functions.ts";
 import { sqlColumns } from "../../lake/query/view.ts";
@@ -19,7 +20,7 @@ export function addSqlSchemaRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
           .map(({ name, type }) => ({
             name,
             type,
-            description: fields.get(name)?.metadata["comment"] ?? null,
+            description: fields.get(name)?.metadata["comment"] ?? ownColumnDescription(table.kind, name),
           }));
         return { name: table.name, alias: table.alias ?? null, kind: table.kind, columns };
       }),

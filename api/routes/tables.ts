@@ -1,5 +1,6 @@
 /** GET /v1/tables, /v1/tables/{t}, /v1/tables/{t}/history: what the lake holds and how fresh it is. */
 import type { Hono } from "hono";
+import { ownColumnDescription } from "../../core/column-descriptions.ts";
 import { MuaraError, hasCode } from "../../core/errors.ts";
 import { watermarkOf, WATERMARK_TXN } from "../../core/landed.ts";
 import type { TableCommit, TableSnapshot } from "../../core/ports/table-log.ts";
@@ -83,7 +84,7 @@ export function addTableRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
           type: types.get(field.name),
           delta_type: field.type,
           nullable: field.nullable,
-          description: field.metadata["comment"] ?? null,
+          description: field.metadata["comment"] ?? ownColumnDescription(table.kind, field.name),
         })),
       ...(right.isWhole ? { iceberg: await icebergOf(ports, table.name, snapshot) } : {}),
       retention: {

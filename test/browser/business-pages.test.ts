@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { launchBrowser, openPage } from "../services/browser.ts";
 import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
-import { seen, standsDeath, standsEmpty, standsSlowness, standsWithData } from "./page-checks.ts";
+import { saying, seen, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 180_000 });
 
@@ -144,8 +144,8 @@ const PAGES = [
 ];
 const MAIN = [PAGES[0]!, PAGES[1]!, PAGES[7]!, PAGES[8]!, PAGES[13]!];
 
-test.each(PAGES)("$path in both schemes, at a desk and on a phone", (page) =>
-  standsWithData(browser, muara, page),
+test.each(PAGES)("$path in both schemes, at a desk and on a phone", ({ path, shows }) =>
+  standsWithData({ browser, at: muara, path, live: saying(shows) }),
 );
 
 test.each([
@@ -154,14 +154,11 @@ test.each([
   ["/process", "No process is watched yet", "npx muara process deploy"],
   ["/cases/c-1?process=shop", "No event names this case", "npx muara case show c-1 --process shop"],
 ])("%s with nothing there says what fills it", (path, title, command) =>
-  standsEmpty(browser, empty, path, [title, command]),
+  standsEmpty({ browser, at: empty, path }, title, command),
 );
 
-test.each(MAIN)("$path says that the server is gone, keeps what it had and comes back", (page) =>
-  standsDeath(browser, muara, page),
-);
-test.each(MAIN)("$path says that it loads while the server is slow", (page) =>
-  standsSlowness(browser, muara, page),
+test.each(MAIN)("$path says that it loads, that the server is gone, and comes back", ({ path, shows }) =>
+  standsSlowAndDead({ browser, at: muara, path, live: saying(shows) }),
 );
 
 test("a job is paused and goes on only when it is asked and told so", async () => {

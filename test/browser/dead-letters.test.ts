@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack, type Stack } from "../api/stack.ts";
 import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
-import { checkDeadFromTheStart, checkEmpty, checkLive, checkSlowAndDead } from "./page-states.ts";
+import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 import { order, seededLake, send, TYPE } from "./seeded-lake.ts";
 
 let browser: Browser;
@@ -29,7 +29,7 @@ interface Letter {
 }
 
 const GROUP = `tbody tr:has-text("${TYPE}")`;
-const states = (path: string, live: string) => ({ browser, stack, path, live });
+const states = (path: string, live: string) => ({ browser, at: stack, path, live });
 
 async function letters(state = ""): Promise<readonly Letter[]> {
   const query = state === "" ? "" : `?state=${state}`;
@@ -56,18 +56,18 @@ async function waitForOpen(page: Page, count: number): Promise<void> {
 }
 
 test("groups: live, empty, slow, dead", async () => {
-  await checkLive(states("/dead-letters", GROUP));
-  await checkEmpty({ ...states("/dead-letters", GROUP), stack: empty }, "No dead letter");
-  await checkSlowAndDead(states("/dead-letters", GROUP));
-  await checkDeadFromTheStart(states("/dead-letters", GROUP));
+  await standsWithData(states("/dead-letters", GROUP));
+  await standsEmpty({ ...states("/dead-letters", GROUP), at: empty }, "No dead letter");
+  await standsSlowAndDead(states("/dead-letters", GROUP));
+  await standsDeadFromTheStart(states("/dead-letters", GROUP));
 });
 
 test("one letter and a group's list: live, and what does not fit", async () => {
   const [letter] = await letters();
   const one = `/dead-letters?letter=${encodeURIComponent(letter!.dead_letter_id)}`;
-  await checkLive(states(one, "#letter-text"));
+  await standsWithData(states(one, "#letter-text"));
   const group = `/dead-letters?event_type=${TYPE}&reason=${encodeURIComponent(letter!.reason)}`;
-  await checkLive(states(group, '[aria-label^="Dead letters of the group"] td'));
+  await standsWithData(states(group, '[aria-label^="Dead letters of the group"] td'));
   await using none = await open("/dead-letters?reason=no.such");
   await none.page.locator(".empty", { hasText: "No dead letter fits" }).waitFor();
   await using missing = await open("/dead-letters?letter=none");
@@ -126,8 +126,8 @@ test("filters stand in the address; a new dead letter comes without a reload; a 
   await page.locator(".empty", { hasText: "No dead letter fits" }).waitFor();
   await send(stack, [order(301, "99999999999999999999")]);
   await page.locator(GROUP).first().waitFor({ timeout: 30_000 });
-  expect(await page.locator("#letter-type").inputValue()).toBe(TYPE);
-  expect(await page.locator("#letter-state").inputValue()).toBe("open");
+  expect(await page.locator("#filter-event_type").inputValue()).toBe(TYPE);
+  expect(await page.locator("#filter-state").inputValue()).toBe("open");
   await page.locator(`${GROUP} a`).first().click();
   await page.locator('[aria-label^="Dead letters of the group"] button', { hasText: "Show" }).first().click();
   await page.locator("#letter-text").waitFor();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Manifest } from "../../lake/extract/manifest.ts";
 import { startStack, type Stack } from "../api/stack.ts";
 import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
-import { checkDeadFromTheStart, checkEmpty, checkLive, checkSlowAndDead } from "./page-states.ts";
+import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 import { FEED, seededLake } from "./seeded-lake.ts";
 
 let browser: Browser;
@@ -26,7 +26,7 @@ afterAll(async () => {
 });
 
 const DETAIL = `/extracts?feed=${FEED}`;
-const states = (path: string, live: string) => ({ browser, stack, path, live });
+const states = (path: string, live: string) => ({ browser, at: stack, path, live });
 
 function open(path: string, width = 1280): Promise<OpenPage> {
   return openPage(browser, stack.url, path, { token: stack.token, width });
@@ -34,10 +34,10 @@ function open(path: string, width = 1280): Promise<OpenPage> {
 
 test("the list: live, empty, slow, dead", async () => {
   const list = states("/extracts", `tbody tr:has-text("${FEED}")`);
-  await checkLive(list);
-  await checkEmpty({ ...list, stack: empty }, "No extract is declared");
-  await checkSlowAndDead(list);
-  await checkDeadFromTheStart(list);
+  await standsWithData(list);
+  await standsEmpty({ ...list, at: empty }, "No extract is declared");
+  await standsSlowAndDead(list);
+  await standsDeadFromTheStart(list);
 });
 
 test("one feed: live in every tab, slow, dead, and one that is not there", async () => {
@@ -48,8 +48,8 @@ test("one feed: live in every tab, slow, dead, and one that is not there", async
     expect(await overhang(opened.page), tab).toBe(0);
     expect(opened.complaints, tab).toEqual([]);
   }
-  await checkLive(states(DETAIL, ".tile"));
-  await checkSlowAndDead(states(DETAIL, ".tile"));
+  await standsWithData(states(DETAIL, ".tile"));
+  await standsSlowAndDead(states(DETAIL, ".tile"));
   await using missing = await open("/extracts?feed=no_such");
   await missing.page.locator(".empty", { hasText: 'no extract "no_such"' }).waitFor();
 });

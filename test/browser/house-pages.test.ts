@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { canvasColors, contrast, launchBrowser, openPage } from "../services/browser.ts";
 import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
-import { standsDeath, standsEmpty, standsSlowness, standsWithData } from "./page-checks.ts";
+import { saying, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 180_000 });
 
@@ -115,8 +115,8 @@ const PAGES = [
 ];
 const MAIN = [PAGES[0]!, PAGES[4]!, PAGES[6]!];
 
-test.each(PAGES)("$path in both schemes, at a desk and on a phone", (page) =>
-  standsWithData(browser, muara, page),
+test.each(PAGES)("$path in both schemes, at a desk and on a phone", ({ path, shows }) =>
+  standsWithData({ browser, at: muara, path, live: saying(shows) }),
 );
 
 test.each([
@@ -128,14 +128,11 @@ test.each([
   ["/system?tab=shares", "Nothing is shared", "npx muara share create"],
   ["/system?tab=audit", "Nothing is recorded here", "MUARA_AUDIT=on"],
 ])("%s with nothing there says what fills it", (path, title, command) =>
-  standsEmpty(browser, empty, path, [title, command]),
+  standsEmpty({ browser, at: empty, path }, title, command),
 );
 
-test.each(MAIN)("$path says that the server is gone, keeps what it had and comes back", (page) =>
-  standsDeath(browser, muara, page),
-);
-test.each(MAIN)("$path says that it loads while the server is slow", (page) =>
-  standsSlowness(browser, muara, page),
+test.each(MAIN)("$path says that it loads, that the server is gone, and comes back", ({ path, shows }) =>
+  standsSlowAndDead({ browser, at: muara, path, live: saying(shows) }),
 );
 
 test("states are told apart, and the address holds which are shown", async () => {
@@ -154,6 +151,23 @@ test("states are told apart, and the address holds which are shown", async () =>
     await expect.poll(() => cards.count()).toBe(shown);
     expect(new URL(page.url()).searchParams.get("state")).toBe(state);
   }
+});
+
+test("a link to a rule opens it, and what comes of it alone", async () => {
+  await using opened = await openPage(browser, muara.url, "/alerts?tab=rules&rule=PaymentsDropped", {
+    token: muara.token,
+  });
+  const { page } = opened;
+  const heads = page.locator("article h2");
+  await heads.first().waitFor();
+  expect(await heads.count()).toBe(1);
+  expect(await heads.first().textContent()).toContain("PaymentsDropped");
+  await page.goto(`${muara.url}/alerts?rule=Slowly`);
+  await page.locator("article.alert").first().waitFor();
+  const shown = await page.locator("article.alert").allTextContents();
+  expect([shown.length, shown.filter((text) => text.includes("Slowly")).length]).toEqual([2, 2]);
+  await page.locator("#filter-rule").selectOption("");
+  await expect.poll(() => page.locator("article.alert").count()).toBe(4);
 });
 
 test.each(["light", "dark"] as const)(

@@ -4,8 +4,16 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack, type Stack } from "../api/stack.ts";
 import { ask } from "../lake/extract/independent-rows.ts";
-import { axe, canvasColors, contrast, launchBrowser, openPage, type OpenPage } from "../services/browser.ts";
-import { checkEmpty, checkLive } from "./page-states.ts";
+import {
+  axe,
+  between,
+  canvasColors,
+  contrast,
+  launchBrowser,
+  openPage,
+  type OpenPage,
+} from "../services/browser.ts";
+import { standsEmpty, standsWithData } from "./page-checks.ts";
 import { BIG, seededLake, TYPE } from "./seeded-lake.ts";
 
 let browser: Browser;
@@ -47,10 +55,10 @@ async function cells(page: Page): Promise<string[][]> {
 }
 
 test("rows and picture for everybody; an empty lake says how to begin", async () => {
-  const options = { browser, stack, path: link(BY_COUNTRY), live: ".result-grid td" };
-  await checkLive(options);
-  await checkLive({ ...options, path: link(BY_COUNTRY, { view: "chart" }), live: ".bars .bar" });
-  await checkEmpty({ ...options, stack: empty, path: "/query" }, "Nothing is asked yet");
+  const options = { browser, at: stack, path: link(BY_COUNTRY), live: ".result-grid td" };
+  await standsWithData(options);
+  await standsWithData({ ...options, path: link(BY_COUNTRY, { view: "chart" }), live: ".bars .bar" });
+  await standsEmpty({ ...options, at: empty, path: "/query" }, "Nothing is asked yet");
 });
 
 test("what is written runs by Ctrl+Enter; big integers keep their digits, and nothing is not empty", async () => {
@@ -119,6 +127,55 @@ test("a query is cancelled here and on the server; the rows of before stay", asy
     [1, 2, 3, 4].map((one) => stack.call("POST", "/v1/sql", { sql: `SELECT ${one}`, timeout_ms: 20_000 })),
   );
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+});
+
+test("a slow server: the seconds run; a dead one: it says so, keeps the rows, and asks again when told", async () => {
+  const way = await between(stack.url);
+  try {
+    way.slow(1_200);
+    await using opened = await openPage(browser, way.url, link(BY_COUNTRY), { token: stack.token });
+    const { page } = opened;
+    await page.locator(".loading", { hasText: "tables" }).waitFor();
+    await page.locator('[role="timer"]', { hasText: "ms" }).waitFor();
+    expect(await page.locator(".result-grid td").count()).toBe(0);
+    expect(await page.locator(".as-of").innerText()).toBe("");
+    await page.locator(".result-grid td").first().waitFor();
+    await page.locator(".as-of", { hasText: /^as of \d/ }).waitFor();
+    const before = await cells(page);
+    way.slow(0);
+    way.die();
+    await page.locator("button", { hasText: "Run" }).click();
+    await page.locator(".error", { hasText: "No answer" }).waitFor();
+    expect(await cells(page)).toEqual(before);
+    await page.locator(".query-answer", { hasText: "Below are the rows of the query before" }).waitFor();
+    expect(await axe(page)).toEqual([]);
+    way.revive();
+    await page.locator(".error button", { hasText: "Try again" }).click();
+    await page.locator('.query-answer[data-old="false"]').waitFor();
+    expect([await page.locator(".error").count(), await cells(page)]).toEqual([0, before]);
+  } finally {
+    await way.close();
+  }
+});
+
+test("no server from the start: both parts say so, and each comes when it is asked for again", async () => {
+  await using opened = await open("/system");
+  const { page } = opened;
+  await page.locator("#panel-health dd").first().waitFor();
+  await page.route("**/v1/sql**", (route) => route.abort());
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, link(BY_COUNTRY));
+  await expect
+    .poll(() => page.locator(".error", { hasText: "No answer" }).count(), { timeout: 15_000 })
+    .toBe(2);
+  await page.unroute("**/v1/sql**");
+  await page.locator("aside .error button").click();
+  await page.locator(".schema summary", { hasText: TYPE }).waitFor();
+  await page.locator(".error button").click();
+  await page.locator(".result-grid td").first().waitFor();
+  expect(await page.locator(".error").count()).toBe(0);
 });
 
 test("time travel: a version gives the rows of then", async () => {

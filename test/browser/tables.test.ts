@@ -7,7 +7,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startStack, type Stack } from "../api/stack.ts";
 import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
-import { checkDeadFromTheStart, checkEmpty, checkLive, checkSlowAndDead } from "./page-states.ts";
+import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 import { order, seededLake, send, TYPE } from "./seeded-lake.ts";
 
 let browser: Browser;
@@ -27,17 +27,17 @@ afterAll(async () => {
 });
 
 const row = `tbody tr:has-text("${TYPE}")`;
-const states = (path: string, live: string) => ({ browser, stack, path, live });
+const states = (path: string, live: string) => ({ browser, at: stack, path, live });
 
 async function open(path: string, width = 1280): Promise<OpenPage> {
   return openPage(browser, stack.url, path, { token: stack.token, width });
 }
 
 test("tables: live, empty, slow, dead", async () => {
-  await checkLive(states("/tables", row));
-  await checkEmpty({ browser, stack: empty, path: "/tables", live: row }, "No table yet");
-  await checkSlowAndDead(states("/tables", row));
-  await checkDeadFromTheStart(states("/tables", row));
+  await standsWithData(states("/tables", row));
+  await standsEmpty({ browser, at: empty, path: "/tables" }, "No table yet");
+  await standsSlowAndDead(states("/tables", row));
+  await standsDeadFromTheStart(states("/tables", row));
 });
 
 test("one table: live in every tab, slow, dead, and one that is not there", async () => {
@@ -48,10 +48,31 @@ test("one table: live in every tab, slow, dead, and one that is not there", asyn
     expect(await overhang(opened.page), tab).toBe(0);
     expect(opened.complaints, tab).toEqual([]);
   }
-  await checkLive(states(`/tables/${TYPE}`, ".tile"));
-  await checkSlowAndDead(states(`/tables/${TYPE}`, ".tile"));
+  await standsWithData(states(`/tables/${TYPE}`, ".tile"));
+  await standsSlowAndDead(states(`/tables/${TYPE}`, ".tile"));
   await using missing = await open("/tables/NO_SUCH");
   await missing.page.locator(".error", { hasText: "table.not_found" }).waitFor();
+});
+
+test("columns are described: Muara's own by what they are, the others by their schema", async () => {
+  await using opened = await open(`/tables/${TYPE}`);
+  const { page } = opened;
+  const told = (column: string): Promise<string> =>
+    page
+      .locator("#panel-columns tr", { has: page.locator(`code:text-is("${column}")`) })
+      .locator("td")
+      .last()
+      .innerText();
+  await page.locator("#panel-columns td").first().waitFor();
+  expect(await told("event_id")).toContain("own id");
+  expect(await told("number")).toBe("Number of the order.");
+  expect(await told("country")).toBe("–");
+  const { tables } = await stack.get<{
+    tables: { name: string; columns: { name: string; description: string | null }[] }[];
+  }>("/v1/sql/schema");
+  const columns = tables.find(({ name }) => name === TYPE)!.columns;
+  const described = columns.find(({ name }) => name === "event_id")!;
+  expect(described.description).toBe(await told("event_id"));
 });
 
 test("figures are the API's, and follow it without a reload", async () => {
@@ -74,14 +95,14 @@ test("filters stand in the address and survive a reload", async () => {
   await page.keyboard.type("nothing_like_it");
   await page.locator(".empty", { hasText: "No table fits" }).waitFor();
   expect(new URL(page.url()).searchParams.get("name")).toBe("nothing_like_it");
-  await page.locator("#tables-filter").fill("order");
-  await page.locator("#tables-kind").selectOption("event_type");
+  await page.locator("#filter-name").fill("order");
+  await page.locator("#filter-kind").selectOption("event_type");
   await page.reload();
   await page.locator(row).waitFor();
-  expect(await page.locator("#tables-filter").inputValue()).toBe("order");
-  expect(await page.locator("#tables-kind").inputValue()).toBe("event_type");
-  await page.locator("#tables-kind").selectOption("house");
-  await page.locator("#tables-filter").fill("");
+  expect(await page.locator("#filter-name").inputValue()).toBe("order");
+  expect(await page.locator("#filter-kind").inputValue()).toBe("event_type");
+  await page.locator("#filter-kind").selectOption("house");
+  await page.locator("#filter-name").fill("");
   await page.locator('tbody tr:has-text("dead_letters")').waitFor();
 });
 
@@ -136,14 +157,20 @@ test("snippets run as they are copied", async () => {
 test("lineage leads to what reads the table; quality shows its books and dead letters", async () => {
   await using opened = await open(`/tables/${TYPE}?tab=lineage`);
   const { page } = opened;
-  await page.locator('section[aria-label="Goes to"] a', { hasText: "orders_hourly" }).waitFor();
+  await page.locator('section[aria-label="Goes to"] a', { hasText: "orders_hourly" }).click();
+  await page.locator("h1", { hasText: "orders_hourly" }).waitFor();
+  await page.goBack();
+  await page.locator('section[aria-label="Comes from"] a', { hasText: TYPE }).click();
+  await page.locator("h1", { hasText: "Live" }).waitFor();
+  expect(new URL(page.url()).searchParams.get("type")).toBe(TYPE);
+  await page.goBack();
   await page.locator('[role="tab"]', { hasText: "Quality" }).focus();
   await page.locator('[role="tab"]', { hasText: "Quality" }).click();
-  await page.locator(".sum").waitFor();
+  await page.locator(".equation").waitFor();
   const { items } = await stack.get<{ items: { accepted: number; dead_letters: number }[] }>(
     `/v1/books?event_type=${TYPE}`,
   );
-  expect(await page.locator(".sum").innerText()).toContain(`${items[0]!.accepted} accepted`);
+  expect(await page.locator(".equation").innerText()).toContain(`${items[0]!.accepted} accepted`);
   await page.locator('a[href^="/dead-letters?"]').click();
   await page.locator("h1", { hasText: "Dead letters" }).waitFor();
 });

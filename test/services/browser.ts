@@ -81,7 +81,7 @@ export async function openPage(
 
 /** What axe finds, one line each. Run as the browser's own, since the page's policy lets no script in. */
 export async function axe(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axeCore.source);
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(axeCore.source);
   return page.evaluate(async (tags) => {
     const runner = (
       globalThis as unknown as { axe: { run: (where: Document, how: unknown) => Promise<Report> } }

@@ -4,7 +4,7 @@ import type { FunctionComponent } from "preact";
 import { ask, askJson } from "../api-client.ts";
 import { count } from "../format.ts";
 import { html } from "../html.ts";
-import { AskFirst } from "../parts/ask-first.ts";
+import { ChangeButton } from "../parts/change-button.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { StatTile } from "../parts/stat-tile.ts";
@@ -74,13 +74,8 @@ export const FeedDetail: FunctionComponent<FeedDetailProps> = ({ feed, onChanged
         about=${`${count(feed.rows_too_late)} too late, ${count(feed.rows_without_time)} without a time`}
       />
     </div>
-    <div class="feed-actions">
-      <${AskFirst}
-        label="Look now"
-        title=${`Make what is due of ${name}?`}
-        confirm="Make it"
-        onConfirm=${look}
-      >
+    <div class="actions spaced">
+      <${ChangeButton} label="Look now" title=${`Make what is due of ${name}?`} yes="Make it" run=${look}>
         <p>
           Windows that are over, and those with late data, become a new version. Versions that are there stay
           as they are.

@@ -24,7 +24,7 @@ export const FeedScripts: FunctionComponent<{ readonly feed: FeedAnswer }> = ({ 
   if (version === 0)
     return html`<${Empty} title="No version yet">Scripts load a version; the first one is not made yet.<//>`;
   return html`
-    <div class="script-fields">
+    <div class="actions spaced">
       <div class="field">
         <label for="script-target">Warehouse</label>
         <select

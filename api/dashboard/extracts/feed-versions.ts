@@ -4,6 +4,7 @@ import type { FunctionComponent } from "preact";
 import { ask, askJson } from "../api-client.ts";
 import { bytes, count } from "../format.ts";
 import { html } from "../html.ts";
+import { tableLink } from "../links.ts";
 import { Badge } from "../parts/badge.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
@@ -14,7 +15,6 @@ import { Time } from "../parts/time.ts";
 import { useResource } from "../resource.ts";
 import { filterOf, setFilters } from "../router.ts";
 import { saveFile } from "../save-file.ts";
-import { tableLink } from "../tables/table-answer.ts";
 import { feedPath, type FeedAnswer, type ManifestAnswer, type VersionItem } from "./extract-answer.ts";
 
 const SHOWN = 50;

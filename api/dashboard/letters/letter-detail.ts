@@ -4,7 +4,8 @@ import type { FunctionComponent } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { askJson } from "../api-client.ts";
 import { html, type Content } from "../html.ts";
-import { AskFirst } from "../parts/ask-first.ts";
+import { eventLink } from "../links.ts";
+import { ChangeButton } from "../parts/change-button.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
@@ -70,7 +71,7 @@ const Shown: FunctionComponent<ShownProps> = ({ letter, onReplayed }) => html`
       letter.event_id !== null &&
       html`<dt>Event</dt>
         <dd>
-          <a class="id" href=${`/events/${encodeURIComponent(letter.event_id)}`}>${letter.event_id}</a>
+          <a class="id" href=${eventLink(letter.event_id)}>${letter.event_id}</a>
         </dd>`
     }
     <dt>Reason</dt>
@@ -131,14 +132,14 @@ const Correct: FunctionComponent<ShownProps> = ({ letter, onReplayed }) => {
       value=${text.value}
       onInput=${type}
     ></textarea>
-    <div class="letter-actions">
+    <div class="actions spaced">
       <button type="button" class="primary" onClick=${() => void attempt()}>Try it</button>
-      <${AskFirst}
+      <${ChangeButton}
         label="Replay"
         title="Publish this event again?"
-        confirm="Publish it"
+        yes="Publish it"
         isDisabled=${!mayLand || sent.value !== undefined}
-        onConfirm=${async () => {
+        run=${async () => {
           await send(false);
           onReplayed();
         }}

@@ -2,6 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import { html } from "../html.ts";
+import { eventLink } from "../links.ts";
 import { Badge } from "../parts/badge.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
 import { ErrorBox } from "../parts/error-box.ts";
@@ -57,7 +58,7 @@ const COLUMNS: readonly Column<LetterItem>[] = [
     show: ({ event_id: id }) =>
       id === null
         ? html`<span class="quiet">no id</span>`
-        : html`<a class="id" href=${`/events/${encodeURIComponent(id)}`}>${id}</a>`,
+        : html`<a class="id" href=${eventLink(id)}>${id}</a>`,
   },
   {
     title: "What is wrong",

@@ -64,7 +64,7 @@ export const ReplayGroup: FunctionComponent<ReplayGroupProps> = ({ group, onChan
         ${failure.value !== undefined && html`<${ErrorBox} error=${failure.value} />`}
         ${step.value !== "asking" && html`<${Sum} sum=${sum.value} step=${step.value} />`}
       </div>
-      <p class="dialog-actions">
+      <div class="actions">
         <${Buttons}
           step=${step.value}
           landing=${landing}
@@ -72,7 +72,7 @@ export const ReplayGroup: FunctionComponent<ReplayGroupProps> = ({ group, onChan
           onStop=${() => working.current?.abort()}
           onClose=${onClose}
         />
-      </p>
+      </div>
     </dialog>
   `;
 };

@@ -1,7 +1,7 @@
 /** How many events of a type happened per window, beside what the days before had at the same time. */
 import type { FunctionComponent } from "preact";
 import { systemClock } from "../../../core/clock.ts";
-import { count } from "../format.ts";
+import { count, msOf } from "../format.ts";
 import { html } from "../html.ts";
 import { Chart, type Series } from "../parts/chart.ts";
 import { Empty } from "../parts/empty.ts";
@@ -9,12 +9,15 @@ import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
 import { useResource } from "../resource.ts";
 import { filterOf, setFilters } from "../router.ts";
-import { quoteName, sql } from "../sql.ts";
+import { quoteName } from "../quote.ts";
+import { sql } from "../sql.ts";
 
 const EVERY_MS = 10_000;
 const DAY_SECONDS = 86_400;
 /** Days before that make the band. */
 const DAYS = 7;
+/** After this, events of a window that has closed are there, or are missing. */
+const SETTLED_SECONDS = 60;
 /** hours → seconds of a window */
 const WINDOWS: Readonly<Record<string, number>> = { "1": 60, "6": 300, "24": 900 };
 
@@ -104,13 +107,16 @@ function shown(type: string, hours: string, velocity: Velocity): unknown {
 
 async function velocityOf(type: string, hours: number, signal: AbortSignal): Promise<Velocity> {
   const seconds = WINDOWS[String(hours)]!;
-  // The window that is open is not shown: it would always look like a drop.
-  const end = Math.floor(systemClock.nowMs() / 1_000 / seconds) * seconds;
-  const start = end - hours * 3_600;
-  const from = new Date((start - DAYS * DAY_SECONDS) * 1_000).toISOString();
+  const now = systemClock.nowMs() / 1_000;
+  const closed = Math.floor(now / seconds) * seconds;
+  const from = new Date((closed - seconds - hours * 3_600 - DAYS * DAY_SECONDS) * 1_000).toISOString();
   const text = `SELECT CAST(floor(epoch(event_time) / ${seconds}) AS BIGINT) * ${seconds} AS at, count(*)
     FROM ${quoteName(type)} WHERE event_time >= TIMESTAMPTZ '${from}' GROUP BY 1`;
-  const { rows } = await sql(text, signal, 20_000);
+  const { rows, complete_through: through } = await sql(text, signal, 20_000);
+  // A window that is open, or has only just closed, would always look like a drop.
+  const isComplete = now - closed >= SETTLED_SECONDS || (msOf(through) ?? 0) / 1_000 >= closed;
+  const end = isComplete ? closed : closed - seconds;
+  const start = end - hours * 3_600;
   const counts = new Map(rows.map(([at, events]) => [Number(at), Number(events)]));
   const times = Array.from({ length: (end - start) / seconds }, (_, at) => start + at * seconds);
   const days = Array.from({ length: DAYS }, (_, day) => (day + 1) * DAY_SECONDS).filter(

@@ -4,7 +4,6 @@ import { ApiError, askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { count } from "../format.ts";
 import { html, type Content } from "../html.ts";
-import { Empty } from "../parts/empty.ts";
 import { FilterField } from "../parts/filter-field.ts";
 import { loaded } from "../parts/loaded.ts";
 import { PageHeader } from "../parts/page-header.ts";
@@ -18,7 +17,7 @@ import "../style/business.css";
 import { AlertCard } from "./alerts/alert-card.ts";
 import { AlertHistory } from "./alerts/alert-history.ts";
 import type { AlertTold, RuleTold, SilenceTold } from "./alerts/alert-types.ts";
-import { RulesList } from "./alerts/rules-list.ts";
+import { NoRule, RuleFilter, RulesList } from "./alerts/rules-list.ts";
 import { SilencesList } from "./alerts/silences-list.ts";
 
 const EVERY_MS = 3_000;
@@ -102,13 +101,11 @@ const Parts: FunctionComponent<PartsProps> = ({ told, onChange }) => {
 
 const Current: FunctionComponent<PartsProps> = ({ told, onChange }) => {
   const { alerts, rules } = told;
-  if (rules.length === 0)
-    return html`<${Empty} title="No rule watches yet" command="npx muara rule deploy FILE">
-      A rule is a SELECT whose rows are alerts, or a table whose counts must not drop.
-    <//>`;
-  const [text, state] = [filterOf("q").toLowerCase(), filterOf("state")];
+  if (rules.length === 0) return html`<${NoRule} />`;
+  const [text, state, rule] = [filterOf("q").toLowerCase(), filterOf("state"), filterOf("rule")];
   const shown = alerts
     .filter((alert) => hasState(alert, state) && textOf(alert).includes(text))
+    .filter((alert) => rule === "" || alert.rule === rule)
     .toSorted(
       (a, b) => ORDER[a.state] - ORDER[b.state] || (b.starts_at ?? "").localeCompare(a.starts_at ?? ""),
     );
@@ -122,6 +119,7 @@ const Current: FunctionComponent<PartsProps> = ({ told, onChange }) => {
         label="State"
         options=${[["", "any"], ...["firing", "pending", "silenced", "resolved"].map((one) => [one, one])]}
       />
+      <${RuleFilter} rules=${rules} />
     </div>
     ${shown.length === 0 && html`<p>${noneText(told)}</p>`}
     ${shown.map(

@@ -3,6 +3,7 @@ import { ApiError, askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { count, duration, msOf } from "../format.ts";
 import { html, type Content } from "../html.ts";
+import { eventLink } from "../links.ts";
 import { DataTable } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { loaded } from "../parts/loaded.ts";
@@ -158,8 +159,8 @@ function eventShown(event: CaseEvent, before: CaseEvent | undefined): Content {
     </p>
     ${known.length > 0 && html`<p class="labels">${known.map(fieldShown)}</p>`} ${fateText(event)}
     <p class="quiet">
-      ${type} · <a href="/events/${encodeURIComponent(id)}" class="id">${id}</a> · partition
-      ${event.partition}, offset ${event.offset}
+      ${type} · <a href=${eventLink(id)} class="id">${id}</a> · partition ${event.partition}, offset
+      ${event.offset}
     </p>
   </li>`;
 }

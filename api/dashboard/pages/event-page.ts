@@ -4,6 +4,7 @@ import type { PageComponent } from "../app.ts";
 import { FateBadge } from "../fate-badge.ts";
 import { count } from "../format.ts";
 import { html, type Content } from "../html.ts";
+import { eventLink, tableLink } from "../links.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
@@ -11,7 +12,8 @@ import { PageHeader } from "../parts/page-header.ts";
 import { Time } from "../parts/time.ts";
 import { useResource } from "../resource.ts";
 import { navigate } from "../router.ts";
-import { quoteName, quoteText, sql } from "../sql.ts";
+import { quoteName, quoteText } from "../quote.ts";
+import { sql } from "../sql.ts";
 import "../event.css";
 
 interface Fate {
@@ -74,7 +76,7 @@ export const Page: PageComponent = ({ params }) => {
 function search(event: Event): void {
   event.preventDefault();
   const id = new FormData(event.target as HTMLFormElement).get("id");
-  if (typeof id === "string" && id.trim() !== "") navigate(`/events/${encodeURIComponent(id.trim())}`);
+  if (typeof id === "string" && id.trim() !== "") navigate(eventLink(id.trim()));
 }
 
 function shown({ event_id: id, fates, complete }: Fates): Content {
@@ -100,7 +102,7 @@ function shown({ event_id: id, fates, complete }: Fates): Content {
 }
 
 function fateCard(fate: Fate): Content {
-  const type = html`<a href="/tables/${encodeURIComponent(fate.event_type)}">${fate.event_type}</a>`;
+  const type = html`<a href=${tableLink(fate.event_type)}>${fate.event_type}</a>`;
   return html`<li class="card">
     <h2><${FateBadge} fate=${fate.late ? "landed late" : fate.fate} /> ${type}</h2>
     <dl class="facts">
@@ -126,7 +128,7 @@ function fact(name: string, value: Content): Content {
 
 function commitOf({ version, committed_at: at, event_type: type }: Fate): Content {
   if (version === null || version === undefined) return null;
-  const history = `/tables/${encodeURIComponent(type)}?tab=history`;
+  const history = tableLink(type, "versions");
   return html`<a href=${history}>version ${count(version)}</a>${at && html` at <${Time} at=${at} /> UTC`}`;
 }
 

@@ -8,6 +8,7 @@ import { Badge, type Tone } from "../parts/badge.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
+import { FilterField } from "../parts/filter-field.ts";
 import { Loading } from "../parts/loading.ts";
 import { PageHeader } from "../parts/page-header.ts";
 import { Time } from "../parts/time.ts";
@@ -15,7 +16,6 @@ import { useResource } from "../resource.ts";
 import { filterOf, setFilters } from "../router.ts";
 import { FeedDetail } from "../extracts/feed-detail.ts";
 import type { FeedAnswer } from "../extracts/extract-answer.ts";
-import "../extracts/extracts.css";
 
 const EVERY_MS = 10_000;
 const ABOUT =
@@ -45,7 +45,7 @@ export const Page: PageComponent = () => {
       completeThrough=${feed ? feed.complete_through : undefined}
       isLoading=${feeds.isLoading}
     >
-      ${!feed && html`<${NameFilter} />`}
+      ${!feed && html`<${FilterField} name="name" label="Name" isFirst />`}
     <//>
     ${feeds.error !== undefined && html`<${ErrorBox} error=${feeds.error} onRetry=${feeds.reload} />`}
     ${
@@ -57,19 +57,6 @@ export const Page: PageComponent = () => {
     }
   `;
 };
-
-const NameFilter: FunctionComponent = () => html`
-  <div class="field">
-    <label for="feeds-filter">Name</label>
-    <input
-      id="feeds-filter"
-      type="search"
-      data-filter
-      value=${filterOf("name")}
-      onInput=${(event: InputEvent) => setFilters({ name: (event.target as HTMLInputElement).value })}
-    />
-  </div>
-`;
 
 interface FeedListProps {
   readonly all: readonly FeedAnswer[];

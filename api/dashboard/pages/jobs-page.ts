@@ -3,6 +3,7 @@ import { askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { count, duration } from "../format.ts";
 import { html, type Content } from "../html.ts";
+import { jobLink, tableLink } from "../links.ts";
 import { DataTable } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { FilterField } from "../parts/filter-field.ts";
@@ -60,7 +61,7 @@ function listed(items: readonly JobTold[]): Content {
     rows,
     keyOf: ({ name }) => name,
     columns: [
-      { title: "job", show: (job) => html`<a href="/jobs/${encodeURIComponent(job.name)}">${job.name}</a>` },
+      { title: "job", show: (job) => html`<a href=${jobLink(job.name)}>${job.name}</a>` },
       { title: "state", show: (job) => html`<${StateBadge} state=${job.state} />` },
       {
         title: "version",
@@ -75,7 +76,7 @@ function listed(items: readonly JobTold[]): Content {
       {
         title: "writes",
         class: "id",
-        show: (job) => html`<a href="/tables/${encodeURIComponent(job.output)}">${job.output}</a>`,
+        show: (job) => html`<a href=${tableLink(job.output)}>${job.output}</a>`,
       },
       { title: "problem", show: (job) => job.problem ?? "" },
     ],

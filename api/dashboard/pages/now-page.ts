@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import type { PageComponent } from "../app.ts";
 import { count, duration, rate } from "../format.ts";
 import { html, type Content } from "../html.ts";
+import { tableLink } from "../links.ts";
 import { liveNow, liveState, watchLive } from "../live/live-client.ts";
 import type { FiringAlert, NowValue, TypeNow } from "../live/live-types.ts";
 import { BooksLine } from "../now/books-line.ts";
@@ -93,8 +94,7 @@ function alertsCard({ alerts, alerts_count: total, last_commit: last }: NowValue
       ${
         last
           ? html`<p>
-              <a href="/tables/${encodeURIComponent(last.table)}">${last.table}</a> version
-              ${count(last.version)}<br />
+              <a href=${tableLink(last.table)}>${last.table}</a> version ${count(last.version)}<br />
               <${Time} at=${last.at} /> UTC
             </p>`
           : html`<p class="quiet">None yet.</p>`
@@ -117,7 +117,7 @@ function alertLine({ rule, fingerprint, annotations, labels, starts_at: since }:
 const COLUMNS: readonly Column<TypeNow>[] = [
   {
     title: "event type",
-    show: ({ event_type: type }) => html`<a href="/tables/${encodeURIComponent(type)}">${type}</a>`,
+    show: ({ event_type: type }) => html`<a href=${tableLink(type)}>${type}</a>`,
   },
   { title: "in /s", isNumber: true, show: ({ rates }) => rate(rates.accepted) },
   { title: "landed /s", isNumber: true, show: ({ rates }) => rate(rates.landed) },

@@ -4,6 +4,8 @@ import { askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { bytes, count, duration, shortCount } from "../format.ts";
 import { html } from "../html.ts";
+import { queryLink } from "../links.ts";
+import { sqlName } from "../quote.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
 import { PageHeader } from "../parts/page-header.ts";
@@ -11,13 +13,7 @@ import { StatTile } from "../parts/stat-tile.ts";
 import { Tabs, type Tab } from "../parts/tabs.ts";
 import { useResource } from "../resource.ts";
 import { FreshnessBadge, freshnessWord } from "../tables/freshness-badge.ts";
-import {
-  KIND_WORDS,
-  queryLink,
-  sqlName,
-  type PartitionsAnswer,
-  type ShownTable,
-} from "../tables/table-answer.ts";
+import { KIND_WORDS, type PartitionsAnswer, type ShownTable } from "../tables/table-answer.ts";
 import { TableColumns } from "../tables/table-columns.ts";
 import { TableLineage } from "../tables/table-lineage.ts";
 import { TablePartitions } from "../tables/table-partitions.ts";

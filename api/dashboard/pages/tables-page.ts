@@ -4,9 +4,11 @@ import { askJson } from "../api-client.ts";
 import type { PageComponent } from "../app.ts";
 import { bytes, count, duration, shortCount } from "../format.ts";
 import { html } from "../html.ts";
+import { tableLink } from "../links.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
+import { FilterField } from "../parts/filter-field.ts";
 import { Loading } from "../parts/loading.ts";
 import { PageHeader } from "../parts/page-header.ts";
 import { StatTile } from "../parts/stat-tile.ts";
@@ -14,7 +16,7 @@ import { Time } from "../parts/time.ts";
 import { useResource } from "../resource.ts";
 import { filterOf, setFilters } from "../router.ts";
 import { FreshnessBadge, freshnessWord } from "../tables/freshness-badge.ts";
-import { isOfTheHouse, KIND_WORDS, tableLink, type TableAnswer } from "../tables/table-answer.ts";
+import { isOfTheHouse, KIND_WORDS, type TableAnswer } from "../tables/table-answer.ts";
 
 const EVERY_MS = 5_000;
 const ABOUT =
@@ -34,7 +36,8 @@ export const Page: PageComponent = () => {
       completeThrough=${tables.value && lowestWatermark(shown)}
       isLoading=${tables.isLoading}
     >
-      <${Filters} />
+      <${FilterField} name="name" label="Name" isFirst />
+      <${FilterField} name="kind" label="Kind" options=${KINDS} />
     <//>
     ${tables.error !== undefined && html`<${ErrorBox} error=${tables.error} onRetry=${tables.reload} />`}
     ${
@@ -49,35 +52,16 @@ async function load(signal: AbortSignal): Promise<readonly TableAnswer[]> {
   return (await askJson<{ items: readonly TableAnswer[] }>("/v1/tables?lag=true", { signal })).items;
 }
 
-const Filters: FunctionComponent = () => html`
-  <div class="field">
-    <label for="tables-filter">Name</label>
-    <input
-      id="tables-filter"
-      type="search"
-      data-filter
-      value=${filterOf("name")}
-      onInput=${(event: InputEvent) => setFilters({ name: (event.target as HTMLInputElement).value })}
-    />
-  </div>
-  <div class="field">
-    <label for="tables-kind">Kind</label>
-    <select
-      id="tables-kind"
-      value=${filterOf("kind")}
-      onChange=${(event: Event) => setFilters({ kind: (event.target as HTMLSelectElement).value })}
-    >
-      <option value="">all but Muara's own</option>
-      <option value="event_type">events</option>
-      <option value="current">current states</option>
-      <option value="job">results of jobs</option>
-      <option value="view">views</option>
-      <option value="other">other Delta tables</option>
-      <option value="house">Muara's own</option>
-      <option value="late">late or stopped</option>
-    </select>
-  </div>
-`;
+const KINDS = [
+  ["", "all but Muara's own"],
+  ["event_type", "events"],
+  ["current", "current states"],
+  ["job", "results of jobs"],
+  ["view", "views"],
+  ["other", "other Delta tables"],
+  ["house", "Muara's own"],
+  ["late", "late or stopped"],
+];
 
 function filtered(all: readonly TableAnswer[]): readonly TableAnswer[] {
   const name = filterOf("name").toLowerCase();

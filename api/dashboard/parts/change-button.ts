@@ -9,16 +9,18 @@ interface ChangeButtonProps {
   readonly label: string;
   /** A question. */
   readonly title: string;
+  /** What will happen. */
   readonly about?: Content;
   /** Of the button that does it. */
   readonly yes: string;
-  /** What was filled in, by name. */
+  /** Gets what was filled in, by name. What it throws is shown, and can be tried again. */
   readonly run: (fields: FormData) => Promise<unknown>;
   /** Fields. */
   readonly children?: Content;
   /** Instead of closing, what is shown when it is done. */
   readonly done?: (answer: unknown) => Content;
   readonly class?: string;
+  readonly isDisabled?: boolean;
 }
 
 let made = 0;
@@ -50,7 +52,9 @@ export const ChangeButton: FunctionComponent<ChangeButtonProps> = (props) => {
     }
   };
   return html`
-    <button type="button" class=${props.class} onClick=${open}>${props.label}</button>
+    <button type="button" class=${props.class} disabled=${props.isDisabled ?? false} onClick=${open}>
+      ${props.label}
+    </button>
     <dialog ref=${dialog} class="ask" aria-labelledby=${id.current}>
       <h2 id=${id.current}>${props.title}</h2>
       ${

@@ -65,7 +65,7 @@ function make(place: HTMLElement, props: ChartProps): uPlot {
   return new uPlot(
     {
       ...sizeOf(place, props),
-      padding: [10, 26, 0, 0],
+      padding: [10, 34, 0, 0],
       legend: { show: props.series.length > 1, live: false },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_plot, min, max) => [Math.min(0, min ?? 0), max > 0 ? max * 1.08 : 1] } },

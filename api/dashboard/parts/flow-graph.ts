@@ -45,9 +45,9 @@ export const FlowGraph: FunctionComponent<FlowGraphProps> = ({ label, boxes, edg
   const width = layers * (BOX.width + GAP.x) - GAP.x + 2 * PAD;
   const height = rows * (BOX.height + GAP.y) + 2 * PAD + (hasLoops ? 34 : 0);
   return html`
-    <div class="flow-frame" role="region" aria-label=${label} tabindex="0">
+    <div class="graph-frame" role="region" aria-label=${label} tabindex="0">
       <svg
-        class="flow"
+        class="graph"
         viewBox="0 0 ${width} ${height}"
         width=${width}
         height=${height}

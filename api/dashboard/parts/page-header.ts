@@ -20,15 +20,15 @@ export const PageHeader: FunctionComponent<PageHeaderProps> = (props) => html`
     <div>
       <h1 tabindex="-1">${props.title}</h1>
       ${props.about && html`<p class="about">${props.about}</p>`}
-      <p class="as-of" aria-busy=${props.isLoading ?? false}>
-        as of <${Time} at=${props.asOf} short /> UTC
-        ${
-          props.completeThrough !== undefined &&
-          html` · complete through${" "}
-          ${props.completeThrough ? html`<${Time} at=${props.completeThrough} />` : "–"}`
-        }
-      </p>
+      <p class="as-of" aria-busy=${props.isLoading ?? false}>${known(props)}</p>
     </div>
     ${props.children && html`<div class="actions">${props.children}</div>`}
   </header>
 `;
+
+/** Nothing before there is an answer. */
+function known({ asOf, completeThrough: through }: PageHeaderProps): Content {
+  if (asOf === undefined || asOf === null) return null;
+  return html`as of <${Time} at=${asOf} short /> UTC
+    ${through !== undefined && html` · complete through ${through ? html`<${Time} at=${through} />` : "–"}`}`;
+}

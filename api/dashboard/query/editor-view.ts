@@ -21,8 +21,8 @@ import {
   type DecorationSet,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { sqlName } from "../tables/table-answer.ts";
 import type { SqlPlace, SqlSchema } from "./query-answer.ts";
+import { sqlName } from "../quote.ts";
 
 export interface Editor {
   readonly text: () => string;

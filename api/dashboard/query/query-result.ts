@@ -5,12 +5,12 @@ import { useEffect } from "preact/hooks";
 import { ApiError } from "../api-client.ts";
 import { count, duration } from "../format.ts";
 import { html } from "../html.ts";
+import { queryLink, tableLink } from "../links.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { filterOf, setFilters } from "../router.ts";
 import { saveFile } from "../save-file.ts";
-import { tableLink } from "../tables/table-answer.ts";
 import { downloadQuery, placeOf, type SqlSchema } from "./query-answer.ts";
 import type { QueryState, Ran } from "./query-run.ts";
 import { ResultChart } from "./result-chart.ts";
@@ -92,7 +92,7 @@ const Nothing: FunctionComponent<{ readonly schema: SqlSchema | undefined }> = (
   const example = first ? `SELECT * FROM ${first.alias ?? first.name} LIMIT 100` : EXAMPLE;
   return html`<${Empty} title="Nothing is asked yet">
     Write a query and press Ctrl+Enter, or begin with${" "}
-    <a href=${`/query?${new URLSearchParams({ sql: example }).toString()}`}><code>${example}</code></a
+    <a href=${queryLink(example)}><code>${example}</code></a
     >.
   <//>`;
 };

@@ -6,9 +6,9 @@ import { html } from "../html.ts";
 import { Chart, type Series } from "../parts/chart.ts";
 import { Empty } from "../parts/empty.ts";
 import { filterOf, setFilters } from "../router.ts";
-import { Bars } from "./bars.ts";
 import type { QueryAnswer, ResultColumn } from "./query-answer.ts";
 import { isNumeric, isTime, valueText } from "./result-value.ts";
+import { ValueBars } from "./value-bars.ts";
 
 const SERIES_MAX = 4;
 const TONES = ["main", "second", "good", "bad"] as const;
@@ -56,7 +56,7 @@ const Picture: FunctionComponent<PictureProps> = ({ answer, x, ys }) => {
   const sorted = useMemo(() => (isOverTime ? overTime(rows, x) : []), [answer, x]);
   const names = ys.map((at) => columns[at]!.name).join(", ");
   if (!isOverTime)
-    return html`<${Bars}
+    return html`<${ValueBars}
       label=${`${names} by ${columns[x]!.name}`}
       items=${rows.map((row) => ({ name: valueText(row[x]), value: numberOf(row[ys[0]!]) ?? 0 }))}
     />`;

@@ -2,9 +2,10 @@
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { html } from "../html.ts";
+import { sqlName } from "../quote.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
-import { isOfTheHouse, sqlName, type TableAnswer } from "../tables/table-answer.ts";
+import { isOfTheHouse, type TableAnswer } from "../tables/table-answer.ts";
 import type { SqlSchema } from "./query-answer.ts";
 
 interface SchemaListProps {

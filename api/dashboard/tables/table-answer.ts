@@ -75,16 +75,3 @@ export const KIND_WORDS: Readonly<Record<TableAnswer["kind"], string>> = {
   other: "table",
   view: "view",
 };
-
-/** As SQL names it: bare where that is a plain name, else in quotes. */
-export function sqlName(name: string): string {
-  return /^[A-Za-z_]\w*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-export function queryLink(sql: string, at = ""): string {
-  return `/query?${new URLSearchParams({ sql, ...(at === "" ? {} : { at }) }).toString()}`;
-}
-
-export function tableLink(name: string): string {
-  return `/tables/${encodeURIComponent(name)}`;
-}

@@ -2,10 +2,10 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import { html } from "../html.ts";
+import { jobLink, tableLink } from "../links.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { Loading } from "../parts/loading.ts";
 import { useResource } from "../resource.ts";
-import { tableLink } from "./table-answer.ts";
 
 export interface LineageNode {
   readonly kind: string;
@@ -79,15 +79,15 @@ function linkOf({ kind, name }: LineageNode): string {
     case "view":
       return tableLink(name);
     case "event_type":
-      return `/live?event_type=${text}`;
+      return `/live?type=${text}`;
     case "job":
-      return `/jobs/${text}`;
+      return jobLink(name);
     case "extract":
       return `/extracts?feed=${text}`;
     case "process":
       return `/process?process=${text}`;
     case "rule":
-      return `/alerts?rule=${text}`;
+      return `/alerts?tab=rules&rule=${text}`;
     case "capture":
       return "/system?tab=captures";
     case "delivery":

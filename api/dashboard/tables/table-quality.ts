@@ -3,6 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import { count } from "../format.ts";
 import { html } from "../html.ts";
+import { BalanceBadge, BooksEquation } from "../parts/books-equation.ts";
 import { lettersLink, type LetterGroup } from "../letters/letter-answer.ts";
 import { Badge } from "../parts/badge.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
@@ -148,17 +149,8 @@ const Books: FunctionComponent<BooksProps> = ({ account, duplicates }) => {
   const { removed } = account;
   const gone = removed ? removed.retention + removed.erasure + removed.rollback : 0;
   return html`<section class="card">
-    <h2>
-      Books${" "}
-      ${account.balanced ? html`<${Badge} tone="good">balanced<//>` : html`<${Badge} tone="bad">not balanced<//>`}
-    </h2>
-    <p class="sum">
-      <span><strong>${count(account.accepted)}</strong> accepted</span> =
-      <span><strong>${count(account.landed)}</strong> landed</span> +
-      <span><strong>${count(account.duplicates)}</strong> duplicates</span> +
-      <span><strong>${count(account.dead_letters)}</strong> dead letters</span> +
-      <span><strong>${count(account.in_flight)}</strong> in flight</span>
-    </p>
+    <h2>Books <${BalanceBadge} isBalanced=${account.balanced} /></h2>
+    <${BooksEquation} totals=${account} />
     ${
       gone > 0 &&
       html`<p>

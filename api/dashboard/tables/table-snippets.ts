@@ -1,8 +1,10 @@
 /** How to read a table: with SQL here, a notebook, any reader of Delta, a terminal. To copy as they stand. */
 import type { FunctionComponent } from "preact";
 import { html } from "../html.ts";
+import { queryLink } from "../links.ts";
+import { shellWord, sqlName } from "../quote.ts";
 import { CopyButton } from "../parts/copy-button.ts";
-import { queryLink, sqlName, type ShownTable } from "./table-answer.ts";
+import type { ShownTable } from "./table-answer.ts";
 
 interface Snippet {
   readonly title: string;
@@ -29,21 +31,21 @@ export const TableSnippets: FunctionComponent<{ readonly table: ShownTable }> = 
 function snippetsOf(table: ShownTable, origin: string): readonly Snippet[] {
   const sql = `SELECT *\nFROM ${sqlName(table.name)}\nLIMIT 100`;
   const oneLine = `SELECT count(*) AS rows FROM ${sqlName(table.name)}`;
-  const body = JSON.stringify({ sql: oneLine }).replaceAll("'", String.raw`'\''`);
+  const body = shellWord(JSON.stringify({ sql: oneLine }));
   const snippets: Snippet[] = [
     { title: "SQL", text: sql, about: "In the editor, in `muara sql`, or in POST /v1/sql." },
     {
       title: "curl",
       text: [
         `curl -H "authorization: Bearer $MUARA_TOKEN" \\`,
-        `  --json '${body}' \\`,
+        `  --json ${body} \\`,
         `  ${origin}/v1/sql`,
       ].join("\n"),
       about: "JSON; with `-H 'accept: text/csv'` CSV, also NDJSON, Parquet and Arrow.",
     },
     {
       title: "Terminal",
-      text: `MUARA_URL=${origin} npx muara sql '${oneLine.replaceAll("'", String.raw`'\''`)}'`,
+      text: `MUARA_URL=${origin} npx muara sql ${shellWord(oneLine)}`,
       about: "Finds its token in the data folder or in MUARA_TOKEN.",
     },
   ];

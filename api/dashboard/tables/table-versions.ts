@@ -3,6 +3,8 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
 import { bytes, count } from "../format.ts";
 import { html } from "../html.ts";
+import { queryLink } from "../links.ts";
+import { sqlName } from "../quote.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
@@ -10,7 +12,7 @@ import { Loading } from "../parts/loading.ts";
 import { Time } from "../parts/time.ts";
 import { useResource } from "../resource.ts";
 import { filterOf, setFilters } from "../router.ts";
-import { queryLink, sqlName, type ShownTable } from "./table-answer.ts";
+import type { ShownTable } from "./table-answer.ts";
 
 const PAGE = 50;
 

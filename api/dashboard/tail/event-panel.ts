@@ -3,6 +3,8 @@ import type { FunctionComponent } from "preact";
 import { FateBadge } from "../fate-badge.ts";
 import { count } from "../format.ts";
 import { html } from "../html.ts";
+import { eventLink } from "../links.ts";
+import { shellWord } from "../quote.ts";
 import type { TailEvent } from "../live/live-types.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { Time } from "../parts/time.ts";
@@ -22,11 +24,7 @@ export const EventPanel: FunctionComponent<EventPanelProps> = ({ type, event, on
     <dl class="facts">
       <dt>id</dt>
       <dd class="id">
-        ${
-          event.event_id === null
-            ? "none"
-            : html`<a href="/events/${encodeURIComponent(event.event_id)}">${event.event_id}</a>`
-        }
+        ${event.event_id === null ? "none" : html`<a href=${eventLink(event.event_id)}>${event.event_id}</a>`}
       </dd>
       <dt>accepted</dt>
       <dd><${Time} at=${event.ingest_time} /> UTC</dd>
@@ -77,7 +75,7 @@ export function indented(text: string): string {
 
 /** With a place for the token: what is copied ends up in histories. */
 function curlOf(type: string, payload: string): string {
-  const body = `[${payload}]`.replaceAll("'", String.raw`'\''`);
+  const body = shellWord(`[${payload}]`);
   const address = `${location.origin}/event-types/${encodeURIComponent(type)}/events`;
-  return `curl -sS -H "Authorization: Bearer $MUARA_TOKEN" -H 'Content-Type: application/json' -d '${body}' ${address}`;
+  return `curl -sS -H "Authorization: Bearer $MUARA_TOKEN" -H 'Content-Type: application/json' -d ${body} ${address}`;
 }

@@ -48,7 +48,8 @@ export const TailList: FunctionComponent<TailListProps> = ({ rows, openKey, onOp
     >
       <div role="table" aria-rowcount=${rows.length + 1} aria-label="Events">
         <div class="tail-row tail-head" role="row" aria-rowindex="1">
-          ${["accepted, UTC", "fate", "partition : offset", "event"].map(
+          <span role="columnheader">accepted<span class="unit">, UTC</span></span>
+          ${["fate", "partition : offset", "event"].map(
             (title) => html`<span role="columnheader">${title}</span>`,
           )}
         </div>

@@ -1,6 +1,7 @@
 /** What became of alerts: each change is a row of the table `muara.alert`. */
 import type { FunctionComponent } from "preact";
 import { html } from "../../html.ts";
+import { quoteText } from "../../quote.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
 import { FilterField } from "../../parts/filter-field.ts";
@@ -29,7 +30,7 @@ export const AlertHistory: FunctionComponent = () => {
   const where =
     sought === ""
       ? ""
-      : ` WHERE contains(lower(rule || coalesce(CAST(labels AS VARCHAR), '')), '${sought.replaceAll("'", "''")}')`;
+      : ` WHERE contains(lower(rule || coalesce(CAST(labels AS VARCHAR), '')), ${quoteText(sought)})`;
   const sql =
     `SELECT event_time, rule, "from", "to", CAST(labels AS VARCHAR), value, CAST(annotations AS VARCHAR) ` +
     `FROM "muara.alert"${where} ORDER BY event_time DESC`;

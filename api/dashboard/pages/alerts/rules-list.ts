@@ -6,8 +6,10 @@ import { count, duration, msOf } from "../../format.ts";
 import { html } from "../../html.ts";
 import { ChangeButton } from "../../parts/change-button.ts";
 import { Empty } from "../../parts/empty.ts";
+import { anyOf, FilterField } from "../../parts/filter-field.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { Time } from "../../parts/time.ts";
+import { filterOf } from "../../router.ts";
 import { rulePath, type RuleTold } from "./alert-types.ts";
 import { RuleWhy } from "./rule-why.ts";
 
@@ -16,12 +18,31 @@ interface RulesListProps {
   readonly onChange: () => void;
 }
 
-export const RulesList: FunctionComponent<RulesListProps> = ({ rules, onChange }) =>
-  rules.length === 0
-    ? html`<${Empty} title="No rule watches yet" command="npx muara rule deploy FILE">
-        A rule is a SELECT whose rows are alerts, or a table whose counts must not drop.
-      <//>`
-    : html`${rules.map((rule) => html`<${RuleCard} key=${rule.name} rule=${rule} onChange=${onChange} />`)}`;
+/** Which rule is shown, with what comes of it. */
+export const RuleFilter: FunctionComponent<Pick<RulesListProps, "rules">> = ({ rules }) => {
+  const options = anyOf(
+    "rule",
+    rules.map(({ name }) => name),
+  );
+  return html`<${FilterField} name="rule" label="Rule" options=${options} />`;
+};
+
+export const NoRule: FunctionComponent = () => html`
+  <${Empty} title="No rule watches yet" command="npx muara rule deploy FILE">
+    A rule is a SELECT whose rows are alerts, or a table whose counts must not drop.
+  <//>
+`;
+
+export const RulesList: FunctionComponent<RulesListProps> = ({ rules, onChange }) => {
+  if (rules.length === 0) return html`<${NoRule} />`;
+  const wanted = filterOf("rule");
+  const shown = rules.filter(({ name }) => wanted === "" || name === wanted);
+  return html`
+    <div class="actions spaced"><${RuleFilter} rules=${rules} /></div>
+    ${shown.length === 0 && html`<p>No rule has this name.</p>`}
+    ${shown.map((rule) => html`<${RuleCard} key=${rule.name} rule=${rule} onChange=${onChange} />`)}
+  `;
+};
 
 interface RuleCardProps {
   readonly rule: RuleTold;

@@ -2,6 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { count, duration, msOf, utc } from "../../format.ts";
 import { html } from "../../html.ts";
+import { tableLink } from "../../links.ts";
 import type { Tone } from "../../parts/badge.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { FlowGraph, type FlowBox } from "../../parts/flow-graph.ts";
@@ -77,7 +78,7 @@ export const JobGraph: FunctionComponent<JobGraphProps> = ({ graph, job }) => {
         columns: [
           {
             title: "table",
-            show: ({ name }) => html`<a href="/tables/${encodeURIComponent(name!)}">${name}</a>`,
+            show: ({ name }) => html`<a href=${tableLink(name!)}>${name}</a>`,
           },
           { title: "version", isNumber: true, show: ({ version }) => count(version) },
           { title: "in the results", isNumber: true, show: (node) => count(node.read_version) },

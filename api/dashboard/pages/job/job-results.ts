@@ -2,11 +2,12 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html } from "../../html.ts";
+import { queryLink } from "../../links.ts";
 import { Empty } from "../../parts/empty.ts";
 import { loaded } from "../../parts/loaded.ts";
 import { RowsTable } from "../../parts/rows-table.ts";
 import { useResource } from "../../resource.ts";
-import { quoteName } from "../../sql.ts";
+import { quoteName } from "../../quote.ts";
 import { tableRows } from "../../table-rows.ts";
 import { jobPath, type JobTold } from "./job-types.ts";
 
@@ -40,7 +41,7 @@ export const JobResults: FunctionComponent<{ readonly job: JobTold }> = ({ job }
                 A row is released when the watermark of what the job reads has passed its end.
               <//>`,
       })}
-      <p><a href="/query?sql=${encodeURIComponent(sql)}">Ask more of this table</a></p>
+      <p><a href=${queryLink(sql)}>Ask more of this table</a></p>
     </section>
     <section class="card">
       <h2>Not final, as they would be now</h2>

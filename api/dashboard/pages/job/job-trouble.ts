@@ -7,7 +7,7 @@ import { loaded } from "../../parts/loaded.ts";
 import { RowsTable } from "../../parts/rows-table.ts";
 import { StateBadge } from "../../parts/states.ts";
 import { useResource } from "../../resource.ts";
-import { quoteName } from "../../sql.ts";
+import { quoteName } from "../../quote.ts";
 import { tableRows } from "../../table-rows.ts";
 import type { DeliveryTold, JobTold } from "./job-types.ts";
 

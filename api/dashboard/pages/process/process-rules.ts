@@ -2,6 +2,7 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html } from "../../html.ts";
+import { jobLink, tableLink } from "../../links.ts";
 import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { StateBadge } from "../../parts/states.ts";
@@ -29,10 +30,10 @@ export const ProcessRules: FunctionComponent<ProcessRulesProps> = ({ process, on
         { title: "rule", show: ({ rule }) => rule },
         { title: "kind", show: ({ kind }) => kind },
         { title: "state", show: ({ state }) => html`<${StateBadge} state=${state} />` },
-        { title: "job", show: ({ job }) => html`<a href="/jobs/${encodeURIComponent(job)}">${job}</a>` },
+        { title: "job", show: ({ job }) => html`<a href=${jobLink(job)}>${job}</a>` },
         {
           title: "results",
-          show: ({ table }) => html`<a href="/tables/${encodeURIComponent(table)}">${table}</a>`,
+          show: ({ table }) => html`<a href=${tableLink(table)}>${table}</a>`,
         },
         { title: "final until, UTC", show: (rule) => html`<${Time} at=${rule.released_until} />` },
         { title: "problem", show: ({ problem }) => problem ?? "" },

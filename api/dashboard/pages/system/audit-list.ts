@@ -1,6 +1,7 @@
 /** The audit log: who changed what, who was refused. Rows of the table `muara.audit`, the newest first. */
 import type { FunctionComponent } from "preact";
 import { html, type Content } from "../../html.ts";
+import { quoteText } from "../../quote.ts";
 import { Badge } from "../../parts/badge.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
@@ -31,8 +32,8 @@ export const AuditList: FunctionComponent = () => {
   const conditions = [
     ...(text === ""
       ? []
-      : [`contains(lower(resource_id || ' ' || resource_type || ' ' || "user"), ${quoted(text)})`]),
-    ...(action === "" ? [] : [`action = ${quoted(action)}`]),
+      : [`contains(lower(resource_id || ' ' || resource_type || ' ' || "user"), ${quoteText(text)})`]),
+    ...(action === "" ? [] : [`action = ${quoteText(action)}`]),
   ];
   const where = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
   const sql =
@@ -95,8 +96,4 @@ function changed([, , , , , , before, after]: Row): Content {
         <pre tabindex="0">${after}</pre>`
     }
   </details>`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -3,6 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { bytes, count, duration } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
+import { tableLink } from "../../links.ts";
 import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
@@ -90,7 +91,7 @@ function shown(capture: CaptureTold, reload: () => void): Content {
         { title: "table", class: "id", show: ({ table }) => table },
         {
           title: "event type",
-          show: ({ event_type: type }) => html`<a href="/tables/${encodeURIComponent(type)}">${type}</a>`,
+          show: ({ event_type: type }) => html`<a href=${tableLink(type)}>${type}</a>`,
         },
         { title: "copy", show: ({ copy }) => copy ?? "–" },
         { title: "rows copied", isNumber: true, show: (one) => count(one.copied_rows) },

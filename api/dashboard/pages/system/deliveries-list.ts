@@ -3,6 +3,7 @@ import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { count, duration } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
+import { jobLink, tableLink } from "../../links.ts";
 import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
@@ -48,7 +49,7 @@ export const DeliveriesList: FunctionComponent = () => {
               { title: "state", show: ({ state }) => html`<${StateBadge} state=${state} />` },
               {
                 title: "of",
-                show: ({ table }) => html`<a href="/tables/${encodeURIComponent(table)}">${table}</a>`,
+                show: ({ table }) => html`<a href=${tableLink(table)}>${table}</a>`,
               },
               { title: "to", class: "id", show: targetOf },
               { title: "rows sent", isNumber: true, show: ({ delivered }) => count(delivered) },
@@ -74,7 +75,7 @@ function targetOf(delivery: DeliveryTold): string {
 
 /** A job's own go with the job. */
 function change({ name, state, job }: DeliveryTold, reload: () => void): Content {
-  if (job !== undefined) return html`<a href="/jobs/${encodeURIComponent(job)}">its job</a>`;
+  if (job !== undefined) return html`<a href=${jobLink(job)}>its job</a>`;
   const isPaused = state === "paused";
   const verb = isPaused ? "resume" : "pause";
   return html`<${ChangeButton}

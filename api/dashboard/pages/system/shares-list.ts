@@ -4,6 +4,7 @@ import type { FunctionComponent } from "preact";
 import { ask, askJson } from "../../api-client.ts";
 import { count } from "../../format.ts";
 import { html, type Content } from "../../html.ts";
+import { tableLink } from "../../links.ts";
 import { ChangeButton } from "../../parts/change-button.ts";
 import { DataTable } from "../../parts/data-table.ts";
 import { Empty } from "../../parts/empty.ts";
@@ -63,7 +64,7 @@ const ShareCard: FunctionComponent<ShareCardProps> = ({ share, onChange }) => {
       ${tables.map(
         ({ table, as, history }) =>
           html`<li>
-            <a href="/tables/${encodeURIComponent(table)}">${table}</a> as
+            <a href=${tableLink(table)}>${table}</a> as
             <code>${as}</code>${history ? ", with its history" : ""}
           </li>`,
       )}
