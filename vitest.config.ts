@@ -10,6 +10,8 @@ const config: ViteUserConfig = defineConfig({
     setupFiles: ["test/services/seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A second is too short for a page where others use the machine, too.
+    expect: { poll: { timeout: 15_000 } },
     pool: "forks",
     projects: [
       {

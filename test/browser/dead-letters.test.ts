@@ -90,7 +90,7 @@ test("a letter is shown as it came, corrected, tried without being sent, and the
   await page.locator("button", { hasText: "Try it" }).click();
   await page.locator(".letter .badge", { hasText: "would land" }).waitFor();
   expect((await letters("open")).length).toBe(all.length); // nothing was sent
-  await page.locator(".letter-actions button", { hasText: "Replay" }).click();
+  await page.locator(".letter .actions > button", { hasText: "Replay" }).click();
   await page.locator("dialog button", { hasText: "Publish it" }).click();
   await page.locator(".letter .facts .badge", { hasText: "landed since" }).waitFor({ timeout: 30_000 });
   await waitForOpen(page, all.length - 1);
