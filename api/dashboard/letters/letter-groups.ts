@@ -43,8 +43,8 @@ function columnsOf(onReplay: LetterGroupsProps["onReplay"]): readonly Column<Let
         open > 0 ? html`<${Badge} tone="bad">${count(open)}<//>` : html`<${Badge} tone="good">0<//>`,
     },
     { title: "All", isNumber: true, show: (group) => count(group.count) },
-    { title: "First, UTC", show: (group) => html`<${Time} at=${group.first_seen} />` },
-    { title: "Last, UTC", show: (group) => html`<${Time} at=${group.last_seen} />` },
+    { title: "First, UTC", class: "when", show: (group) => html`<${Time} at=${group.first_seen} />` },
+    { title: "Last, UTC", class: "when", show: (group) => html`<${Time} at=${group.last_seen} />` },
     {
       title: "The newest says",
       class: "wide",

@@ -71,8 +71,12 @@ function listed(items: readonly JobTold[]): Content {
       },
       { title: "commits behind", isNumber: true, show: (job) => count(job.behind_versions) },
       { title: "event time behind", isNumber: true, show: (job) => duration(job.behind_ms) },
-      { title: "released until, UTC", show: (job) => html`<${Time} at=${job.released_until} />` },
-      { title: "reads", class: "id", show: (job) => job.inputs.join(", ") },
+      {
+        title: "released until, UTC",
+        class: "when",
+        show: (job) => html`<${Time} at=${job.released_until} />`,
+      },
+      { title: "reads", class: "id", show: ({ inputs }) => inputs.map((name) => html`<div>${name}</div>`) },
       {
         title: "writes",
         class: "id",

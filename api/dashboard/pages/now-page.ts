@@ -18,6 +18,8 @@ import { PageHeader } from "../parts/page-header.ts";
 import { Time } from "../parts/time.ts";
 import "../now/now.css";
 
+const ALERTS_SHOWN = 4;
+
 export const Page: PageComponent = () => {
   useEffect(() => watchLive({ isNow: true, tail: undefined }), []);
   const now = liveNow.value;
@@ -87,9 +89,9 @@ function alertsCard({ alerts, alerts_count: total, last_commit: last }: NowValue
         }
       </h2>
       <ul class="alerts">
-        ${alerts.slice(0, 8).map(alertLine)}
+        ${alerts.slice(0, ALERTS_SHOWN).map(alertLine)}
       </ul>
-      ${total > 8 && html`<p><a href="/alerts">All ${count(total)} alerts</a></p>`}
+      ${total > ALERTS_SHOWN && html`<p><a href="/alerts">All ${count(total)} alerts</a></p>`}
       <h2>Last commit</h2>
       ${
         last

@@ -20,7 +20,7 @@ export const Bars: FunctionComponent<{ readonly items: readonly BarItem[] }> = (
       ({ name, share, figure, tone, isNegative }) => html`
         <dt>${name}</dt>
         <dd class="bar" data-tone=${tone} data-negative=${isNegative} aria-hidden="true">
-          <span style=${{ width: `${Math.round(Math.max(0, Math.min(1, share)) * 1_000) / 10}%` }}></span>
+          ${share > 0 && html`<span style=${{ width: `${Math.round(Math.min(1, share) * 1_000) / 10}%` }}></span>`}
         </dd>
         <dd class="figure">${figure}</dd>
       `,

@@ -5,8 +5,10 @@ import { placeInLayers, type Placed } from "./graph-layout.ts";
 import type { Tone } from "./badge.ts";
 
 const BOX = { width: 190, height: 66 };
-const GAP = { x: 84, y: 20 };
+const GAP = { x: 110, y: 20 };
 const PAD = 6;
+/** Of the lowest point of the control of an arrow that goes around below, beneath the boxes; each has its own. */
+const LANE = { first: 36, next: 26 };
 const NAME_LENGTH = 25;
 
 export interface FlowBox {
@@ -41,9 +43,11 @@ export const FlowGraph: FunctionComponent<FlowGraphProps> = ({ label, boxes, edg
   const at = new Map(placed.map((one) => [one.id, one]));
   const layers = Math.max(0, ...placed.map(({ layer }) => layer)) + 1;
   const rows = Math.max(0, ...placed.map(({ row }) => row)) + 1;
-  const hasLoops = edges.some(({ from, to }) => goesBack(at.get(from), at.get(to)));
+  const around = edges.filter(({ from, to }) => goesAround(at.get(from), at.get(to)));
   const width = layers * (BOX.width + GAP.x) - GAP.x + 2 * PAD;
-  const height = rows * (BOX.height + GAP.y) + 2 * PAD + (hasLoops ? 34 : 0);
+  const lowest = PAD + rows * (BOX.height + GAP.y) - GAP.y;
+  const depth = around.length === 0 ? 0 : LANE.first + LANE.next * (around.length - 1);
+  const height = lowest + depth + PAD;
   return html`
     <div class="graph-frame" role="region" aria-label=${label} tabindex="0">
       <svg
@@ -60,14 +64,15 @@ export const FlowGraph: FunctionComponent<FlowGraphProps> = ({ label, boxes, edg
             viewBox="0 0 8 8"
             refX="7"
             refY="4"
-            markerWidth="7"
-            markerHeight="7"
+            markerUnits="userSpaceOnUse"
+            markerWidth="11"
+            markerHeight="11"
             orient="auto"
           >
             <path d="M0 0L8 4L0 8z" />
           </marker>
         </defs>
-        ${edges.map((edge) => line(edge, at.get(edge.from), at.get(edge.to)))}
+        ${edges.map((edge) => line(edge, [at.get(edge.from), at.get(edge.to)], [lowest, around.indexOf(edge)]))}
         ${boxes.map((box) => shown(box, at.get(box.id)!))}
       </svg>
     </div>
@@ -86,8 +91,8 @@ function shown({ id, title, lines, tone }: FlowBox, { layer, row }: Placed): Con
 
 function line(
   { label, weight = 0, ...ends }: FlowEdge,
-  from: Placed | undefined,
-  to: Placed | undefined,
+  [from, to]: readonly [Placed | undefined, Placed | undefined],
+  [lowest, lane]: readonly [lowest: number, lane: number],
 ): Content {
   if (!from || !to) return null;
   const [fromX, fromY] = corner(from.layer, from.row);
@@ -95,17 +100,15 @@ function line(
   const middle = BOX.height / 2;
   const style = { strokeWidth: `${1.2 + 3.8 * weight}px` };
   const key = `${ends.from}→${ends.to}`;
-  if (goesBack(from, to)) {
-    // Back, or within the layer: around below.
-    const low = Math.max(fromY, toY) + BOX.height + 20;
-    const [startX, endX] = [fromX + BOX.width * 0.6, toX + BOX.width * 0.4];
-    const path = `M${startX} ${fromY + BOX.height} C${startX} ${low} ${endX} ${low} ${endX} ${toY + BOX.height}`;
+  if (goesAround(from, to)) {
+    const low = lowest + LANE.first + LANE.next * lane;
+    const [startX, endX] = [fromX + BOX.width * 0.72, toX + BOX.width * 0.28];
+    const [startY, endY] = [fromY + BOX.height, toY + BOX.height + 2];
+    const path = `M${startX} ${startY} C${startX} ${low} ${endX} ${low} ${endX} ${endY}`;
+    // Half way, a cubic curve has gone three quarters of the way to its controls.
+    const labelY = (startY + endY) / 8 + low * 0.75 + 4;
     return html`<g key=${key} class="edge"
-      ><path
-        d=${path}
-        style=${style}
-        marker-end="url(#arrow)"
-      />${tag(label, (startX + endX) / 2, low - 1)}</g
+      ><path d=${path} style=${style} marker-end="url(#arrow)" />${tag(label, (startX + endX) / 2, labelY)}</g
     >`;
   }
   const [x1, y1, x2, y2] = [fromX + BOX.width, fromY + middle, toX - 2, toY + middle];
@@ -124,8 +127,9 @@ function tag(label: string | undefined, x: number, y: number): Content {
   return label ? html`<text class="edge-label" x=${x} y=${y} text-anchor="middle">${label}</text>` : null;
 }
 
-function goesBack(from: Placed | undefined, to: Placed | undefined): boolean {
-  return from !== undefined && to !== undefined && to.layer <= from.layer;
+/** Back, within the layer, or past a layer, whose boxes it would cross: below all boxes. */
+function goesAround(from: Placed | undefined, to: Placed | undefined): boolean {
+  return from !== undefined && to !== undefined && to.layer - from.layer !== 1;
 }
 
 function corner(layer: number, row: number): readonly [number, number] {

@@ -22,6 +22,6 @@ export const TableColumns: FunctionComponent<{ readonly table: ShownTable }> = (
 const COLUMNS: readonly Column<ColumnAnswer>[] = [
   { title: "Column", show: ({ name }) => html`<code>${name}</code>` },
   { title: "Type", show: ({ type }) => html`<code>${type}</code>` },
-  { title: "Empty", show: ({ nullable }) => (nullable ? "may be" : "never") },
+  { title: "Empty", class: "whole", show: ({ nullable }) => (nullable ? "may be" : "never") },
   { title: "What it is", show: ({ description }) => description ?? html`<span class="quiet">–</span>` },
 ];

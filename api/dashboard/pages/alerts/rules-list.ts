@@ -79,7 +79,7 @@ const RuleCard: FunctionComponent<RuleCardProps> = ({ rule, onChange }) => {
       <dd>
         <${Time} at=${rule.evaluated_at} /> UTC, of tables complete through
         <${Time} at=${rule.complete_through} />
-        ${behind(rule)}
+        ${" "}${behind(rule)}
       </dd>
       <dt>Fires</dt>
       <dd>
