@@ -34,7 +34,8 @@ beforeAll(async () => {
   const few = { MUARA_LAND_COMMIT_MS: "100", MUARA_LAND_PROJECT_MS: "100" };
   [browser, muara, empty] = await Promise.all([
     launchBrowser(),
-    startMuara(`${folder.path}/live`, few),
+    // Else the watermark goes on once nothing comes any more, and another case is breached.
+    startMuara(`${folder.path}/live`, { ...few, MUARA_LAND_IDLE_AFTER_MS: "3600000" }),
     startMuara(`${folder.path}/empty`, few),
   ]);
   await fill();
