@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../services/muara.ts";
 import { LiveReader } from "./live-reader.ts";
-import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
+import { eventId, orderEvent, orderType, type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 const TYPE = "live.order";
 const HIDDEN = "live.hidden";
@@ -13,7 +13,7 @@ let stranger: { token: string; id: string };
 const open: LiveReader[] = [];
 
 beforeAll(async () => {
-  stack = await startStack(undefined, { live: LIMITS });
+  stack = await startStack(undefined, { live: LIMITS, query: TINY_QUERY });
   for (const name of [TYPE, HIDDEN]) await stack.call("POST", "/event-types", orderType(name, 2));
   const grants = [{ action: "read", kind: "table", name: TYPE }];
   const made = await stack.call("POST", "/v1/tokens", { description: "one table", grants });
