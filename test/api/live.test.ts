@@ -70,8 +70,9 @@ const tailsOf = (reader: LiveReader): TailFrame[] =>
 const events = (reader: LiveReader): readonly Shown[] => tailsOf(reader).flatMap((frame) => frame.events);
 const idsOf = (reader: LiveReader): (string | null)[] => events(reader).map((event) => event.event_id);
 
-async function refused(query: string): Promise<unknown> {
-  const answer = await stack.call("GET", `/v1/live?${query}`);
+async function refused(query: string, token = stack.token): Promise<unknown> {
+  const authorization = `Bearer ${token}`;
+  const answer = await stack.call("GET", `/v1/live?${query}`, undefined, { authorization });
   expect(answer.status).toBe(429);
   return ((await answer.json()) as { limit: string }).limit;
 }
@@ -231,5 +232,15 @@ test("streams, streams of one, and tails are bounded", async () => {
   // Refused, it took no place.
   await look(`topics=tail:${TYPE}&contains=a`);
   expect(await refused("topics=now")).toBe("live.perPrincipal");
+  // Of all principals together; each of them has fewer than he may.
+  const made = await stack.call("POST", "/v1/tokens", { description: "another", grants: [] });
+  const { token } = (await made.json()) as { token: string };
+  const fourth = await look("topics=now", token);
+  expect(await refused("topics=now", token)).toBe("live.clients");
+  fourth.close();
+  const again = async (): Promise<boolean> =>
+    (await look("topics=now", token).catch(() => undefined)) !== undefined;
+  await eventually("the place is free again", 10_000, again);
+  expect(await refused("topics=now", token)).toBe("live.clients");
   await closeAll();
 });
