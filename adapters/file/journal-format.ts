@@ -20,7 +20,7 @@ export const ENTRY_BYTES = 72;
 /** Bytes of one record's index words. */
 export const INDEX_BYTES = RECORD_WORDS * 4;
 
-const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 1;
 const SEGMENT_MAGIC = Buffer.from("MUARALOG");
 export const GROUP_MAGIC = 0x4755_4152; // "RAUG"
 
@@ -95,6 +95,15 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   bytes.set(Buffer.from(header.logId.replaceAll("-", ""), "hex"), 24);
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true);
   return bytes;
+}
+
+/** @returns the version in an intact header of a newer format, which may be longer; undefined in any other */
+export function newerFormat(bytes: Uint8Array): number | undefined {
+  if (bytes.length < SEGMENT_HEADER_BYTES || !SEGMENT_MAGIC.equals(bytes.subarray(0, 8))) return undefined;
+  const view = viewOf(bytes);
+  const version = view.getUint32(8, true);
+  const isIntact = view.getUint32(60, true) === crc32(bytes.subarray(0, 60));
+  return isIntact && version > FORMAT_VERSION ? version : undefined;
 }
 
 /** @returns undefined where the bytes are no intact header of this format */

@@ -11,7 +11,14 @@ import { segmentName, type SegmentSet, type SegmentSetOptions } from "./segment-
 import { SEGMENT_HEADER_BYTES, type SegmentHeader } from "./journal-format.ts";
 import { readBase } from "./log-base.ts";
 import type { LogState } from "./log-state.ts";
-import { readSegmentHeader, rebuildSegment, scanContents, Segment, sidecarPathOf } from "./segment.ts";
+import {
+  readSegmentHeader,
+  rebuildSegment,
+  refuseNewer,
+  scanContents,
+  Segment,
+  sidecarPathOf,
+} from "./segment.ts";
 import { readSidecar } from "./sidecar.ts";
 
 const SEGMENT_NAME = /^segment-(\d{16})\.log$/;
@@ -21,7 +28,7 @@ export interface RecoveryOptions extends SegmentSetOptions {
   readonly readOnly: boolean;
 }
 
-/** Fills `state` and `segments` from the directory. @throws log.corrupt, log.identity */
+/** Fills `state` and `segments` from the directory. @throws log.corrupt, log.identity, format.newer */
 export async function recover(
   options: RecoveryOptions,
   state: LogState,
@@ -33,15 +40,19 @@ export async function recover(
   if (base) {
     segments.base = base.tally;
     state.foldBase(base.tally);
-    if (base.compacted) await openCompacted(options, state, segments, base.compacted);
   }
   const through = segments.base.lastSequence;
   const sequences = names
     .flatMap((name) => SEGMENT_NAME.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b);
-  await removeLeftovers(options, names, through, base?.compacted?.name);
   const live = sequences.filter((sequence) => sequence > through);
+  const compacted = base?.compacted;
+  // Before anything is removed, cut off or sealed.
+  for (const name of [...(compacted ? [compacted.name] : []), ...live.map(segmentName)])
+    await refuseNewer(disk, join(directory, name));
+  if (compacted) await openCompacted(options, state, segments, compacted);
+  await removeLeftovers(options, names, through, compacted?.name);
   checkSidecarsHaveSegments(directory, names, live, through);
   for (const sequence of live) {
     const path = join(directory, segmentName(sequence));

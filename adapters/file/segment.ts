@@ -3,7 +3,10 @@
  * stays readable for whoever is reading it.
  */
 import { type Disk, corrupt, readFully } from "./disk.ts";
+import { MuaraError } from "../../core/errors.ts";
 import {
+  FORMAT_VERSION,
+  newerFormat,
   parseSegmentHeader,
   SEGMENT_HEADER_BYTES,
   type BatchEntry,
@@ -140,6 +143,18 @@ export async function readSegmentHeader(
   if (!header && filled === SEGMENT_HEADER_BYTES && (await disk.size(path))! > SEGMENT_HEADER_BYTES)
     throw corrupt(path, 0, "the segment's header");
   return header;
+}
+
+/** @throws format.newer */
+export async function refuseNewer(disk: Disk, path: string): Promise<void> {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const fd = await disk.open(path, "read");
+  const filled = await readFully(disk, fd, bytes, 0).finally(() => disk.close(fd));
+  const format = newerFormat(bytes.subarray(0, filled));
+  if (format === undefined) return;
+  const details = { file: path, format, known: FORMAT_VERSION };
+  const message = `${path} is of format ${format}; this release has ${FORMAT_VERSION}`;
+  throw new MuaraError("format.newer", message, { details });
 }
 
 export interface Rebuilt {

@@ -10,6 +10,8 @@ import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 
 const FIRST = /^([^/]+)\/_delta_log\//;
+/** Counters of the version of a table, by its id, that another one has read: of jobs, and of what follows tables. */
+const READ = /^(?:job:[^:]+|proj):([^:]+)$/;
 
 export interface PinPorts {
   readonly store: ObjectStore;
@@ -31,26 +33,42 @@ export async function pinLake({ store, openTable }: PinPorts): Promise<Pins> {
   return pins;
 }
 
-/** Moves tables forward to what deliveries have noted. @throws backup.moved where that version is gone */
+/**
+ * Moves tables forward to what deliveries have noted, and with each of them those that it reads to what its own version
+ * then notes: that was committed earlier still. @throws backup.moved where such a version is gone
+ */
 export async function movedToNoted(
   { openTable }: PinPorts,
   pins: Pins,
   noted: readonly DeliveryPosition[],
 ): Promise<Pins> {
   const moved = new Map(pins);
-  for (const [name, snapshot] of pins) {
-    const versions = noted.filter(({ tableId }) => tableId === snapshot.metadata?.id);
-    const version = Math.max(
-      snapshot.version,
-      ...versions.map((one) => one.version + (one.rows > 0 ? 1 : 0)),
-    );
-    if (version === snapshot.version) continue;
+  const needed = new Map<string, number>();
+  const need = (tableId: string, version: number): void => {
+    needed.set(tableId, Math.max(version, needed.get(tableId) ?? -1));
+  };
+  for (const position of noted) need(position.tableId, versionNotedBy(position));
+  const behind = (): string | undefined =>
+    [...moved].find(([, { version, metadata }]) => (needed.get(metadata?.id ?? "") ?? -1) > version)?.[0];
+  for (let name = behind(); name !== undefined; name = behind()) {
+    const snapshot = moved.get(name)!;
+    const version = needed.get(snapshot.metadata!.id)!;
     const newest = await openTable(name).snapshot({ from: snapshot });
     if (newest.version < version)
-      throw new MuaraError("backup.moved", `${name} has no version ${version}, which a delivery has noted.`);
-    moved.set(name, await openTable(name).snapshot({ version, from: snapshot }));
+      throw new MuaraError("backup.moved", `${name} has no version ${version}, which has been noted.`);
+    const then = await openTable(name).snapshot({ version, from: snapshot });
+    moved.set(name, then);
+    for (const [appId, value] of then.txns) {
+      const read = READ.exec(appId)?.[1];
+      if (read !== undefined && read !== then.metadata?.id) need(read, Number(value));
+    }
   }
   return moved;
+}
+
+/** The newest version that a delivery has read rows of. */
+function versionNotedBy({ version, rows, snapshot }: DeliveryPosition): number {
+  return snapshot === null && rows > 0 ? version + 1 : version;
 }
 
 async function tablesOf(store: ObjectStore): Promise<readonly string[]> {

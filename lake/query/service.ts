@@ -27,6 +27,9 @@ import { tracedQuery } from "./traced-query.ts";
 import { checkViews, type DeclaredView, type ViewDeclaration, type Views } from "./views.ts";
 
 const TIMEOUT_MS_MAX = 600_000;
+/** Of Muara's own statements that say nothing else; they grow with what was declared, not with what was asked. */
+const OWN_ROWS = 1_000_000;
+const OWN_SQL_BYTES = 4 * 1_048_576;
 /** Judged conditions of grants that are remembered. */
 const CONDITIONS_MAX = 1_000;
 
@@ -39,9 +42,9 @@ export interface QueryRequest {
   readonly at?: At | undefined;
   readonly limit?: number | undefined;
   readonly timeoutMs?: number | undefined;
-  /** Of Muara's own statements, whose limits are not those of requests. */
+  /** Of Muara's own statements, whose rows and length are not bound by what requests may ask for. */
   readonly isOwn?: boolean | undefined;
-  /** Of Muara's own statements; by default what the configuration allows, bytes. */
+  /** Of Muara's own statements; 4 MiB by default, or what the configuration allows if that is more. */
   readonly sqlBytesMax?: number | undefined;
   readonly principal: Principal;
   readonly format: QueryFormat;
@@ -200,9 +203,21 @@ class Query {
     return this.#request.isOwn ? Infinity : this.#services.options.rowsMax;
   }
 
+  #rows(): number {
+    const { rows } = this.#services.options;
+    const { limit = this.#request.isOwn ? Math.max(rows, OWN_ROWS) : rows } = this.#request;
+    return Math.min(limit, this.#rowsMax());
+  }
+
+  #sqlBytes(): number {
+    const { sqlBytes } = this.#services.options;
+    return this.#request.sqlBytesMax ?? (this.#request.isOwn ? Math.max(sqlBytes, OWN_SQL_BYTES) : sqlBytes);
+  }
+
   async answer(): Promise<QueryAnswer> {
     const { options, clock, logger } = this.#services;
-    const { sql, sqlBytesMax: sqlBytes = options.sqlBytes } = this.#request;
+    const { sql } = this.#request;
+    const sqlBytes = this.#sqlBytes();
     if (Buffer.byteLength(sql) > sqlBytes)
       throw new MuaraError("sql.too_large", `The SQL is longer than ${sqlBytes} bytes.`, {
         details: { sqlBytes },
@@ -252,13 +267,12 @@ class Query {
   }
 
   async #judge(child: QueryProcess): Promise<readonly Pinned[]> {
-    const { options } = this.#services;
     const arrival = await child.next();
     if (arrival.report === "failed") throw this.#failure(arrival.failure);
     if (arrival.report !== "judged") throw new MuaraError("sql.failed", "The query process misbehaved.");
     const { judged } = arrival;
     if (judged.kind === "refused" || judged.kind === "syntax") throw this.#refusal(judged);
-    const rows = Math.min(this.#request.limit ?? options.rows, this.#rowsMax());
+    const rows = this.#rows();
     const { format, sql } = this.#request;
     if (judged.kind === "show_tables") {
       child.send({ order: "run", sql: await this.#showTables(), tables: [], views: [], format, rows });

@@ -1,6 +1,6 @@
 /** What came again under a known id: counted by how its bytes compare, and shown beside what landed. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
+import { eventId, orderEvent, orderType, type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 const TYPE = "shop.order";
 const SAME = 3;
@@ -15,7 +15,7 @@ interface List {
 let stack: Stack;
 
 beforeAll(async () => {
-  stack = await startStack();
+  stack = await startStack(undefined, { query: TINY_QUERY });
   expect((await stack.call("POST", "/event-types", orderType(TYPE, 2))).status).toBe(201);
   const publish = async (events: readonly string[]): Promise<void> => {
     const response = await stack.call("POST", `/event-types/${TYPE}/events`, `[${events.join(",")}]`);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../services/muara.ts";
 import { LiveReader } from "./live-reader.ts";
-import { eventId, orderEvent, orderType, startStack, type Stack } from "./stack.ts";
+import { eventId, orderEvent, orderType, type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 const TYPE = "live.order";
 const HIDDEN = "live.hidden";
@@ -13,7 +13,7 @@ let stranger: { token: string; id: string };
 const open: LiveReader[] = [];
 
 beforeAll(async () => {
-  stack = await startStack(undefined, { live: LIMITS });
+  stack = await startStack(undefined, { live: LIMITS, query: TINY_QUERY });
   for (const name of [TYPE, HIDDEN]) await stack.call("POST", "/event-types", orderType(name, 2));
   const grants = [{ action: "read", kind: "table", name: TYPE }];
   const made = await stack.call("POST", "/v1/tokens", { description: "one table", grants });
@@ -70,8 +70,9 @@ const tailsOf = (reader: LiveReader): TailFrame[] =>
 const events = (reader: LiveReader): readonly Shown[] => tailsOf(reader).flatMap((frame) => frame.events);
 const idsOf = (reader: LiveReader): (string | null)[] => events(reader).map((event) => event.event_id);
 
-async function refused(query: string): Promise<unknown> {
-  const answer = await stack.call("GET", `/v1/live?${query}`);
+async function refused(query: string, token = stack.token): Promise<unknown> {
+  const authorization = `Bearer ${token}`;
+  const answer = await stack.call("GET", `/v1/live?${query}`, undefined, { authorization });
   expect(answer.status).toBe(429);
   return ((await answer.json()) as { limit: string }).limit;
 }
@@ -224,12 +225,33 @@ test("what may not be read is not there, and a token that is taken back ends its
   await closeAll();
 });
 
+/** Takes every place of one principal with streams that the server itself ends. */
+async function placesFree(): Promise<void> {
+  await eventually("places are free", 10_000, async () => {
+    const takes = [1, 2, 3].map(() => look("topics=now&seconds=1").catch(() => undefined));
+    const readers = (await Promise.all(takes)).filter((reader) => reader !== undefined);
+    await eventually("they are over", 10_000, async () => readers.every((reader) => reader.isOver));
+    return readers.length === takes.length;
+  });
+}
+
 test("streams, streams of one, and tails are bounded", async () => {
+  await placesFree();
   await look(`topics=tail:${TYPE}&contains=a`);
   await look(`topics=tail:${TYPE}&contains=b`);
   expect(await refused(`topics=tail:${TYPE}&contains=c`)).toBe("live.tails");
   // Refused, it took no place.
   await look(`topics=tail:${TYPE}&contains=a`);
   expect(await refused("topics=now")).toBe("live.perPrincipal");
+  // Of all principals together; each of them has fewer than he may.
+  const made = await stack.call("POST", "/v1/tokens", { description: "another", grants: [] });
+  const { token } = (await made.json()) as { token: string };
+  const fourth = await look("topics=now", token);
+  expect(await refused("topics=now", token)).toBe("live.clients");
+  fourth.close();
+  const again = async (): Promise<boolean> =>
+    (await look("topics=now", token).catch(() => undefined)) !== undefined;
+  await eventually("the place is free again", 10_000, again);
+  expect(await refused("topics=now", token)).toBe("live.clients");
   await closeAll();
 });

@@ -3,7 +3,7 @@
  * how deadlines and completions stand.
  */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { startStack, type Stack } from "./stack.ts";
+import { type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
@@ -82,7 +82,11 @@ const STEPS = [...ACTIVITY.values()];
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack(undefined, { jobs: { jobs: 4 }, land: { commitMs: 50, projectMs: 100 } });
+  stack = await startStack(undefined, {
+    jobs: { jobs: 4 },
+    land: { commitMs: 50, projectMs: 100 },
+    query: TINY_QUERY,
+  });
   const list = { type: "array", items: { type: "integer" } };
   const number = { type: "integer" };
   for (const [name, properties] of [

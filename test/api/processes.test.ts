@@ -1,6 +1,6 @@
 /** Processes and cases over HTTP: what is refused and why, who may see what, what is left of a failure. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { startStack, type Stack } from "./stack.ts";
+import { type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 const PROCESS = {
   name: "shop",
@@ -19,7 +19,7 @@ vi.setConfig({ testTimeout: 180_000 });
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack(undefined, { jobs: { jobs: 3 } });
+  stack = await startStack(undefined, { jobs: { jobs: 3 }, query: TINY_QUERY });
   const list = { type: "array", items: { type: "integer" } };
   await declare("shop.order", { number: { type: "integer" }, parcels: { type: "integer" } });
   await declare("shop.parcel", { orders: list, parcel: { type: "string" } });

@@ -1,6 +1,6 @@
 /** What a rule saw, beside the same counted from the events in plain code; its bounds, and who may see it. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { startStack, type Stack } from "./stack.ts";
+import { type Stack, startStack, TINY_QUERY } from "./stack.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -16,7 +16,7 @@ const EVENTS = Array.from({ length: 100 }, (_, window) => window).flatMap((windo
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack(undefined, {});
+  stack = await startStack(undefined, { query: TINY_QUERY });
   const schema = { type: "object", properties: { country: { type: "string" } } };
   const declared = {
     name: "order",

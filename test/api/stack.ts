@@ -8,6 +8,9 @@ import { startWorkers, WORKERS, type Running, type WorkerName } from "../../muar
 
 const WAIT_MS = 30_000;
 
+/** What requests may ask for, so small that no read of Muara's own would be answered if it bound them, too. */
+export const TINY_QUERY = { rows: 1, rowsMax: 1, sqlBytes: 100 };
+
 export interface Stack {
   readonly url: string;
   readonly data: string;

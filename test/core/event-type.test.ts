@@ -11,7 +11,7 @@ import {
   payloadSchema,
   sqlAlias,
 } from "../../core/event-type.ts";
-import { lakeRetentionMs } from "../../core/event-type-annotations.ts";
+import { freshnessTargetMs, lakeRetentionMs } from "../../core/event-type-annotations.ts";
 
 const base = {
   name: "shop.order",
@@ -199,4 +199,39 @@ test("how long rows stay in the lake is an annotation", () => {
   expect(nakadi("30d", { "muara/retention": "unlimited" })).toBe(Infinity);
   for (const text of ["", "0 days", "-1d", "90", "1.5 days", "3 hours", "forever", "999999 days"])
     expect(() => kept({ "muara/retention": text }), text).toThrow("annotations.muara/retention");
+});
+
+test("how fresh a table shall be is a whole number of a unit, or refused", () => {
+  const target = (text: string): number | undefined =>
+    freshnessTargetMs(parse({ annotations: { "muara/freshness": text } }));
+  expect(freshnessTargetMs(parse({}))).toBeUndefined();
+  const good: [string, number][] = [
+    ["1 ms", 1],
+    ["999999ms", 999_999],
+    ["2 s", 2_000],
+    ["1 second", 1_000],
+    [" 5 min ", 300_000],
+    ["3 hours", 10_800_000],
+    ["999999 days", 999_999 * 86_400_000],
+  ];
+  for (const [text, ms] of good) expect(target(text), text).toBe(ms);
+  const bad = [
+    "",
+    " ",
+    "0 s",
+    "00 s",
+    "-1 s",
+    "+1 s",
+    "1.5 s",
+    "1e3 ms",
+    "1000000 ms",
+    "5",
+    "s",
+    "2 S",
+    "2 weeks",
+  ];
+  for (const text of [...bad, "2 s 3 ms", "2 s;", "unlimited", "٣ s"])
+    expect(() => target(text), text).toThrow(
+      `annotations.muara/freshness: "${text}" is no number of ms, seconds, minutes, hours or days, like 2 s`,
+    );
 });

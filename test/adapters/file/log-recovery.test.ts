@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { crc32 } from "node:zlib";
 import { afterAll, test } from "vitest";
 import type { Disk } from "../../../adapters/file/disk.ts";
 import { type FileLogOptions, openFileLog } from "../../../adapters/file/log.ts";
@@ -235,6 +236,53 @@ test("sealed segments: a cut, a missing file or a flipped byte is found, at the 
   const whole = await open(directory);
   assert.deepEqual(await payloadsOf(whole, "s", 0), texts);
   await whole.close();
+});
+
+async function filesOf(directory: string): Promise<Record<string, string>> {
+  const names = (await readdir(directory)).filter((name) => name !== "lock").sort();
+  const bytes = await Promise.all(names.map((name) => readFile(join(directory, name), "base64")));
+  return Object.fromEntries(names.map((name, i) => [name, bytes[i]!]));
+}
+
+/** As a newer release would write it: all else is as it was. */
+function ofFormat(segment: Uint8Array, format: number): Buffer {
+  const bytes = Buffer.from(segment);
+  bytes.writeUInt32LE(format, 8);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
+  return bytes;
+}
+
+test("one segment of a newer format is refused as such, wherever it is, and nothing is changed", async () => {
+  const { directory, texts } = await sealedLog();
+  const segments = await segmentsOf(directory);
+  assert.ok(segments.length >= 4);
+  // What is cut off, sealed or removed where all is of this format.
+  await rm(segments[0]!.replace(/log$/, "index"));
+  await writeFile(join(directory, "base.json.tmp"), "{");
+  for (const path of segments) {
+    const original = await readFile(path);
+    const isLast = path === segments.at(-1);
+    // The last one may have just been created, or end in a group that is not finished.
+    for (const rest of isLast ? [0, original.length - 64, original.length - 65] : [original.length - 64]) {
+      for (const readOnly of [false, true]) {
+        await writeFile(path, ofFormat(original, 2).subarray(0, 64 + rest));
+        const before = await filesOf(directory);
+        const error = await open(directory, { readOnly }).then(
+          () => assert.fail("it was opened"),
+          (reason: unknown) => reason,
+        );
+        assert.ok(error instanceof MuaraError, String(error));
+        assert.equal(error.code, "format.newer");
+        assert.equal(error.message, `${path} is of format 2; this release has 1`);
+        assert.deepEqual(error.details, { file: path, format: 2, known: 1 });
+        assert.deepEqual(await filesOf(directory), before);
+      }
+    }
+    await writeFile(path, original);
+  }
+  const log = await open(directory);
+  assert.deepEqual(await payloadsOf(log, "s", 0), texts);
+  await log.close();
 });
 
 test("sidecars are a cache: missing or damaged at any byte, they are made again, the same", async () => {

@@ -136,7 +136,22 @@ describe("an answer", () => {
     expect([cut.rows.length, cut.isTruncated]).toEqual([2_500, true]);
     const whole = await rows("SELECT * FROM range(2500)", { limit: 2_500 });
     expect([whole.rows.length, whole.isTruncated]).toEqual([2_500, false]);
-    expect(await codeOf(rows("SELECT 1", { limit: 1_000_001 }))).toBe("request.malformed");
+    const request = { principal: ADMIN, format: "json" } as const;
+    const asked = (sql: string, limit?: number): Promise<string> =>
+      codeOf(
+        service.run({ ...request, sql, limit }, idle).then(({ body }) => body[Symbol.asyncIterator]().next()),
+      );
+    expect(await asked("SELECT 1", 1_000_001)).toBe("request.malformed");
+    expect(await asked("SELECT 1", 1_000_000)).toBe("none");
+    expect(await asked(`SELECT '${"x".repeat(70_000)}'`)).toBe("sql.too_large");
+  });
+
+  test("own reads are not bound by what requests may ask for", async () => {
+    // The body of a request without a limit ends after 10,000 rows.
+    const all = await rows("SELECT * FROM range(10001)");
+    expect([all.rows.length, all.isTruncated]).toEqual([10_001, false]);
+    expect(await codeOf(rows("SELECT 1", { limit: 1_000_001 }))).toBe("none");
+    expect(await codeOf(rows(`SELECT '${"x".repeat(70_000)}'`))).toBe("none");
   });
 
   test("comes as NDJSON, CSV and Parquet with the same rows", async () => {
@@ -212,7 +227,8 @@ describe("mistakes", () => {
     const table = await rows("SELECT * FROM ordres").catch((error: unknown) => error);
     expect(table).toMatchObject({ code: "table.not_found", message: expect.stringContaining('"orders"') });
     expect(await codeOf(rows("SELECT 'a\0b'"))).toBe("sql.syntax");
-    expect(await codeOf(rows(`SELECT '${"x".repeat(70_000)}'`))).toBe("sql.too_large");
+    expect(await codeOf(rows(`SELECT '${"x".repeat(4 * 1_048_576)}'`))).toBe("sql.too_large");
+    expect(await codeOf(rows("SELECT 12", { sqlBytesMax: 8 }))).toBe("sql.too_large");
   });
 
   test("do not repeat values of the data", async () => {

@@ -1,0 +1,56 @@
+/** What waits for a receiver is bounded: the rest is dropped and counted, and whoever works never waits. */
+import { expect, test } from "vitest";
+import { ManualClock, seededRandomness } from "../../core/clock.ts";
+import { createLineage } from "../../core/lineage-sender.ts";
+import { silentLogger } from "../../core/logger.ts";
+
+const QUEUE = 5;
+const BATCH = 3;
+
+const name = (text: string): { namespace: string; name: string } => ({ namespace: "n", name: text });
+
+test(`${QUEUE} events wait, one more is dropped; a batch that is sent makes room`, async () => {
+  const batches: string[][] = [];
+  let take = (): void => undefined;
+  const lineage = createLineage(
+    { clock: new ManualClock(0), randomness: seededRandomness(1), logger: silentLogger },
+    {
+      namespace: "n",
+      producer: "https://example.org/",
+      queue: QUEUE,
+      batch: BATCH,
+      places: { stream: name, table: name, extract: name },
+      send: (events) => {
+        batches.push([...events]);
+        return new Promise<void>((done) => (take = done));
+      },
+    },
+  );
+  const figures = (): Record<string, number> =>
+    Object.fromEntries(
+      lineage
+        .samples()
+        .map((sample) => [sample.name.replace("muara_lineage_", ""), (sample as { value: number }).value]),
+    );
+  const tell = (count: number): void => {
+    for (let i = 0; i < count; i++) lineage.start({ name: `j${i}`, description: "" } as never, [], []);
+  };
+  tell(QUEUE);
+  expect(figures()).toEqual({ sent: 0, dropped: 0, waiting: QUEUE });
+  tell(1);
+  expect(figures()).toEqual({ sent: 0, dropped: 1, waiting: QUEUE });
+  await expect.poll(() => batches.length).toBe(1);
+  // A batch that is under way waits no more.
+  expect(figures()).toEqual({ sent: 0, dropped: 1, waiting: QUEUE - BATCH });
+  tell(BATCH + 1);
+  expect(figures()).toEqual({ sent: 0, dropped: 2, waiting: QUEUE });
+  for (let batch = 1; batch <= 3; batch++) {
+    await expect.poll(() => batches.length).toBe(batch);
+    take();
+  }
+  await expect.poll(() => figures()["sent"]).toBe(QUEUE + BATCH);
+  expect(batches.map(({ length }) => length)).toEqual([3, 3, 2]);
+  await lineage.close();
+  tell(1);
+  expect(figures()).toEqual({ sent: QUEUE + BATCH, dropped: 3, waiting: 0 });
+});
