@@ -125,7 +125,10 @@ test("the job, the process and the rule are there, and tell what the lake does",
 
   const cut = {
     metadata: { eid: crypto.randomUUID(), occurred_at: new Date().toISOString() },
-    ...{ sku: "mine-1", category: "socks", old_price: 10, new_price: 5 },
+    sku: "mine-1",
+    category: "socks",
+    old_price: 10,
+    new_price: 5,
   };
   expect((await demo.post("/event-types/PRICE_CHANGED/events", [cut])).status).toBe(200);
   const cuts = await demo.sql(`
