@@ -76,6 +76,8 @@ function sessionOf(over: SalesLake, feed: ReturnType<typeof salesFeed>, atReques
   let requests = 0;
   const io = {
     signal,
+    clock: over.clock,
+    stderr: { write: () => true },
     environment: {},
     fetch: async (url: URL, init: RequestInit) => {
       if (requests++ >= atRequest) throw new Killed();

@@ -53,6 +53,8 @@ function get(): ReturnType<typeof getExtract> {
   const app = createApiApp({ ...lake, ...services, store, extracts }, config);
   const io = {
     signal,
+    clock: lake.clock,
+    stderr: { write: () => true },
     environment: {},
     fetch: async (url: URL, init: RequestInit) =>
       url.origin === EDGE ? edge(url, new Headers(init.headers)) : app.fetch(new Request(url, init)),
