@@ -7,7 +7,7 @@ const RATE_DEFAULT = "60";
 export const addDemo: AddCommand = (program, run) => {
   program
     .command("demo")
-    .description("a seeded shop: two days of history, live traffic, a planned drop")
+    .description("a seeded shop: two days of history, live traffic, a job, a process and a rule over it")
     .option("--seed <number>", "the same seed gives the same events", SEED_DEFAULT)
     .option("--rate <number>", "orders per minute of live traffic", RATE_DEFAULT)
     .option("--fresh", "begin with an empty folder")

@@ -32,6 +32,7 @@ export const EDGE_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "extract verify orders_daily --to ./out",
     "extract verify orders_daily --to ./out -o json",
   ],
+  "extract fetches": ["extract fetches orders_daily", "extract fetches orders_daily -n 3 -o json"],
   "extract make": ["extract make orders_daily", "extract build orders_daily -o json"],
   "extract ddl": [
     "extract ddl orders_daily --target oracle",

@@ -7,6 +7,8 @@ export const LAKE_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "event-type set": ["event-type set order.json", "event-type set order.json --dry-run"],
   "table list": ["table list", "table list --wide"],
   "table show": ["table show ORDER_PLACED", "table show ORDER_PLACED -o json"],
+  "table partitions": ["table partitions ORDER_PLACED", "table partitions ORDER_PLACED --log"],
+  "table lineage": ["table lineage ORDER_PLACED", "table lineage ORDER_PLACED -o json"],
   "table history": ["table history ORDER_PLACED", "table history ORDER_PLACED -n 5 --wide"],
   "table diff": ["table diff ORDER_PLACED", "table diff ORDER_PLACED 12 40"],
   "table verify": ["table verify ORDER_PLACED", "table verify ORDER_PLACED --deep"],
@@ -33,6 +35,7 @@ export const LAKE_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "dead-letters list",
     "dead-letters list --type ORDER_PLACED --reason event.schema --since 2h",
   ],
+  "dead-letters groups": ["dead-letters groups", "dead-letters groups --state open --since 1d"],
   "dead-letters show": [
     "dead-letters show 7d1c0c52-0000-4000-8000-000000000001",
     "dead-letters show 7d1c0c52-0000-4000-8000-000000000001 -o json",

@@ -1,4 +1,4 @@
-/** `muara extract list|show|status|get|verify|make|ddl|load|reconcile|contract`: feeds for the warehouse. */
+/** `muara extract list|show|status|fetches|get|verify|make|ddl|load|reconcile|contract`: feeds for the warehouse. */
 import { wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { addExtractChecks } from "./extract-checks.ts";
@@ -33,6 +33,16 @@ const RECEIPTS: readonly Field[] = [
   { name: "rows", isNumber: true },
   { name: "equal" },
   { name: "differences" },
+];
+const FETCHES: readonly Field[] = [
+  { name: "version", isNumber: true },
+  { name: "by" },
+  { name: "full" },
+  { name: "manifest" },
+  { name: "links" },
+  { name: "files", isNumber: true },
+  { name: "first_at" },
+  { name: "last_at" },
 ];
 const WITHHELD: readonly Field[] = [
   { name: "window" },
@@ -81,6 +91,19 @@ export const addExtract: AddCommand = (program, run) => {
     .description("how a feed is doing, and what loaders said; exit code 6 where something does not hold")
     .argument("<feed>")
     .action(run((session, command) => status(session, command.args[0]!)));
+  extract
+    .command("fetches")
+    .description("who fetched what of a feed's newest versions")
+    .argument("<feed>")
+    .option("-n, --limit <number>", "versions that were fetched at all", "20")
+    .action(
+      run(async ({ client, io, flags }, command) => {
+        const limit = wholeNumber("--limit", command.opts<{ limit: string }>().limit, 1, 1_000);
+        const route = `${routeOf(command.args[0]!)}/fetches?limit=${limit}`;
+        const { items } = await client.get<{ items: Item[] }>(route);
+        printObjects(io.stdout, flags.output, FETCHES, items);
+      }),
+    );
   extract
     .command("get")
     .description("download what is new into a folder, checked and resumable; run it again any time")

@@ -1,8 +1,11 @@
-/** `muara table list|show|history|diff|verify|compact|pause|resume|expire|rollback|sweep|iceberg`. */
+/**
+ * `muara table list|show|partitions|lineage|history|diff|verify|compact|pause|resume|expire|rollback|sweep|iceberg`.
+ */
 import { duration, wholeNumber, type AddCommand, type Session } from "./command.ts";
 import { EXIT } from "./exit.ts";
 import { addIceberg } from "./table-iceberg.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
+import { addTableParts } from "./table-parts.ts";
 import { addTableRemovals } from "./table-removals.ts";
 
 interface TableSummary extends Readonly<Record<string, unknown>> {
@@ -67,6 +70,7 @@ export const addTable: AddCommand = (program, run) => {
         printObjects(io.stdout, "table", COLUMNS, columns as Record<string, unknown>[]);
       }),
     );
+  addTableParts(table, run);
   table
     .command("history")
     .description("the table's commits, newest first")

@@ -54,7 +54,7 @@ export const PAGES: readonly Page[] = [
         const [row] = await place
           .rows("SELECT event_id FROM duplicates LIMIT 1")
           .catch((): unknown[][] => []);
-        if (row) place.words.set("08216091-9bfa-484e-b0db-1b00eb91027c", String(row[0]));
+        if (row) place.words.set("530f0e52-4180-4e77-90ab-bb624f4700d9", String(row[0]));
       },
     },
   },

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { systemRandomness } from "../../core/clock.ts";
+import { declareWatches } from "./declarations.ts";
 import { createProgress } from "./progress.ts";
 import { createDemo, type DemoState, type DemoTally } from "./worker.ts";
 
@@ -72,11 +73,15 @@ export async function runDemo(ports: DemoCommandPorts, options: DemoCommandOptio
     const history = await settle(client, clock, stop.signal, (books) => landing.update(booksText(books)));
     landing.done(booksText(history));
     if (!stop.signal.aborted) await invite(ports, server, client, options);
+    // Beside the traffic, which does not wait for jobs to be planned.
+    const declaring = progress.step("declared");
+    const declared = declareWatches(client, stop.signal).then((outcome) => declaring.done(outcome));
     const endMs = Math.max(startedMs + (options.exitAfterMs ?? Infinity), clock.monotonicMs() + LIVE_MS_MIN);
     const timer =
       options.exitAfterMs === undefined ? undefined : clock.sleep(endMs - clock.monotonicMs(), stop.signal);
     void timer?.then(() => stop.abort());
     await worker.run(stop.signal);
+    await declared;
     const ending = progress.step("live traffic ended, everything landed");
     const books = await settle(client, clock, new AbortController().signal, (now) =>
       ending.update(booksText(now)),
@@ -184,6 +189,7 @@ function number(value: number): string {
 }
 
 interface DemoClient {
+  readonly get: (path: string) => Promise<Response>;
   readonly post: (path: string, body: string) => Promise<Response>;
   readonly books: () => Promise<Books>;
   readonly someEventId: () => Promise<string>;
@@ -192,6 +198,7 @@ interface DemoClient {
 function clientOf(server: DemoServer): DemoClient {
   const headers: Record<string, string> = { "content-type": "application/json" };
   if (server.token) headers["authorization"] = `Bearer ${server.token}`;
+  const get = (path: string): Promise<Response> => fetch(server.url + path, { headers });
   const post = (path: string, body: string): Promise<Response> =>
     fetch(server.url + path, { method: "POST", body, headers });
   const sql = async (query: string): Promise<string[][]> => {
@@ -199,9 +206,10 @@ function clientOf(server: DemoServer): DemoClient {
     return response.ok ? ((await response.json()) as { rows: string[][] }).rows : [];
   };
   return {
+    get,
     post,
     books: async () => {
-      const response = await fetch(`${server.url}/v1/books`, { headers });
+      const response = await get("/v1/books");
       const { items, balanced } = (await response.json()) as { items: Books[]; balanced: boolean };
       const sum = (pick: (books: Books) => number): number =>
         items.reduce((total, item) => total + pick(item), 0);

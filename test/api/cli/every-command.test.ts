@@ -168,6 +168,16 @@ const USES: Readonly<Record<string, Use>> = {
   sql: { line: `sql "SELECT count(*) AS n FROM ${TYPE}"`, says: /20/, isData: true },
   "table list": { line: "table list", says: /ORDER_PLACED/, isData: true },
   "table show": { line: `table show ${TYPE}`, says: /number +BIGINT/i, isData: true },
+  "table partitions": {
+    line: `table partitions ${TYPE}`,
+    says: /files +bytes +rows.*\n.* 20 /,
+    isData: true,
+  },
+  "table lineage": {
+    line: `table lineage ${TYPE}`,
+    says: /upstream +event_type +ORDER_PLACED/,
+    isData: true,
+  },
   "table history": { line: `table history ${TYPE}`, says: /s ago|now/, isData: true },
   "table diff": { line: `table diff ${TYPE}`, says: /added/, isData: true },
   "table verify": { line: `table verify ${TYPE} --deep`, says: /content +holds/, isData: true },
@@ -178,6 +188,11 @@ const USES: Readonly<Record<string, Use>> = {
   "table iceberg": { line: `table iceberg ${TYPE}`, says: /metadata/ },
   books: { line: "books --check", says: /ORDER_PLACED +20 +20/, isData: true },
   "dead-letters list": { line: "dead-letters list", says: /value_out_of_range/, isData: true },
+  "dead-letters groups": {
+    line: "dead-letters groups --state open",
+    says: /ORDER_PLACED +event\.value_out_of_range +1 +1 /,
+    isData: true,
+  },
   "dead-letters show": { line: "dead-letters show $letter", says: /value_out_of_range/, isData: true },
   "dead-letters replay": { line: "dead-letters replay $letter --set /number=7", says: /1 accepted/ },
   "duplicates list": { line: "duplicates list", says: /identical/, isData: true },
@@ -251,6 +266,7 @@ const USES: Readonly<Record<string, Use>> = {
   "extract show": { line: `extract show ${FEED}`, says: /version/, isData: true },
   "extract status": { line: `extract status ${FEED}`, says: /state/, isData: true },
   "extract get": { line: `extract get ${FEED} --to $dir/out`, says: /version/ },
+  "extract fetches": { line: `extract fetches ${FEED}`, says: /1 +token:\w+ .*true/, isData: true },
   "extract verify": { line: `extract verify ${FEED} --to $dir/out`, says: /all as published/, isData: true },
   "extract ddl": { line: `extract ddl ${FEED} --target oracle`, says: /CREATE TABLE/ },
   "extract load": {
