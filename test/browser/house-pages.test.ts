@@ -158,7 +158,7 @@ test("a link to a rule opens it, and what comes of it alone", async () => {
     token: muara.token,
   });
   const { page } = opened;
-  const heads = page.locator("article h2");
+  const heads = page.locator("article > h2");
   await heads.first().waitFor();
   expect(await heads.count()).toBe(1);
   expect(await heads.first().textContent()).toContain("PaymentsDropped");
