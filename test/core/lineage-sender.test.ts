@@ -33,7 +33,7 @@ test(`${QUEUE} events wait, one more is dropped; a batch that is sent makes room
         .map((sample) => [sample.name.replace("muara_lineage_", ""), (sample as { value: number }).value]),
     );
   const tell = (count: number): void => {
-    for (let i = 0; i < count; i++) lineage.start({ name: `j${i}`, description: "" } as never, [], []);
+    for (let i = 0; i < count; i++) lineage.start({ name: `j${i}`, kind: "LANDING" }, [], []);
   };
   tell(QUEUE);
   expect(figures()).toEqual({ sent: 0, dropped: 0, waiting: QUEUE });
