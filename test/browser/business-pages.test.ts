@@ -135,7 +135,7 @@ const PAGES = [
   { path: `/jobs/${JOB}?tab=plan`, shows: "Nothing changes by a plan" },
   { path: `/jobs/${JOB}?tab=trouble`, shows: "Nothing is wrong with it" },
   { path: "/jobs/hourly?tab=export", shows: "CREATE TEMPORARY TABLE" },
-  { path: "/process", shows: "Which ways they take" },
+  { path: "/process", shows: "median from the one before" },
   { path: "/process?tab=deadlines", shows: "How old those are that are open" },
   { path: "/process?tab=deadlines&rule=in_time&state=breached", shows: "c-10" },
   { path: "/process?tab=variants", shows: "ordered → shipped" },

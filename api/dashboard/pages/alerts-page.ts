@@ -102,10 +102,10 @@ const Parts: FunctionComponent<PartsProps> = ({ told, onChange }) => {
 const Current: FunctionComponent<PartsProps> = ({ told, onChange }) => {
   const { alerts, rules } = told;
   if (rules.length === 0) return html`<${NoRule} />`;
-  const [text, state, rule] = [filterOf("q").toLowerCase(), filterOf("state"), filterOf("rule")];
+  const [text, state, wanted] = [filterOf("q").toLowerCase(), filterOf("state"), filterOf("rule")];
   const shown = alerts
     .filter((alert) => hasState(alert, state) && textOf(alert).includes(text))
-    .filter((alert) => rule === "" || alert.rule === rule)
+    .filter(({ rule }) => wanted === "" || rule === wanted)
     .toSorted(
       (a, b) => ORDER[a.state] - ORDER[b.state] || (b.starts_at ?? "").localeCompare(a.starts_at ?? ""),
     );
