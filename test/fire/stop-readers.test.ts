@@ -122,7 +122,7 @@ async function resultsOf(muara: MuaraProcess): Promise<readonly string[]> {
   return ((await muara.sql("SELECT id FROM kept_events")) as [string][]).map(([id]) => id);
 }
 
-test("live stream, subscription, job and delivery end with the process, in time, and go on without a hole", async () => {
+test("live stream, subscription, job and delivery end with the process, in time, and go on whole", async () => {
   const folder = await temporaryFolder("stop-readers");
   cleanups.push(folder.remove);
   const data = join(folder.path, "data");
