@@ -83,7 +83,7 @@ test("a letter is shown as it came, corrected, tried without being sent, and the
   await field.waitFor();
   const { payload } = await stack.get<{ payload: string }>(`/v1/dead-letters/${encodeURIComponent(id)}`);
   expect(await field.inputValue()).toBe(payload);
-  expect(await page.locator("button", { hasText: "Replay" }).last().isDisabled()).toBe(true);
+  expect(await page.locator(".letter .actions.spaced button", { hasText: "Replay" }).isDisabled()).toBe(true);
   await page.locator("button", { hasText: "Try it" }).click();
   await page.locator(".letter .badge", { hasText: "refused" }).waitFor();
   await field.fill(payload.replace("18446744073709551616", "101"));
