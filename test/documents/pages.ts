@@ -194,6 +194,11 @@ export const PAGES: readonly Page[] = [
     },
     options: { isAlone: true },
   },
+  {
+    page: "docs/DASHBOARD.md",
+    options: { before: (place) => declare(place, "ORDER_CREATED", { country: text }) },
+  },
+  { page: "docs/UPGRADE.md" },
   { page: "notebooks/README.md", open: openNotebooks, options: NOTEBOOKS },
   ...["http", "kernel", "operator", "warehouse"].map((name) => ({
     page: `docs/tutorials/${name}.md`,
