@@ -44,7 +44,7 @@ test("books by hour, fates, dead letters, their groups and duplicates are not", 
   expect(total(hours, "accepted")).toBe(GOOD + RESENT + DEAD);
   expect(total(hours, "landed")).toBe(GOOD);
   const { fates } = await stack.get<{ fates: Items["items"] }>(`/v1/events/${eventId(0)}`);
-  expect(fates.map(({ fate }) => fate).toSorted((a, b) => a.localeCompare(b))).toEqual([
+  expect((fates.map(({ fate }) => fate) as string[]).toSorted((a, b) => a.localeCompare(b))).toEqual([
     ...Array.from({ length: RESENT }, () => "duplicate"),
     "landed",
   ]);
