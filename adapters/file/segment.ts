@@ -149,7 +149,12 @@ export async function readSegmentHeader(
 export async function refuseNewer(disk: Disk, path: string): Promise<void> {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const fd = await disk.open(path, "read");
-  const filled = await readFully(disk, fd, bytes, 0).finally(() => disk.close(fd));
+  let filled: number;
+  try {
+    filled = await readFully(disk, fd, bytes, 0);
+  } finally {
+    await disk.close(fd);
+  }
   const format = newerFormat(bytes.subarray(0, filled));
   if (format === undefined) return;
   const details = { file: path, format, known: FORMAT_VERSION };

@@ -7,11 +7,12 @@ import { silentLogger } from "../../core/logger.ts";
 const QUEUE = 5;
 const BATCH = 3;
 
+const nothing = (): void => undefined;
 const name = (text: string): { namespace: string; name: string } => ({ namespace: "n", name: text });
 
 test(`${QUEUE} events wait, one more is dropped; a batch that is sent makes room`, async () => {
   const batches: string[][] = [];
-  let take = (): void => undefined;
+  let take = nothing;
   const lineage = createLineage(
     { clock: new ManualClock(0), randomness: seededRandomness(1), logger: silentLogger },
     {
