@@ -23,7 +23,7 @@ export function relativeTime(
   if (Number.isNaN(ms)) return undefined;
   const text = distance(ms - nowMs);
   if (isWide) return text === undefined ? value : `${value} (${text})`;
-  return text ?? value.slice(0, 10);
+  return text ?? value;
 }
 
 /** @param ms from now; negative is past @returns undefined where it is further away than 30 days */

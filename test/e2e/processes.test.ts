@@ -1,5 +1,5 @@
 /** Business processes of a whole Muara: the shipped examples and the page about them, run as they stand. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,7 +45,7 @@ async function settled(): Promise<void> {
   });
 }
 
-const examples = readdirSync(EXAMPLES);
+const examples = readdirSync(EXAMPLES).filter((name) => existsSync(join(EXAMPLES, name, "process.json")));
 
 test.each(examples)("the example %s does what it says", { timeout: 200_000 }, async (name) => {
   const folder = join(EXAMPLES, name);
