@@ -19,7 +19,6 @@ export const LAKE_STEPS: readonly Step[] = [
   { id: "sqlSchema" },
   { id: "tablePartitions", path: TABLE },
   { id: "tableLineage", path: TABLE },
-  { id: "watchLive", query: { topics: "now,tail:order.created" }, seconds: 2 },
   { id: "showTable", path: TABLE },
   { id: "tableHistory", path: TABLE, query: { limit: "2" } },
   { id: "verifyTable", path: TABLE, query: { deep: "true" } },
