@@ -3,7 +3,7 @@ import type { Principal } from "../core/authorize.ts";
 import { MuaraError } from "../core/errors.ts";
 import { recordId } from "../core/replay.ts";
 import { quoteText } from "../lake/query/view.ts";
-import { SYSTEM, wholeTables, type ApiPorts } from "./context.ts";
+import { SYSTEM, wholeTables, type ApiContext, type ApiPorts } from "./context.ts";
 
 /** `dead_again`: replayed, and a dead letter of its own now. */
 export type LetterState = "open" | "landed" | "duplicate" | "dead_again";
@@ -71,6 +71,19 @@ export async function conditionsOf(
     conditions.push(`d.ingest_time >= TIMESTAMPTZ ${quoteText(instant("since", since))}`);
   if (until !== undefined)
     conditions.push(`d.ingest_time < TIMESTAMPTZ ${quoteText(instant("until", until))}`);
+  return conditions;
+}
+
+/** What a request for dead letters asks for by its query, as SQL. @throws request.malformed */
+export async function askedConditions(ports: ApiPorts, context: ApiContext): Promise<string[]> {
+  const conditions = await conditionsOf(ports, context.get("principal"), {
+    eventType: context.req.query("event_type"),
+    reason: context.req.query("reason"),
+    since: context.req.query("since"),
+    until: context.req.query("until"),
+  });
+  const state = context.req.query("state");
+  if (state !== undefined) conditions.push(stateCondition(state));
   return conditions;
 }
 

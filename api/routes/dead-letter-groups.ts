@@ -5,7 +5,7 @@
 import type { Hono } from "hono";
 import { ERRORS, type ErrorCode } from "../../core/errors.ts";
 import { SYSTEM, wholeNumber, type ApiEnv, type ApiPorts } from "../context.ts";
-import { conditionsOf, LETTER_STATES, lettersFrom, STATE_SQL, stateCondition } from "../letters.ts";
+import { askedConditions, LETTER_STATES, lettersFrom, STATE_SQL } from "../letters.ts";
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000;
@@ -13,14 +13,7 @@ const LIMIT_MAX = 1_000;
 export function addDeadLetterGroupRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/dead-letters/groups", async (context) => {
     const limit = wholeNumber(context, "limit", LIMIT_DEFAULT, LIMIT_MAX);
-    const conditions = await conditionsOf(ports, context.get("principal"), {
-      eventType: context.req.query("event_type"),
-      reason: context.req.query("reason"),
-      since: context.req.query("since"),
-      until: context.req.query("until"),
-    });
-    const state = context.req.query("state");
-    if (state !== undefined) conditions.push(stateCondition(state));
+    const conditions = await askedConditions(ports, context);
     const from = await lettersFrom(ports);
     if (!from) return context.json({ items: [], truncated: false }); // nothing was ever dead
     const counts = LETTER_STATES.map((one) => `count(*) FILTER (${STATE_SQL} = '${one}')`);

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { ERRORS, MuaraError, type ErrorCode } from "../../core/errors.ts";
 import { quoteText } from "../../lake/query/view.ts";
 import { SYSTEM, wholeNumber, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
-import { behindCursor, conditionsOf, cursorOf, lettersFrom, STATE_SQL, stateCondition } from "../letters.ts";
+import { askedConditions, behindCursor, conditionsOf, cursorOf, lettersFrom, STATE_SQL } from "../letters.ts";
 import { createReplayer, type Correction, type Replayed } from "../replays.ts";
 
 const LIMIT_DEFAULT = 100;
@@ -79,14 +79,7 @@ export const replayRequestSchema = z
 export function addDeadLetterRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/v1/dead-letters", async (context) => {
     const limit = wholeNumber(context, "limit", LIMIT_DEFAULT, LIMIT_MAX);
-    const conditions = await conditionsOf(ports, context.get("principal"), {
-      eventType: context.req.query("event_type"),
-      reason: context.req.query("reason"),
-      since: context.req.query("since"),
-      until: context.req.query("until"),
-    });
-    const state = context.req.query("state");
-    if (state !== undefined) conditions.push(stateCondition(state));
+    const conditions = await askedConditions(ports, context);
     const cursor = context.req.query("cursor");
     if (cursor !== undefined) conditions.push(behindCursor(cursor, "<"));
     const rows = await read(ports, context, COLUMNS, conditions, limit + 1);
