@@ -1,8 +1,45 @@
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { LongestFirst } from "./test/services/longest-first.ts";
 
 /**
- * Two groups, one after the other: the parts, side by side; then whole processes, each alone on the machine, because
- * they hold promises that have a number.
+ * Whole processes that are to be alone on the machine: they hold promises that have a number of seconds or bytes, or
+ * kill by chance and ask afterwards that something was hit, or rebuild what others run from. Every other test waits
+ * for what it asks about, however long it takes.
+ */
+const ALONE: readonly string[] = [
+  "test/fire/**/*.test.ts",
+  ...[
+    "capture",
+    "capture-manners",
+    "capture-shards",
+    "compaction",
+    "demo",
+    "elasticsearch",
+    "erasure-stop",
+    "evolution",
+    "extracts",
+    "figures",
+    "jobs",
+    "job-kills",
+    "kill",
+    "kill-cycles",
+    "lake-on-s3",
+    "lineage",
+    "log-on-kafka",
+    "many-writers",
+    "metrics",
+    "package",
+    "real-input",
+    "removals",
+    "replay",
+    "schemathesis",
+    "spread",
+  ].map((name) => `test/e2e/${name}.test.ts`),
+];
+
+/**
+ * Three groups, one after the other: the parts, and then whole processes, two files at a time; at last what has to be
+ * alone. The long files of a group come first, so that no processor waits for the last one.
  */
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -13,6 +50,7 @@ const config: ViteUserConfig = defineConfig({
     // A second is too short for a page where others use the machine, too.
     expect: { poll: { timeout: 15_000 } },
     pool: "forks",
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -28,9 +66,19 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: "whole",
-          include: ["test/e2e/**/*.test.ts", "test/fire/**/*.test.ts"],
-          maxWorkers: 1,
+          include: ["test/e2e/**/*.test.ts"],
+          exclude: [...ALONE],
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "alone",
+          include: [...ALONE],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
