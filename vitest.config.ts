@@ -3,8 +3,8 @@ import { LongestFirst } from "./test/services/longest-first.ts";
 
 /**
  * Whole processes that are to be alone on the machine: they hold promises that have a number of seconds or bytes, or
- * kill by chance and ask afterwards that something was hit, or rebuild what others run from. Every other test waits
- * for what it asks about, however long it takes.
+ * kill by chance and ask afterwards that something was hit, or count on sessions that live for seconds, or rebuild what
+ * others run from. Every other test waits for what it asks about, however long it takes.
  */
 const ALONE: readonly string[] = [
   "test/fire/**/*.test.ts",
@@ -18,6 +18,7 @@ const ALONE: readonly string[] = [
     "erasure-stop",
     "evolution",
     "extracts",
+    "fahrschein",
     "figures",
     "jobs",
     "job-kills",
@@ -29,11 +30,14 @@ const ALONE: readonly string[] = [
     "many-writers",
     "metrics",
     "package",
+    "pull",
+    "pynakadi",
     "real-input",
     "removals",
     "replay",
     "schemathesis",
     "spread",
+    "traces",
   ].map((name) => `test/e2e/${name}.test.ts`),
 ];
 
