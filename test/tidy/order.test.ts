@@ -4,8 +4,7 @@ import { matchesGlob } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { TestProjectInlineConfiguration } from "vitest/config";
-import config from "../../vitest.config.ts";
-import { LONG } from "../services/longest-first.ts";
+import config, { LONG } from "../../vitest.config.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const listed = execFileSync("git", ["ls-files", "-z", "--", "test"], { cwd: ROOT, encoding: "utf8" });
