@@ -72,6 +72,14 @@ describe("formats", () => {
     expect(renderMetrics([])).toBe("# EOF\n");
   });
 
+  test("whatever a label holds stays within its quotation marks", () => {
+    const labels = { event_type: 'a\\b\n"c\\"' };
+    const [line] = renderMetrics([{ name: "muara_landed_events", labels, value: 1 }])
+      .split("\n")
+      .filter((one) => one.startsWith("muara_"));
+    expect(line).toBe('muara_landed_events_total{event_type="a\\\\b\\n\\"c\\\\\\""} 1');
+  });
+
   test("a number is told as what it is, also where it is none", () => {
     const values = [0.1, -0, 1e21, Infinity, -Infinity, Number.NaN];
     const samples = values.map((value) => ({ name: "muara_lineage_waiting" as const, labels: {}, value }));
