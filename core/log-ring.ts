@@ -42,8 +42,12 @@ export function ringLogger(next: Logger, nowMs: () => number): LogRing {
 /** The same with its texts cut; where that does not do, what every line has, and whose it is. */
 function shortened(line: string): string {
   const own = JSON.parse(line) as LoggedLine;
-  const cut = (value: unknown): unknown => (typeof value === "string" ? value.slice(0, TEXT_LENGTH) : value);
-  const texts = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, cut(value)]));
+  const texts = Object.fromEntries(
+    Object.entries(own).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value.slice(0, TEXT_LENGTH) : value,
+    ]),
+  );
   const all = JSON.stringify({ ...texts, shortened: true });
   if (all.length <= LINE_LENGTH_MAX) return all;
   const { time, level, message, service, job } = texts;

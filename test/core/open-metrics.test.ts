@@ -74,9 +74,8 @@ describe("formats", () => {
 
   test("whatever a label holds stays within its quotation marks", () => {
     const labels = { event_type: 'a\\b\n"c\\"' };
-    const [line] = renderMetrics([{ name: "muara_landed_events", labels, value: 1 }])
-      .split("\n")
-      .filter((one) => one.startsWith("muara_"));
+    const text = renderMetrics([{ name: "muara_landed_events", labels, value: 1 }]);
+    const line = text.split("\n").find((one) => one.startsWith("muara_"));
     expect(line).toBe('muara_landed_events_total{event_type="a\\\\b\\n\\"c\\\\\\""} 1');
   });
 

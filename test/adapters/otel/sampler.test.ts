@@ -16,6 +16,8 @@ function keeps(
   return decision === SamplingDecision.RECORD_AND_SAMPLED;
 }
 
+const keptAt = (share: string, traceId: string): boolean =>
+  keeps({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: share }, undefined, traceId);
 const LOW = "4bf92f3577b34da6a3ce929d00000001";
 const HIGH = "4bf92f35ffffffffa3ce929dffffffff";
 
@@ -33,8 +35,6 @@ test.each([
 });
 
 test("of a share the same traces are kept in every process", () => {
-  const keptAt = (share: string, traceId: string): boolean =>
-    keeps({ OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: share }, undefined, traceId);
   expect([keptAt("1", LOW), keptAt("1", HIGH), keptAt("0", LOW), keptAt("0", HIGH)]).toEqual([
     true,
     true,

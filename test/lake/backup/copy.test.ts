@@ -196,14 +196,14 @@ test("a log that never rests is given up after five times, with nothing left beh
 
 test("a backup goes to an empty place, and is copied again where files went meanwhile, three times in all", async () => {
   const { store: lake } = await lakeOf(2);
-  let isGone = (_attempt: number): boolean => false;
+  let goneBefore = 3;
   let attempts = 0;
   const source = {
     lake: {
       ...lake,
       getRange: async (path: string, at: number, length: number) => {
         if (path !== "t/f0.parquet") return lake.getRange(path, at, length);
-        return isGone(++attempts) ? undefined : lake.getRange(path, at, length);
+        return ++attempts < goneBefore ? undefined : lake.getRange(path, at, length);
       },
     },
     log: undefined,
@@ -217,12 +217,11 @@ test("a backup goes to an empty place, and is copied again where files went mean
       "1",
     );
   const to = createMemoryObjectStore({ clock });
-  isGone = (attempt) => attempt < 3;
   const log = { id: null, address: "kafka://h", isCopied: false };
   expect(await create(to)).toMatchObject({ log, tables: { t: 1 } });
   expect(attempts).toBe(3);
   await expect(create(to)).rejects.toMatchObject({ code: "backup.exists" });
-  isGone = () => true;
+  goneBefore = Infinity;
   attempts = 0;
   const other = createMemoryObjectStore({ clock });
   await expect(create(other)).rejects.toMatchObject({ code: "backup.moved" });

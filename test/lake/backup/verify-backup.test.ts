@@ -11,6 +11,7 @@ import { abandon, change, committed, creation } from "../../conformance/table-ch
 import { declare, event, eventType, install, type Installation, send } from "../../workers/land/setup.ts";
 
 const TYPE = "order.created";
+const unopened = (): Promise<Log> => Promise.reject(new Error("it was opened"));
 const never = new AbortController().signal;
 
 interface Landed {
@@ -113,8 +114,7 @@ test.each<[string, (store: ObjectStore, path: string) => Promise<unknown>, RegEx
   const at = await placeOf({ cursor: 3, landed: 1, duplicates: 2 });
   await manifestOf(at.store, {});
   await damage(at.store, `lake/${TYPE}/f0.parquet`);
-  const openLog = (): Promise<Log> => Promise.reject(new Error("it was opened"));
-  const { faults } = await verifyBackup(at, at.store, openLog, never);
+  const { faults } = await verifyBackup(at, at.store, unopened, never);
   expect(faults).toEqual([expect.stringMatching(fault)]);
 });
 
@@ -132,6 +132,6 @@ test.each([
   const at = await placeOf({ cursor: 4, landed: 4 });
   const log = { id: at.log.id, address: "file:x", isCopied: true };
   await manifestOf(at.store, { log, ...more });
-  const openLog = opens && ((): Promise<Log> => Promise.reject(new Error("it was opened")));
+  const openLog = opens && unopened;
   expect(await verifyBackup(at, at.store, openLog, never)).toMatchObject({ faults: [], inFlight: 0 });
 });
