@@ -1,4 +1,4 @@
-/** What is copied of a lake and of a log that change meanwhile: all that the pinned versions need, nothing that is later. */
+/** What is copied of a lake and a log that change meanwhile: all that pinned versions need, nothing later. */
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { createMemoryObjectStore } from "../../../adapters/memory/object-store.ts";
@@ -154,7 +154,7 @@ async function fill(store: ObjectStore): Promise<void> {
   for (const path of [...LOG_FILES, "lock", "reserve", "index/segment-1.log"]) await put(store, path);
 }
 
-test("a log is its segments and what describes them; what grows at its end meanwhile is no reason to begin anew", async () => {
+test("a log is its segments and what describes them; that its end grows is no reason to begin anew", async () => {
   let reads = 0;
   const from = logOf(async (store, now) => {
     reads = now;
@@ -194,7 +194,7 @@ test("a log that never rests is given up after five times, with nothing left beh
   expect([changes, await pathsOf(to)]).toEqual([5, []]);
 });
 
-test("a backup goes to an empty place, and is copied again where files went meanwhile, three times in all", async () => {
+test("a backup goes to an empty place, and is copied up to three times where files went meanwhile", async () => {
   const { store: lake } = await lakeOf(2);
   let goneBefore = 3;
   let attempts = 0;
