@@ -70,7 +70,7 @@ function senderOf(send: Send): {
   clock: ManualClock;
   lineage: Lineage;
   lines: string[];
-  figures(): number[];
+  figures: () => number[];
 } {
   const clock = new ManualClock(1_000);
   const lines: string[] = [];
@@ -150,7 +150,7 @@ test("what comes in any moment around the end of a batch is sent without another
     const { lineage, figures } = senderOf(async () => {
       void (async () => {
         if (figures()[0]! > 0) return;
-        for (let tick = 0; tick < ticks; tick++) await undefined;
+        for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
         start(lineage);
       })();
     });

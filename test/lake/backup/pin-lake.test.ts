@@ -108,13 +108,14 @@ test.each([true, false])("what is no table is not pinned (folders are told: %s)"
   for (const name of names) await lake.store.put(`${name}/_delta_log/notes.txt`, new Uint8Array(1));
   for (const name of ["_muara", "a"])
     await lake.store.put(`${name}/deeper/_delta_log/${"0".repeat(20)}.json`, new Uint8Array(1));
-  const { folders: _, ...plain } = lake.store;
+  const store = { ...lake.store };
+  if (!isTold) delete store.folders;
   const opened: string[] = [];
   const openTable = (name: string): TableLog => {
     opened.push(name);
     return lake.openTable(name);
   };
-  const pins = await pinLake({ store: isTold ? lake.store : plain, openTable });
+  const pins = await pinLake({ store, openTable });
   expect([versions(pins), opened]).toEqual([{ a: 0 }, ["a", "begun"]]);
 });
 
