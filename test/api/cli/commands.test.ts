@@ -286,6 +286,8 @@ describe("the command line", () => {
     expect(await next(["tail", "zzzzzz", "-n", "1"])).toContain('There is no table "zzzzzz". [');
     expect(await next(["send", "NOPE", "-"], "{}")).toContain("muara event-type set FILE");
     expect(await next(["send", TYPE, "-"], "")).toContain("there was no event in the input");
+    expect(await next(["sql", "SELECT 1", "--at", "yesterday"])).toContain('not "yesterday"');
+    expect(await next(["token", "create"])).toContain("--grant read:table:*");
     expect(await next(["trace", "nobody"])).toContain("the answer to its publishing says why");
     expect((await muara(["tail", "--help"])).out).toMatch(/Options of all commands .*: muara --help\n$/);
   });
