@@ -92,7 +92,7 @@ export function printObject(
 /** @param style absent: cells are cut at 80 characters, no colours */
 export function tableText(fields: readonly Field[], rows: readonly Row[], style?: TableStyle): string {
   const isWide = style?.isWide === true;
-  const texts = rows.map((row) => row.map((value) => visible(cellText(value))));
+  const uncut = rows.map((row) => row.map((value) => visible(cellText(value))));
   const lengths = (cells: readonly (readonly string[])[]): number[] =>
     fields.map((field, i) =>
       cells.reduce(
@@ -100,8 +100,8 @@ export function tableText(fields: readonly Field[], rows: readonly Row[], style?
         displayWidth(visible(field.name)),
       ),
     );
-  const longest = isWide ? [] : fitted(lengths(texts), style?.columns);
-  const cells = isWide ? texts : texts.map((row) => row.map((text, i) => short(text, longest[i]!)));
+  const longest = isWide ? [] : fitted(lengths(uncut), style?.columns);
+  const cells = isWide ? uncut : uncut.map((row) => row.map((text, i) => short(text, longest[i]!)));
   const widths = lengths(cells);
   const line = (texts: readonly string[]): string =>
     texts
