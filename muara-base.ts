@@ -22,11 +22,12 @@ import { type Config, entriesOf } from "./core/config.ts";
 import { claimDataFormat } from "./core/data-format.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
+import { logSamples } from "./core/log-samples.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import { Measures } from "./core/measures.ts";
 import { measuredLog } from "./core/measured-log.ts";
-import type { Gauge, Sample } from "./core/open-metrics.ts";
+import type { Gauge } from "./core/open-metrics.ts";
 import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
@@ -190,12 +191,6 @@ function ownGauges(parts: readonly { samples: Gauge }[], kernel: Kernel, log: Lo
         part.samples(),
   );
   return [...own, () => processSamples(kernel, VERSION), () => logSamples(log)];
-}
-
-/** Whether the log takes anything, where it can tell. */
-async function logSamples(log: Log): Promise<readonly Sample[]> {
-  if (!log.refusal) return [];
-  return [{ name: "muara_log_refusing", labels: {}, value: (await log.refusal()) ? 1 : 0 }];
 }
 
 /** One catalog, and one folder of copies, for everybody in this process. */
