@@ -111,7 +111,19 @@ function servicesOf(logger: Logger): AdapterServices {
   };
 }
 
+/** @throws config.invalid, log.locked, log.corrupt, format.newer; then nothing stays open */
 export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const undo: (() => unknown)[] = [];
+  try {
+    return await assemble(config, outer, undo);
+  } catch (error) {
+    for (const close of undo.toReversed()) await close();
+    throw error;
+  }
+}
+
+/** @param undo what is to be closed where it fails */
+async function assemble(config: Config, outer: Logger, undo: (() => unknown)[]): Promise<Base> {
   const logs = ringLogger(outer, () => systemClock.nowMs());
   const { logger } = logs;
   const services = servicesOf(logger);
@@ -119,9 +131,18 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
   const measures = new Measures();
+  undo.push(() => outgoing.close());
   const tracing = await openTracing(config, VERSION);
+  undo.push(() => tracing?.close());
+  const opening = openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services);
+  undo.push(() =>
+    opening.then(
+      (log) => log.close(),
+      () => undefined,
+    ),
+  );
   const [plainLog, opened, state, module, verifier] = await Promise.all([
-    openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
+    opening,
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
@@ -132,9 +153,10 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
-  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   await claimDataFormat(registry, VERSION);
+  // Only then: it writes to the store.
+  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");

@@ -112,8 +112,11 @@ export async function startWorkers(
   } catch (error) {
     abort.abort();
     await Promise.allSettled(background);
-    for (const close of closers) await close();
+    await Promise.allSettled(closers.map((close) => close()));
+    await base.lineage?.close();
+    base.outgoing.close();
     await base.log.close();
+    await base.tracing?.close();
     throw error;
   }
 }

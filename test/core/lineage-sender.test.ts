@@ -55,3 +55,28 @@ test(`${QUEUE} events wait, one more is dropped; a batch that is sent makes room
   tell(1);
   expect(figures()).toEqual({ sent: QUEUE + BATCH, dropped: 3, waiting: 0 });
 });
+
+test("what is told in the moment in which all was sent is sent as well", async () => {
+  const turns = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) await Promise.resolve();
+  };
+  for (let moment = 0; moment < 40; moment++) {
+    const sent: string[] = [];
+    const lineage = createLineage(
+      { clock: new ManualClock(0), randomness: seededRandomness(1), logger: silentLogger },
+      {
+        namespace: "n",
+        producer: "https://example.org/",
+        queue: QUEUE,
+        batch: BATCH,
+        places: { stream: name, table: name, extract: name },
+        send: async (events) => void sent.push(...events),
+      },
+    );
+    lineage.start({ name: "a", kind: "LANDING" }, [], []);
+    await turns(moment);
+    lineage.start({ name: "b", kind: "LANDING" }, [], []);
+    await turns(200);
+    expect([moment, sent.length]).toEqual([moment, 2]);
+  }
+});

@@ -192,11 +192,12 @@ test("a clock that runs ahead of the log's makes nothing late", async () => {
   expect(Number(watermark)).toBeGreaterThan(at.clock.nowMs() - 5 * 60_000);
 });
 
+const withParallel = (parallelCommits: number) =>
+  resolveConfig({ environment: {}, flags: { land: { parallelCommits } } });
+
 test("how many tables land at once has bounds", () => {
-  const given = (parallelCommits: number) =>
-    resolveConfig({ environment: {}, flags: { land: { parallelCommits } } });
-  expect([1, 32].map((n) => given(n).config.land.parallelCommits)).toEqual([1, 32]);
-  for (const n of [0, 33, 2.5]) expect(() => given(n), String(n)).toThrow(/land\.parallelCommits/);
+  expect([1, 32].map((n) => withParallel(n).config.land.parallelCommits)).toEqual([1, 32]);
+  for (const n of [0, 33, 2.5]) expect(() => withParallel(n), String(n)).toThrow(/land\.parallelCommits/);
   expect(resolveConfig({ environment: {} }).config.land.parallelCommits).toBe(2);
 });
 
@@ -209,15 +210,14 @@ test.each([1, 3])("as many tables land at once as it is told: %i", async (parall
   }
   let underWay = 0;
   let most = 0;
-  let open = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (open = resolve));
+  const gate = Promise.withResolvers<void>();
   const openTable: typeof ports.openTable = (name) => {
     const table = ports.openTable(name);
     return {
       ...table,
       commit: async (request) => {
         most = Math.max(most, ++underWay);
-        await gate;
+        await gate.promise;
         return table.commit(request).finally(() => underWay--);
       },
     };
@@ -225,7 +225,7 @@ test.each([1, 3])("as many tables land at once as it is told: %i", async (parall
   const worker = createLandWorker({ ...ports, openTable }, { ...options, parallelCommits });
   let waits = 0;
   await runUntil(at, worker, async () => {
-    if (underWay === parallelCommits && waits++ === 10) open(); // any further one would have come by now
+    if (underWay === parallelCommits && waits++ === 10) gate.resolve(); // any further one would have come by now
     return (await Promise.all(names.map((name) => counter(at, "landed", name)))).every((n) => n === 1);
   });
   expect(most).toBe(parallelCommits);
