@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { roleSchema } from "../core/role.ts";
 import {
+  declares,
   flag,
   type Json,
-  json,
   list,
   listOf,
   object,
@@ -70,17 +70,13 @@ export const ACCESS_PATHS: Json = {
   },
   "/v1/roles": { get: read("listRoles", "Named sets of grants", listOf("Role")) },
   "/v1/roles/{name}": {
-    put: {
-      operationId: "putRole",
-      summary: "Declare a role or replace its grants; its tokens have them at once",
-      parameters: [path("name")],
-      requestBody: { required: true, content: json("RoleRequest") },
-      responses: {
-        "200": { description: "It is replaced.", content: json("Role") },
-        "201": { description: "It is declared.", content: json("Role") },
-        default: problem(),
-      },
-    },
+    put: declares(
+      "putRole",
+      "Declare a role or replace its grants; its tokens have them at once",
+      "RoleRequest",
+      "Role",
+      [path("name")],
+    ),
     delete: {
       operationId: "removeRole",
       summary: "Remove a role; its tokens lose its grants at once",

@@ -4,6 +4,7 @@ import { ruleRequestSchema } from "../core/rule.ts";
 import { ruleTestRequestSchema } from "../core/rule-test.ts";
 import {
   type Json,
+  declares,
   drop,
   list,
   listOf,
@@ -143,11 +144,7 @@ const one = [path("name")];
 export const ALERT_PATHS: Json = {
   "/v1/rules": {
     get: read("listRules", "Rules of the token, or all for who may read them", listOf("Rule")),
-    post: send("deployRule", "Declare a rule, or change it: its alerts go on", "RuleRequest", [
-      "201",
-      "Declared; 200 where it was there.",
-      "Rule",
-    ]),
+    post: declares("deployRule", "Declare a rule, or change it: its alerts go on", "RuleRequest", "Rule"),
   },
   "/v1/rules/test": {
     post: send(

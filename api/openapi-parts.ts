@@ -32,6 +32,19 @@ export function send(
   return { operationId, summary, parameters, requestBody, responses };
 }
 
+/** What declares something by its name, or changes what stands there. */
+export function declares(
+  operationId: string,
+  summary: string,
+  request: string,
+  schema: string,
+  parameters: readonly Json[] = [],
+): Json {
+  const created = send(operationId, summary, request, ["201", "It is declared.", schema], parameters);
+  const changed = { "200": { description: "It is changed.", content: json(schema) } };
+  return { ...created, responses: { ...changed, ...(created.responses as Json) } };
+}
+
 /** What takes something away, and says no more than that it has. */
 export function drop(operationId: string, summary: string, parameters: readonly Json[]): Json {
   const responses = { "204": { description: "Done." }, default: problem() };

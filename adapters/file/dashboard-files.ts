@@ -2,6 +2,8 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -17,18 +19,22 @@ interface BuiltFile {
   readonly etag: string;
 }
 
-/** @returns files by path below the origin; none where nothing was built */
+const GZIP = ".gz";
+
+/** Assets lie there compressed (`NAME.gz`) or as they are. @returns files by path below the origin; none unbuilt */
 export async function readDashboardFiles(folder: string): Promise<ReadonlyMap<string, BuiltFile>> {
   const assets = await readdir(join(folder, "assets")).catch(() => []);
   const names = ["index.html", ...assets.map((name) => `assets/${name}`)];
   const files = new Map<string, BuiltFile>();
-  for (const name of names) {
+  for (const stored of names) {
+    const isCompressed = stored.endsWith(GZIP);
+    const name = isCompressed ? stored.slice(0, -GZIP.length) : stored;
     const contentType = TYPES[extname(name)];
-    const bytes = contentType && (await readFile(join(folder, name)).catch(() => undefined));
-    if (!contentType || !bytes) continue;
-    const gzip = await readFile(join(folder, `${name}.gz`)).catch(() => undefined);
+    const read = contentType && (await readFile(join(folder, stored)).catch(() => undefined));
+    if (!contentType || !read) continue;
+    const bytes = isCompressed ? await promisify(gunzip)(read) : read;
     const etag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 32)}"`;
-    files.set(`/${name}`, { bytes, contentType, etag, ...(gzip ? { gzip } : {}) });
+    files.set(`/${name}`, { bytes, contentType, etag, ...(isCompressed ? { gzip: read } : {}) });
   }
   return files;
 }

@@ -3,7 +3,7 @@
  * `--if-missing` only where nothing was built yet; without Vite (an install for production) it says so and ends well.
  */
 import { existsSync } from "node:fs";
-import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
@@ -46,12 +46,13 @@ async function replace(fresh: string, to: string): Promise<void> {
   }
 }
 
-/** What is served compressed is compressed once, as well as it goes. */
+/** What is served compressed lies there compressed, once and as well as it goes. */
 async function compress(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!/\.(js|css|svg)$/.test(name)) continue;
     const bytes = gzipSync(await readFile(join(folder, name)), { level: 9 });
     await writeFile(join(folder, `${name}.gz`), bytes);
+    await unlink(join(folder, name));
   }
 }
 

@@ -196,7 +196,11 @@ export const PAGES: readonly Page[] = [
   },
   {
     page: "docs/DASHBOARD.md",
-    options: { before: (place) => declare(place, "ORDER_CREATED", { country: text }) },
+    options: {
+      before: async (place, _block, index) => {
+        if (index === 0) await declare(place, "ORDER_CREATED", { country: text });
+      },
+    },
   },
   { page: "docs/UPGRADE.md" },
   { page: "notebooks/README.md", open: openNotebooks, options: NOTEBOOKS },

@@ -131,7 +131,7 @@ async function checkCommands(muara: MuaraProcess, url: string): Promise<void> {
   expect((await run("deliver", "resume", "hand", "-o", "json")).out).not.toContain("paused");
   expect((await run("deliver", "dead-letters", "hand", "-o", "json")).out.trim()).toBe("[]");
   expect((await run("deliver", "create", "other", TYPE)).code).toBe(2);
-  expect((await run("deliver", "delete", "hand")).code).toBe(0);
+  expect((await run("deliver", "delete", "hand", "--yes")).code).toBe(0);
   expect((await run("deliver", "show", "hand")).code).toBe(3);
 }
 

@@ -11,7 +11,7 @@ test(
     expect(report.hasPassed, report.output).toBe(true);
     expect(report.bugs).toEqual([]);
     // It was not turned away at the gate.
-    expect(report.requests).toBeGreaterThan(300);
+    expect(report.requests).toBeGreaterThan(150);
     expect(reached(report).length).toBeGreaterThan(40);
   },
   TIMEOUT_MS,
