@@ -30,10 +30,11 @@ function appOver(list: ApiPorts["catalog"]["list"], log: Partial<Log>) {
   return { clock, lines, ask: async () => (await app.request("/metrics")).text() };
 }
 
+const failing = async (): Promise<never> => {
+  throw new MuaraError("store.unavailable", "no answer");
+};
+
 test("a store that fails costs its own metrics alone", async () => {
-  const failing = async (): Promise<never> => {
-    throw new MuaraError("store.unavailable", "no answer");
-  };
   const { ask, lines } = appOver(failing, { diskUse: () => USE, refusal: async () => undefined });
   const text = await ask();
   for (const line of [

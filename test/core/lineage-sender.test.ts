@@ -56,10 +56,11 @@ test(`${QUEUE} events wait, one more is dropped; a batch that is sent makes room
   expect(figures()).toEqual({ sent: QUEUE + BATCH, dropped: 3, waiting: 0 });
 });
 
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await Promise.resolve();
+}
+
 test("what is told in the moment in which all was sent is sent as well", async () => {
-  const turns = async (count: number): Promise<void> => {
-    for (let turn = 0; turn < count; turn++) await Promise.resolve();
-  };
   for (let moment = 0; moment < 40; moment++) {
     const sent: string[] = [];
     const lineage = createLineage(
