@@ -157,6 +157,7 @@ async function assemble(config: Config, outer: Logger, undo: (() => unknown)[]):
   await claimDataFormat(registry, VERSION);
   // Only then: it writes to the store.
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
+  undo.push(() => admission.end());
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");

@@ -100,6 +100,7 @@ export async function startWorkers(
         await drain.stop(config.stop.answerMs);
         for (const close of closers) await close();
         abort.abort();
+        base.admission.end();
         await Promise.all(background);
         await base.lineage?.close();
         await (await base.upkeep()).close();
@@ -111,6 +112,7 @@ export async function startWorkers(
     };
   } catch (error) {
     abort.abort();
+    base.admission.end();
     await Promise.allSettled(background);
     await Promise.allSettled(closers.map((close) => close()));
     await base.lineage?.close();
