@@ -22,10 +22,10 @@ async function open() {
 
 test("data of a newer release, and a configuration that is refused late, leave the log free", async () => {
   const flags = { data: folder.path, port: 0 };
-  const refused = { ...flags, extracts: { bad: { sql: "SELECT FROM", windowHours: 1 } } };
-  await expect(async () =>
-    startWorkers(resolveConfig({ environment: {}, flags: refused as never }).config, ["api"], silentLogger),
-  ).rejects.toMatchObject({ code: "config.invalid" });
+  const bad = { sql: "SELECT now() AS t FROM", time: "t", key: ["t"] };
+  const file = { ...flags, extracts: { bad } };
+  const late = resolveConfig({ environment: {}, file }).config;
+  await expect(startWorkers(late, ["api"], silentLogger)).rejects.toMatchObject({ code: "config.invalid" });
 
   const log = await open();
   const registry = await Registry.open(log, "newer", systemClock);
