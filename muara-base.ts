@@ -135,12 +135,7 @@ async function assemble(config: Config, outer: Logger, undo: (() => unknown)[]):
   const tracing = await openTracing(config, VERSION);
   undo.push(() => tracing?.close());
   const opening = openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services);
-  undo.push(() =>
-    opening.then(
-      (log) => log.close(),
-      () => undefined,
-    ),
-  );
+  undo.push(async () => (await opening.catch(() => undefined))?.close());
   const [plainLog, opened, state, module, verifier] = await Promise.all([
     opening,
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
@@ -155,7 +150,6 @@ async function assemble(config: Config, outer: Logger, undo: (() => unknown)[]):
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   await claimDataFormat(registry, VERSION);
-  // Only then: it writes to the store.
   const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   undo.push(() => admission.end());
   const roles = new Roles(registry, config.roles);

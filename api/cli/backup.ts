@@ -94,8 +94,8 @@ async function verify(session: Session, place: string): Promise<number> {
   for (const fault of faults) session.say(fault);
   if (logElsewhere !== undefined)
     session.say(
-      `the log is NOT in this backup: ${logElsewhere} keeps it, with everything that is declared (event types, tokens, ` +
-        "jobs, subscriptions) and what has not landed. How to keep that: docs/OPERATE.md, Back up",
+      `the log is NOT in this backup: ${logElsewhere} keeps it, with everything that is declared (event types, ` +
+        "tokens, jobs, subscriptions) and what has not landed. How to keep that: docs/OPERATE.md, Back up",
     );
   return faults.length > 0 ? EXIT.checkFailed : EXIT.done;
 }

@@ -16,7 +16,8 @@ export const landSchema = z
       .max(32)
       .default(2)
       .describe(
-        "tables that land at once; more help where the lake is slow to answer, as S3 is, and each takes memory for a commit of its own",
+        "tables that land at once; more help where the lake is slow to answer, as S3 is, " +
+          "and each takes memory for a commit of its own",
       ),
     commitBytes: bytes(64 * MIB).describe("payload bytes at which a table commits at once"),
     commitRows: count(25_000).describe(

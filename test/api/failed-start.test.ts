@@ -1,4 +1,4 @@
-/** A start that is refused leaves nothing open: a lock or a connection would keep the next one, or this process, waiting. */
+/** A start that is refused leaves nothing open: a lock or a connection would keep the next one waiting. */
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openFileLog } from "../../adapters/file/log.ts";

@@ -47,7 +47,7 @@ test("a store that fails costs its own metrics alone", async () => {
   expect(lines.join("\n")).toMatch(/a part of the metrics is missing.*no answer/);
 });
 
-test("one that never answers is waited for five seconds; a log without a folder or bound has no such metrics", async () => {
+test("one that never answers is waited for five seconds; a log without a bound has no such metric", async () => {
   let isAsked = false;
   const silent = (): Promise<never> => {
     isAsked = true;

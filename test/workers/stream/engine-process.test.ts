@@ -11,7 +11,8 @@ import { EngineProcess } from "../../../workers/stream/engine-process.ts";
 test("one that says something else than that it is ready is ended, and its folder goes", async () => {
   const folder = await mkdtemp(join(tmpdir(), "muara-engine-"));
   const said = encodeJson({ report: "failed", kind: "other", message: "no" });
-  const script = `process.stdout.write(Buffer.from("${Buffer.from(said).toString("hex")}", "hex")); setInterval(() => {}, 1e6)`;
+  const hex = Buffer.from(said).toString("hex");
+  const script = `process.stdout.write(Buffer.from("${hex}", "hex")); setInterval(() => {}, 1e6)`;
   const children: ChildProcess[] = [];
   const limits = { memory_bytes: 1e9, disk_bytes: 1e9, threads: 1, step_ms: 1_000, step_rows: 1 } as never;
   try {
