@@ -20,8 +20,10 @@ export interface BackupReport {
   readonly tables: number;
   readonly files: number;
   readonly bytes: number;
-  /** Accepted and not landed: that lands after a restore. */
-  readonly inFlight: number;
+  /** Accepted and not landed: that lands after a restore. null where the log was not looked at. */
+  readonly inFlight: number | null;
+  /** Where the log lies, if not in the backup. */
+  readonly logElsewhere: string | undefined;
   readonly faults: readonly string[];
 }
 
@@ -45,13 +47,15 @@ export async function verifyBackup(
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, lane));
+  signal.throwIfAborted(); // files that nobody looked at have no faults
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const report = {
     created,
     tables: Object.keys(tables).length,
     files: files.length,
     bytes,
-    inFlight: 0,
+    inFlight: null,
+    logElsewhere: about.isCopied ? undefined : about.address,
     faults,
   };
   if (faults.length > 0) return report; // what does not have its bytes need not be opened
