@@ -16,7 +16,9 @@ export async function openNotebooks(place: Place): Promise<() => Promise<unknown
   // The same packages, installed before by the tests; a browser's page is executed without the browser.
   place.words.set("python3 -m venv .venv", `ln -sfn ${dirname(dirname(python))} .venv`);
   place.words.set(".venv/bin/pip install --require-hashes -r requirements.txt", "true");
-  place.words.set("jupyter lab 01_first_look.ipynb", "jupyter execute 01_first_look.ipynb");
+  // By the interpreter: scripts of an environment that was moved name one that is not there any more.
+  const execute = ".venv/bin/python -c 'from nbclient.cli import main; main()'";
+  place.words.set(".venv/bin/jupyter lab 01_first_look.ipynb", `${execute} 01_first_look.ipynb`);
   return () => s3.stop();
 }
 
