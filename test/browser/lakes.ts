@@ -19,8 +19,9 @@ type Opening<Server> = { -readonly [Key in keyof Lakes<Server>]: Lakes<Server>[K
 export function useStacks(hasExtract = false): Lakes<Stack> {
   const lakes = {} as Opening<Stack>;
   beforeAll(async () => {
-    [lakes.browser, lakes.full, lakes.empty] = await Promise.all([
-      launchBrowser(),
+    // First what may build the pages: a server reads them once.
+    lakes.browser = await launchBrowser();
+    [lakes.full, lakes.empty] = await Promise.all([
       seededLake(hasExtract),
       startStack(undefined, { query: { namespace: "off" } }),
     ]);
@@ -46,8 +47,8 @@ export function useProcesses(
   beforeAll(async () => {
     folder = await temporaryFolder(name);
     const soon = { MUARA_LAND_COMMIT_MS: "100", MUARA_LAND_PROJECT_MS: "100" };
-    [lakes.browser, lakes.full, lakes.empty] = await Promise.all([
-      launchBrowser(),
+    lakes.browser = await launchBrowser();
+    [lakes.full, lakes.empty] = await Promise.all([
       startMuara(`${folder.path}/full`, { ...soon, ...environment }),
       startMuara(`${folder.path}/empty`, soon),
     ]);
