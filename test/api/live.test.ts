@@ -225,6 +225,11 @@ test("what may not be read is not there, and a token that is taken back ends its
   await closeAll();
 });
 
+/** Whether the newest overview names it. */
+function told(reader: LiveReader, name: string): boolean {
+  return JSON.stringify(reader.of("now").at(-1)?.data ?? null).includes(`"${name}"`);
+}
+
 test("a grant that is lost while the token lives: now is silent about it, a tail of it ends", async () => {
   const shared = { action: "read", kind: "table", name: TYPE };
   const lost = { ...shared, name: HIDDEN };
@@ -237,8 +242,6 @@ test("a grant that is lost while the token lives: now is silent about it, a tail
   await publish(HIDDEN, [orderEvent(9_800, "1")]);
   const both = await look(`topics=now,tail:${HIDDEN}`, token);
   const overview = await look("topics=now", token);
-  const told = (reader: LiveReader, name: string): boolean =>
-    JSON.stringify(reader.of("now").at(-1)?.data ?? null).includes(`"${name}"`);
   await eventually("both are told of, and the tail speaks", 10_000, async () => {
     return told(overview, HIDDEN) && told(overview, TYPE) && idsOf(both).length > 0;
   });
