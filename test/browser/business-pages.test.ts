@@ -1,8 +1,8 @@
 /** The pages of jobs, processes and cases in a real browser, over a process whose cases are known. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { launchBrowser, openPage } from "../services/browser.ts";
-import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
+import { expect, test, vi } from "vitest";
+import { openPage } from "../services/browser.ts";
+import { eventually } from "../services/muara.ts";
+import { useProcesses } from "./lakes.ts";
 import { saying, seen, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 180_000 });
@@ -24,27 +24,8 @@ EMIT ON WINDOW CLOSE INTO lake hourly;`;
 const BEGIN_MS = Date.parse("2026-03-02T00:00:00Z");
 const HOUR_MS = 3_600_000;
 
-let browser: Browser;
-let muara: MuaraProcess;
-let empty: MuaraProcess;
-let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-
-beforeAll(async () => {
-  folder = await temporaryFolder("business-pages");
-  const few = { MUARA_LAND_COMMIT_MS: "100", MUARA_LAND_PROJECT_MS: "100" };
-  [browser, muara, empty] = await Promise.all([
-    launchBrowser(),
-    // Else the watermark goes on once nothing comes any more, and another case is breached.
-    startMuara(`${folder.path}/live`, { ...few, MUARA_LAND_IDLE_AFTER_MS: "3600000" }),
-    startMuara(`${folder.path}/empty`, few),
-  ]);
-  await fill();
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([muara?.stop(), empty?.stop()]);
-  await folder?.remove();
-});
+// Else the watermark goes on once nothing comes any more, and another case is breached.
+const lakes = useProcesses("business-pages", { MUARA_LAND_IDLE_AFTER_MS: "3600000" }, fill);
 
 let ids = 0;
 async function publish(
@@ -58,7 +39,7 @@ async function publish(
     },
     ...body,
   }));
-  const answer = await muara.fetch(`/event-types/${type}/events`, {
+  const answer = await lakes.full.fetch(`/event-types/${type}/events`, {
     method: "POST",
     body: JSON.stringify(sent),
   });
@@ -82,7 +63,7 @@ async function fill(): Promise<void> {
       },
       schema: { type: "json_schema", schema: JSON.stringify({ type: "object", properties }) },
     });
-    expect((await muara.fetch("/event-types", { method: "POST", body })).status).toBe(201);
+    expect((await lakes.full.fetch("/event-types", { method: "POST", body })).status).toBe(201);
   }
   const numbers = Array.from({ length: 12 }, (_, n) => n);
   await publish(
@@ -99,30 +80,30 @@ async function fill(): Promise<void> {
   await publish("shop.parcel", [[8, { number: "c-3" }, 1_003]]);
   await publish("shop.parcel", [[9, { number: "c-3" }]]);
   await landed("shop.parcel", 11);
-  const deployed = await muara.fetch("/v1/processes", {
+  const deployed = await lakes.full.fetch("/v1/processes", {
     method: "POST",
     body: JSON.stringify({ process: PROCESS }),
   });
   expect([deployed.status, deployed.ok ? "" : await deployed.text()]).toEqual([201, ""]);
   await deploy(HOURLY);
   await eventually("the job has results", 60_000, async () => {
-    const rows = await muara.sql(`SELECT count(*) FROM "${JOB}"`).catch(() => []);
+    const rows = await lakes.full.sql(`SELECT count(*) FROM "${JOB}"`).catch(() => []);
     return Number(rows[0]?.[0] ?? 0) >= 12;
   });
   await eventually("the duplicate is in the ledger", 30_000, async () => {
-    const rows = await muara.sql("SELECT count(*) FROM duplicates").catch(() => []);
+    const rows = await lakes.full.sql("SELECT count(*) FROM duplicates").catch(() => []);
     return Number(rows[0]?.[0] ?? 0) === 1;
   });
 }
 
 async function deploy(text: string): Promise<void> {
-  const answer = await muara.fetch("/v1/jobs", { method: "POST", body: JSON.stringify({ text }) });
+  const answer = await lakes.full.fetch("/v1/jobs", { method: "POST", body: JSON.stringify({ text }) });
   expect([answer.status, answer.ok ? "" : await answer.text()]).toEqual([201, ""]);
 }
 
 async function landed(table: string, rows: number): Promise<void> {
   await eventually(`${table} has ${rows} rows`, 30_000, async () => {
-    const found = await muara.sql(`SELECT count(*) FROM "${table}"`).catch(() => []);
+    const found = await lakes.full.sql(`SELECT count(*) FROM "${table}"`).catch(() => []);
     return Number(found[0]?.[0] ?? 0) === rows;
   });
 }
@@ -146,7 +127,7 @@ const PAGES = [
 const MAIN = [PAGES[0]!, PAGES[1]!, PAGES[7]!, PAGES[8]!, PAGES[13]!];
 
 test.each(PAGES)("$path in both schemes, at a desk and on a phone", ({ path, shows }) =>
-  standsWithData({ browser, at: muara, path, live: saying(shows) }),
+  standsWithData({ browser: lakes.browser, at: lakes.full, path, live: saying(shows) }),
 );
 
 test.each([
@@ -155,18 +136,20 @@ test.each([
   ["/process", "No process is watched yet", "npx muara process deploy"],
   ["/cases/c-1?process=shop", "No event names this case", "npx muara case show c-1 --process shop"],
 ])("%s with nothing there says what fills it", (path, title, command) =>
-  standsEmpty({ browser, at: empty, path }, title, command),
+  standsEmpty({ browser: lakes.browser, at: lakes.empty, path }, title, command),
 );
 
 test.each(MAIN)("$path says that it loads, that the server is gone, and comes back", ({ path, shows }) =>
-  standsSlowAndDead({ browser, at: muara, path, live: saying(shows) }),
+  standsSlowAndDead({ browser: lakes.browser, at: lakes.full, path, live: saying(shows) }),
 );
 
 test("a job is paused and goes on only when it is asked and told so", async () => {
-  await using opened = await openPage(browser, muara.url, `/jobs/${JOB}`, { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, `/jobs/${JOB}`, {
+    token: lakes.full.token,
+  });
   const { page } = opened;
   const state = async (): Promise<string> =>
-    ((await (await muara.fetch(`/v1/jobs/${JOB}`)).json()) as { state: string }).state;
+    ((await (await lakes.full.fetch(`/v1/jobs/${JOB}`)).json()) as { state: string }).state;
   await page.getByRole("button", { name: "Pause …" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();
   expect(await state()).toBe("running");
@@ -181,7 +164,9 @@ test("a job is paused and goes on only when it is asked and told so", async () =
 });
 
 test("another text is planned, becomes the next version, and the former one comes back", async () => {
-  await using opened = await openPage(browser, muara.url, `/jobs/${JOB}?tab=plan`, { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, `/jobs/${JOB}?tab=plan`, {
+    token: lakes.full.token,
+  });
   const { page } = opened;
   const area = page.locator("#plan-text");
   await area.waitFor();
@@ -199,12 +184,17 @@ test("another text is planned, becomes the next version, and the former one come
   await page.getByRole("button", { name: "Go back to this text …" }).click();
   await page.getByRole("button", { name: "Roll back" }).click();
   await page.locator("h2", { hasText: "Version 3" }).waitFor();
-  const told = (await (await muara.fetch(`/v1/jobs/${JOB}`)).json()) as { text: string; version: number };
+  const told = (await (await lakes.full.fetch(`/v1/jobs/${JOB}`)).json()) as {
+    text: string;
+    version: number;
+  };
   expect([told.version, told.text]).toEqual([3, text]);
 });
 
 test("the counts of a deadline are those of the cases, and lead to them", async () => {
-  await using opened = await openPage(browser, muara.url, "/process?tab=deadlines", { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/process?tab=deadlines", {
+    token: lakes.full.token,
+  });
   const { page } = opened;
   await page.getByRole("button", { name: "8 met", exact: true }).waitFor();
   await page.getByRole("button", { name: "1 met too late" }).waitFor();
@@ -221,14 +211,16 @@ test("the counts of a deadline are those of the cases, and lead to them", async 
 });
 
 test("a case tells of late and repeated events; the stuck ones are listed, longest silence first", async () => {
-  await using opened = await openPage(browser, muara.url, "/cases/c-3?process=shop", { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/cases/c-3?process=shop", {
+    token: lakes.full.token,
+  });
   const { page } = opened;
   await page.locator(".timeline li").first().waitFor();
   const fates = await page
     .locator(".timeline li")
     .evaluateAll((items) => items.map((item) => item.getAttribute("data-fate")));
   expect(fates).toEqual(["landed", "landed", "duplicate", "late"]);
-  await page.goto(`${muara.url}/process?tab=cases&show=stuck`);
+  await page.goto(`${lakes.full.url}/process?tab=cases&show=stuck`);
   await page.locator("td a").first().waitFor();
   expect(await page.locator("td a").allTextContents()).toEqual(["c-9", "c-10", "c-11", "c-99"]);
   await page.locator("#filter-q").fill("c-1");
@@ -237,14 +229,14 @@ test("a case tells of late and repeated events; the stuck ones are listed, longe
 });
 
 test("tabs go by keys, and the filter by its own", async () => {
-  await using opened = await openPage(browser, muara.url, "/process", { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/process", { token: lakes.full.token });
   const { page } = opened;
   await page.getByRole("tab", { name: "Map" }).focus();
   await page.keyboard.press("ArrowRight");
   await page.getByRole("tab", { name: "Deadlines", selected: true }).waitFor();
   await page.keyboard.press("ArrowLeft");
   await page.getByRole("tab", { name: "Map", selected: true }).waitFor();
-  await page.goto(`${muara.url}/jobs`);
+  await page.goto(`${lakes.full.url}/jobs`);
   await page.locator("#filter-q").waitFor();
   await page.locator("h1").click();
   await page.keyboard.press("/");

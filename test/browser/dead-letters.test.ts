@@ -1,26 +1,12 @@
 /** The page of dead letters in a real browser: groups, one of them, corrected, tried, and sent again. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startStack, type Stack } from "../api/stack.ts";
-import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { axe, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { useStacks } from "./lakes.ts";
 import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
-import { order, seededLake, send, TYPE } from "./seeded-lake.ts";
+import { order, send, TYPE } from "./seeded-lake.ts";
 
-let browser: Browser;
-let stack: Stack;
-let empty: Stack;
-
-beforeAll(async () => {
-  [browser, stack, empty] = await Promise.all([
-    launchBrowser(),
-    seededLake(),
-    startStack(undefined, { query: { namespace: "off" } }),
-  ]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([stack?.close(), empty?.close()]);
-});
+const lakes = useStacks();
 
 interface Letter {
   readonly dead_letter_id: string;
@@ -29,22 +15,22 @@ interface Letter {
 }
 
 const GROUP = `tbody tr:has-text("${TYPE}")`;
-const states = (path: string, live: string) => ({ browser, at: stack, path, live });
+const states = (path: string, live: string) => ({ browser: lakes.browser, at: lakes.full, path, live });
 
 async function letters(state = ""): Promise<readonly Letter[]> {
   const query = state === "" ? "" : `?state=${state}`;
-  return (await stack.get<{ items: Letter[] }>(`/v1/dead-letters${query}`)).items;
+  return (await lakes.full.get<{ items: Letter[] }>(`/v1/dead-letters${query}`)).items;
 }
 
 async function numbersOf(ids: readonly number[]): Promise<unknown> {
   const list = ids.map((id) => `'bbbbbbbb-0000-4000-8000-${String(id).padStart(12, "0")}'`).join();
   const sql = `SELECT number FROM ${TYPE} WHERE event_id IN (${list}) ORDER BY number`;
-  const answer = await stack.call("POST", "/v1/sql", { sql });
+  const answer = await lakes.full.call("POST", "/v1/sql", { sql });
   return ((await answer.json()) as { rows: unknown }).rows;
 }
 
 function open(path: string, width = 1280): Promise<OpenPage> {
-  return openPage(browser, stack.url, path, { token: stack.token, width });
+  return openPage(lakes.browser, lakes.full.url, path, { token: lakes.full.token, width });
 }
 
 async function waitForOpen(page: Page, count: number): Promise<void> {
@@ -57,7 +43,7 @@ async function waitForOpen(page: Page, count: number): Promise<void> {
 
 test("groups: live, empty, slow, dead", async () => {
   await standsWithData(states("/dead-letters", GROUP));
-  await standsEmpty({ ...states("/dead-letters", GROUP), at: empty }, "No dead letter");
+  await standsEmpty({ ...states("/dead-letters", GROUP), at: lakes.empty }, "No dead letter");
   await standsSlowAndDead(states("/dead-letters", GROUP));
   await standsDeadFromTheStart(states("/dead-letters", GROUP));
 });
@@ -81,7 +67,7 @@ test("a letter is shown as it came, corrected, tried without being sent, and the
   const { page } = opened;
   const field = page.locator("#letter-text");
   await field.waitFor();
-  const { payload } = await stack.get<{ payload: string }>(`/v1/dead-letters/${encodeURIComponent(id)}`);
+  const { payload } = await lakes.full.get<{ payload: string }>(`/v1/dead-letters/${encodeURIComponent(id)}`);
   expect(await field.inputValue()).toBe(payload);
   expect(await page.locator(".letter .actions.spaced button", { hasText: "Replay" }).isDisabled()).toBe(true);
   await page.locator("button", { hasText: "Try it" }).click();
@@ -124,7 +110,7 @@ test("filters stand in the address; a new dead letter comes without a reload; a 
   await using opened = await open(`/dead-letters?event_type=${TYPE}&state=open`, 360);
   const { page } = opened;
   await page.locator(".empty", { hasText: "No dead letter fits" }).waitFor();
-  await send(stack, [order(301, "99999999999999999999")]);
+  await send(lakes.full, [order(301, "99999999999999999999")]);
   await page.locator(GROUP).first().waitFor({ timeout: 30_000 });
   expect(await page.locator("#filter-event_type").inputValue()).toBe(TYPE);
   expect(await page.locator("#filter-state").inputValue()).toBe("open");

@@ -1,41 +1,26 @@
 /** The page of extracts in a real browser: versions, files, receipts that differ, who has it, scripts to copy. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Manifest } from "../../lake/extract/manifest.ts";
-import { startStack, type Stack } from "../api/stack.ts";
-import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { axe, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { useStacks } from "./lakes.ts";
 import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
-import { FEED, seededLake } from "./seeded-lake.ts";
+import { FEED } from "./seeded-lake.ts";
 
-let browser: Browser;
-let stack: Stack;
-let empty: Stack;
-
-beforeAll(async () => {
-  [browser, stack, empty] = await Promise.all([
-    launchBrowser(),
-    seededLake(true),
-    startStack(undefined, { query: { namespace: "off" } }),
-  ]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([stack?.close(), empty?.close()]);
-});
+const lakes = useStacks(true);
 
 const DETAIL = `/extracts?feed=${FEED}`;
-const states = (path: string, live: string) => ({ browser, at: stack, path, live });
+const states = (path: string, live: string) => ({ browser: lakes.browser, at: lakes.full, path, live });
 
 function open(path: string, width = 1280): Promise<OpenPage> {
-  return openPage(browser, stack.url, path, { token: stack.token, width });
+  return openPage(lakes.browser, lakes.full.url, path, { token: lakes.full.token, width });
 }
 
 test("the list: live, empty, slow, dead", async () => {
   const list = states("/extracts", `tbody tr:has-text("${FEED}")`);
   await standsWithData(list);
-  await standsEmpty({ ...list, at: empty }, "No extract is declared");
+  await standsEmpty({ ...list, at: lakes.empty }, "No extract is declared");
   await standsSlowAndDead(list);
   await standsDeadFromTheStart(list);
 });
@@ -59,12 +44,12 @@ test("a version's windows and files are the manifest's; a file is taken, and loo
   const { page } = opened;
   const version = page.locator('section[aria-label="Version 1"]');
   await version.locator("td").first().waitFor();
-  const manifest = await stack.get<Manifest>(`/v1/extracts/${FEED}/versions/1/manifest?look=true`);
+  const manifest = await lakes.full.get<Manifest>(`/v1/extracts/${FEED}/versions/1/manifest?look=true`);
   const [window] = manifest.partitions;
   const text = await version.innerText();
   for (const said of [window!.hour!, String(window!.rows), `number ${window!.totals["number"]!}`, "first"])
     expect(text).toContain(said);
-  expect(await stack.get(`/v1/extracts/${FEED}/fetches`)).toEqual({ items: [] });
+  expect(await lakes.full.get(`/v1/extracts/${FEED}/fetches`)).toEqual({ items: [] });
   const waiting = page.waitForEvent("download");
   await version.locator("button", { hasText: "Download" }).click();
   const file = await (await waiting).path();
@@ -75,7 +60,7 @@ test("a version's windows and files are the manifest's; a file is taken, and loo
   ).toBe(manifest.files[0]!.sha256);
   await page.locator('[role="tab"]', { hasText: "Who has it" }).click();
   await page.locator("#panel-fetches tbody tr").waitFor();
-  const [fetched] = (await stack.get<{ items: { by: string }[] }>(`/v1/extracts/${FEED}/fetches`)).items;
+  const [fetched] = (await lakes.full.get<{ items: { by: string }[] }>(`/v1/extracts/${FEED}/fetches`)).items;
   expect(await page.locator("#panel-fetches tbody td").allInnerTexts()).toEqual(
     expect.arrayContaining(["1", fetched!.by, "no"]),
   );
@@ -103,7 +88,7 @@ test("scripts are those of the API, for the warehouse and the table that the add
     .waitFor();
   for (const [at, kind] of ["ddl", "load"].entries()) {
     const route = `/v1/extracts/${FEED}/versions/1/${kind}?target=redshift&table=dwh.orders`;
-    const wanted = await (await stack.call("GET", route)).text();
+    const wanted = await (await lakes.full.call("GET", route)).text();
     expect((await page.locator("#panel-load pre").nth(at).textContent())!.trim()).toBe(wanted.trim());
   }
   expect(new URL(page.url()).searchParams.get("table")).toBe("dwh.orders");

@@ -1,8 +1,8 @@
 /** The pages of alerts and of the system in a real browser, over a process with rules, tokens, a share, an audit. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { canvasColors, contrast, launchBrowser, openPage } from "../services/browser.ts";
-import { eventually, startMuara, temporaryFolder, type MuaraProcess } from "../services/muara.ts";
+import { expect, test, vi } from "vitest";
+import { canvasColors, contrast, openPage } from "../services/browser.ts";
+import { eventually } from "../services/muara.ts";
+import { useProcesses } from "./lakes.ts";
 import { saying, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 180_000 });
@@ -24,29 +24,10 @@ const DROP = {
 };
 const HOUR_MS = 3_600_000;
 
-let browser: Browser;
-let muara: MuaraProcess;
-let empty: MuaraProcess;
-let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-
-beforeAll(async () => {
-  folder = await temporaryFolder("house-pages");
-  const few = { MUARA_LAND_COMMIT_MS: "100", MUARA_LAND_PROJECT_MS: "100" };
-  [browser, muara, empty] = await Promise.all([
-    launchBrowser(),
-    startMuara(`${folder.path}/live`, { ...few, MUARA_AUDIT: "on" }),
-    startMuara(`${folder.path}/empty`, few),
-  ]);
-  await fill();
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([muara?.stop(), empty?.stop()]);
-  await folder?.remove();
-});
+const lakes = useProcesses("house-pages", { MUARA_AUDIT: "on" }, fill);
 
 async function post(path: string, body: unknown, status: number): Promise<unknown> {
-  const answer = await muara.fetch(path, { method: "POST", body: JSON.stringify(body) });
+  const answer = await lakes.full.fetch(path, { method: "POST", body: JSON.stringify(body) });
   const text = await answer.text();
   expect([path, answer.status, answer.ok ? "" : text]).toEqual([path, status, ""]);
   return text === "" ? null : JSON.parse(text);
@@ -74,7 +55,7 @@ async function fill(): Promise<void> {
   }));
   await post("/event-types/payment/events", events, 200);
   await eventually("the events are there", 30_000, async () => {
-    const rows = await muara.sql("SELECT count(*) FROM payment").catch(() => []);
+    const rows = await lakes.full.sql("SELECT count(*) FROM payment").catch(() => []);
     return Number(rows[0]?.[0] ?? 0) === events.length;
   });
   for (const rule of [FIRING, PENDING, DROP]) await post("/v1/rules", rule, 201);
@@ -95,9 +76,9 @@ async function fill(): Promise<void> {
   );
   await post("/v1/silences", { matchers: 'card="0815"', for_ms: HOUR_MS, comment: "our own card" }, 201);
   await eventually("alerts fire and are pending, and their history is there", 60_000, async () => {
-    const { items } = (await (await muara.fetch("/v1/alerts")).json()) as { items: { state: string }[] };
+    const { items } = (await (await lakes.full.fetch("/v1/alerts")).json()) as { items: { state: string }[] };
     const states = new Set(items.map(({ state }) => state));
-    const rows = await muara.sql(`SELECT count(*) FROM "muara.alert"`).catch(() => []);
+    const rows = await lakes.full.sql(`SELECT count(*) FROM "muara.alert"`).catch(() => []);
     return states.has("firing") && states.has("pending") && Number(rows[0]?.[0] ?? 0) >= 4;
   });
 }
@@ -113,10 +94,11 @@ const PAGES = [
   { path: "/system?tab=audit", shows: "declared" },
   { path: "/system?tab=config", shows: "MUARA_LAND_COMMIT_MS" },
 ];
-const MAIN = [PAGES[0]!, PAGES[4]!, PAGES[6]!];
+/** Each asks for something of its own. */
+const MAIN = [PAGES[0]!, ...PAGES.slice(4, 8)];
 
 test.each(PAGES)("$path in both schemes, at a desk and on a phone", ({ path, shows }) =>
-  standsWithData({ browser, at: muara, path, live: saying(shows) }),
+  standsWithData({ browser: lakes.browser, at: lakes.full, path, live: saying(shows) }),
 );
 
 test.each([
@@ -128,15 +110,15 @@ test.each([
   ["/system?tab=shares", "Nothing is shared", "npx muara share create"],
   ["/system?tab=audit", "Nothing is recorded here", "MUARA_AUDIT=on"],
 ])("%s with nothing there says what fills it", (path, title, command) =>
-  standsEmpty({ browser, at: empty, path }, title, command),
+  standsEmpty({ browser: lakes.browser, at: lakes.empty, path }, title, command),
 );
 
 test.each(MAIN)("$path says that it loads, that the server is gone, and comes back", ({ path, shows }) =>
-  standsSlowAndDead({ browser, at: muara, path, live: saying(shows) }),
+  standsSlowAndDead({ browser: lakes.browser, at: lakes.full, path, live: saying(shows) }),
 );
 
 test("states are told apart, and the address holds which are shown", async () => {
-  await using opened = await openPage(browser, muara.url, "/alerts", { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/alerts", { token: lakes.full.token });
   const { page } = opened;
   const cards = page.locator("article.alert");
   await cards.first().waitFor();
@@ -154,15 +136,20 @@ test("states are told apart, and the address holds which are shown", async () =>
 });
 
 test("a link to a rule opens it, and what comes of it alone", async () => {
-  await using opened = await openPage(browser, muara.url, "/alerts?tab=rules&rule=PaymentsDropped", {
-    token: muara.token,
-  });
+  await using opened = await openPage(
+    lakes.browser,
+    lakes.full.url,
+    "/alerts?tab=rules&rule=PaymentsDropped",
+    {
+      token: lakes.full.token,
+    },
+  );
   const { page } = opened;
   const heads = page.locator("article > h2");
   await heads.first().waitFor();
   expect(await heads.count()).toBe(1);
   expect(await heads.first().textContent()).toContain("PaymentsDropped");
-  await page.goto(`${muara.url}/alerts?rule=Slowly`);
+  await page.goto(`${lakes.full.url}/alerts?rule=Slowly`);
   await page.locator("article.alert").first().waitFor();
   const shown = await page.locator("article.alert").allTextContents();
   expect([shown.length, shown.filter((text) => text.includes("Slowly")).length]).toEqual([2, 2]);
@@ -173,8 +160,8 @@ test("a link to a rule opens it, and what comes of it alone", async () => {
 test.each(["light", "dark"] as const)(
   "why an alert fires is drawn, in colours that can be seen: %s",
   async (scheme) => {
-    await using opened = await openPage(browser, muara.url, "/alerts?tab=rules", {
-      token: muara.token,
+    await using opened = await openPage(lakes.browser, lakes.full.url, "/alerts?tab=rules", {
+      token: lakes.full.token,
       scheme,
     });
     const { page } = opened;
@@ -196,8 +183,8 @@ test.each(["light", "dark"] as const)(
 );
 
 test("an alert is silenced for as long as is chosen, and the silence is ended", async () => {
-  await using opened = await openPage(browser, muara.url, "/alerts?q=4711&state=firing", {
-    token: muara.token,
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/alerts?q=4711&state=firing", {
+    token: lakes.full.token,
   });
   const { page } = opened;
   await page.getByRole("button", { name: "Silence …" }).click();
@@ -208,19 +195,21 @@ test("an alert is silenced for as long as is chosen, and the silence is ended", 
   await page.locator("dialog[open] [name=comment]").fill("looked at");
   await page.getByRole("button", { name: "Silence", exact: true }).click();
   await page.locator("dialog[open]").waitFor({ state: "detached" });
-  const { items } = (await (await muara.fetch("/v1/silences")).json()) as {
+  const { items } = (await (await lakes.full.fetch("/v1/silences")).json()) as {
     items: { comment: string; starts_at: string; ends_at: string; state: string }[];
   };
   const made = items.find(({ comment }) => comment === "looked at")!;
   expect(Date.parse(made.ends_at) - Date.parse(made.starts_at)).toBe(4 * HOUR_MS);
-  await page.goto(`${muara.url}/alerts?tab=silences`);
+  await page.goto(`${lakes.full.url}/alerts?tab=silences`);
   await page.locator("tr", { hasText: "looked at" }).getByRole("button", { name: "End …" }).click();
   await page.getByRole("button", { name: "End it" }).click();
   await page.locator("tr", { hasText: "looked at" }).waitFor({ state: "detached" });
 });
 
 test("a token is shown once, opens what it may, and is nothing when it is revoked", async () => {
-  await using opened = await openPage(browser, muara.url, "/system?tab=tokens", { token: muara.token });
+  await using opened = await openPage(lakes.browser, lakes.full.url, "/system?tab=tokens", {
+    token: lakes.full.token,
+  });
   const { page } = opened;
   await page.getByRole("button", { name: "New token …" }).click();
   await page.locator("dialog[open] [name=description]").fill("a test's own");
@@ -228,7 +217,7 @@ test("a token is shown once, opens what it may, and is nothing when it is revoke
   await page.getByRole("button", { name: "Make it" }).click();
   const secret = (await page.locator("dialog[open] .secret").textContent())!.trim();
   const as = async (): Promise<number> =>
-    (await fetch(`${muara.url}/v1/tables/payment`, { headers: { authorization: `Bearer ${secret}` } }))
+    (await fetch(`${lakes.full.url}/v1/tables/payment`, { headers: { authorization: `Bearer ${secret}` } }))
       .status;
   expect(await as()).toBe(200);
   await page.getByRole("button", { name: "Close", exact: true }).click();
@@ -246,9 +235,14 @@ test("a token is shown once, opens what it may, and is nothing when it is revoke
 });
 
 test("the configuration says what was set, and by what", async () => {
-  await using opened = await openPage(browser, muara.url, "/system?tab=config&origin=environment", {
-    token: muara.token,
-  });
+  await using opened = await openPage(
+    lakes.browser,
+    lakes.full.url,
+    "/system?tab=config&origin=environment",
+    {
+      token: lakes.full.token,
+    },
+  );
   const { page } = opened;
   await page.locator("td").first().waitFor();
   const keys = await page.locator("tbody tr td:first-child").allTextContents();
@@ -265,7 +259,7 @@ test("whoever may not see it is told so, and why", async () => {
     ["/system?tab=tokens", "token"],
     ["/system?tab=config", "system"],
   ] as const) {
-    await using opened = await openPage(browser, muara.url, path, { token: made.token });
+    await using opened = await openPage(lakes.browser, lakes.full.url, path, { token: made.token });
     await opened.page.locator(".error", { hasText: "not allowed" }).first().waitFor();
     expect(await opened.page.locator(".error").first().textContent()).toContain(needs);
   }

@@ -1,46 +1,25 @@
 /** The page for SQL in a real browser: the editor, the rows, the picture, files, links, limits and errors. */
 import { readFile } from "node:fs/promises";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startStack, type Stack } from "../api/stack.ts";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
 import { ask } from "../lake/extract/independent-rows.ts";
-import {
-  axe,
-  between,
-  canvasColors,
-  contrast,
-  launchBrowser,
-  openPage,
-  type OpenPage,
-} from "../services/browser.ts";
+import { axe, between, canvasColors, contrast, openPage, type OpenPage } from "../services/browser.ts";
+import { useStacks } from "./lakes.ts";
 import { standsEmpty, standsWithData } from "./page-checks.ts";
-import { BIG, seededLake, TYPE } from "./seeded-lake.ts";
+import { BIG, TYPE } from "./seeded-lake.ts";
 
-let browser: Browser;
-let stack: Stack;
-let empty: Stack;
-
-beforeAll(async () => {
-  [browser, stack, empty] = await Promise.all([
-    launchBrowser(),
-    seededLake(),
-    startStack(undefined, { query: { namespace: "off" } }),
-  ]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([stack?.close(), empty?.close()]);
-});
+const lakes = useStacks();
 
 const link = (sql: string, more: Record<string, string> = {}): string =>
   `/query?${new URLSearchParams({ sql, ...more }).toString()}`;
 const BY_COUNTRY = `SELECT country, count(*) AS orders FROM ${TYPE} GROUP BY country ORDER BY country`;
 const BY_TIME = `SELECT event_time, number FROM ${TYPE} WHERE number < 1000 ORDER BY event_time`;
+const LIST_TAKES_KEYS_MS = 150;
 /** Runs until it is cancelled. */
 const ENDLESS = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 3";
 
 function open(path: string, more: object = {}): Promise<OpenPage> {
-  return openPage(browser, stack.url, path, { token: stack.token, ...more });
+  return openPage(lakes.browser, lakes.full.url, path, { token: lakes.full.token, ...more });
 }
 
 async function write(page: Page, sql: string): Promise<void> {
@@ -55,10 +34,10 @@ async function cells(page: Page): Promise<string[][]> {
 }
 
 test("rows and picture for everybody; an empty lake says how to begin", async () => {
-  const options = { browser, at: stack, path: link(BY_COUNTRY), live: ".result-grid td" };
+  const options = { browser: lakes.browser, at: lakes.full, path: link(BY_COUNTRY), live: ".result-grid td" };
   await standsWithData(options);
   await standsWithData({ ...options, path: link(BY_COUNTRY, { view: "chart" }), live: ".bars .bar" });
-  await standsEmpty({ ...options, at: empty, path: "/query" }, "Nothing is asked yet");
+  await standsEmpty({ ...options, at: lakes.empty, path: "/query" }, "Nothing is asked yet");
 });
 
 test("what is written runs by Ctrl+Enter; big integers keep their digits, and nothing is not empty", async () => {
@@ -72,7 +51,7 @@ test("what is written runs by Ctrl+Enter; big integers keep their digits, and no
     ["2", BIG, "NULL"],
   ]);
   expect(await page.locator("td.null").count()).toBe(1);
-  const through = await stack.get<{ watermark: string }>(`/v1/tables/${TYPE}`);
+  const through = await lakes.full.get<{ watermark: string }>(`/v1/tables/${TYPE}`);
   const shown = await page.locator(".as-of time").last().getAttribute("datetime");
   expect(shown).toBe(through.watermark);
   // The link that is copied is the address: opened elsewhere, it gives the same.
@@ -105,6 +84,8 @@ test("the editor offers tables and columns, and gives Tab back", async () => {
   await page.keyboard.press("Delete");
   await page.keyboard.type("SELECT * FROM ORD");
   await page.locator(".cm-tooltip-autocomplete li", { hasText: TYPE }).waitFor();
+  // For 75 ms a list takes no key, so that nobody takes what he has not seen (CodeMirror's `interactionDelay`).
+  await page.waitForTimeout(LIST_TAKES_KEYS_MS);
   await page.keyboard.press("Enter");
   expect((await page.locator(".cm-line").allInnerTexts()).join("\n")).toBe(`SELECT * FROM ${TYPE}`);
   await page.keyboard.press("Tab");
@@ -124,16 +105,20 @@ test("a query is cancelled here and on the server; the rows of before stay", asy
   await page.locator(".query-said", { hasText: "Cancelled" }).waitFor();
   // All slots are free again: as many as there are run at once.
   const answers = await Promise.all(
-    [1, 2, 3, 4].map((one) => stack.call("POST", "/v1/sql", { sql: `SELECT ${one}`, timeout_ms: 20_000 })),
+    [1, 2, 3, 4].map((one) =>
+      lakes.full.call("POST", "/v1/sql", { sql: `SELECT ${one}`, timeout_ms: 20_000 }),
+    ),
   );
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 });
 
 test("a slow server: the seconds run; a dead one: it says so, keeps the rows, and asks again when told", async () => {
-  const way = await between(stack.url);
+  const way = await between(lakes.full.url);
   try {
     way.slow(1_200);
-    await using opened = await openPage(browser, way.url, link(BY_COUNTRY), { token: stack.token });
+    await using opened = await openPage(lakes.browser, way.url, link(BY_COUNTRY), {
+      token: lakes.full.token,
+    });
     const { page } = opened;
     await page.locator(".loading", { hasText: "tables" }).waitFor();
     await page.locator('[role="timer"]', { hasText: "ms" }).waitFor();
@@ -187,7 +172,7 @@ test("time travel: a version gives the rows of then", async () => {
   await page.locator("#query-at").fill("0");
   await page.keyboard.press("Enter");
   await page.locator(".query-said", { hasText: "as of 0" }).waitFor();
-  const answer = await stack.call("POST", "/v1/sql", { sql: count, at: 0 });
+  const answer = await lakes.full.call("POST", "/v1/sql", { sql: count, at: 0 });
   const then = ((await answer.json()) as { rows: string[][] }).rows[0]![0];
   expect((await cells(page))[0]![1]).toBe(then);
   expect(then).not.toBe(now);
@@ -247,7 +232,7 @@ test("history is kept in this browser until it is forgotten", async () => {
   await using opened = await open(link(BY_COUNTRY));
   const { page } = opened;
   await page.locator(".history li", { hasText: "3 rows" }).waitFor();
-  await page.goto(`${stack.url}/query`);
+  await page.goto(`${lakes.full.url}/query`);
   await page.locator(".history li button").click();
   await page.locator(".result-grid td").first().waitFor();
   expect(new URL(page.url()).searchParams.get("sql")).toBe(BY_COUNTRY);

@@ -3,39 +3,24 @@ import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import process from "node:process";
 import { promisify } from "node:util";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { startStack, type Stack } from "../api/stack.ts";
-import { axe, launchBrowser, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { expect, test } from "vitest";
+import { axe, openPage, overhang, type OpenPage } from "../services/browser.ts";
+import { useStacks } from "./lakes.ts";
 import { standsDeadFromTheStart, standsEmpty, standsSlowAndDead, standsWithData } from "./page-checks.ts";
-import { order, seededLake, send, TYPE } from "./seeded-lake.ts";
+import { order, send, TYPE } from "./seeded-lake.ts";
 
-let browser: Browser;
-let stack: Stack;
-let empty: Stack;
-
-beforeAll(async () => {
-  [browser, stack, empty] = await Promise.all([
-    launchBrowser(),
-    seededLake(true),
-    startStack(undefined, { query: { namespace: "off" } }),
-  ]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await Promise.all([stack?.close(), empty?.close()]);
-});
+const lakes = useStacks(true);
 
 const row = `tbody tr:has-text("${TYPE}")`;
-const states = (path: string, live: string) => ({ browser, at: stack, path, live });
+const states = (path: string, live: string) => ({ browser: lakes.browser, at: lakes.full, path, live });
 
 async function open(path: string, width = 1280): Promise<OpenPage> {
-  return openPage(browser, stack.url, path, { token: stack.token, width });
+  return openPage(lakes.browser, lakes.full.url, path, { token: lakes.full.token, width });
 }
 
 test("tables: live, empty, slow, dead", async () => {
   await standsWithData(states("/tables", row));
-  await standsEmpty({ browser, at: empty, path: "/tables" }, "No table yet");
+  await standsEmpty({ browser: lakes.browser, at: lakes.empty, path: "/tables" }, "No table yet");
   await standsSlowAndDead(states("/tables", row));
   await standsDeadFromTheStart(states("/tables", row));
 });
@@ -67,7 +52,7 @@ test("columns are described: Muara's own by what they are, the others by their s
   expect(await told("event_id")).toContain("own id");
   expect(await told("number")).toBe("Number of the order.");
   expect(await told("country")).toBe("–");
-  const { tables } = await stack.get<{
+  const { tables } = await lakes.full.get<{
     tables: { name: string; columns: { name: string; description: string | null }[] }[];
   }>("/v1/sql/schema");
   const columns = tables.find(({ name }) => name === TYPE)!.columns;
@@ -80,10 +65,10 @@ test("figures are the API's, and follow it without a reload", async () => {
   const { page } = opened;
   const cells = (): Promise<string[]> => page.locator(`${row} td`).allInnerTexts();
   await page.locator(row).waitFor();
-  const before = await stack.get<{ rows: number; files: number }>(`/v1/tables/${TYPE}`);
+  const before = await lakes.full.get<{ rows: number; files: number }>(`/v1/tables/${TYPE}`);
   expect((await cells())[3]).toBe(String(before.rows));
   expect((await cells())[2]).toContain("in time, target 30 s");
-  await send(stack, [order(200), order(201)]);
+  await send(lakes.full, [order(200), order(201)]);
   await expect.poll(async () => (await cells())[3], { timeout: 20_000 }).toBe(String(before.rows + 2));
 });
 
@@ -110,15 +95,17 @@ test("a table that is late says so, by partition", async () => {
   await using opened = await open(`/tables/${TYPE}?tab=partitions`);
   const { page } = opened;
   await page.locator('#panel-partitions td:has-text("nothing waits")').first().waitFor();
-  const declared = await stack.get<Record<string, unknown>>(`/event-types/${TYPE}`);
+  const declared = await lakes.full.get<Record<string, unknown>>(`/event-types/${TYPE}`);
   const annotations = { "muara/freshness": "1 ms" };
-  expect((await stack.call("PUT", `/event-types/${TYPE}`, { ...declared, annotations })).status).toBe(200);
-  expect((await stack.call("POST", `/v1/tables/${TYPE}/pause`, { for_ms: 600_000 })).status).toBe(200);
-  await send(stack, [order(210)]);
+  expect((await lakes.full.call("PUT", `/event-types/${TYPE}`, { ...declared, annotations })).status).toBe(
+    200,
+  );
+  expect((await lakes.full.call("POST", `/v1/tables/${TYPE}/pause`, { for_ms: 600_000 })).status).toBe(200);
+  await send(lakes.full, [order(210)]);
   await page.locator('.tile[data-tone="bad"]', { hasText: "late" }).waitFor();
   const lags = await page.locator("#panel-partitions table").first().locator("tbody tr").allInnerTexts();
   expect(lags.filter((text) => text.includes("nothing waits"))).toHaveLength(1);
-  expect((await stack.call("POST", `/v1/tables/${TYPE}/resume`)).status).toBe(200);
+  expect((await lakes.full.call("POST", `/v1/tables/${TYPE}/resume`)).status).toBe(200);
   await expect.poll(() => page.locator('.tile[data-tone="bad"]').count(), { timeout: 20_000 }).toBe(0);
 });
 
@@ -130,7 +117,7 @@ test("versions are compared, and asked about as of one", async () => {
   await page.keyboard.press("Enter");
   const said = page.locator('section[aria-label="What changed"]');
   await said.waitFor();
-  const diff = await stack.get<{ added: { rows: number } }>(`/v1/tables/${TYPE}/diff?from=0&to=2`);
+  const diff = await lakes.full.get<{ added: { rows: number } }>(`/v1/tables/${TYPE}/diff?from=0&to=2`);
   expect(await said.innerText()).toContain(`${diff.added.rows} rows in`);
   expect(page.url()).toContain("from=0&to=2");
   await page.locator("a", { hasText: "Query at version 1" }).first().click();
@@ -144,11 +131,11 @@ test("snippets run as they are copied", async () => {
   const { page } = opened;
   const snippet = (title: string): Promise<string> => page.locator(`pre[aria-label="${title}"]`).innerText();
   await page.locator('pre[aria-label="curl"]').waitFor();
-  const { rows } = await stack.get<{ rows: number }>(`/v1/tables/${TYPE}`);
-  const env = { ...process.env, MUARA_TOKEN: stack.token };
+  const { rows } = await lakes.full.get<{ rows: number }>(`/v1/tables/${TYPE}`);
+  const env = { ...process.env, MUARA_TOKEN: lakes.full.token };
   const { stdout } = await promisify(execFile)("bash", ["-c", `${await snippet("curl")} --silent`], { env });
   expect((JSON.parse(stdout) as { rows: unknown }).rows).toEqual([[String(rows)]]);
-  const answer = await stack.call("POST", "/v1/sql", { sql: await snippet("SQL") });
+  const answer = await lakes.full.call("POST", "/v1/sql", { sql: await snippet("SQL") });
   expect(((await answer.json()) as { rows: unknown[] }).rows).toHaveLength(Math.min(100, rows));
   const location = /scan_delta\("(.*)"\)/.exec(await snippet("Any reader of Delta"))![1]!;
   expect(await readdir(location)).toContain("_delta_log");
@@ -167,7 +154,7 @@ test("lineage leads to what reads the table; quality shows its books and dead le
   await page.locator('[role="tab"]', { hasText: "Quality" }).focus();
   await page.locator('[role="tab"]', { hasText: "Quality" }).click();
   await page.locator(".equation").waitFor();
-  const { items } = await stack.get<{ items: { accepted: number; dead_letters: number }[] }>(
+  const { items } = await lakes.full.get<{ items: { accepted: number; dead_letters: number }[] }>(
     `/v1/books?event_type=${TYPE}`,
   );
   expect(await page.locator(".equation").innerText()).toContain(`${items[0]!.accepted} accepted`);

@@ -4,6 +4,7 @@ import { count } from "../format.ts";
 import { html } from "../html.ts";
 import { Badge } from "../parts/badge.ts";
 import { AnyTable, type Column } from "../parts/data-table.ts";
+import { nameText } from "../parts/name-text.ts";
 import { Time } from "../parts/time.ts";
 import { filterOf } from "../router.ts";
 import { lettersLink, type LetterGroup } from "./letter-answer.ts";
@@ -35,7 +36,7 @@ function columnsOf(onReplay: LetterGroupsProps["onReplay"]): readonly Column<Let
           ${group.help && html`<br /><span class="quiet">${group.help}</span>`}`,
       class: "wide",
     },
-    { title: "Event type", show: (group) => group.event_type },
+    { title: "Event type", show: (group) => nameText(group.event_type) },
     {
       title: "Open",
       isNumber: true,

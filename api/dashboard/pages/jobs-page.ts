@@ -4,10 +4,11 @@ import type { PageComponent } from "../page-component.ts";
 import { count, duration } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { jobLink, tableLink } from "../links.ts";
-import { DataTable } from "../parts/data-table.ts";
+import { type Column, DataTable } from "../parts/data-table.ts";
 import { Empty } from "../parts/empty.ts";
 import { FilterField } from "../parts/filter-field.ts";
 import { loaded } from "../parts/loaded.ts";
+import { nameText } from "../parts/name-text.ts";
 import { PageHeader } from "../parts/page-header.ts";
 import { StateBadge } from "../parts/states.ts";
 import { Time } from "../parts/time.ts";
@@ -42,6 +43,9 @@ export const Page: PageComponent = () => {
   `;
 };
 
+/** Told only where there is one. */
+const PROBLEM: Column<JobTold> = { title: "problem", show: (job) => job.problem ?? "" };
+
 function none(): Content {
   return html`<${Empty} title="No job runs yet" command="npx muara job deploy FILE">
     A job is a file with a SELECT; <code>npx muara job plan FILE</code> says beforehand what it would be.
@@ -61,7 +65,7 @@ function listed(items: readonly JobTold[]): Content {
     rows,
     keyOf: ({ name }) => name,
     columns: [
-      { title: "job", show: (job) => html`<a href=${jobLink(job.name)}>${job.name}</a>` },
+      { title: "job", show: (job) => html`<a href=${jobLink(job.name)}>${nameText(job.name)}</a>` },
       { title: "state", show: (job) => html`<${StateBadge} state=${job.state} />` },
       {
         title: "version",
@@ -76,13 +80,17 @@ function listed(items: readonly JobTold[]): Content {
         class: "when",
         show: (job) => html`<${Time} at=${job.released_until} />`,
       },
-      { title: "reads", class: "id", show: ({ inputs }) => inputs.map((name) => html`<div>${name}</div>`) },
+      {
+        title: "reads",
+        class: "id",
+        show: ({ inputs }) => inputs.map((name) => html`<div>${nameText(name)}</div>`),
+      },
       {
         title: "writes",
         class: "id",
-        show: (job) => html`<a href=${tableLink(job.output)}>${job.output}</a>`,
+        show: (job) => html`<a href=${tableLink(job.output)}>${nameText(job.output)}</a>`,
       },
-      { title: "problem", show: (job) => job.problem ?? "" },
+      ...(rows.some(({ problem }) => problem) ? [PROBLEM] : []),
     ],
   });
 }

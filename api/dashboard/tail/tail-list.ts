@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { FateBadge } from "../fate-badge.ts";
 import { count, utcClock } from "../format.ts";
 import { html } from "../html.ts";
+import { bodyText } from "./body-text.ts";
 import type { TailRow } from "./tail-store.ts";
 
 const ROW_PX = 34;
@@ -63,7 +64,7 @@ export const TailList: FunctionComponent<TailListProps> = ({ rows, openKey, onOp
 
 function tailRow(row: TailRow, at: number, isOpen: boolean, onOpen: (row: TailRow) => void): VNode {
   const { event, key } = row;
-  const text = event.payload ?? event.about ?? "";
+  const text = event.payload === null ? (event.about ?? "") : bodyText(event.payload);
   return html`
     <div
       class="tail-row"
