@@ -149,13 +149,14 @@ export class TableLanding {
     assert(this.isUsable, "a landing that lost track of its table is used again");
     const read = new ByteLoan(this.#buffers);
     try {
-      return await this.#attempt(read, signal);
+      const step = await this.#attempt(read, signal);
+      read.end();
+      return step;
     } catch (error) {
       this.#table.ids.undo();
       throw error;
     } finally {
       this.#encoder.reset();
-      read.end();
     }
   }
 
