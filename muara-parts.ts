@@ -143,10 +143,8 @@ export async function openReads(
   const { LiveHost } = await import("./api/live/live-host.ts");
   const live = new LiveHost(ports, config.live);
   closers.push(async () => live.close());
-  const app = createApiApp(
-    { ...ports, live },
-    { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config },
-  );
+  const options = { sqlBytes: config.query.sqlBytes, version: VERSION, sharing: config, live };
+  const app = createApiApp(ports, options);
   const { createDashboardApp, isDashboardPath } = await import("./api/dashboard-app.ts");
   const dashboard = createDashboardApp(await readDashboardFiles(join(import.meta.dirname, "dist-dashboard")));
   return (request) => (isDashboardPath(new URL(request.url).pathname) ? dashboard : app).fetch(request);

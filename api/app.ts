@@ -47,6 +47,7 @@ import { addTableUpkeepRoutes } from "./routes/table-upkeep.ts";
 import { addTableRoutes } from "./routes/tables.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
 import { createSharing, sharingError, type SharingConfig } from "./sharing.ts";
+import type { LiveHost } from "./live/live-host.ts";
 
 export type { ApiPorts } from "./context.ts";
 
@@ -57,6 +58,8 @@ export interface ApiOptions {
   readonly version: string;
   /** Absent: nothing is shared. */
   readonly sharing?: SharingConfig;
+  /** Who looks at what happens; absent: nobody can. */
+  readonly live?: LiveHost;
 }
 
 export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv> {
@@ -123,7 +126,7 @@ export function createApiApp(ports: ApiPorts, options: ApiOptions): Hono<ApiEnv>
   addTableUpkeepRoutes(app, ports);
   addBooksRoutes(app, ports);
   addEventRoutes(app, ports);
-  addLiveRoute(app, ports);
+  addLiveRoute(app, ports, options.live);
   addExtractRoutes(app, ports);
   addExtractFileRoutes(app, ports);
   addDeadLetterGroupRoute(app, ports);

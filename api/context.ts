@@ -29,7 +29,6 @@ import type { JobTable } from "../lake/job/analysis.ts";
 import type { Planned } from "../lake/job/plan-job.ts";
 import type { Exported } from "../lake/job-export/export-job.ts";
 import type { Removals } from "../lake/removals.ts";
-import type { LiveHost } from "./live/live-host.ts";
 import type { ReplayPort } from "./replay-port.ts";
 
 export interface ApiPorts {
@@ -91,8 +90,6 @@ export interface ApiPorts {
   readonly about?: About;
   /** Feeds for the warehouse, and what makes them. */
   readonly extracts?: DeclaredExtracts;
-  /** Who looks at what happens; absent: nobody can. */
-  readonly live?: LiveHost;
   readonly clock: Clock;
   readonly randomness?: Randomness;
   readonly logger: Logger;

@@ -1,6 +1,7 @@
 /** A declared process as the jobs of its rules, each planned as any job is; what is refused names its field. */
 import { hasCode, MuaraError } from "../core/errors.ts";
-import type { Activity, ProcessDeclaration } from "../core/process.ts";
+import type { ProcessDeclaration } from "../core/process.ts";
+import type { Activity } from "../core/process-parts.ts";
 import type { JobPlan } from "../lake/job/plan.ts";
 import { casesOf, fieldText, isOfActivity } from "../lake/process/activity-text.ts";
 import { ruleTexts, type RuleText } from "../lake/process/rule-text.ts";

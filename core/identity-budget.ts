@@ -9,7 +9,6 @@
 import { assert } from "./assert.ts";
 import { SET_FULL } from "./kernel-abi.ts";
 import type { KernelMemory } from "./kernel-memory.ts";
-import type { IdentitySet } from "./kernel-set.ts";
 
 /** The least that a budget can be: small enough for tests, large enough for the kernel to seal within it. */
 const BYTES_MIN = 16_384;
@@ -18,8 +17,23 @@ const SLOTS_MIN = 128;
 /** Of the budget. More filters would leave tables so little that every part gets small, and every lookup long. */
 const FILTERS_MAX = 5 / 8;
 
+/** Of an identity set, what a budget looks at and may ask of it. */
+interface BudgetedSet {
+  /** Entries that nobody has decided on: as long as there are any, it can give nothing. */
+  readonly tentative: number;
+  /** Entries in sealed parts. */
+  readonly sealed: number;
+  /** Oldest first. */
+  generations(): readonly { readonly size: number; readonly slots: number }[];
+  /** Sealed parts of a generation, newest first. */
+  parts(place: number): readonly { readonly bytes: number }[];
+  /** @returns false where there is no memory for it */
+  seal(place: number, isBlind: boolean, keepsTable: boolean): boolean;
+  blind(place: number, index: number): void;
+}
+
 interface Table {
-  readonly set: IdentitySet;
+  readonly set: BudgetedSet;
   readonly place: number;
   readonly size: number;
   readonly slots: number;
@@ -29,9 +43,9 @@ export class IdentityBudget {
   /** Infinity: no limit. */
   readonly limitBytes: number;
   readonly #memory: KernelMemory;
-  readonly #sets = new Set<IdentitySet>();
+  readonly #sets = new Set<BudgetedSet>();
   /** Sets whose full table was sealed and kept, so that it may be empty. */
-  readonly #kept = new Set<IdentitySet>();
+  readonly #kept = new Set<BudgetedSet>();
 
   constructor(memory: KernelMemory, limitBytes: number = Infinity) {
     assert(limitBytes >= BYTES_MIN, `a budget for identities is at least ${BYTES_MIN} bytes`);
@@ -49,11 +63,11 @@ export class IdentityBudget {
     return this.#memory.exports.setsBytes() >>> 0;
   }
 
-  join(set: IdentitySet): void {
+  join(set: BudgetedSet): void {
     this.#sets.add(set);
   }
 
-  leave(set: IdentitySet): void {
+  leave(set: BudgetedSet): void {
     this.#sets.delete(set);
     this.#kept.delete(set);
   }
@@ -62,7 +76,7 @@ export class IdentityBudget {
    * Makes room after the kernel refused memory to a set.
    * @returns false where there is nothing to give: the set has to do without
    */
-  makeRoom(set: IdentitySet): boolean {
+  makeRoom(set: BudgetedSet): boolean {
     if (!this.isLimited) return false;
     if (this.#memory.exports.lastRefusal() === SET_FULL) return this.#sealFull(set);
     if (this.#blindOldest()) return true;
@@ -84,7 +98,7 @@ export class IdentityBudget {
   }
 
   /** Its table stays: it will be full again, and to grow until then would take half as much beside it. */
-  #sealFull(set: IdentitySet): boolean {
+  #sealFull(set: BudgetedSet): boolean {
     const full = tablesOf([set], 1).toSorted((a, b) => b.size - a.size)[0];
     if (full === undefined || full.size === 0) return false;
     this.#kept.add(set);
@@ -98,7 +112,7 @@ export class IdentityBudget {
   #blindOldest(): boolean {
     let total = 0;
     let most:
-      | { readonly set: IdentitySet; readonly filters: readonly Filter[]; readonly bytes: number }
+      | { readonly set: BudgetedSet; readonly filters: readonly Filter[]; readonly bytes: number }
       | undefined;
     for (const set of this.#sets) {
       const filters = filtersOf(set);
@@ -120,7 +134,7 @@ interface Filter {
 }
 
 /** Oldest first. */
-function filtersOf(set: IdentitySet): Filter[] {
+function filtersOf(set: BudgetedSet): Filter[] {
   if (set.sealed === 0) return [];
   return set.generations().flatMap((_, place) =>
     set
@@ -131,7 +145,7 @@ function filtersOf(set: IdentitySet): Filter[] {
   );
 }
 
-function tablesOf(sets: Iterable<IdentitySet>, slotsMin: number): Table[] {
+function tablesOf(sets: Iterable<BudgetedSet>, slotsMin: number): Table[] {
   const tables: Table[] = [];
   for (const set of sets) {
     if (set.tentative > 0) continue;

@@ -1,5 +1,5 @@
 /** What holds between the parts of a declared process: names that are referred to are there, and mean one thing. */
-import type { ProcessDeclaration } from "./process.ts";
+import type { Activity, Completion, Deadline, Velocity } from "./process-parts.ts";
 
 export interface ProcessProblem {
   /** Of the field within the declaration. */
@@ -25,7 +25,12 @@ export const OWN_COLUMNS: ReadonlySet<string> = new Set([
   "events",
 ]);
 
-type Declared = Pick<ProcessDeclaration, "activities" | "deadlines" | "completions" | "velocities">;
+interface Declared {
+  readonly activities: Readonly<Record<string, Activity>>;
+  readonly deadlines: Readonly<Record<string, Deadline>>;
+  readonly completions: Readonly<Record<string, Completion>>;
+  readonly velocities: Readonly<Record<string, Velocity>>;
+}
 
 export function checkProcess(declared: Declared): readonly ProcessProblem[] {
   const checker = new Checker(declared);

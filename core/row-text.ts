@@ -24,7 +24,7 @@
  * Sums, since equal rows must not cancel each other out; MD5, since both engines have it. It is no protection against
  * somebody who chooses rows to deceive.
  */
-import type { SourceTableColumn } from "./ports/source-database.ts";
+import type { SourceTableColumn } from "./ports/source.ts";
 
 export type RowColumn = Pick<SourceTableColumn, "name" | "typeName" | "form" | "element" | "schema">;
 

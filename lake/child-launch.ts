@@ -1,7 +1,15 @@
 /** Command line of a child that runs a script of ours, by the runtime that this process has. */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import type { Launch } from "./query/launcher.ts";
+
+/** A command line. */
+export interface Launch {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The command is a wrapper that stays: the query process is its only child. */
+  readonly isWrapped: boolean;
+}
 
 /** @param beside `import.meta.url` of a module in the script's folder. @param name of the script, without its ending */
 export function childLaunch(beside: string, name: string, args: readonly (string | number)[]): Launch {

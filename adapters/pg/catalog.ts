@@ -3,7 +3,8 @@
  * locks none of them.
  */
 import type { Client } from "pg";
-import type { SourceTable, SourceTableColumn, SourceType } from "../../core/ports/source-database.ts";
+import type { SourceTable } from "../../core/ports/source-database.ts";
+import type { SourceTableColumn, SourceType } from "../../core/ports/source.ts";
 import { rowsOf } from "./connection.ts";
 import { readTypes, typeForm } from "./type-form.ts";
 

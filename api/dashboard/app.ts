@@ -11,10 +11,7 @@ import { SignIn } from "./parts/sign-in.ts";
 import { html } from "./html.ts";
 import { matched } from "./router.ts";
 import { isRefused } from "./token.ts";
-
-type Params = Readonly<Record<string, string>>;
-/** What a file of `pages/` exports as `Page`. */
-export type PageComponent = FunctionComponent<{ readonly params: Params }>;
+import type { PageComponent } from "./page-component.ts";
 
 /** Each page is a file of its own for the browser, fetched when it is opened. */
 const LOADERS: Readonly<Record<PageName, () => Promise<{ readonly Page: PageComponent }>>> = {

@@ -1,7 +1,7 @@
 /** The newest duplicates or dead letters of an event type, and then those that come. */
 import { quoteText } from "../../lake/query/view.ts";
 import { isoOrNull, SYSTEM, type ApiPorts } from "../context.ts";
-import type { TailEvent } from "./tail-channel.ts";
+import type { TailEvent } from "./tail-event.ts";
 
 interface Asked {
   readonly type: string;

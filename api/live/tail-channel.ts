@@ -11,6 +11,7 @@ import { FrameRing } from "./frame-ring.ts";
 import { ledgerTail } from "./ledger-tail.ts";
 import { textAt } from "./member-text.ts";
 import { settledFates, type SettledFate } from "./settled-fates.ts";
+import type { TailEvent } from "./tail-event.ts";
 
 /** Between two looks, ms: at most four frames a second. */
 export const TAIL_EVERY_MS = 250;
@@ -36,20 +37,6 @@ export interface TailOptions {
   readonly fate: FateFilter | undefined;
   readonly eventsPerSecond: number;
   readonly bufferBytes: number;
-}
-
-/** One event as it is shown. */
-export interface TailEvent {
-  readonly partition: number;
-  readonly offset: number;
-  readonly ingest_time: string | null;
-  readonly event_id: string | null;
-  readonly fate: string;
-  /** Why, of a duplicate or dead letter. */
-  readonly about?: string;
-  /** As published; its first bytes where it is long. */
-  readonly payload: string | null;
-  readonly is_cut?: true;
 }
 
 interface Waiting {

@@ -17,9 +17,9 @@ const SECONDS_MAX = 86_400;
 const CONTAINS_MAX = 200;
 const FATES: readonly string[] = ["landed", "duplicate", "dead_letter"] satisfies FateFilter[];
 
-export function addLiveRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
+/** @param host who looks at what happens; undefined: nobody can */
+export function addLiveRoute(app: Hono<ApiEnv>, ports: ApiPorts, host: LiveHost | undefined): void {
   app.get("/v1/live", async (context) => {
-    const host = ports.live;
     if (!host) throw new MuaraError("feature.disabled", "This process has no live stream.");
     const wanted = await wantedOf(ports, context);
     return answer(ports, host, context, wanted);

@@ -10,10 +10,9 @@
  * - all reject with source.*; what is not there is undefined.
  */
 import type { DatabaseSnapshot, SnapshotTerms } from "./snapshot.ts";
-import type { JsonSchema } from "../event-type.ts";
 import type { SourceDelta } from "./source-delta.ts";
 import type { SourceCopy } from "./source-copy.ts";
-import type { SourceRelation, SourceRequest, SourceStream, ValueForm } from "./source.ts";
+import type { SourceRelation, SourceRequest, SourceStream, SourceTableColumn, SourceType } from "./source.ts";
 
 /** Another one of either is another history. */
 export interface SourceIdentity {
@@ -70,22 +69,6 @@ export interface SourceTable {
   /** Row security hides rows from a copy. */
   readonly hidesRows: boolean;
 }
-
-export interface SourceTableColumn {
-  readonly name: string;
-  readonly typeId: number;
-  readonly modifier: number;
-  /** As the server writes it: `numeric(12,2)`. */
-  readonly typeName: string;
-  /** A stored one that is computed from others is not told (before PostgreSQL 18). */
-  readonly isGenerated: boolean;
-  readonly form: ValueForm;
-  readonly element?: ValueForm;
-  /** Of its value. */
-  readonly schema: JsonSchema;
-}
-
-export type SourceType = Pick<SourceTableColumn, "typeName" | "form" | "element" | "schema">;
 
 export interface SourceSlot {
   readonly name: string;

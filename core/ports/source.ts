@@ -11,6 +11,7 @@
  *   `statusMs` at most, and as soon as it is known where somebody has asked. It is acknowledged like any other.
  * - the same change has the same bytes whenever it is read: its identity is in them.
  */
+import type { JsonSchema } from "../event-type.ts";
 import type { RecordBatch } from "../record.ts";
 
 export interface SourceColumn {
@@ -71,6 +72,22 @@ export type ValueForm =
   | "loose-json"
   /** An array of values of `element`; one with other lower bounds than 1 goes beside. */
   | "array";
+
+export interface SourceTableColumn {
+  readonly name: string;
+  readonly typeId: number;
+  readonly modifier: number;
+  /** As the server writes it: `numeric(12,2)`. */
+  readonly typeName: string;
+  /** A stored one that is computed from others is not told (before PostgreSQL 18). */
+  readonly isGenerated: boolean;
+  readonly form: ValueForm;
+  readonly element?: ValueForm;
+  /** Of its value. */
+  readonly schema: JsonSchema;
+}
+
+export type SourceType = Pick<SourceTableColumn, "typeName" | "form" | "element" | "schema">;
 
 export interface SourceField {
   /** JSON key in `data`. */

@@ -1,5 +1,5 @@
 /** An activity of a process as SQL: its rows of a table of the lake, one for each case that they belong to. */
-import type { Activity } from "../../core/process.ts";
+import type { Activity } from "../../core/process-parts.ts";
 import { quoteName, quoteText } from "../query/quote.ts";
 
 type Field = Activity["fields"][string];

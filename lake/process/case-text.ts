@@ -2,7 +2,8 @@
  * One case of a process, told from the lake: its events as they are in the tables, and how its deadlines stand. The
  * same rows count as in the rules' jobs: those that landed before the deadline and the lateness had passed.
  */
-import { durationMs, type Completion, type Deadline, type ProcessDeclaration } from "../../core/process.ts";
+import type { ProcessDeclaration } from "../../core/process.ts";
+import { durationMs, type Completion, type Deadline } from "../../core/process-parts.ts";
 import { quoteName, quoteText } from "../query/quote.ts";
 import { activitySelect, casesOf, fieldText, isOfCase } from "./activity-text.ts";
 import { completionFields, interval, isExpected, neededOf, others } from "./rule-text.ts";

@@ -2,7 +2,8 @@
  * How the deadlines of all cases stand at one watermark: counts by state, by age and by when they are due, and the
  * cases themselves. The same rows count, and states are called the same, as where one case is told (case-text.ts).
  */
-import { durationMs, type Completion, type Deadline, type ProcessDeclaration } from "../../core/process.ts";
+import type { ProcessDeclaration } from "../../core/process.ts";
+import { durationMs, type Completion, type Deadline } from "../../core/process-parts.ts";
 import { quoteText } from "../query/quote.ts";
 import type { CaseBounds } from "./case-steps.ts";
 import { COMPLETION_COLUMNS, completionStates, DEADLINE_COLUMNS, deadlineStates } from "./case-text.ts";

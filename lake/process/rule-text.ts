@@ -2,14 +2,8 @@
  * Rules of a process as the files of jobs (docs/JOBS.md). A deadline and a completion are a join by time with absence,
  * whose rows are put together by the event that began them; a velocity is a window.
  */
-import {
-  durationMs,
-  ruleTable,
-  type Completion,
-  type Deadline,
-  type ProcessDeclaration,
-  type Velocity,
-} from "../../core/process.ts";
+import { ruleTable, type ProcessDeclaration } from "../../core/process.ts";
+import { durationMs, type Completion, type Deadline, type Velocity } from "../../core/process-parts.ts";
 import { quoteName, quoteText } from "../query/quote.ts";
 import { activitySelect, eventSelect } from "./activity-text.ts";
 

@@ -15,21 +15,12 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { scriptArgs } from "../child-launch.ts";
+import { type Launch, scriptArgs } from "../child-launch.ts";
 
 /** What counts as memory before a query comes: reserved by runtime and engine, mostly never touched (measured). */
 const RESERVED_BYTES = 1_073_741_824;
 const SYSTEM_FOLDERS = ["/usr", "/lib", "/lib32", "/lib64", "/bin"];
 const TOOL_FOLDERS = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-
-/** A command line. */
-export interface Launch {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  /** The command is a wrapper that stays: the query process is its only child. */
-  readonly isWrapped: boolean;
-}
 
 export interface LaunchOptions {
   /** Folder of all query processes of this service. */

@@ -22,6 +22,8 @@ const REFILL_AFTER_MS = 100;
 /** Of the memory limit, the engine's own; the rest is the runtime's and what the engine does not count. */
 const ENGINE_SHARE = 0.6;
 const PRIMING_MS_MAX = 15_000;
+/** Of a folder in which somebody still writes. Linear: 5.5 s in all. */
+const AGAIN = { maxRetries: 10, retryDelay: 100 };
 
 export interface PoolOptions {
   readonly options: Config["query"];
@@ -43,6 +45,7 @@ export class ProcessPool {
   readonly #services: PoolOptions;
   readonly #warm: Promise<QueryProcess>[] = [];
   readonly #all = new Set<QueryProcess>();
+  readonly #starts = new Set<Promise<QueryProcess>>();
   readonly #queue: (() => void)[] = [];
   #busy = 0;
   #ground: Promise<Ground> | undefined;
@@ -105,9 +108,9 @@ export class ProcessPool {
     const closing = new MuaraError("log.closed", "The service is shutting down.");
     for (const child of this.#all) child.kill(closing);
     await Promise.all([...this.#all].map((child) => child.gone()));
-    await Promise.allSettled(this.#warm);
+    await Promise.allSettled(this.#starts);
     const ground = await this.#ground?.catch(() => undefined);
-    if (ground) await fs.rm(ground.launch.root, { recursive: true, force: true });
+    if (ground) await remove(ground.launch.root);
   }
 
   async #slot(): Promise<void> {
@@ -138,18 +141,24 @@ export class ProcessPool {
     }
   }
 
-  async #start(): Promise<QueryProcess> {
-    return this.#spawn(await this.#grounded(), false);
+  #start(): Promise<QueryProcess> {
+    const starting = this.#grounded().then((ground) => this.#spawn(ground, false));
+    this.#starts.add(starting);
+    const forget = (): boolean => this.#starts.delete(starting);
+    starting.then(forget, forget);
+    return starting;
   }
 
   /** @param isPrimer it fills the store of compiled code and sees no query */
   async #spawn({ launch, walls }: Ground, isPrimer: boolean): Promise<QueryProcess> {
     const folder = await fs.mkdtemp(path.join(launch.root, "q-"));
     const { options, clock, spawn } = this.#services;
+    const line = walls ? await confinedLaunch(launch, walls, folder, isPrimer) : plainLaunch(launch);
+    // From here to where it is known to all without a pause: nothing starts that `close` would not end.
     if (this.#isClosed) throw new MuaraError("log.closed", "The service is shutting down.");
     const child = new QueryProcess({
       folder,
-      launch: walls ? await confinedLaunch(launch, walls, folder, isPrimer) : plainLaunch(launch),
+      launch: line,
       clock,
       memoryBytes: options.memoryBytes,
       ...(spawn ? { spawn } : {}),
@@ -179,12 +188,22 @@ export class ProcessPool {
   }
 
   async #prepare(): Promise<Ground> {
-    const { options, logger, lake } = this.#services;
     const removed = await sweepTempFolders();
     if (removed.length > 0)
-      logger.info("removed what a killed service has left", { folders: removed.length });
+      this.#services.logger.info("removed what a killed service has left", { folders: removed.length });
+    const root = await makeTempFolder();
+    try {
+      return await this.#prepareIn(root);
+    } catch (error) {
+      await remove(root);
+      throw error;
+    }
+  }
+
+  async #prepareIn(root: string): Promise<Ground> {
+    const { options, logger, lake } = this.#services;
     const launch: LaunchOptions = {
-      root: await makeTempFolder(),
+      root,
       lake,
       memoryBytes: options.memoryBytes,
       engineBytes: Math.floor(options.memoryBytes * ENGINE_SHARE),
@@ -219,4 +238,9 @@ export class ProcessPool {
       return String(cause ?? error);
     }
   }
+}
+
+/** What ran behind walls ends a moment after its wrapper, and may still write. */
+async function remove(root: string): Promise<void> {
+  await fs.rm(root, { recursive: true, force: true, ...AGAIN });
 }

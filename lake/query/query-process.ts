@@ -8,7 +8,7 @@ import fs from "node:fs";
 import process from "node:process";
 import type { Clock } from "../../core/clock.ts";
 import { MuaraError } from "../../core/errors.ts";
-import type { Launch } from "./launcher.ts";
+import type { Launch } from "../child-launch.ts";
 import { encodeJson, FrameReader, FRAME_DATA, type Order, type Report } from "./protocol.ts";
 import { childOf, residentBytes, waitMs } from "./resident.ts";
 

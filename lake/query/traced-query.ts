@@ -3,12 +3,22 @@
  * for.
  */
 import { fail, isTracing, type Span, startSpan, within } from "../../core/trace.ts";
-import type { QueryAnswer, QueryRequest } from "./service.ts";
 
-export async function tracedQuery(
-  { principal, format }: Pick<QueryRequest, "principal" | "format">,
-  run: () => Promise<QueryAnswer>,
-): Promise<QueryAnswer> {
+/** What is told of a query and of its answer. */
+interface Traced {
+  readonly principal: { readonly id: string };
+  readonly format: string;
+}
+interface TracedAnswer {
+  readonly versions: Readonly<Record<string, number>>;
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly end: { readonly rows: number; readonly isTruncated: boolean };
+}
+
+export async function tracedQuery<Answer extends TracedAnswer>(
+  { principal, format }: Traced,
+  run: () => Promise<Answer>,
+): Promise<Answer> {
   if (!isTracing()) return run();
   const attributes = { "db.system.name": "duckdb", "muara.principal": principal.id, "muara.format": format };
   const span = startSpan("SQL query", { attributes });
@@ -23,7 +33,7 @@ export async function tracedQuery(
   }
 }
 
-async function* untilEnd({ body, end }: QueryAnswer, span: Span): AsyncGenerator<Uint8Array> {
+async function* untilEnd({ body, end }: TracedAnswer, span: Span): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (error) {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { durationMs, processRequestSchema, processTables, ruleTable } from "../../core/process.ts";
+import { processRequestSchema, processTables, ruleTable } from "../../core/process.ts";
+import { durationMs } from "../../core/process-parts.ts";
 import { pieceProblem } from "../../core/sql-piece.ts";
 
 const GOOD = {

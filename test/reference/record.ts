@@ -8,7 +8,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { EXAMPLE_ORIGIN } from "../../api/curl-example.ts";
 import { openapiDocument } from "../../api/openapi.ts";
-import { pick } from "./step.ts";
+import { pick } from "./pick.ts";
 import { STEPS } from "./steps.ts";
 import { type Answered, execute, filled, operationsOf } from "./walk.ts";
 import { openWorld, type World } from "./world.ts";

@@ -1,5 +1,6 @@
 /** Examples of handing over: extracts, shares, tokens and roles; and what ends an event type. */
-import { pick, some, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
+import { pick, some } from "./pick.ts";
 
 const FEED = { feed: "orders_hourly_extract" };
 const VERSION = { ...FEED, version: "1" };

@@ -1,5 +1,6 @@
 /** Examples of the door: event types, publishing, streams, subscriptions, settings. */
-import { some, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
+import { some } from "./pick.ts";
 
 export const ORDER_SCHEMA = {
   type: "object",

@@ -1,5 +1,6 @@
 /** Examples of what runs on what lands: jobs, processes, rules, deliveries, captures. */
-import { pick, some, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
+import { pick, some } from "./pick.ts";
 
 const JOB = { name: "orders_hourly" };
 const jobText = (more: string): string =>

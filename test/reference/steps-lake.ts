@@ -1,5 +1,6 @@
 /** Examples of the read side: SQL, tables, books, fates, dead letters. */
-import { pick, some, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
+import { pick, some } from "./pick.ts";
 
 const TABLE = { table: "order.created" };
 const FIRST_EVENT = "0b7a5d4e-6c1b-4f0e-9a53-2f1d0c9be001";

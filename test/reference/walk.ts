@@ -10,7 +10,8 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { curlOf, EXAMPLE_ORIGIN, type Example } from "../../api/curl-example.ts";
 import { eventually } from "../services/muara.ts";
-import { pick, type Step } from "./step.ts";
+import type { Step } from "./step.ts";
+import { pick } from "./pick.ts";
 import type { World } from "./world.ts";
 
 const STEP_MS_MAX = 60_000;

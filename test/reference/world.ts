@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { handlingServer } from "../services/handling-server.ts";
 import { eventually, type MuaraProcess, startMuara, temporaryFolder } from "../services/muara.ts";
 import { type PostgresServer, startPostgres } from "../services/postgres.ts";
-import { pick } from "./step.ts";
+import { pick } from "./pick.ts";
 
 const HOUR_MS = 3_600_000;
 const WAIT_MS = 60_000;

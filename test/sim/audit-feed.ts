@@ -13,13 +13,18 @@ import { lackingRows, textOf } from "./light-bench.ts";
 import { lightFile } from "./light-format.ts";
 import { rowsOf } from "./light-rewriter.ts";
 import type { SimStore } from "./sim-store.ts";
-import type { Loaded } from "./warehouse.ts";
 
 const HOUR_US = 3_600_000_000n;
 type Rows = readonly (readonly unknown[])[];
 const MANIFEST = /^_extracts\/.*\/_(?:versions|full)\/\d+\.json$/;
 /** What clocks differ, ms. */
 const SKEW_MS = 240_000;
+
+/** What a warehouse has, changed in one step. */
+export interface Loaded {
+  readonly version: number;
+  readonly windows: ReadonlyMap<string, Rows>;
+}
 
 export class FeedAudit {
   readonly #store: SimStore;

@@ -9,13 +9,7 @@ import { below, pick } from "./events.ts";
 import { forgive, Helper, type Machine } from "./helpers.ts";
 import { lightFile } from "./light-format.ts";
 import type { World } from "./world.ts";
-
-/** What a follower has of a table, kept as one. */
-export interface Followed {
-  readonly version: number;
-  /** How often it has each row. */
-  readonly rows: ReadonlyMap<string, number>;
-}
+import type { Followed } from "./followed.ts";
 
 export class Follower extends Helper {
   readonly #followed: Map<string, Followed>;

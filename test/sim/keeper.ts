@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { silentLogger } from "../../core/logger.ts";
-import { type CompactOptions, type CompactPorts, compactTable } from "../../lake/compact.ts";
-import { createRemovals, type Removals, type RemovalsPorts } from "../../lake/removals.ts";
+import { type CompactOptions, compactTable } from "../../lake/compact.ts";
+import { createRemovals, type Removals } from "../../lake/removals.ts";
 import type { Swept } from "../../lake/sweep.ts";
 import { pauseTable, resumeTable } from "../../lake/table/table-pause.ts";
 import { PROJECTIONS } from "./audit-projections.ts";
@@ -14,6 +14,7 @@ import type { Fault } from "./faults.ts";
 import { forgive, Helper, type Machine } from "./helpers.ts";
 import { lightRewrite } from "./light-rewriter.ts";
 import type { World } from "./world.ts";
+import type { KeeperPorts } from "./keeper-ports.ts";
 
 const HOUR_MS = 3_600_000;
 /** What nobody names is swept at this age. The product takes no less. */
@@ -24,12 +25,6 @@ export const KEPT_MS: number = 2 * HOUR_MS;
 const HOLD_MS = 1e12;
 /** Light files are 12 bytes: two that are put together are worth it, and so is one that was. */
 const PLAN = { filesMin: 2, targetBytes: 13, fileBytes: 1_000, runBytes: 1_000, runRows: 1_000 };
-
-/** What a keeper works with; a planted bug changes it. */
-export interface KeeperPorts extends CompactPorts, RemovalsPorts {
-  readonly sweepAfterMs: number;
-  readonly leaseMs: number;
-}
 
 export class Keeper extends Helper {
   readonly #ports: KeeperPorts;

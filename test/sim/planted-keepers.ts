@@ -1,7 +1,7 @@
 /** Bugs to be planted in upkeep: as planted.ts does with landing, by changing what a keeper is given. */
 import type { CommitRequest, TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import { landedPartitions, REMOVED_TXN } from "../../core/landed.ts";
-import type { KeeperPorts } from "./keeper.ts";
+import type { KeeperPorts } from "./keeper-ports.ts";
 import type { LightFile } from "./light-format.ts";
 import { fileOf, lightRewrite, rowsOf, type Spoil } from "./light-rewriter.ts";
 import type { Plant, World } from "./world.ts";

@@ -16,12 +16,6 @@ import { rowsOf } from "./light-rewriter.ts";
 
 type Rows = readonly (readonly unknown[])[];
 
-/** What a warehouse has, changed in one step. */
-export interface Loaded {
-  readonly version: number;
-  readonly windows: ReadonlyMap<string, Rows>;
-}
-
 export class Warehouse extends Helper {
   async work(isOver: () => boolean): Promise<void> {
     while (!isOver()) {

@@ -19,23 +19,22 @@ import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { Feed } from "../../core/extract-feed.ts";
 import { FeedStore } from "../../lake/extract/feed-store.ts";
 import type { AuditTable } from "./audit-table.ts";
-import { FeedAudit } from "./audit-feed.ts";
+import { FeedAudit, type Loaded } from "./audit-feed.ts";
 import { drawFeed, FEED_TABLE } from "./feed.ts";
 import { emptyFolder } from "./light-bench.ts";
 import { RightsBook } from "./rights.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { ShareReader } from "../../lake/share/reader.ts";
-import type { Loaded } from "./warehouse.ts";
 import { type AuditWorld, EventAudit } from "./audit-events.ts";
 import { PROJECTIONS, ProjectionAudit } from "./audit-projections.ts";
 import { below, type Draft, drawType, EventSource, pick, type SimType } from "./events.ts";
 import { Faults } from "./faults.ts";
-import type { Followed } from "./follower.ts";
+import type { Followed } from "./followed.ts";
 import { type Outside, type PendingAppend, SimProcess, type Slot, SlotKernel } from "./process.ts";
 import { drawOptions, isForeseen } from "./draws.ts";
 import { forgetHandles } from "./handles.ts";
-import type { Helper } from "./helpers.ts";
-import type { KeeperPorts } from "./keeper.ts";
+import type { Life } from "./life.ts";
+import type { KeeperPorts } from "./keeper-ports.ts";
 import { chooseFormat } from "./light-commit.ts";
 import { simRandomness } from "./randomness.ts";
 import { type Actor, Scheduler, settled } from "./scheduler.ts";
@@ -111,7 +110,7 @@ export class World implements Outside, AuditWorld {
   readonly spoilt = new Map<string, string>();
   readonly named = new Set<string>();
   /** Those at work beside the processes that land. */
-  readonly helpers = new Set<Helper>();
+  readonly helpers = new Set<Life>();
   /** Starts of helpers: none draws what another has drawn. */
   hired = 0;
   /** What the one who follows the event tables has of each. */

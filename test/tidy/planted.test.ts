@@ -101,6 +101,21 @@ const PLANTS: readonly Plant[] = [
     ],
   },
   {
+    rule: "nothing imports itself",
+    bad: [
+      file("lake/a.ts", 'import { b } from "./b.ts";'),
+      file("lake/b.ts", 'import type { C } from "./c.ts";'),
+      file("lake/c.ts", 'const a = await import("./a.ts");'),
+      file("lake/d.ts", 'import { a } from "./a.ts";'),
+    ],
+    says: ["lake/a.ts:1 stands in a circle of imports: lake/a.ts, lake/b.ts, lake/c.ts"],
+    good: [
+      file("lake/a.ts", 'import { b } from "./b.ts";\nimport { c } from "./c.ts";'),
+      file("lake/b.ts", 'import { c } from "./c.ts";'),
+      file("lake/c.ts", ""),
+    ],
+  },
+  {
     rule: "the root stays small",
     bad: [file("scripts/x.ts", ""), ...Array.from({ length: 21 }, (_, i) => file(`file-${i}.md`, ""))],
     says: ["scripts/ is no folder of this house", "the root holds 21 files"],

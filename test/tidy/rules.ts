@@ -1,4 +1,5 @@
 /** Every house rule with the sentence that it enforces. A rule that is not listed here does not exist. */
+import { noCircles } from "./circles.ts";
 import { importRule } from "./imports.ts";
 import { exactVersions, lockAgrees, reasonedPackages, usedPackages } from "./package.ts";
 import {
@@ -24,6 +25,7 @@ import {
 
 export const RULES: readonly (readonly [string, Rule])[] = [
   ["imports point one way", importRule],
+  ["nothing imports itself", noCircles],
   ["the root stays small", rootList],
   ["enough files are seen", enoughFiles],
   ["files are named for their noun", fileNames],

@@ -14,7 +14,7 @@ import type { MetricName } from "../../core/metric-catalogue.ts";
 import type { Sample } from "../../core/open-metrics.ts";
 import { OWNED_LOOK_MS, type Ownership } from "../../core/ports/ownership.ts";
 import { StandBy } from "../../core/stand-by.ts";
-import type { OutputPorts } from "./job-output.ts";
+import type { OutputPorts } from "./output-ports.ts";
 import { FOLLOWED_MS, JobRun, type Preview, type RunOptions, type RunStats } from "./job-run.ts";
 
 const PAUSE_MS_LEAST = 250;

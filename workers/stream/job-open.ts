@@ -22,7 +22,8 @@ import type { EngineInput, StatePlace } from "./engine-orders.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import { InputFeed } from "./job-feed.ts";
 import { lowestWatermark } from "./job-inputs.ts";
-import { type JobOutput, NO_RESULTS, type OutputPorts, type Schemas } from "./job-output.ts";
+import { type JobOutput, NO_RESULTS, type Schemas } from "./job-output.ts";
+import type { OutputPorts } from "./output-ports.ts";
 
 const US_PER_MS = 1_000n;
 

@@ -5,7 +5,6 @@
  * Rows that came too late, and rows that break a CHECK, lie in a side file that the same commit names. They become
  * rows of tables of their own as projections do: a table that is behind is brought up before the next step.
  */
-import type { Clock, Randomness } from "../../core/clock.ts";
 import { isStoreTrouble } from "../../core/errors.ts";
 import {
   CORRECTIONS_SUFFIX,
@@ -23,9 +22,6 @@ import {
   VIOLATIONS_SUFFIX,
 } from "../../core/job.ts";
 import { WATERMARK_TXN, watermarkOf } from "../../core/landed.ts";
-import type { Logger } from "../../core/logger.ts";
-import type { Lineage } from "../../core/ports/lineage.ts";
-import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { AddFile, TableCommit, TableLog, TableSnapshot, Txn } from "../../core/ports/table-log.ts";
 import { tagsOf } from "../../lake/checksum.ts";
 import { putLocalFile } from "../../lake/local-copy.ts";
@@ -33,16 +29,7 @@ import { addFile, checkYoung, dataFilePath, storePathOf } from "../../lake/table
 import type { ResultFile, ResultName } from "./engine-orders.ts";
 import { ensureTable } from "./job-table.ts";
 import { SideTable } from "./side-table.ts";
-
-export interface OutputPorts {
-  readonly store: ObjectStore;
-  readonly openTable: (name: string) => TableLog;
-  readonly clock: Clock;
-  readonly randomness: Randomness;
-  readonly logger: Logger;
-  /** Absent: nobody is told what was made of what. */
-  readonly lineage?: Lineage | undefined;
-}
+import type { OutputPorts } from "./output-ports.ts";
 
 export type Schemas = Readonly<Record<ResultName, string | null>>;
 export type ResultFiles = Readonly<Record<ResultName, ResultFile | null>>;

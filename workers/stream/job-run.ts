@@ -13,7 +13,8 @@ import { InputFeed } from "./job-feed.ts";
 import { JobInputs, type Next, shapeOf } from "./job-inputs.ts";
 import { beginAt, planned, prepare, usable } from "./job-open.ts";
 import { toldOfCommit } from "./job-lineage.ts";
-import { JobOutput, NO_RESULTS, type OutputPorts, type ResultFiles } from "./job-output.ts";
+import { JobOutput, NO_RESULTS, type ResultFiles } from "./job-output.ts";
+import type { OutputPorts } from "./output-ports.ts";
 import { LocalFiles } from "./local-files.ts";
 
 /** Versions that gave no row are committed together, once there are so many, or after so long. */

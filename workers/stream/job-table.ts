@@ -4,7 +4,7 @@ import { type Job, JOB_PROPERTY, jobVersion, jobVersionTxn } from "../../core/jo
 import type { TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 import { createTableChange } from "../../lake/table/create-table.ts";
 import { type DeltaStruct, formatSchema, parseSchema } from "../../lake/table/delta-schema.ts";
-import type { OutputPorts } from "./job-output.ts";
+import type { OutputPorts } from "./output-ports.ts";
 
 /**
  * @param output whose `txn`s say which text is at work; undefined: the table is itself the output

@@ -7,14 +7,8 @@ import { effect, signal, type ReadonlySignal } from "@preact/signals";
 import { systemRandomness } from "../../../core/clock.ts";
 import { isVisible } from "../resource.ts";
 import { isRefused, token } from "../token.ts";
-import type { NowValue, TailFrame, TailWant, Wants } from "./live-types.ts";
+import type { LiveState, NowValue, TailFrame, TailWant, Wants } from "./live-types.ts";
 import { StreamReader, type Told } from "./stream-reader.ts";
-
-/** Why nothing comes, or that all is well. */
-export interface LiveState {
-  readonly kind: "idle" | "connecting" | "open" | "retrying" | "refused";
-  readonly error?: { readonly message: string; readonly code: string };
-}
 
 /** Tabs say this often that they are still there, ms; who does not is forgotten after three times that. */
 const HERE_MS = 5_000;

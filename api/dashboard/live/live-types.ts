@@ -74,3 +74,9 @@ export interface Wants {
   readonly isNow: boolean;
   readonly tail: TailWant | undefined;
 }
+
+/** Why nothing comes, or that all is well. */
+export interface LiveState {
+  readonly kind: "idle" | "connecting" | "open" | "retrying" | "refused";
+  readonly error?: { readonly message: string; readonly code: string };
+}

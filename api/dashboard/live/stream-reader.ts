@@ -2,8 +2,7 @@
 import { systemClock } from "../../../core/clock.ts";
 import { ApiError } from "../api-client.ts";
 import { readEvents, type ServerEvent } from "./event-reader.ts";
-import type { LiveState } from "./live-client.ts";
-import type { NowValue, TailFrame, TailWant } from "./live-types.ts";
+import type { LiveState, NowValue, TailFrame, TailWant } from "./live-types.ts";
 
 export type Told =
   | { readonly kind: "state"; readonly state: LiveState }

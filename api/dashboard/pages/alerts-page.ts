@@ -1,7 +1,7 @@
 /** Alerts: what fires, what may soon, what nobody is told of, what cannot be said; why, and what was before. */
 import type { FunctionComponent } from "preact";
 import { ApiError, askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { FilterField } from "../parts/filter-field.ts";

@@ -1,6 +1,6 @@
 /** One case as a line of events by time, late and repeated ones among them, and how its deadlines stand. */
 import { ApiError, askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count, duration, msOf } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { eventLink } from "../links.ts";

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count } from "../format.ts";
 import { html } from "../html.ts";
 import { LetterDetail } from "../letters/letter-detail.ts";

@@ -1,6 +1,6 @@
 /** One event: every fate of its id, in the order in which it was accepted, and its row in the lake. */
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { FateBadge } from "../fate-badge.ts";
 import { count } from "../format.ts";
 import { html, type Content } from "../html.ts";

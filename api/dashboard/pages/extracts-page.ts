@@ -1,7 +1,7 @@
 /** Extracts: feeds for the warehouse, what each has published, who has it, and whether the loader's count is it. */
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count } from "../format.ts";
 import { html } from "../html.ts";
 import { Badge, type Tone } from "../parts/badge.ts";

@@ -1,7 +1,7 @@
 /** One job: its graph and places, results, texts, trouble, what another text would be, and the way to other engines. */
 import type { FunctionComponent } from "preact";
 import { askJson, ApiError } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { html, type Content } from "../html.ts";
 import { ChangeButton } from "../parts/change-button.ts";
 import { Empty } from "../parts/empty.ts";

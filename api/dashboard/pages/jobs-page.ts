@@ -1,6 +1,6 @@
 /** All jobs: whether they run, how far they are behind, and what is wrong. */
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count, duration } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { jobLink, tableLink } from "../links.ts";

@@ -3,7 +3,7 @@ import { useSignal, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { systemClock } from "../../../core/clock.ts";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count, rate } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { liveState, watchLive } from "../live/live-client.ts";

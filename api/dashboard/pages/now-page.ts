@@ -1,6 +1,6 @@
 /** Now: the flow with its rates, the books, the velocity of an event type, what fires, and every type in a row. */
 import { useEffect } from "preact/hooks";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { count, duration, rate } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { tableLink } from "../links.ts";

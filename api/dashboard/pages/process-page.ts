@@ -1,7 +1,7 @@
 /** A business process: how cases go through it, how its deadlines stand, which cases are stuck. */
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { html, type Content } from "../html.ts";
 import { Empty } from "../parts/empty.ts";
 import { FilterField } from "../parts/filter-field.ts";

@@ -1,5 +1,5 @@
 /** The house: health, captures, deliveries, shares, tokens, the audit log and the configuration. */
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { html } from "../html.ts";
 import { PageHeader } from "../parts/page-header.ts";
 import { type Tab, Tabs } from "../parts/tabs.ts";

@@ -1,7 +1,7 @@
 /** One table: its columns, partitions, versions, quality, what it comes from and goes to, and how to read it. */
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { bytes, count, duration, shortCount } from "../format.ts";
 import { html } from "../html.ts";
 import { queryLink } from "../links.ts";

@@ -1,7 +1,7 @@
 /** Tables: what the lake holds, how much of it, and how fresh each is. */
 import type { FunctionComponent } from "preact";
 import { askJson } from "../api-client.ts";
-import type { PageComponent } from "../app.ts";
+import type { PageComponent } from "../page-component.ts";
 import { bytes, count, duration, shortCount } from "../format.ts";
 import { html } from "../html.ts";
 import { tableLink } from "../links.ts";

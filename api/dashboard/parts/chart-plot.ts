@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { utcClock } from "../format.ts";
-import type { ChartProps, Series } from "./chart.ts";
+import type { ChartProps, Series } from "./chart-props.ts";
 
 export interface Drawn {
   readonly update: (props: ChartProps) => void;

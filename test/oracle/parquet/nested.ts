@@ -7,7 +7,7 @@
  */
 import { assert } from "../../../core/assert.ts";
 import { pointerStep, unescapeString } from "./json-text.ts";
-import type { ValueReader } from "./readers.ts";
+import type { ValueReader } from "./value-reader.ts";
 import { FAILED, type Scanner } from "./scanner.ts";
 import { ValueVector } from "./vector.ts";
 

@@ -6,18 +6,11 @@ import { assert, unreachable } from "../../../core/assert.ts";
 import type { ColumnType } from "../../../core/columns.ts";
 import { ListReader, StructReader } from "./nested.ts";
 import type { Scanner } from "./scanner.ts";
-import { BooleanVector, DateVector, DoubleVector, LongVector, ValueVector, type Vector } from "./vector.ts";
+import { BooleanVector, DateVector, DoubleVector, LongVector, ValueVector } from "./vector.ts";
+import type { ValueReader } from "./value-reader.ts";
 
 /** Digits that fit 64 bits whatever they are. */
 const LONG_DECIMAL_PRECISION = 18;
-
-export interface ValueReader {
-  /** Where `store` puts values; undefined for what is no column. */
-  readonly vector: Vector | undefined;
-  /** @param i at the value @returns behind it, or FAILED */
-  store(scanner: Scanner, i: number, slot: number): number;
-  value(scanner: Scanner, i: number): number;
-}
 
 export function readerOf(type: ColumnType): ValueReader {
   switch (type.kind) {

@@ -6,7 +6,6 @@
  * the next one takes it. Nobody takes what another still holds.
  */
 import { MuaraError } from "../../../core/errors.ts";
-import type { Trial } from "./trials.ts";
 
 export interface SessionEntry {
   /** The process that the stream is connected to. */
@@ -23,6 +22,18 @@ export interface Held {
   readonly by: string;
   /** Its holder shall let it go. */
   readonly isLeaving?: true;
+}
+
+/** Of a partition whose events nobody commits: how often they were tried. */
+export interface Trial {
+  /** Sends that nobody committed: of batches or, one at a time, of the event at `at`. */
+  readonly failures: number;
+  /** Offset of the last event that was among them. */
+  readonly until: number;
+  /** Events are sent one at a time to find the one. */
+  readonly isSingle?: true;
+  /** Offset to be read next when the failures were counted. */
+  readonly at: number;
 }
 
 export interface Topology {

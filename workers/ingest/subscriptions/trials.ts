@@ -4,19 +4,7 @@
  * The count is kept in the topology, so it goes on over streams and processes.
  */
 import type { PoisonPolicy } from "./subscription.ts";
-import type { Topology } from "./topology.ts";
-
-/** Of a partition. */
-export interface Trial {
-  /** Sends that nobody committed: of batches or, one at a time, of the event at `at`. */
-  readonly failures: number;
-  /** Offset of the last event that was among them. */
-  readonly until: number;
-  /** Events are sent one at a time to find the one. */
-  readonly isSingle?: true;
-  /** Offset to be read next when the failures were counted. */
-  readonly at: number;
-}
+import type { Topology, Trial } from "./topology.ts";
 
 /** By partition: what a stream had sent and not got committed when it left: the first offset, and the last. */
 export type Uncommitted = ReadonlyMap<string, { readonly from: number; readonly last: number }>;

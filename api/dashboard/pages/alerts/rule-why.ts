@@ -2,7 +2,8 @@
 import type { FunctionComponent } from "preact";
 import { askJson } from "../../api-client.ts";
 import { html, type Content } from "../../html.ts";
-import { Chart, type Series } from "../../parts/chart.ts";
+import { Chart } from "../../parts/chart.ts";
+import type { Series } from "../../parts/chart-props.ts";
 import { loaded } from "../../parts/loaded.ts";
 import { useResource } from "../../resource.ts";
 import { type ChartTold, type Labels, rulePath, type RuleTold } from "./alert-types.ts";
