@@ -55,7 +55,11 @@ interface Target {
 }
 
 type Work = () => Promise<void>;
-type Closing = Pick<Server, "close">;
+
+/** A server, of whichever library. */
+interface Closing {
+  close(): unknown;
+}
 
 const random = seededRandomness(11);
 
