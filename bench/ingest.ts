@@ -12,10 +12,11 @@ import { Agent, createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { getRequestListener } from "@hono/node-server";
+import { listen } from "../adapters/http/listen.ts";
 import { openFileLog } from "../adapters/file/log.ts";
 import { createMemoryLog } from "../adapters/memory/log.ts";
 import { EVERYTHING } from "../core/authorize.ts";
+import { configSchema } from "../core/config.ts";
 import { seededRandomness, systemClock, systemRandomness } from "../core/clock.ts";
 import { createKernel, type Kernel } from "../core/kernel.ts";
 import { silentLogger } from "../core/logger.ts";
@@ -54,6 +55,11 @@ interface Target {
 }
 
 type Work = () => Promise<void>;
+
+/** A server, of whichever library. */
+interface Closing {
+  close(): unknown;
+}
 
 const random = seededRandomness(11);
 
@@ -136,7 +142,7 @@ function newKernel(): Kernel {
   return createKernel(wasm, crypto.getRandomValues(new Uint8Array(16)));
 }
 
-async function startDoor(log: Log): Promise<{ server: Server; target: (name: string) => Target }> {
+async function startDoor(log: Log): Promise<{ server: Closing; target: (name: string) => Target }> {
   const clock = systemClock;
   const registry = await Registry.open(log, "bench", clock);
   const { text: token, declared } = await createToken("bench", EVERYTHING, clock.nowMs(), null);
@@ -154,12 +160,8 @@ async function startDoor(log: Log): Promise<{ server: Server; target: (name: str
     },
     { limits: { eventBytes: 999_000, bodyBytes: 8_388_608, batchEvents: 10_000, depth: 64 } },
   );
-  const listener = getRequestListener(app.fetch);
-  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing)).listen(
-    0,
-    "127.0.0.1",
-  );
-  const port = await listening(server);
+  const server = await listen(configSchema.parse({ port: 0 }), app.fetch);
+  const { port } = server.address() as AddressInfo;
   return { server, target: (name) => ({ port, path: `/event-types/${name}/events`, token }) };
 }
 
@@ -192,7 +194,7 @@ async function inLanes(work: () => Promise<void>): Promise<void> {
 }
 
 /** Everything that takes its turn in a round. The first is the reference, the second the durable request. */
-async function openWorks(client: ChildProcess, fileLog: Log, servers: Server[]): Promise<[string, Work][]> {
+async function openWorks(client: ChildProcess, fileLog: Log, servers: Closing[]): Promise<[string, Work][]> {
   const bare = await startBare();
   const door = await startDoor(droppingLog());
   const durable = await startDoor(fileLog);
@@ -221,7 +223,7 @@ async function main(): Promise<void> {
   client.once("exit", clientEnded);
   const services = { clock: systemClock, randomness: systemRandomness, logger: silentLogger };
   const fileLog = await openFileLog({ directory, onFatal: giveUp, ...services });
-  const servers: Server[] = [];
+  const servers: Closing[] = [];
   const works = await openWorks(client, fileLog, servers);
   const costs = works.map((): number[] => []);
   for (let round = 0; round <= ROUNDS; round++)

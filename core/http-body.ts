@@ -5,6 +5,7 @@
  * Surprising rule: compressed input is handed over in small slices. Some runtimes inflate one chunk completely
  * before the reader sees any of it, and gzip inflates up to 1,032 times.
  */
+import type { ByteSupply } from "./byte-pool.ts";
 import { concatenate } from "./bytes.ts";
 import { MuaraError } from "./errors.ts";
 
@@ -15,6 +16,18 @@ export interface ReadBodyOptions {
   readonly maxBytes: number;
   /** Called before more bytes are kept; throws to refuse them. */
   readonly reserve?: (bytes: number) => void;
+  /** Of a body whose length was announced. */
+  readonly supply?: ByteSupply;
+}
+
+/** Fills `target` with a body, as it comes. Rejects where it has another length; undefined where it cannot. */
+export type BodyCopier = (target: Uint8Array) => Promise<void> | undefined;
+
+const copiers = new WeakMap<Request, BodyCopier>();
+
+/** For servers that have a body's pieces at hand: nobody has to put them together first. */
+export function offerBody(request: Request, copy: BodyCopier): void {
+  copiers.set(request, copy);
 }
 
 /**
@@ -29,9 +42,22 @@ export async function readBody(request: Request, options: ReadBodyOptions): Prom
   if (isGzip) return inflate(request, options);
   if (announced === undefined) return collect(request.body, options);
   options.reserve?.(announced);
+  const copied = copyOffered(request, announced, options.supply);
+  if (copied) return copied;
   const bytes = new Uint8Array(await request.arrayBuffer().catch(brokenOff));
   if (bytes.length > options.maxBytes) throw tooLarge(options.maxBytes);
   return bytes;
+}
+
+function copyOffered(
+  request: Request,
+  length: number,
+  supply: ByteSupply | undefined,
+): Promise<Uint8Array> | undefined {
+  const copy = copiers.get(request);
+  if (!copy) return undefined;
+  const target = supply?.take(length) ?? new Uint8Array(length);
+  return copy(target)?.then(() => target, brokenOff);
 }
 
 /** @throws request.encoding for anything but gzip and identity, also for both or one of them twice */

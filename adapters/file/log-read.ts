@@ -1,9 +1,10 @@
 /**
  * Reads records back: chooses batches from the index, copies them out of the tail cache or reads them from disk
- * (verifying each), and makes one ReadBatch of them. The bytes belong to the caller.
+ * (verifying each), and makes one ReadBatch of them. The bytes belong to the caller, or to whoever supplies them.
  */
 import { crc32 } from "node:zlib";
 
+import type { ByteSupply } from "../../core/byte-pool.ts";
 import { MuaraError } from "../../core/errors.ts";
 import {
   ABSENT,
@@ -28,6 +29,8 @@ export interface ReadSource {
   readonly disk: Disk;
   readonly files: SegmentFiles;
   readonly cache: TailCache;
+  /** Where the bytes of batches come from; absent: they are made. */
+  readonly supply?: ByteSupply | undefined;
 }
 
 /** A batch in memory. */
@@ -137,7 +140,7 @@ async function loadRows(
       length += end - row.position;
     }
   }
-  const bytes = newBytes(length);
+  const bytes = source.supply?.take(length) ?? newBytes(length);
   const isCached: boolean[] = [];
   for (const { start, end, at } of ranges)
     isCached.push(await fill(source, segment, fd, start, bytes.subarray(at, at + end - start)));

@@ -9,7 +9,6 @@
  *   DIR/reserve      room for retention on a full disk
  */
 import { join } from "node:path";
-
 import { assert } from "../../core/assert.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -313,9 +312,10 @@ class FileLog implements Log {
     return this.#journal.append(this.#parts.state.partition(stream, partition), batch, producer);
   }
 
-  async read(stream: string, partition: number, offset: number, maxBytes: number): Promise<ReadBatch> {
+  async read(...[name, number, offset, maxBytes, supply]: Parameters<Log["read"]>): Promise<ReadBatch> {
     this.#checkOpen();
-    return readRecords(this.#source, this.#parts.state.partition(stream, partition), offset, maxBytes);
+    const partition = this.#parts.state.partition(name, number);
+    return readRecords({ ...this.#source, supply }, partition, offset, maxBytes);
   }
 
   async bounds(stream: string, partition: number): Promise<PartitionBounds> {

@@ -3,6 +3,8 @@ import { createAdaptorServer, type HttpBindings, type ServerType } from "@hono/n
 import type { Config } from "../../core/config.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { HANG_UP_HEADER } from "../../core/http.ts";
+import { offerBody } from "../../core/http-body.ts";
+import { copyBody } from "./copy-body.ts";
 
 /** How long connections may take to close once everything else is. */
 const CLOSE_MS = 500;
@@ -17,6 +19,8 @@ export function listen(config: Config, handle: Fetch): Promise<ServerType> {
   const server = createAdaptorServer({
     fetch: (request, bindings) => {
       readOut(bindings as HttpBindings);
+      const { incoming } = bindings as HttpBindings;
+      if (incoming.method === "POST") offerBody(request, (target) => copyBody(incoming, target));
       return hangUp(handle(request), bindings as HttpBindings);
     },
     overrideGlobalObjects: false,

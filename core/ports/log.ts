@@ -8,6 +8,7 @@
  * - `read` never passes the durable end and never returns a record twice; `next` is where to read on.
  * - a producer (id, epoch, sequence) makes a repeated append harmless: it resolves with the first one's offsets.
  */
+import type { ByteSupply } from "../byte-pool.ts";
 import type { MuaraError } from "../errors.ts";
 import type { ReadBatch, RecordBatch } from "../record.ts";
 
@@ -136,10 +137,16 @@ export interface Log {
 
   /**
    * Reads from `offset` on, at least one record when there is one, else about `maxBytes` of payload.
-   * The bytes stay valid for as long as the caller holds them.
+   * The bytes stay valid for as long as the caller holds them; where they come from `supply`, until it has them back.
    * @throws log.offset_out_of_range when retention removed the offset or it lies beyond the end
    */
-  read(stream: string, partition: number, offset: number, maxBytes: number): Promise<ReadBatch>;
+  read(
+    stream: string,
+    partition: number,
+    offset: number,
+    maxBytes: number,
+    supply?: ByteSupply,
+  ): Promise<ReadBatch>;
 
   bounds(stream: string, partition: number): Promise<PartitionBounds>;
   /** The first offset whose record has an ingest time ≥ `ingestMs`; the end when none has. */

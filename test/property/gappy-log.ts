@@ -92,9 +92,9 @@ export function createGappyLog(log: Log, fails: () => boolean): GappyLog {
     retain: () => log.retain(),
     waitForAppend: (seen, signal) => log.waitForAppend(seen, signal),
     close: () => log.close(),
-    read: async (...place) => {
+    read: async (stream, partition, offset, maxBytes) => {
       check();
-      return read(...place);
+      return read(stream, partition, offset, maxBytes);
     },
     bounds: async (...place) => {
       check();

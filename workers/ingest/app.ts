@@ -6,6 +6,7 @@
  * error's text never holds payload.
  */
 import { Hono } from "hono";
+import { ByteLoan, BytePool } from "../../core/byte-pool.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Config } from "../../core/config.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
@@ -61,6 +62,8 @@ export interface IngestPorts {
   readonly audit?: Audit | undefined;
   /** Absent: nothing is counted. */
   readonly measures?: Measures | undefined;
+  /** Of bodies and batches; absent: the door has its own. */
+  readonly buffers?: BytePool | undefined;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;
@@ -143,11 +146,13 @@ export class Door {
   readonly #cloudEvents: CloudEvents;
   readonly #inFlight: InFlight;
   readonly #queue: Queue;
+  readonly #buffers: BytePool;
 
   constructor(ports: IngestPorts, options: IngestOptions) {
     const { eventBytes, depth } = options.limits;
     this.#ports = ports;
     this.#options = options;
+    this.#buffers = ports.buffers ?? new BytePool();
     const scanned = { maxBytes: eventBytes, maxDepth: depth };
     this.#contracts = new Contracts(ports, scanned);
     this.#cloudEvents = new CloudEvents(ports.kernel, scanned, options.limits.batchEvents);
@@ -253,8 +258,8 @@ export class Door {
         check?.(contract.type);
         const spare = Math.floor(randomness.fraction() * contract.partitions);
         const { measures } = this.#ports;
-        const request = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter, measures };
-        return send(log, kernel, request);
+        const about = { contract, body, principal, flowId, maxEvents, spare, isDryRun, meter, measures };
+        return send(log, kernel, { ...about, buffers: this.#buffers });
       }),
     );
   }
@@ -306,18 +311,24 @@ export class Door {
 
   async #json(request: Request): Promise<unknown> {
     requireJson(request.headers.get("content-type"));
-    return parseBody(await this.#withBody(request, DECLARATION_BYTES_MAX, async (bytes) => bytes));
+    return this.#withBody(request, DECLARATION_BYTES_MAX, async (bytes) => parseBody(bytes));
   }
 
-  /** Reads the body within its own bound and the one of all requests together, until `use` is done with it. */
+  /** Reads the body within its own bound and the one of all requests together: `use` has it until it is done. */
   async #withBody<Result>(
     request: Request,
     maxBytes: number,
     use: (body: Uint8Array) => Promise<Result>,
   ): Promise<Result> {
     const reservation = this.#inFlight.enter();
+    const loan = new ByteLoan(this.#buffers);
     try {
-      return await use(await readBody(request, { maxBytes, reserve: reservation.take }));
+      const result = await use(
+        await readBody(request, { maxBytes, reserve: reservation.take, supply: loan }),
+      );
+      // After a failure some of the body may still be under way.
+      loan.end();
+      return result;
     } finally {
       reservation.release();
     }

@@ -2,6 +2,7 @@
  * From a scanned body to one record batch per partition, by copying bytes: no object exists per event. Events keep
  * their order within a partition; neighbours that stay neighbours are copied as one run.
  */
+import type { ByteSupply } from "../../core/byte-pool.ts";
 import { CLOUDEVENT_MEDIA_TYPE } from "../../core/cloudevent.ts";
 import { VALUE_ABSENT, VALUE_ESCAPED_STRING } from "../../core/kernel-abi.ts";
 import type { Scan } from "../../core/kernel-scan.ts";
@@ -46,19 +47,20 @@ export interface PartitionBatch {
   readonly items: Uint32Array;
 }
 
-/** @param assigned [event] partitions */
+/** @param assigned [event] partitions @param supply of the batches' bytes */
 export function buildBatches(
   contract: Contract,
   scan: Scan,
   assigned: Uint32Array,
   headers: RecordHeaders,
+  supply?: ByteSupply,
 ): PartitionBatch[] {
   const items = groupByPartition(assigned, contract.partitions);
   const keys = contract.places.recordKeys.length > 0 ? eventKeys(contract, scan) : undefined;
   return items.map(({ partition, group }) => ({
     partition,
     items: group,
-    batch: packGroup(contract, scan, group, headers, keys),
+    batch: packGroup(contract, scan, group, headers, keys, supply),
   }));
 }
 
@@ -87,11 +89,13 @@ function packGroup(
   group: Uint32Array,
   headers: RecordHeaders,
   keys: EventKeys | undefined,
+  supply: ByteSupply | undefined,
 ): RecordBatch {
   const { starts, lengths } = scan;
   const source = scan.bytes;
   const flowIds = contract.places.flowId >= 0 ? scan.field(contract.places.flowId).types : undefined;
-  const bytes = new Uint8Array(groupBytes(scan, group, headers, keys));
+  const room = groupBytes(scan, group, headers, keys);
+  const bytes = supply?.take(room) ?? new Uint8Array(room);
   const index = new Uint32Array(group.length * RECORD_WORDS);
   const own = flowIds ? countOwn(flowIds, group) : 0;
   // A header that no event has would be a gap, for which the log gathers the batch record by record.
@@ -119,8 +123,9 @@ function packGroup(
     first = runEnd;
   }
   if (keys) at = placeKeys(keys, group, bytes, index, at);
-  if (headers.own) placeHeaders(headers.own, group, bytes, index, at);
-  const batch = { count: group.length, bytes, index };
+  if (headers.own) at = placeHeaders(headers.own, group, bytes, index, at);
+  // Behind its end a buffer may still hold what somebody else had in it.
+  const batch = { count: group.length, bytes: bytes.subarray(0, at), index };
   return contract.type.category === "cloudevent" ? { ...batch, contentType: CLOUDEVENT_MEDIA_TYPE } : batch;
 }
 
@@ -228,7 +233,7 @@ function placeHeaders(
   bytes: Uint8Array,
   index: Uint32Array,
   from: number,
-): void {
+): number {
   let at = from;
   group.forEach((item, i) => {
     const start = own.starts[item]!;
@@ -239,4 +244,5 @@ function placeHeaders(
     index[i * RECORD_WORDS + HEADER_LENGTH] = length;
     at += added;
   });
+  return at;
 }

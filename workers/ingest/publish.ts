@@ -6,6 +6,7 @@
  * request's scan overwrites.
  */
 import type { Principal } from "../../core/authorize.ts";
+import { ByteLoan, type BytePool } from "../../core/byte-pool.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { MuaraError } from "../../core/errors.ts";
 import { answerHeaders, jsonResponse } from "../../core/http.ts";
@@ -57,6 +58,8 @@ export interface PublishRequest {
   /** Told how many events the body has. */
   readonly meter?: Meter | undefined;
   readonly measures?: Measures | undefined;
+  /** For what is appended; absent: it is made. */
+  readonly buffers?: BytePool | undefined;
 }
 
 /**
@@ -74,8 +77,11 @@ export async function publish(log: Log, kernel: Kernel, request: PublishRequest)
   const assigned = assignPartitions(contract, scan, failures, request.spare);
   if (failures.size > 0) return rejectedResponse(request, scan, failures);
   if (request.isDryRun) return new Response(null, { status: 200, headers: answerHeaders(flowId) });
-  const batches = buildBatches(contract, scan, assigned, recordHeaders(request));
+  const loan = request.buffers ? new ByteLoan(request.buffers) : undefined;
+  const batches = buildBatches(contract, scan, assigned, recordHeaders(request), loan);
   const errors = await appendAll(log, contract.type.name, batches);
+  // An append that failed may still be under way.
+  if (errors.every((error) => error === undefined)) loan?.end();
   return settledResponse(request, batches, errors);
 }
 

@@ -2,6 +2,7 @@
  * Reads byte batches after the cursors, partition by partition, up to a budget of bytes and rows shared fairly. The
  * rows are a hard bound: a batch of tiny records is cut, its rest is read again by the next attempt.
  */
+import type { ByteSupply } from "../../core/byte-pool.ts";
 import type { LandedPartition } from "../../core/landed.ts";
 import type { Log } from "../../core/ports/log.ts";
 import { RECORD_WORDS, type ReadBatch } from "../../core/record.ts";
@@ -26,6 +27,7 @@ export interface Gathered {
 
 /**
  * @param isCompacted of the stream: records without a payload are no events, but offsets that hold nothing
+ * @param supply of the batches' bytes
  * @throws log.offset_out_of_range where retention removed a cursor's offset, log.identity where the log ends before it
  */
 export async function gather(
@@ -35,6 +37,7 @@ export async function gather(
   bytesMax: number,
   rowsMax: number,
   isCompacted = false,
+  supply?: ByteSupply,
 ): Promise<Gathered> {
   const batches: ReadBatch[] = [];
   const next: number[] = [];
@@ -54,7 +57,7 @@ export async function gather(
     ingestFloorMs = Math.min(ingestFloorMs, bounds.ingestFloorMs);
     let { endOffset } = bounds;
     while (offset < endOffset && share > 0 && count < countMax) {
-      const read = await log.read(stream, partition, offset, Math.min(READ_BYTES, share));
+      const read = await log.read(stream, partition, offset, Math.min(READ_BYTES, share), supply);
       const batch = firstOf(read, countMax - count);
       const events = isCompacted ? withoutTombstones(batch) : batch;
       if (events.count > 0) batches.push(events);

@@ -1,4 +1,5 @@
 /** What landing needs from outside, and how it is set up. The values come from the configuration's section `land`. */
+import type { BytePool } from "../../core/byte-pool.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Kernel } from "../../core/kernel.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -15,6 +16,8 @@ export interface LandPorts {
   readonly state?: ObjectStore;
   readonly openTable: (name: string) => TableLog;
   readonly kernel: Kernel;
+  /** Shared by the tables of a process; absent: each table has its own. */
+  readonly buffers?: BytePool;
   readonly clock: Clock;
   readonly randomness: Randomness;
   readonly logger: Logger;

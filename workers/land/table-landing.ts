@@ -4,6 +4,7 @@
  * anybody else's commit changed what the attempt decided on, all of it is taken back and decided again.
  */
 import { assert } from "../../core/assert.ts";
+import { ByteLoan, BytePool } from "../../core/byte-pool.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { type LandedPartition, retiredTxn } from "../../core/landed.ts";
@@ -44,6 +45,7 @@ export class TableLanding {
   readonly #judge: Judge;
   readonly #encoder: EventEncoder;
   readonly #still: StillTimer;
+  readonly #buffers: BytePool;
   /** Monotonic ms of the newest commit that this landing made or met. */
   #lastCommitMs: number;
   /** Payload bytes of an event, as of the newest attempt that had any. */
@@ -65,6 +67,7 @@ export class TableLanding {
     this.#encoder = createEventEncoder(ports.kernel, type, limits, ZSTD);
     this.#judge = new Judge(ports, options, type, table.secret, this.#encoder);
     this.#still = new StillTimer(stream.partitions);
+    this.#buffers = ports.buffers ?? new BytePool();
     this.#lastCommitMs = ports.clock.monotonicMs();
   }
 
@@ -144,8 +147,11 @@ export class TableLanding {
    */
   async step(signal: AbortSignal): Promise<Step> {
     assert(this.isUsable, "a landing that lost track of its table is used again");
+    const read = new ByteLoan(this.#buffers);
     try {
-      return await this.#attempt(signal);
+      const step = await this.#attempt(read, signal);
+      read.end();
+      return step;
     } catch (error) {
       this.#table.ids.undo();
       throw error;
@@ -154,14 +160,16 @@ export class TableLanding {
     }
   }
 
-  async #attempt(signal: AbortSignal): Promise<Step> {
+  /** @param supply of what is read: nothing of it is looked at afterwards */
+  async #attempt(supply: ByteLoan, signal: AbortSignal): Promise<Step> {
     await this.#checkStream();
     const { partitions } = this.state;
     const { commitBytes, commitRows } = this.#options;
     const lookedMs = this.#ports.clock.monotonicMs();
     const { name } = this.#stream;
     const isCompacted = this.#stream.cleanup !== "delete";
-    const read = await gather(this.#ports.log, name, partitions, commitBytes, commitRows, isCompacted);
+    const { log } = this.#ports;
+    const read = await gather(log, name, partitions, commitBytes, commitRows, isCompacted, supply);
     const { version } = this.#type.schema;
     const { gathered, unknown } = cutUnknown(read, partitions, version);
     const isIdle = this.#idleFlags(gathered, lookedMs);

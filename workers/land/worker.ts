@@ -7,6 +7,7 @@
  * it, `commitMs` after the round that last landed it, beyond it later.
  */
 import { isAssertion } from "../../core/assert.ts";
+import { BytePool } from "../../core/byte-pool.ts";
 import { type CommitBudget, createCommitBudget, type Pace, paceOf } from "./commit-budget.ts";
 import type { EventType } from "../../core/event-type.ts";
 import { isMaterialised } from "../../core/event-type-annotations.ts";
@@ -103,7 +104,7 @@ class RoundWorker implements LandWorker {
   #seenChanges = -1;
 
   constructor(ports: LandWorkerPorts, options: LandOptions) {
-    this.#ports = ports;
+    this.#ports = { ...ports, buffers: ports.buffers ?? new BytePool() };
     this.#options = options;
     const { commitMs, commitMsMax, commitsPerSecond } = options;
     this.#budget =

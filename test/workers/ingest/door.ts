@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createMemoryLog, type MemoryLogFaults } from "../../../adapters/memory/log.ts";
 import { EVERYTHING, type Grant } from "../../../core/authorize.ts";
+import type { BytePool } from "../../../core/byte-pool.ts";
 import { ManualClock, seededRandomness } from "../../../core/clock.ts";
 import { createKernel, type Kernel } from "../../../core/kernel.ts";
 import { createLogger } from "../../../core/logger.ts";
@@ -83,6 +84,7 @@ export interface DoorOptions extends Partial<Omit<IngestOptions, "quotas">> {
   readonly clock?: ManualClock;
   readonly streams?: Partial<StreamLimits>;
   readonly isAlone?: boolean;
+  readonly buffers?: BytePool;
   /** Of streams; absent: they are not compressed. */
   readonly compress?: StreamPorts["compress"];
 }
@@ -101,7 +103,8 @@ export async function createDoor(options: DoorOptions = {}): Promise<Door> {
     () => clock.nowMs(),
   );
   const authenticator = options.isOpen ? null : new Authenticator(registry, clock);
-  const ports = { log, registry, kernel, authenticator, clock, randomness, logger };
+  const { buffers } = options;
+  const ports = { log, registry, kernel, authenticator, clock, randomness, logger, buffers };
   const quotas = options.quotas && new Quotas(options.quotas, clock);
   const ingestOptions = { limits: LIMITS, ...options, quotas };
   const streams = new StreamHost(

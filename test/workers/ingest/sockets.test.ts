@@ -2,25 +2,22 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
-import { serve } from "@hono/node-server";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { closeServer, listen } from "../../../adapters/http/listen.ts";
+import { configSchema } from "../../../core/config.ts";
 import { createDoor, declaration, type Door, event } from "./door.ts";
 
 let door: Door;
-let server: ReturnType<typeof serve>;
+let server: Awaited<ReturnType<typeof listen>>;
 let port = 0;
 
 beforeAll(async () => {
   door = await createDoor();
   await door.declare(declaration("t"));
-  server = serve({ fetch: (request) => door.fetch(request), port: 0, hostname: "127.0.0.1" });
-  await once(server, "listening");
+  server = await listen(configSchema.parse({ port: 0 }), (request) => door.fetch(request));
   port = (server.address() as AddressInfo).port;
 });
-afterAll(async () => {
-  server.close();
-  await once(server, "close");
-});
+afterAll(() => closeServer(server));
 
 function head(length: number | "chunked", more = ""): string {
   const framing = length === "chunked" ? "Transfer-Encoding: chunked" : `Content-Length: ${length}`;
