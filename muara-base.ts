@@ -22,11 +22,12 @@ import { type Config, entriesOf } from "./core/config.ts";
 import { claimDataFormat } from "./core/data-format.ts";
 import { createKernel, type Kernel } from "./core/kernel.ts";
 import { ringLogger, type LogRing } from "./core/log-ring.ts";
+import { logSamples } from "./core/log-samples.ts";
 import type { Logger } from "./core/logger.ts";
 import { once } from "./core/once.ts";
 import { Measures } from "./core/measures.ts";
 import { measuredLog } from "./core/measured-log.ts";
-import type { Gauge, Sample } from "./core/open-metrics.ts";
+import type { Gauge } from "./core/open-metrics.ts";
 import type { Lineage } from "./core/ports/lineage.ts";
 import type { Log } from "./core/ports/log.ts";
 import type { ObjectStore } from "./core/ports/object-store.ts";
@@ -110,7 +111,19 @@ function servicesOf(logger: Logger): AdapterServices {
   };
 }
 
+/** @throws config.invalid, log.locked, log.corrupt, format.newer; then nothing stays open */
 export async function openBase(config: Config, outer: Logger): Promise<Base> {
+  const undo: (() => unknown)[] = [];
+  try {
+    return await assemble(config, outer, undo);
+  } catch (error) {
+    for (const close of undo.toReversed()) await close();
+    throw error;
+  }
+}
+
+/** @param undo what is to be closed where it fails */
+async function assemble(config: Config, outer: Logger, undo: (() => unknown)[]): Promise<Base> {
   const logs = ringLogger(outer, () => systemClock.nowMs());
   const { logger } = logs;
   const services = servicesOf(logger);
@@ -118,9 +131,13 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const folder = resolve(config.data);
   const kernelUrl = new URL("./core-as/kernel.wasm", import.meta.url);
   const measures = new Measures();
+  undo.push(() => outgoing.close());
   const tracing = await openTracing(config, VERSION);
+  undo.push(() => tracing?.close());
+  const opening = openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services);
+  undo.push(async () => (await opening.catch(() => undefined))?.close());
   const [plainLog, opened, state, module, verifier] = await Promise.all([
-    openLog(config.log ?? `file:${join(folder, "log")}`, config.journal, services),
+    opening,
     openObjectStore(config.lake ?? `file:${join(folder, "lake")}`, services, config.upload),
     openObjectStore(`file:${join(folder, "state")}`, services),
     readFile(kernelUrl).then((bytes) => WebAssembly.compile(bytes)),
@@ -131,9 +148,10 @@ export async function openBase(config: Config, outer: Logger): Promise<Base> {
   const { lakeWriters: writers } = config;
   const store = isRemote(config) && writers === "one" ? serialStore(opened) : opened;
   const { admit, ALWAYS_ADMITTED } = await import("./lake/admission.ts");
-  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
   const registry = await Registry.open(log, systemRandomness.uuid(), systemClock);
   await claimDataFormat(registry, VERSION);
+  const admission = isRemote(config) ? await admit({ ...services, store: opened, writers }) : ALWAYS_ADMITTED;
+  undo.push(() => admission.end());
   const roles = new Roles(registry, config.roles);
   const { openTables } = await import("./lake/table/open-tables.ts");
   const { declaredExtracts } = await import("./lake/extract/open-extracts.ts");
@@ -190,12 +208,6 @@ function ownGauges(parts: readonly { samples: Gauge }[], kernel: Kernel, log: Lo
         part.samples(),
   );
   return [...own, () => processSamples(kernel, VERSION), () => logSamples(log)];
-}
-
-/** Whether the log takes anything, where it can tell. */
-async function logSamples(log: Log): Promise<readonly Sample[]> {
-  if (!log.refusal) return [];
-  return [{ name: "muara_log_refusing", labels: {}, value: (await log.refusal()) ? 1 : 0 }];
 }
 
 /** One catalog, and one folder of copies, for everybody in this process. */

@@ -167,7 +167,11 @@ async function runExtracts(
   const { openExtracts } = await import("./lake/extract/open-extracts.ts");
   const { worker, close } = openExtracts({ ...base, ...(await openSight(base)), clock: systemClock });
   closers.push(close);
-  if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
+  try {
+    if (await base.admission.granted(signal).catch(() => false)) await worker.run(signal);
+  } finally {
+    await close(); // a stop that came before may have passed the closers already
+  }
 }
 
 /** Brings events of other Nakadis into the log. */
@@ -230,11 +234,15 @@ async function runRules(base: Base, closers: (() => Promise<unknown>)[], signal:
   const shared = { ...base.services, ...base, ...(await openSight(base)), readSecret, process: PROCESS_NAME };
   const openNotifier = await notifierOpener(shared, base.config.alerts);
   const ownership = await openOwnership(base.config.log, { ...base.services, logger: base.logger }, "rules");
-  const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
-  closers.push(close);
-  base.gauges.push(() => worker.samples());
   try {
-    await worker.run(signal);
+    const { worker, close } = await openAlerts({ ...shared, openNotifier, ownership });
+    closers.push(close);
+    base.gauges.push(() => worker.samples());
+    try {
+      await worker.run(signal);
+    } finally {
+      await close(); // a stop that came before may have passed the closers already
+    }
   } finally {
     await ownership.close();
   }

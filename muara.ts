@@ -100,6 +100,7 @@ export async function startWorkers(
         await drain.stop(config.stop.answerMs);
         for (const close of closers) await close();
         abort.abort();
+        base.admission.end();
         await Promise.all(background);
         await base.lineage?.close();
         await (await base.upkeep()).close();
@@ -111,9 +112,13 @@ export async function startWorkers(
     };
   } catch (error) {
     abort.abort();
+    base.admission.end();
     await Promise.allSettled(background);
-    for (const close of closers) await close();
+    await Promise.allSettled(closers.map((close) => close()));
+    await base.lineage?.close();
+    base.outgoing.close();
     await base.log.close();
+    await base.tracing?.close();
     throw error;
   }
 }

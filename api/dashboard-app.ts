@@ -68,10 +68,22 @@ function send({ req }: Context, file: DashboardFile, caching: string): Response 
   if (known?.some((one) => one.trim().replace(/^W\//, "") === file.etag))
     return new Response(null, { status: 304, headers });
   headers["content-type"] = file.contentType;
-  const isGzip = file.gzip !== undefined && /\bgzip\b/.test(req.header("accept-encoding") ?? "");
-  if (!isGzip) return new Response(file.bytes, { headers });
+  if (file.gzip === undefined || !takesGzip(req.header("accept-encoding") ?? ""))
+    return new Response(file.bytes, { headers });
   // The same name with other bytes: by HTTP only a weak tag may be shared.
   return new Response(file.gzip, {
     headers: { ...headers, etag: `W/${file.etag}`, "content-encoding": "gzip" },
   });
+}
+
+/** By RFC 9110 §12.5.3: a weight of 0 says no. */
+function takesGzip(accepted: string): boolean {
+  const one = accepted.split(",").map((part) =>
+    part
+      .trim()
+      .toLowerCase()
+      .split(/\s*;\s*q=/),
+  );
+  const weight = one.find(([coding]) => coding === "gzip")?.[1] ?? "1";
+  return one.some(([coding]) => coding === "gzip") && Number(weight) > 0;
 }

@@ -31,7 +31,16 @@ const PARTS: Record<string, () => readonly Metric[]> = {
   encode: () => measureEncoder(),
 };
 
-const named = Object.keys(PARTS).filter((name) => process.argv.includes(name));
+const asked = process.argv.slice(2).filter((word, i, words) => words[i - 1] !== "--svg" && word !== "--svg");
+const unknown = asked.find((word) => !(word in PARTS) && word !== "--json");
+if (unknown !== undefined) {
+  const parts = Object.keys(PARTS).join("|");
+  process.stderr.write(
+    `usage: node bench/kernel.ts [${parts}]… [--json] [--svg FILE]; no part: all of them\n`,
+  );
+  process.exit(unknown === "--help" ? 0 : 2);
+}
+const named = Object.keys(PARTS).filter((name) => asked.includes(name));
 const wanted = named.length > 0 ? named : Object.keys(PARTS);
 printResult(
   "kernel",

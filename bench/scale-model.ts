@@ -14,6 +14,7 @@ export interface Pacing {
   /** Of a process. */
   readonly commitsPerSecond: number;
   readonly commitRows: number;
+  readonly parallelCommits: number;
 }
 
 export const PACING: Pacing = {
@@ -21,10 +22,9 @@ export const PACING: Pacing = {
   commitMsMax: 10_000,
   commitsPerSecond: 100,
   commitRows: 25_000,
+  parallelCommits: 2,
 };
 
-/** Tables landed at the same time in a process, as in workers/land/worker.ts. */
-const LANES = 2;
 const US = 1_000;
 /** Of a machine. */
 const GIB_PER_CORE = 4;
@@ -87,7 +87,7 @@ export function simulateLanding(
     const due = tables
       .filter((table) => !table.isBusy && isDue(table, nowMs, intervalMs, pacing))
       .toSorted((a, b) => a.landedMs - b.landedMs);
-    for (const table of due.slice(0, LANES - underWay)) {
+    for (const table of due.slice(0, pacing.parallelCommits - underWay)) {
       const events = Math.min(pacing.commitRows, (nowMs - table.takenMs) * table.rate);
       const workMs = (costs.commitUs + events * costs.landUs) / US;
       cpuFreeMs = Math.max(nowMs, cpuFreeMs) + workMs;
@@ -113,7 +113,7 @@ export function simulateLanding(
     p99Ms: weighted(waited, 0.99),
     commits: (commits * 1_000) / spanMs,
     cpu: cpuMs / spanMs,
-    lanes: laneMs / spanMs / LANES,
+    lanes: laneMs / spanMs / pacing.parallelCommits,
     backlogS: waiting / perMs / 1_000,
   };
 }
@@ -184,7 +184,7 @@ export function planFor(load: Load, costs: Costs, cores = 8, target = 0.6): Plan
   const commitsOf = (one: number): number => Math.min(1_000 / PACING.commitMs, one);
   const busyOf = (one: number): Busy => {
     const cpu = (one * costs.landUs + commitsOf(one) * costs.commitUs) / 1e6;
-    return { cpu, lanes: (cpu + (commitsOf(one) * costs.storeMs) / 1_000) / LANES };
+    return { cpu, lanes: (cpu + (commitsOf(one) * costs.storeMs) / 1_000) / PACING.parallelCommits };
   };
   const dealt = costs.isAlone ? [rates] : deal(rates, busyOf, target);
   const landing = simulateLanding(dealt[0]!, landed);
@@ -248,7 +248,7 @@ function fullness({ cpu, lanes }: Busy): number {
 function fullFirst(plan: Omit<Plan, "fullFirst">): string {
   if (plan.landing.backlogS > 30) return "landing: it cannot keep up";
   if (plan.hottestParts > 1) return `the busiest type: split it into ${plan.hottestParts}`;
-  if (plan.landing.lanes > 0.9) return "commits: two at a time wait for the store";
+  if (plan.landing.lanes > 0.9) return "commits: those under way wait for the store";
   if (plan.landing.lanes > plan.landing.cpu) return "commits under way, then CPU of landing";
   const parts = [
     ["brokers", plan.brokerCores],

@@ -109,6 +109,30 @@ export function prune(
   return over.size === 0 ? outbox : outbox.filter(({ alert }) => !over.has(incidentOf(alert)));
 }
 
+/**
+ * Of a receiver that takes nothing for days: the oldest incidents go that nobody was told of and that are over, until
+ * no more than so many entries are left. What fires, and what somebody was told of, stays.
+ * @param most entries
+ */
+export function bounded(outbox: Outbox, most: number): Outbox {
+  let excess = outbox.length - most;
+  if (excess <= 0) return outbox;
+  const untold = new Set(
+    outbox
+      .filter(({ alert, sentMs }) => alert.status === "firing" && sentMs === null)
+      .map(({ alert }) => incidentOf(alert)),
+  );
+  const gone = new Set<string>();
+  for (const { alert } of outbox) {
+    const incident = incidentOf(alert);
+    if (excess <= 0) break;
+    if (alert.status !== "resolved" || !untold.has(incident)) continue;
+    gone.add(incident);
+    excess -= 2;
+  }
+  return outbox.filter(({ alert }) => !gone.has(incidentOf(alert)));
+}
+
 /** When Alertmanager takes an alert that is sent now for resolved. */
 export function firesUntilMs(nowMs: number, resendMs: number): number {
   return nowMs + SENDINGS_PER_LIFE * resendMs;

@@ -117,7 +117,7 @@ class LineageSender implements Lineage {
       return;
     }
     this.#waiting.push(event);
-    this.#sending ??= this.#sendAll().finally(() => (this.#sending = undefined));
+    this.#sending ??= this.#sendAll();
   }
 
   async #sendAll(): Promise<void> {
@@ -127,6 +127,8 @@ class LineageSender implements Lineage {
       if (await this.#isTaken(events)) this.#sent += events.length;
       else this.#dropped += events.length;
     }
+    // In the same breath as the last look at the queue: what comes next begins anew.
+    this.#sending = undefined;
   }
 
   async #isTaken(events: readonly string[]): Promise<boolean> {

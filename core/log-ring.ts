@@ -6,6 +6,8 @@ import { createLogger, type Logger } from "./logger.ts";
 
 const LINES_MAX = 1_000;
 const LINE_LENGTH_MAX = 4_096;
+/** Of one text in a line that is too long, characters. */
+const TEXT_LENGTH = 1_000;
 
 export interface LogRing {
   readonly logger: Logger;
@@ -37,10 +39,19 @@ export function ringLogger(next: Logger, nowMs: () => number): LogRing {
   };
 }
 
-/** What a very long line has on top. */
+/** The same with its texts cut; where that does not do, what every line has, and whose it is. */
 function shortened(line: string): string {
-  const { time, level, message } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-  return JSON.stringify({ time, level, message: String(message).slice(0, 1_000), shortened: true });
+  const own = JSON.parse(line) as LoggedLine;
+  const texts = Object.fromEntries(
+    Object.entries(own).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value.slice(0, TEXT_LENGTH) : value,
+    ]),
+  );
+  const all = JSON.stringify({ ...texts, shortened: true });
+  if (all.length <= LINE_LENGTH_MAX) return all;
+  const { time, level, message, service, job } = texts;
+  return JSON.stringify({ time, level, message, service, job, shortened: true });
 }
 
 function tee(one: Logger, other: Logger): Logger {

@@ -3,8 +3,9 @@
  * members are stable, and `message` is a fixed text: what differs stands in members (docs/OPERATE.md, "Log lines").
  *
  * What must not be in a line is kept out here, too, whoever forgets it: values under keys that name a secret, and in
- * any text what looks like one.
+ * any text what looks like one. Of an error its message and its code are told, never its details.
  */
+import { MuaraError } from "./errors.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFormat = "json" | "text";
@@ -40,7 +41,10 @@ export function createLogger(
     if (LEVELS.indexOf(lineLevel) < LEVELS.indexOf(level)) return;
     const own = { time: new Date(nowMs()).toISOString(), level: lineLevel, message };
     // Twice: they come first, and nobody else's member takes their place.
-    const text = JSON.stringify({ ...own, service: "muara", ...bound, ...fields, ...own }, redact);
+    const text = JSON.stringify(
+      { ...own, service: "muara", ...bound, ...codeOf(fields), ...fields, ...own },
+      redact,
+    );
     write(format === "json" ? text : textOf(JSON.parse(text) as LogFields));
   };
   return {
@@ -50,6 +54,11 @@ export function createLogger(
     error: (message, fields) => emit("error", message, fields),
     with: (fields) => createLogger(write, level, nowMs, { ...bound, ...fields }, format),
   };
+}
+
+function codeOf(fields: LogFields = {}): LogFields {
+  const { error } = fields;
+  return error instanceof MuaraError ? { code: error.code } : {};
 }
 
 function redact(key: string, value: unknown): unknown {

@@ -1,6 +1,7 @@
 /** A log that notes what is appended to it and how long that takes, whichever door it came by. */
 import type { Clock } from "./clock.ts";
 import { MuaraError } from "./errors.ts";
+import { logWithAppend } from "./log-with-append.ts";
 import type { Measures } from "./measures.ts";
 import type { Log } from "./ports/log.ts";
 import { PAYLOAD_LENGTH, RECORD_WORDS, ABSENT, type RecordBatch } from "./record.ts";
@@ -20,19 +21,7 @@ export function measuredLog(log: Log, measures: Measures, clock: Clock): Log {
       throw error;
     }
   };
-  /** The log's own methods know it by itself alone. */
-  const bound = new Map<PropertyKey, unknown>([["append", append]]);
-  return new Proxy(log, {
-    get(target, name) {
-      const known = bound.get(name);
-      if (known !== undefined) return known;
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      const method: unknown = value.bind(target);
-      bound.set(name, method);
-      return method;
-    },
-  });
+  return logWithAppend(log, append);
 }
 
 function payloadBytes({ count, index }: RecordBatch): number {

@@ -5,6 +5,9 @@
 import type { ConfigEntry } from "./config.ts";
 
 const HIDDEN = "***";
+/** Of an address, also of one within another; up to the last @, since a password may hold one. */
+const USER = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#]*@/gi;
+const USER_ENCODED = /(%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s/?#&])*%40/gi;
 
 /** The same with addresses made harmless, in whatever it holds. */
 export function shownValue(value: unknown, key = ""): unknown {
@@ -19,7 +22,7 @@ export function shownEntry({ path, value, ...entry }: ConfigEntry): ConfigEntry 
 }
 
 function shownText(text: string, key: string): string {
-  const masked = text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#@]*@/i, `$1${HIDDEN}@`);
+  const masked = text.replace(USER, `$1${HIDDEN}@`).replace(USER_ENCODED, `$1${HIDDEN}%40`);
   if (key !== "webhook") return masked;
   const address = URL.parse(masked);
   return address && `${address.pathname}${address.search}` !== "/" ? `${address.origin}/${HIDDEN}` : masked;

@@ -15,7 +15,8 @@ Written by \`docs/generate-cli.ts\` from \`api/cli\`; do not edit. \`muara help 
 
 Data goes to stdout, talk to stderr. \`-o json\` prints a list (\`[]\` where there is nothing), \`-o jsonl\` one
 object a line and at once, \`-o csv\` has a header; the format never depends on where the output goes. Tables have
-relative times where they are about now (\`--wide\` adds the absolute ones and whole cells). An error says what, why,
+relative times where they are about now (\`--wide\` adds the absolute ones and whole cells); on a narrow terminal
+long cells are cut first, ids and times never. An error says what, why,
 the next command, its code and the request id under which the server's log has it.
 
 What removes something for good asks at a terminal and needs \`--yes\` elsewhere; \`--no-input\` never asks. Colours

@@ -25,9 +25,11 @@ export interface AdmissionPorts {
 export interface Admission {
   /** Resolves when landing may begin; false where the signal came before. @throws store.not_atomic */
   granted(signal: AbortSignal): Promise<boolean>;
+  /** Nobody waits any more: a store that gives no answer is not asked again. */
+  end(): void;
 }
 
-export const ALWAYS_ADMITTED: Admission = { granted: async () => true };
+export const ALWAYS_ADMITTED: Admission = { granted: async () => true, end: () => undefined };
 
 /**
  * Races the store, and waits a little for the result.
@@ -39,11 +41,19 @@ export async function admit(ports: AdmissionPorts): Promise<Admission> {
   verdict.catch(() => undefined); // whoever asks hears of it
   await Promise.race([verdict, ports.clock.sleep(START_WAIT_MS)]);
   return {
+    // Who gives up ends his own waiting alone: it may be a request that its client has left.
     granted: async (signal) => {
-      signal.addEventListener("abort", () => over.abort(), { once: true });
-      if (signal.aborted) over.abort();
-      return verdict;
+      const gone = Promise.withResolvers<boolean>();
+      const leave = (): void => gone.resolve(false);
+      signal.addEventListener("abort", leave, { once: true });
+      if (signal.aborted) leave();
+      try {
+        return await Promise.race([verdict, gone.promise]);
+      } finally {
+        signal.removeEventListener("abort", leave);
+      }
     },
+    end: () => over.abort(),
   };
 }
 

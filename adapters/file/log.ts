@@ -19,6 +19,7 @@ import type {
   Appended,
   Hold,
   Log,
+  LogDiskUse,
   LogRange,
   LogRecord,
   PartitionBounds,
@@ -29,6 +30,7 @@ import type {
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
 import { checkStreamChange, hasOptions, otherOptions } from "../../core/stream-change.ts";
 import { type Disk, isDiskFull, isSyncFailure, replaceFile, systemDisk, watchDirectories } from "./disk.ts";
+import { diskUseOf, refusalOf } from "./disk-use.ts";
 import { eraseRecords } from "./erasure.ts";
 import { Holds } from "./holds.ts";
 import { Journal } from "./journal.ts";
@@ -47,8 +49,6 @@ const HOUR_MS = 3_600_000;
 const FORMAT = 1;
 const RESERVE = "reserve";
 const RESERVE_BYTES = MEGABYTE;
-/** With less room than this the disk counts as full, bytes. */
-const ROOM_BYTES_MIN = 65_536;
 
 export interface FileLogLimits {
   /** Size at which a segment is sealed, bytes. */
@@ -362,14 +362,11 @@ class FileLog implements Log {
   }
 
   async refusal(): Promise<MuaraError | undefined> {
-    const { disk, directory, segments, limits } = this.#parts;
-    if (this.#journal.fatal) return this.#journal.fatal;
-    const { refusedBytes } = this.#journal;
-    if (segments.diskBytes + Math.max(1, refusedBytes) > limits.diskBytesMax)
-      return new MuaraError("log.full", `the log has used its budget of ${limits.diskBytesMax} bytes`);
-    const free = await disk.freeBytes?.(directory);
-    const isFull = free !== undefined && free < Math.max(ROOM_BYTES_MIN, refusedBytes);
-    return isFull ? new MuaraError("log.full", "the disk is full") : undefined;
+    return this.#journal.fatal ?? refusalOf(this.#parts, this.#journal.refusedBytes);
+  }
+
+  diskUse(): LogDiskUse {
+    return diskUseOf(this.#parts);
   }
 
   async retain(): Promise<number> {

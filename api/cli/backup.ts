@@ -23,7 +23,7 @@ export const addBackup: AddCommand = (program, run) => {
     .description("whole copies of log and lake, taken while everything runs");
   group
     .command("create <place>")
-    .description("copy log and lake to an empty folder, or to s3://BUCKET/FOLDER")
+    .description("copy lake, and log where it is a folder, to an empty folder or to s3://BUCKET/FOLDER")
     .option("--config <file>", "configuration file")
     .action(
       run(async (session, command) => {
@@ -78,7 +78,6 @@ async function create(session: Session, place: string, file: string | undefined)
       session.services.version,
     );
     session.say(`${made.files.length} files copied, as of ${made.created}`);
-    if (!isFolder) session.say(`the log stays where it is: ${made.log.address} keeps its own records`);
   } finally {
     if (stageFolder !== undefined) await rm(stageFolder, { recursive: true, force: true });
   }
@@ -90,9 +89,14 @@ async function verify(session: Session, place: string): Promise<number> {
   const logPlace = path.join(path.resolve(place), "log");
   const openLog = isRemote(place) ? undefined : () => openersOf(session).openClosedLog(logPlace);
   const report = await verifyBackup(services, store, openLog, session.io.signal);
-  const { faults, inFlight, ...rest } = report;
+  const { faults, inFlight, logElsewhere, ...rest } = report;
   printObjects(session.io.stdout, session.flags.output, FIELDS, [{ ...rest, in_flight: inFlight }]);
   for (const fault of faults) session.say(fault);
+  if (logElsewhere !== undefined)
+    session.say(
+      `the log is NOT in this backup: ${logElsewhere} keeps it, with everything that is declared (event types, ` +
+        "tokens, jobs, subscriptions) and what has not landed. How to keep that: docs/OPERATE.md, Back up",
+    );
   return faults.length > 0 ? EXIT.checkFailed : EXIT.done;
 }
 
@@ -113,7 +117,10 @@ async function restore(session: Session, place: string, lake: string | undefined
   await rename(half, folder);
   session.say(`${folder} is as of ${manifest.created}`);
   if (!manifest.log.isCopied)
-    session.say(`start it with the log that it belongs to: ${manifest.log.address}`);
+    session.say(
+      `the log was not in the backup: start it with the one that it belongs to, ${manifest.log.address}, ` +
+        "and declare its deliveries anew: docs/OPERATE.md, Back up",
+    );
 }
 
 function openersOf({ services: given }: Session): Required<Pick<CliServices, "openStore" | "openClosedLog">> {

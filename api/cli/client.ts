@@ -28,11 +28,11 @@ export class Client {
   constructor(io: CliIo, options: ClientOptions) {
     this.#io = io;
     this.#options = options;
-    try {
-      this.url = new URL(options.url);
-    } catch {
+    // `localhost:8080` parses, with a scheme of its own.
+    const url = URL.parse(options.url);
+    if (url?.protocol !== "http:" && url?.protocol !== "https:")
       throw new CliFailure(EXIT.usage, `"${options.url}" is no address.`, `Give --url like ${URL_DEFAULT}`);
-    }
+    this.url = url;
   }
 
   async get<Answer>(route: string): Promise<Answer> {
@@ -111,6 +111,15 @@ export class Client {
   }
 }
 
+/** Of answers that name a way over HTTP, the way by a command. */
+const COMMANDS: Readonly<Record<string, string>> = {
+  "event_type.not_found": "Those there are: muara event-type list. Declare one: muara event-type set FILE",
+  "extract.not_found": "Those that you may read: muara extract list, muara extract show FEED",
+  "table.not_found": "Those that you may read: muara table list",
+  "table.version_not_found": "Those there are: muara table history TABLE",
+  "dead_letter.not_found": "Those that you may read: muara dead-letters list",
+};
+
 interface ProblemText {
   readonly detail?: string;
   readonly code?: string;
@@ -133,7 +142,7 @@ async function failureOf(response: Response, hadToken: boolean): Promise<CliFail
   const hint =
     response.status === 401 && !hadToken
       ? "Give a token with --token or MUARA_TOKEN; `muara dev` writes one to DIR/token (--data DIR)."
-      : problem.hint;
+      : (COMMANDS[problem.code ?? ""] ?? problem.hint);
   const requestId = response.headers.get("x-flow-id") ?? undefined;
   return new CliFailure(exitCodeOfStatus(response.status), message, hint, requestId);
 }

@@ -59,7 +59,12 @@ export function openSession(services: CliServices, command: Command): Session {
     write: (text) => io.stdout.write(text),
     isTTY: io.stdout.isTTY,
     columns: io.stdout.columns,
-    style: { nowMs: io.clock.nowMs(), isWide: flags.isWide, isColoured: hasColours },
+    style: {
+      nowMs: io.clock.nowMs(),
+      isWide: flags.isWide,
+      isColoured: hasColours,
+      columns: io.stdout.isTTY === true ? io.stdout.columns : undefined,
+    },
   };
   return { services, io: { ...io, stdout }, flags, say, client: new Client(io, flags) };
 }

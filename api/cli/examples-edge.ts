@@ -14,8 +14,8 @@ export const EDGE_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "capture reconcile": ["capture reconcile shop", "capture reconcile shop --table public.orders --wait 60"],
   "capture remove": ["capture remove shop", "capture remove shop --keep-slot --yes"],
   "deliver create": [
-    "deliver create hook ORDER_PLACED --to https://example.com/orders",
-    "deliver create ods ORDER_PLACED --postgres shop --into public.orders --mode append",
+    "deliver create hook ORDER_CREATED --to https://example.com/orders",
+    "deliver create ods ORDER_CREATED --postgres shop --into public.orders --mode append",
   ],
   "deliver list": ["deliver list", "deliver list -o json"],
   "deliver show": ["deliver show hook", "deliver show hook -o json"],

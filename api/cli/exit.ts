@@ -3,7 +3,7 @@
  * 3 not found, 4 not allowed, 5 conflict, 6 a check did not hold, 7 unreachable or timed out (retry is sensible),
  * 75 the disk refused durability (a supervisor may start it again), 130 interrupted.
  */
-import { MuaraError } from "../../core/errors.ts";
+import { ERRORS, MuaraError } from "../../core/errors.ts";
 import { visible } from "./output.ts";
 
 export const EXIT = {
@@ -92,7 +92,7 @@ function fileFailure(error: unknown): ReturnType<typeof describeFailure> | undef
 
 function hintOf(error: MuaraError): string {
   const variable = error.details["variable"];
-  const explained = error.code === "config.invalid" ? "See `muara config docs`." : "See docs/ERRORS.md.";
+  const explained = error.code === "config.invalid" ? "See `muara config docs`." : ERRORS[error.code].help;
   return typeof variable === "string" ? `${explained} Environment variable: ${variable}` : explained;
 }
 

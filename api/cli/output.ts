@@ -7,6 +7,9 @@ import { relativeTime } from "./relative-time.ts";
 import type { OutputFormat, TableStyle, Writer } from "./services.ts";
 
 const CELL_LENGTH_MAX = 80;
+/** What a narrow terminal leaves of a long cell. Cells up to the second, ids and times among them, are never cut. */
+const CELL_LENGTH_MIN = 16;
+const CELL_LENGTH_KEPT = 40;
 
 export interface Field {
   readonly name: string;
@@ -86,16 +89,20 @@ export function printObject(
     );
 }
 
-/** @param style absent: cells are cut, no colours */
+/** @param style absent: cells are cut at 80 characters, no colours */
 export function tableText(fields: readonly Field[], rows: readonly Row[], style?: TableStyle): string {
-  const whole = (text: string): string => (style?.isWide === true ? text : short(text));
-  const cells = rows.map((row) => row.map((value) => whole(visible(cellText(value)))));
-  const widths = fields.map((field, i) =>
-    cells.reduce(
-      (width, row) => Math.max(width, displayWidth(row[i] ?? "")),
-      displayWidth(visible(field.name)),
-    ),
-  );
+  const isWide = style?.isWide === true;
+  const uncut = rows.map((row) => row.map((value) => visible(cellText(value))));
+  const lengths = (cells: readonly (readonly string[])[]): number[] =>
+    fields.map((field, i) =>
+      cells.reduce(
+        (width, row) => Math.max(width, displayWidth(row[i] ?? "")),
+        displayWidth(visible(field.name)),
+      ),
+    );
+  const longest = isWide ? [] : fitted(lengths(uncut), style?.columns);
+  const cells = isWide ? uncut : uncut.map((row) => row.map((text, i) => short(text, longest[i]!)));
+  const widths = lengths(cells);
   const line = (texts: readonly string[]): string =>
     texts
       .map((text, i) => {
@@ -107,6 +114,23 @@ export function tableText(fields: readonly Field[], rows: readonly Row[], style?
   const head = line(fields.map((field) => visible(field.name)));
   const lines = [style?.isColoured === true ? coloured("bold", head) : head, ...cells.map(line)];
   return lines.map((text) => `${text}\n`).join("");
+}
+
+/**
+ * How long cells may be, in characters: within `columns` where cutting the long ones is enough for it, the longest
+ * first; a table of many columns is wider than its terminal all the same.
+ * @param lengths [field]
+ */
+function fitted(lengths: readonly number[], columns = Infinity): readonly number[] {
+  const longest = lengths.map((length) => Math.min(length, CELL_LENGTH_MAX));
+  const width = (): number => longest.reduce((sum, length) => sum + length + 2, -2);
+  const isLong = longest.map((length) => length > CELL_LENGTH_KEPT);
+  while (width() > columns) {
+    const most = Math.max(0, ...longest.filter((_, i) => isLong[i]));
+    if (most <= CELL_LENGTH_MIN) break;
+    longest[longest.findIndex((length, i) => isLong[i] && length === most)]! -= 1;
+  }
+  return longest;
 }
 
 function timed(name: string, value: unknown, style: TableStyle): unknown {
@@ -132,9 +156,9 @@ function cellText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function short(text: string): string {
+function short(text: string, length: number): string {
   const characters = Array.from(text);
-  return characters.length > CELL_LENGTH_MAX ? `${characters.slice(0, CELL_LENGTH_MAX - 1).join("")}…` : text;
+  return characters.length > length ? `${characters.slice(0, length - 1).join("")}…` : text;
 }
 
 function displayWidth(text: string): number {

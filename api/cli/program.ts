@@ -101,6 +101,11 @@ function finish(command: Command): void {
   const examples = EXAMPLES[path];
   if (examples)
     command.addHelpText("before", `Examples:\n${examples.map((line) => `  muara ${line}\n`).join("")}`);
+  if (path !== "")
+    command.addHelpText(
+      "after",
+      "\nOptions of all commands (-o, --url, --token, --data, -q …): muara --help",
+    );
   if (path in DESTRUCTIVE) command.option("-y, --yes", "do not ask; needed where nobody can be asked");
 }
 

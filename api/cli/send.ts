@@ -46,6 +46,7 @@ export const addSend: AddCommand = (program, run) => {
           progress.show(`${tally.submitted + tally.failed} events`);
         }
         progress.end();
+        if (tally.submitted + tally.failed === 0) session.say("there was no event in the input");
         printObject(session.io.stdout, session.flags.output, { ...tally });
         return tally.failed > 0 ? EXIT.failed : EXIT.done;
       }),

@@ -49,6 +49,8 @@ export interface TableStyle {
   /** Absolute times beside the relative ones, and cells at their full length. */
   readonly isWide: boolean;
   readonly isColoured: boolean;
+  /** Of the terminal, in characters; absent: nobody's line ends anywhere. */
+  readonly columns?: number | undefined;
 }
 
 export interface Writer {

@@ -54,6 +54,12 @@ async function runSql(session: Session, command: Command): Promise<void> {
 /** Prints what one statement answers. */
 async function printAnswer(session: Session, text: string, options: SqlOptions): Promise<void> {
   const { at, limit, timeout } = options;
+  // The server looks at it only where a table is read.
+  if (at !== undefined && !/^(?:\d+|lsn:.+)$/i.test(at) && Number.isNaN(Date.parse(at)))
+    throw new CliFailure(
+      EXIT.usage,
+      `--at is a version, an ISO 8601 time such as 2026-11-20T00:00:00Z, or lsn:X/Y, not "${at}".`,
+    );
   const body = {
     sql: text,
     ...(at === undefined ? {} : { at }),

@@ -22,8 +22,9 @@ const LIST: readonly Field[] = [
   { name: "freshness_ms", isNumber: true },
   { name: "watermark" },
   { name: "landing" },
-  { name: "commit_interval_ms", isNumber: true },
 ];
+/** What a table for people has no room for. */
+const LIST_MORE: readonly Field[] = [{ name: "commit_interval_ms", isNumber: true }];
 const COLUMNS: readonly Field[] = [{ name: "name" }, { name: "type" }, { name: "description" }];
 const HISTORY: readonly Field[] = [
   { name: "version", isNumber: true },
@@ -51,7 +52,8 @@ export const addTable: AddCommand = (program, run) => {
     .action(
       run(async ({ client, io, flags }) => {
         const { items } = await client.get<{ items: TableSummary[] }>("/v1/tables");
-        printObjects(io.stdout, flags.output, LIST, items);
+        const isShort = flags.output === "table" && !flags.isWide;
+        printObjects(io.stdout, flags.output, isShort ? LIST : [...LIST, ...LIST_MORE], items);
       }),
     );
   table

@@ -227,7 +227,7 @@ class Tail {
       if (this.#isFirst) printRows(io.stdout, "csv", FIELDS, rows);
       else printRows({ write: (text) => skipHead(io.stdout, text) }, "csv", FIELDS, rows);
     } else if (rows.length > 0 || this.#isFirst) {
-      const text = tableText(FIELDS, rows);
+      const text = tableText(FIELDS, rows, io.stdout.style);
       io.stdout.write(this.#isFirst ? text : text.slice(text.indexOf("\n") + 1));
     }
     this.#isFirst = false;

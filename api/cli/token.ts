@@ -1,5 +1,6 @@
 /** `muara token create|list|revoke`. */
 import { duration, type AddCommand } from "./command.ts";
+import { CliFailure, EXIT } from "./exit.ts";
 import { addGrantOptions, grantsOf, type GrantOptions } from "./grants.ts";
 import { printObject, printObjects, type Field } from "./output.ts";
 
@@ -33,10 +34,17 @@ export const addToken: AddCommand = (program, run) => {
           options.expires === undefined
             ? null
             : new Date(io.clock.nowMs() + duration("--expires", options.expires)).toISOString();
+        const [grants, roles] = [await grantsOf(options), options.role ?? []];
+        if (grants.length === 0 && roles.length === 0)
+          throw new CliFailure(
+            EXIT.usage,
+            "say what the token may do, with --grant or --role.",
+            "For example: muara token create --grant read:table:*",
+          );
         const created = await client.send<ShownToken>("POST", "/v1/tokens", {
           description: options.description,
-          grants: await grantsOf(options),
-          roles: options.role ?? [],
+          grants,
+          roles,
           expires_at: expiresAt,
         });
         if (flags.output !== "table") return printObject(io.stdout, flags.output, created);

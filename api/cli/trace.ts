@@ -38,6 +38,7 @@ export const addTrace: AddCommand = (program, run) => {
           say("the log behind the tables is long; events that wait far behind were not searched");
         if (fates.length > 0) return EXIT.done;
         say(`no event "${eventId}" was accepted in the event types that you may read`);
+        say("  one that the door refused is not kept: the answer to its publishing says why");
         return EXIT.notFound;
       }),
     );

@@ -18,7 +18,8 @@ interface LedgerTail {
   readonly came: number;
 }
 
-const SHOWN_CHARACTERS = 4_096;
+/** Of a payload, in a tail. */
+export const SHOWN_CHARACTERS = 4_096;
 
 /** @param seen what the last answer said; undefined: from the newest on */
 export async function ledgerTail(

@@ -16,6 +16,8 @@ const FIRST_FRAMES = 20;
 const HEARTBEAT_MS = 15_000;
 /** Of what a client has not taken yet: beyond it nothing is written for it, bytes. */
 const UNREAD_BYTES = 131_072;
+/** Of a frame in a tail, as text. */
+const PLACE = /^\d{1,15}$/;
 
 export interface Watched {
   readonly now: NowChannel | undefined;
@@ -158,6 +160,7 @@ class LiveWriter {
 function placesOf({ lastEventId, epoch, watched }: LiveClient): number[] | undefined {
   const [own, ...places] = lastEventId?.split("-") ?? [];
   if (own !== epoch || places.length !== watched.tails.length) return undefined;
+  if (!places.every((place) => PLACE.test(place))) return undefined;
   const numbers = places.map(Number);
   const isKnown = watched.tails.every(({ ring }, at) => ring.after(numbers[at]!) !== undefined);
   return isKnown ? numbers : undefined;

@@ -8,7 +8,7 @@ import { landedPartitions } from "../../core/landed.ts";
 import { payloadOf, type ReadBatch } from "../../core/record.ts";
 import { isoOrNull, type ApiPorts } from "../context.ts";
 import { FrameRing } from "./frame-ring.ts";
-import { ledgerTail } from "./ledger-tail.ts";
+import { ledgerTail, SHOWN_CHARACTERS } from "./ledger-tail.ts";
 import { textAt } from "./member-text.ts";
 import { settledFates, type SettledFate } from "./settled-fates.ts";
 import type { TailEvent } from "./tail-event.ts";
@@ -25,7 +25,6 @@ const SPOTS = 5;
 const SPOT_BYTES = 32_768;
 /** With a text to look for every record is looked at, up to so many bytes of each partition at a look. */
 const SEARCH_BYTES = 4_194_304;
-const SHOWN_BYTES = 4_096;
 const WAITING_MAX = 1_000;
 
 export type FateFilter = "landed" | "duplicate" | "dead_letter";
@@ -147,14 +146,14 @@ export class TailChannel {
   #eventOf(batch: ReadBatch, index: number): TailEvent {
     const payload = payloadOf(batch, index);
     const text = payload === undefined || payload === null ? null : Buffer.from(payload).toString("utf8");
-    const isCut = text !== null && text.length > SHOWN_BYTES;
+    const isCut = text !== null && text.length > SHOWN_CHARACTERS;
     return {
       partition: batch.partition,
       offset: batch.offsets[index]!,
       ingest_time: isoOrNull(batch.ingestMs[index]),
       event_id: text === null ? null : idIn(text, this.#options.type),
       fate: "waiting",
-      payload: isCut ? text.slice(0, SHOWN_BYTES) : text,
+      payload: isCut ? text.slice(0, SHOWN_CHARACTERS) : text,
       ...(isCut ? { is_cut: true } : {}),
     };
   }

@@ -6,11 +6,12 @@
  * answer where the process has a door: what is accepted waits in the log. One that only reads is not ready then.
  */
 import type { Hono } from "hono";
-import { MuaraError } from "../../core/errors.ts";
 import { toProblem } from "../../core/problem.ts";
 import { META_STREAM } from "../../core/registry.ts";
 import type { ApiEnv, ApiPorts } from "../context.ts";
+import { inTime } from "../in-time.ts";
 
+/** Whoever asks for health does not wait for a store. */
 const LAKE_MS = 2_000;
 
 export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
@@ -19,7 +20,7 @@ export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
   app.get("/health/ready", async (context) => {
     const [log, lake] = await Promise.all([
       codeOf(() => ports.log.bounds(META_STREAM, 0)),
-      codeOf(() => inTime(ports, ports.catalog.list())),
+      codeOf(() => inTime(ports.clock, LAKE_MS, ports.catalog.list())),
     ]);
     const needed = ports.replay ? { log } : { log, lake };
     const checks = {
@@ -36,21 +37,6 @@ export function addHealthRoutes(app: Hono<ApiEnv>, ports: ApiPorts): void {
     const status = isWell(checks) ? "ready" : isReady ? "degraded" : "not ready";
     return context.json({ status, checks }, isReady ? 200 : 503);
   });
-}
-
-/** A store on the network may take long to be given up; whoever asks for health does not wait. */
-async function inTime<T>({ clock }: ApiPorts, work: Promise<T>): Promise<T> {
-  const done = new AbortController();
-  const late = clock.sleep(LAKE_MS, done.signal).then((): never => {
-    throw new MuaraError("store.unavailable", "the lake takes too long to answer");
-  });
-  late.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    done.abort();
-    work.catch(() => undefined);
-  }
 }
 
 function isWell(checks: Readonly<Record<string, string>>): boolean {

@@ -1,5 +1,6 @@
 /**
  * GET /metrics: OpenMetrics of the tables that the token may read as a whole, and of the process for who may see it.
+ * What cannot be had is left out, and logged: metrics are wanted most when something does not answer.
  */
 import type { Hono } from "hono";
 import { isAssertion } from "../../core/assert.ts";
@@ -20,25 +21,40 @@ import { lagOfDelivery } from "../delivery-lag.ts";
 import { lagOfJob } from "../job-answer.ts";
 import { wholeTables, type ApiContext, type ApiEnv, type ApiPorts } from "../context.ts";
 import { IcebergLags } from "../iceberg-lags.ts";
+import { inTime } from "../in-time.ts";
 
 const MS = 1_000;
+/** Half of what Prometheus waits for an answer unless it is told otherwise. */
+const LAKE_MS = 5_000;
 
 export function addMetricsRoute(app: Hono<ApiEnv>, ports: ApiPorts): void {
   const lags = new IcebergLags(ports);
   app.get("/metrics", async (context) => {
-    const tables = await wholeTables(ports, context.get("principal"));
-    const samples: AnySample[] = (await lags.of(tables)).flatMap(
-      ({ table, version, behindVersions, behindMs }): readonly Sample[] => [
-        { name: "muara_iceberg_behind_seconds", labels: { table }, value: behindMs / MS },
-        { name: "muara_iceberg_behind_versions", labels: { table }, value: behindVersions },
-        { name: "muara_iceberg_version", labels: { table }, value: version },
-      ],
-    );
-    const names = new Set(tables.map(({ name }) => name));
-    samples.push(...(await jobLags(ports, names)), ...(await deliveryLags(ports, names)));
-    samples.push(...(await processSamples(ports, context)));
-    return metricsAnswer(context, samples);
+    const lake = async (): Promise<readonly AnySample[]> => {
+      const tables = await wholeTables(ports, context.get("principal"));
+      const names = new Set(tables.map(({ name }) => name));
+      return [
+        ...(await icebergLags(lags, tables)),
+        ...(await jobLags(ports, names)),
+        ...(await deliveryLags(ports, names)),
+      ];
+    };
+    const [found, own] = await Promise.all([
+      told(ports.logger, () => inTime(ports.clock, LAKE_MS, lake())),
+      processSamples(ports, context),
+    ]);
+    return metricsAnswer(context, [...found, ...own]);
   });
+}
+
+async function told(logger: Logger, gauge: Gauge): Promise<readonly AnySample[]> {
+  try {
+    return await gauge();
+  } catch (error) {
+    if (isAssertion(error)) throw error;
+    logger.warn("a part of the metrics is missing", { error });
+    return [];
+  }
 }
 
 /** What the process itself has to tell, which names what is declared, for who may see all of it. */
@@ -47,19 +63,7 @@ export async function processSamples(
   context: ApiContext,
 ): Promise<readonly AnySample[]> {
   if (!isAuthorized(context.get("principal"), "read", { kind: "system", name: "metrics" })) return [];
-  const told = await Promise.all(
-    gauges.map(async (gauge) => {
-      try {
-        return await gauge();
-      } catch (error) {
-        if (isAssertion(error)) throw error;
-        // The others are worth having, above all when something does not answer.
-        logger.warn("a part of the metrics is missing", { error });
-        return [];
-      }
-    }),
-  );
-  return told.flat();
+  return (await Promise.all(gauges.map((gauge) => told(logger, gauge)))).flat();
 }
 
 export function metricsAnswer(context: ApiContext, samples: readonly AnySample[]): Response {
@@ -74,6 +78,17 @@ function known(
   values: readonly (readonly [Sample["name"], number | null])[],
 ): readonly Sample[] {
   return values.flatMap(([name, value]) => (value === null ? [] : [{ name, labels, value }]));
+}
+
+async function icebergLags(
+  lags: IcebergLags,
+  tables: Parameters<IcebergLags["of"]>[0],
+): Promise<readonly Sample[]> {
+  return (await lags.of(tables)).flatMap(({ table, version, behindVersions, behindMs }) => [
+    { name: "muara_iceberg_behind_seconds", labels: { table }, value: behindMs / MS },
+    { name: "muara_iceberg_behind_versions", labels: { table }, value: behindVersions },
+    { name: "muara_iceberg_version", labels: { table }, value: version },
+  ]);
 }
 
 /** How far jobs are behind their inputs, of those whose results the asker may read. */

@@ -9,6 +9,16 @@ export const landSchema = z
       "commits of all tables and projections together; beyond it tables commit less often",
     ),
     commitMsMax: ms(10_000).describe("beyond that budget a table still commits at least this often, ms"),
+    // each has its events and its files in memory; at 32 a store of half a second still takes 60 commits/s
+    parallelCommits: z
+      .int()
+      .min(1)
+      .max(32)
+      .default(2)
+      .describe(
+        "tables that land at once; more help where the lake is slow to answer, as S3 is, " +
+          "and each takes memory for a commit of its own",
+      ),
     commitBytes: bytes(64 * MIB).describe("payload bytes at which a table commits at once"),
     commitRows: count(25_000).describe(
       "events in one commit; bounds memory and how long the door waits for it",

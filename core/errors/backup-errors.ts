@@ -17,11 +17,6 @@ export const BACKUP_ERRORS = {
     retryable: true,
     help: "Files went away while they were copied, again and again. Try again; nothing was changed at the source.",
   },
-  "backup.unsupported": {
-    status: 422,
-    retryable: false,
-    help: "Only a log in a folder is copied; what Kafka or S3 hold is theirs to keep. See docs/OPERATE.md.",
-  },
   "format.newer": {
     status: 500,
     retryable: false,

@@ -23,7 +23,11 @@ export const LAKE_ERRORS = {
     retryable: false,
     help: "The store lets two writers win the same name. Run one process, or change the store.",
   },
-  "store.path": { status: 500, retryable: false, help: "A path would leave the store's root." },
+  "store.path": {
+    status: 500,
+    retryable: false,
+    help: "A path would leave the store's root, or is a name that others gave and that is only read.",
+  },
   "table.not_found": { status: 404, retryable: false, help: "No such table. GET /v1/tables lists them." },
   "table.version_not_found": {
     status: 404,

@@ -25,6 +25,23 @@ export const LOG_METRICS = {
     help: "Batches that were refused, or of which nobody knows.",
     labels: ["code"],
   },
+  muara_log_disk_bytes: {
+    type: "gauge",
+    unit: "bytes",
+    help: "Segments of a log in a folder, with their indexes; absent for logs on Kafka and S3.",
+    labels: [],
+  },
+  muara_log_disk_budget_bytes: {
+    type: "gauge",
+    unit: "bytes",
+    help: "What these may take (`journal.diskBytes`) until appends are refused with log.full.",
+    labels: [],
+  },
+  muara_log_segments: {
+    type: "gauge",
+    help: "How many these are. One goes when all its events are too old, and nobody needs them.",
+    labels: [],
+  },
   muara_log_refusing: {
     type: "gauge",
     help: "1 while the log takes nothing until somebody acts (log.full); absent where it cannot tell.",

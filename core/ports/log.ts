@@ -70,6 +70,14 @@ export interface Hold {
   readonly offset: number;
 }
 
+export interface LogDiskUse {
+  /** Segments with their indexes, compacted ones too. */
+  readonly bytes: number;
+  /** Beyond it appends are refused with log.full; Infinity for no bound. */
+  readonly bytesMax: number;
+  readonly segments: number;
+}
+
 /** Offsets [from, to) of a partition. */
 export interface LogRange {
   readonly partition: number;
@@ -170,6 +178,9 @@ export interface Log {
    * undefined where it would be taken. For health, never to decide on. Optional: not every log can tell.
    */
   refusal?(): Promise<MuaraError | undefined>;
+
+  /** What it takes of a disk, by what it keeps in memory of it. Optional: not every log keeps its bytes itself. */
+  diskUse?(): LogDiskUse;
 
   /** Counts up with every durable append; with `waitForAppend` a reader sleeps until there is something new. */
   readonly appendCount: number;

@@ -93,6 +93,21 @@ export const LOG: readonly Panel[] = [
     ],
     description: "None is lost: the producer has been told.",
   },
+  {
+    title: "Disk of the log",
+    unit: "bytes",
+    queries: [
+      [of("muara_log_disk_bytes"), "{{instance}}"],
+      [of("muara_log_disk_budget_bytes"), "{{instance}}, budget"],
+    ],
+    description: "Of a log in a folder. Beyond its budget producers get 507; nothing is deleted for it.",
+  },
+  {
+    title: "Segments of the log",
+    unit: "short",
+    queries: [[of("muara_log_segments"), "{{instance}}"]],
+    description: "Those only grow in number whose events a consumer still needs.",
+  },
 ];
 
 export const LANDING: readonly Panel[] = [

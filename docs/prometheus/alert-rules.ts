@@ -54,6 +54,13 @@ const ACCEPTING: readonly AlertRule[] = [
     summary: "The log of {{ $labels.instance }} takes nothing",
   },
   {
+    alert: "MuaraLogFillsUp",
+    expr: "muara_log_disk_bytes / muara_log_disk_budget_bytes > 0.8",
+    for: "15m",
+    severity: "ticket",
+    summary: "The log of {{ $labels.instance }} has used {{ $value | humanizePercentage }} of its disk budget",
+  },
+  {
     alert: "MuaraAppendsFailing",
     expr: "sum by (instance, code) (rate(muara_log_append_failures_total[5m])) > 0",
     for: "5m",

@@ -4,6 +4,7 @@
  */
 import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore, StoredObject } from "../../core/ports/object-store.ts";
+import { isStorePath } from "../../core/store-path.ts";
 import { storePathOf } from "../table/add-file.ts";
 import { copyFile } from "./copy-file.ts";
 import type { BackupFile } from "./manifest.ts";
@@ -24,7 +25,7 @@ export async function headsOf(store: ObjectStore): Promise<ReadonlySet<string>> 
   return new Set((await store.list("_extracts")).map(({ path }) => path).filter((path) => HEAD.test(path)));
 }
 
-/** @throws backup.moved where a file that a pinned version names went away */
+/** @throws backup.moved where a file that a pinned version names went away; store.path where others gave it its name */
 export async function copyLake(
   from: ObjectStore,
   to: ObjectStore,
@@ -34,7 +35,8 @@ export async function copyLake(
   const needed = neededOf(pins);
   const all = await from.list("");
   const there = new Set(all.map(({ path }) => path));
-  for (const path of needed) if (!there.has(path)) throw goneError(path);
+  for (const path of needed)
+    if (!there.has(path)) throw isStorePath(path) ? goneError(path) : foreignError(path);
   const wanted: StoredObject[] = [];
   for (const object of all) if (await isWanted(from, object.path, pins, heads)) wanted.push(object);
   const files: BackupFile[] = [];
@@ -86,4 +88,10 @@ function goneError(path: string): MuaraError {
   return new MuaraError("backup.moved", `${path} went away while the lake was copied.`, {
     details: { path },
   });
+}
+
+/** Stores read such names, and neither list nor write them. */
+function foreignError(path: string): MuaraError {
+  const said = `${path} was written by somebody else, under a name that a backup cannot give a file.`;
+  return new MuaraError("store.path", said, { details: { path } });
 }

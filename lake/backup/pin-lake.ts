@@ -9,7 +9,7 @@ import { MuaraError } from "../../core/errors.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableLog, TableSnapshot } from "../../core/ports/table-log.ts";
 
-const FIRST = /^([^/]+)\/_delta_log\//;
+const FIRST = /^([^_/][^/]*)\/_delta_log\//;
 /** Counters of the version of a table, by its id, that another one has read: of jobs, and of what follows tables. */
 const READ = /^(?:job:[^:]+|proj):([^:]+)$/;
 
@@ -60,7 +60,7 @@ export async function movedToNoted(
     moved.set(name, then);
     for (const [appId, value] of then.txns) {
       const read = READ.exec(appId)?.[1];
-      if (read !== undefined && read !== then.metadata?.id) need(read, Number(value));
+      if (read !== undefined) need(read, Number(value));
     }
   }
   return moved;
@@ -96,8 +96,7 @@ function readersFirst(tables: ReadonlyMap<string, TableSnapshot>): readonly stri
     visited.add(name);
     const id = tables.get(name)!.metadata?.id;
     for (const [reader, { txns }] of tables)
-      if (id !== undefined && reader !== name && [...txns.keys()].some((appId) => appId.includes(id)))
-        visit(reader);
+      if (id !== undefined && [...txns.keys()].some((appId) => appId.includes(id))) visit(reader);
     ordered.push(name);
   };
   for (const name of tables.keys()) visit(name);

@@ -3,7 +3,7 @@
  * its version, with all its files; the log begins no later and ends no earlier than where each table goes on; and per
  * table accepted = landed + duplicates + dead letters + what is left in the log.
  */
-import { landedPartitions } from "../../core/landed.ts";
+import { freshPartition, landedPartitions } from "../../core/landed.ts";
 import type { Log } from "../../core/ports/log.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import type { TableSnapshot } from "../../core/ports/table-log.ts";
@@ -20,8 +20,10 @@ export interface BackupReport {
   readonly tables: number;
   readonly files: number;
   readonly bytes: number;
-  /** Accepted and not landed: that lands after a restore. */
-  readonly inFlight: number;
+  /** Accepted and not landed: that lands after a restore. null where the log was not looked at. */
+  readonly inFlight: number | null;
+  /** Where the log lies, if not in the backup. */
+  readonly logElsewhere: string | undefined;
   readonly faults: readonly string[];
 }
 
@@ -45,13 +47,15 @@ export async function verifyBackup(
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, lane));
+  signal.throwIfAborted(); // files that nobody looked at have no faults
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const report = {
     created,
     tables: Object.keys(tables).length,
     files: files.length,
     bytes,
-    inFlight: 0,
+    inFlight: null,
+    logElsewhere: about.isCopied ? undefined : about.address,
     faults,
   };
   if (faults.length > 0) return report; // what does not have its bytes need not be opened
@@ -102,18 +106,21 @@ async function heldAgainst(
 ): Promise<number> {
   const stream = await log.stream(name);
   const own = landedPartitions(txns).filter((one) => one.logId === log.id && one.topicId === stream?.topicId);
-  if (!stream || own.length === 0) return 0;
+  if (!stream) return 0;
   let settled = 0;
   let waiting = 0;
-  for (const { partition, cursor, landed, duplicates, dead } of own) {
+  for (let partition = 0; partition < stream.partitions; partition++) {
     const { startOffset, endOffset } = await log.bounds(name, partition);
+    // Of one that nothing has landed from yet the table does not speak.
+    const fresh = { ...freshPartition(log.id, stream.topicId, partition), cursor: startOffset };
+    const { cursor, landed, duplicates, dead } = own.find((one) => one.partition === partition) ?? fresh;
     if (cursor < startOffset || cursor > endOffset)
       faults.push(`${name}:${partition} goes on at ${cursor}, the log has ${startOffset} to ${endOffset}`);
     settled += landed + duplicates + dead;
     waiting += endOffset - cursor;
   }
   const accepted = (await log.accepted(name)).reduce((sum, { count }) => sum + count, 0);
-  if (stream.cleanup === "delete" && accepted !== settled + waiting)
+  if (stream.cleanup === "delete" && own.length > 0 && accepted !== settled + waiting)
     faults.push(`${name}: ${accepted} accepted, ${settled} settled and ${waiting} in flight`);
   return waiting;
 }

@@ -2,8 +2,9 @@
 import { expect, test } from "vitest";
 import type { Principal } from "../../core/authorize.ts";
 import { ManualClock } from "../../core/clock.ts";
+import { MuaraError } from "../../core/errors.ts";
 import { FrameRing } from "../../api/live/frame-ring.ts";
-import { liveStream, type LiveStream } from "../../api/live/live-stream.ts";
+import { type LiveClient, liveStream, type LiveStream } from "../../api/live/live-stream.ts";
 import type { NowChannel } from "../../api/live/now-channel.ts";
 import type { TailChannel } from "../../api/live/tail-channel.ts";
 import { LiveReader } from "./live-reader.ts";
@@ -11,7 +12,10 @@ import { LiveReader } from "./live-reader.ts";
 const SLOW_MS = 5_000;
 const RING_BYTES = 4_000_000;
 
-function streamOf(now?: NowChannel): {
+function streamOf(
+  now?: NowChannel,
+  more: Partial<LiveClient> & { readonly frames?: readonly string[] } = {},
+): {
   clock: ManualClock;
   ring: FrameRing;
   stream: LiveStream;
@@ -19,6 +23,7 @@ function streamOf(now?: NowChannel): {
 } {
   const clock = new ManualClock(0);
   const ring = new FrameRing(RING_BYTES);
+  for (const frame of more.frames ?? []) ring.push(frame);
   let ends = 0;
   const stream = liveStream({
     clock,
@@ -29,6 +34,7 @@ function streamOf(now?: NowChannel): {
     slowMs: SLOW_MS,
     endMs: Infinity,
     onEnd: () => ends++,
+    ...more,
   });
   return { clock, ring, stream, ended: () => ends };
 }
@@ -114,4 +120,93 @@ test("a ring keeps the newest frames, and says what is gone", () => {
   ring.push("far too long for it");
   expect(ring.after(3)!.length).toBe(1);
   expect(ring.after(2)).toBeUndefined();
+});
+
+/** What one hears who comes with such a Last-Event-ID when three frames are there. */
+async function heard(lastEventId: string | undefined): Promise<unknown[]> {
+  const { clock, ring, stream } = streamOf(undefined, { frames: ["1", "2", "3"], lastEventId });
+  const reader = new LiveReader();
+  void reader.read(stream.body);
+  await advance(clock, 300);
+  ring.push("4");
+  await advance(clock, 300);
+  stream.end("done");
+  return reader.frames.flatMap(({ event, data }) => {
+    if (event === "bye") return [];
+    return event === "tail" ? (data as { frames: unknown[] }).frames : [event];
+  });
+}
+
+test.each([
+  ["e-0", [1, 2, 3, 4]],
+  ["e-2", [3, 4]],
+  ["e-3", [4]],
+])("after %s only what came since is told", async (id, expected) => {
+  expect(await heard(id)).toEqual(expected);
+});
+
+test.each([
+  "e-4",
+  "f-2",
+  "e",
+  "e-2-2",
+  "e-",
+  "e-x",
+  "e-NaN",
+  "e--1",
+  "e-1.5",
+  "e-1e0",
+  "e-Infinity",
+  "",
+  "2",
+])("the place %j is not known: the client is told so, once, and gets what there is", async (id) => {
+  expect(await heard(id)).toEqual(["resync", 1, 2, 3, 4]);
+});
+
+test("who comes for the first time is not told that he missed anything", async () => {
+  expect(await heard(undefined)).toEqual([1, 2, 3, 4]);
+});
+
+test("who may not look any more hears why, gets nothing else, and his place is free, once", async () => {
+  let isAllowed = true;
+  const principal = (): Principal => {
+    if (isAllowed) return { id: "me", grants: [] };
+    throw new MuaraError("auth.invalid", "It was for an hour.");
+  };
+  let ends = 0;
+  const { clock, ring, stream } = streamOf(undefined, { principal, onEnd: () => ends++ });
+  const reader = new LiveReader();
+  void reader.read(stream.body);
+  await advance(clock, 300);
+  isAllowed = false;
+  ring.push('"secret"');
+  await advance(clock, 300);
+  expect(reader.frames).toMatchObject([{ event: "bye", data: { code: "auth.invalid" } }]);
+  stream.end("again");
+  await advance(clock, 300);
+  expect([reader.isOver, reader.frames.length, ends]).toEqual([true, 1, 1]);
+});
+
+test("a stream ends when it was asked to, not before", async () => {
+  const { clock, stream, ended } = streamOf(undefined, { endMs: 2_000 });
+  const reader = new LiveReader();
+  void reader.read(stream.body);
+  await advance(clock, 1_900);
+  expect(reader.isOver).toBe(false);
+  await advance(clock, 400);
+  expect([reader.isOver, reader.frames.map(({ data }) => (data as { code: string }).code)]).toEqual([
+    true,
+    ["over"],
+  ]);
+  expect(ended()).toBe(1);
+});
+
+test("a client that goes away frees its place, and nothing is written for it any more", async () => {
+  const { clock, ring, stream, ended } = streamOf();
+  await advance(clock, 300);
+  await stream.body.cancel();
+  expect(ended()).toBe(1);
+  ring.push("1");
+  await advance(clock, 1_000);
+  expect(ended()).toBe(1);
 });

@@ -51,6 +51,8 @@ async function publish(type: string, events: readonly string[]): Promise<void> {
 }
 
 interface Shown {
+  readonly payload?: string | null;
+  readonly is_cut?: true;
   readonly partition: number;
   readonly offset: number;
   readonly fate: string;
@@ -181,6 +183,55 @@ test("filters hold here: a text, and a fate, rare as it may be", async () => {
   await closeAll();
 });
 
+/** Of one of several tails: what it shows, and fates with what they are of. */
+function ofTail(reader: LiveReader, at: number): Shown[] {
+  const own = reader.of("tail").filter(({ data }) => (data as { tail: number }).tail === at);
+  const frames = own.flatMap(({ data }) => (data as { frames: TailFrame[] }).frames);
+  return frames.flatMap((frame) => [...frame.events, ...frame.fates]);
+}
+
+const idsOfTail = (reader: LiveReader, at: number): unknown[] =>
+  ofTail(reader, at).flatMap(({ event_id: id }) => id ?? []);
+
+test("tails of landed events and of duplicates show those alone; late ones say so, long ones are cut", async () => {
+  const reader = await look(`topics=tail:${TYPE},tail:${TYPE}&fate=landed&fate=duplicate`);
+  await eventually("old duplicates", 20_000, async () => ofTail(reader, 1).length > 0);
+  const long = orderEvent(9_501, "1").replace('"n9501"', `"${"x".repeat(5_000)}"`);
+  const late = orderEvent(9_502, "1").replace(
+    /"occurred_at":"[^"]*"/,
+    '"occurred_at":"2020-01-01T00:00:00Z"',
+  );
+  await publish(TYPE, [long, late, long, orderEvent(9_503, "9223372036854775808")]);
+  const found = (at: number, index: number): Shown | undefined =>
+    ofTail(reader, at).find((one) => one.event_id === eventId(index));
+  await eventually("fates", 30_000, async () =>
+    [found(0, 9_501), found(0, 9_502), found(1, 9_501)].every((one) => one !== undefined),
+  );
+  expect(found(0, 9_501)).toMatchObject({ fate: "landed", is_cut: true, payload: long.slice(0, 4_096) });
+  expect(found(0, 9_502)).toMatchObject({ fate: "landed late", payload: late });
+  expect(found(0, 9_502)!.is_cut).toBeUndefined();
+  expect(found(1, 9_501)).toMatchObject({ fate: "duplicate", about: "bytes identical" });
+  expect([found(0, 9_503), found(1, 9_502), found(1, 9_503)]).toEqual([undefined, undefined, undefined]);
+  expect(new Set(ofTail(reader, 0).map(({ fate }) => fate))).toEqual(new Set(["landed", "landed late"]));
+  expect(new Set(ofTail(reader, 1).map(({ fate }) => fate))).toEqual(new Set(["duplicate"]));
+  await closeAll();
+});
+
+test("each tail has the filter in its place; one that is given is for all", async () => {
+  const each = await look(`topics=tail:${TYPE},tail:${TYPE}&contains=n9601%22&contains=n9602%22`);
+  await publish(
+    TYPE,
+    [9_601, 9_602, 9_603].map((index) => orderEvent(index, "1")),
+  );
+  await eventually(
+    "both",
+    10_000,
+    async () => idsOfTail(each, 0).length > 0 && idsOfTail(each, 1).length > 0,
+  );
+  expect([idsOfTail(each, 0), idsOfTail(each, 1)]).toEqual([[eventId(9_601)], [eventId(9_602)]]);
+  await closeAll();
+});
+
 test("who was away goes on where he was, and who was away too long is told", async () => {
   const first = await look(`topics=tail:${TYPE}`);
   await eventually("something is shown", 10_000, async () => tailsOf(first).length > 0);
@@ -208,6 +259,8 @@ test("what may not be read is not there, and a token that is taken back ends its
     ["topics=now&seconds=0", 400],
     ["topics=now&seconds=86401", 400],
     [`topics=tail:${TYPE}&contains=${"x".repeat(201)}`, 400],
+    [`topics=${Array(5).fill(`tail:${TYPE}`).join(",")}`, 400],
+    [`topics=now,tail:${TYPE},tail:${HIDDEN}`, 404],
   ] as const) {
     const answer = await stack.call("GET", `/v1/live?${query}`, undefined, {
       authorization: `Bearer ${stranger.token}`,
@@ -258,6 +311,27 @@ test("a grant that is lost while the token lives: now is silent about it, a tail
   // And given back, it is told again, without a new stream.
   await role([shared, lost]);
   await eventually("it is told again", 10_000, async () => told(overview, HIDDEN));
+  await closeAll();
+});
+
+test("a right that is taken away ends the stream of a token that goes on", async () => {
+  const put = async (name: string): Promise<void> => {
+    const grants = [{ action: "read", kind: "table", name }];
+    expect((await stack.call("PUT", "/v1/roles/viewer", { grants })).status).toBeLessThan(300);
+  };
+  await put(TYPE);
+  const made = await stack.call("POST", "/v1/tokens", {
+    description: "viewer",
+    grants: [],
+    roles: ["viewer"],
+  });
+  const { token } = (await made.json()) as { token: string };
+  const reader = await look(`topics=now,tail:${TYPE}`, token);
+  await eventually("it is open", 5_000, async () => reader.of("now").length > 0);
+  await put(HIDDEN);
+  await eventually("it ends", 10_000, async () => reader.isOver);
+  expect(reader.of("bye").map(({ data }) => (data as { code: string }).code)).toEqual(["auth.forbidden"]);
+  expect(JSON.stringify(reader.frames)).not.toContain(HIDDEN);
   await closeAll();
 });
 

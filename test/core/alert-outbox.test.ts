@@ -1,7 +1,16 @@
 /** Who is told of what: generated incidents, crashes between sending and noting it, silences. */
 import { expect, test } from "vitest";
 import { alertRuleSchema, evaluateAlerts, NO_ALERTS, RESOLVED_KEPT_MS } from "../../core/alert.ts";
-import { due, firesUntilMs, offer, type Outbox, prune, refresh, sent } from "../../core/alert-outbox.ts";
+import {
+  bounded,
+  due,
+  firesUntilMs,
+  offer,
+  type Outbox,
+  prune,
+  refresh,
+  sent,
+} from "../../core/alert-outbox.ts";
 import { seededRandomness } from "../../core/clock.ts";
 
 const SEED = Number(process.env["SEED"] ?? 20_261_121);
@@ -118,4 +127,19 @@ test("with crashes anywhere every incident is told of, and under no id but its t
   expect(new Set(firing)).toEqual(incidents);
   for (const id of new Set(received.filter((one) => one.endsWith("resolved"))))
     expect(received.indexOf(id)).toBeGreaterThan(received.indexOf(id.replace("resolved", "firing")));
+});
+
+test("of what nobody takes the oldest incidents that are over are given up; what fires, or was told, never", () => {
+  const outbox = outboxOf(["a", "told"], ["b", "told"], ["c"], ["d", "e"]);
+  const told = sent(
+    outbox,
+    outbox.filter(({ alert }) => alert.labels["key"] === "told").map(({ id }) => id),
+    1,
+  ).map((entry) => (entry.alert.status === "resolved" ? { ...entry, sentMs: null } : entry));
+  expect(told).toHaveLength(10);
+  expect(bounded(told, 10)).toBe(told);
+  expect(ids(bounded(told, 9))).toEqual(ids(told).filter((id) => !id.startsWith("a ")));
+  expect(ids(bounded(told, 8))).toEqual(ids(bounded(told, 9)));
+  expect(ids(bounded(told, 7))).toEqual(ids(told).filter((id) => !/^[ab] /.test(id)));
+  expect(ids(bounded(told, 0)).toSorted()).toEqual(["d firing", "e firing", "told firing", "told resolved"]);
 });

@@ -1,5 +1,6 @@
 /** Log lines: names of members, order, levels, both formats, and what never gets into one. */
 import { expect, test } from "vitest";
+import { MuaraError } from "../../core/errors.ts";
 import { createLogger, type LogFields, type LogFormat } from "../../core/logger.ts";
 
 const AT_MS = Date.UTC(2026, 2, 1, 12);
@@ -27,6 +28,15 @@ test("members have their names and their order, and nobody takes their place", (
       '"flow_id":"f","table":"t","count":"3","error":"no"}',
   );
   expect(JSON.parse(logged("json", "x", {}))).toMatchObject({ service: "muara" });
+});
+
+test("of an error of Muara its code is told, unless the line has one already", () => {
+  const error = new MuaraError("store.unavailable", "no answer", { details: { path: "a" } });
+  const told = (fields: LogFields): unknown => JSON.parse(logged("json", "x", fields));
+  expect(told({ table: "t", error })).toMatchObject({ code: "store.unavailable", error: "no answer" });
+  expect(told({ code: "table.corrupt", error })).toMatchObject({ code: "table.corrupt" });
+  expect(told({ error: new Error("no") })).not.toHaveProperty("code");
+  expect(logged("text", "x", { error })).toMatch(/ code=store\.unavailable error="no answer"$/);
 });
 
 test("text is one line, whatever is said", () => {

@@ -72,6 +72,22 @@ describe("formats", () => {
     expect(renderMetrics([])).toBe("# EOF\n");
   });
 
+  test("whatever a label holds stays within its quotation marks", () => {
+    const labels = { event_type: 'a\\b\n"c\\"' };
+    const text = renderMetrics([{ name: "muara_landed_events", labels, value: 1 }]);
+    const line = text.split("\n").find((one) => one.startsWith("muara_"));
+    expect(line).toBe('muara_landed_events_total{event_type="a\\\\b\\n\\"c\\\\\\""} 1');
+  });
+
+  test("a number is told as what it is, also where it is none", () => {
+    const values = [0.1, -0, 1e21, Infinity, -Infinity, Number.NaN];
+    const samples = values.map((value) => ({ name: "muara_lineage_waiting" as const, labels: {}, value }));
+    const lines = renderMetrics(samples)
+      .split("\n")
+      .filter((line) => line.startsWith("muara_"));
+    expect(lines.map((line) => line.split(" ")[1])).toEqual(["0.1", "0", "1e+21", "+Inf", "-Inf", "NaN"]);
+  });
+
   test("the older text calls families what samples are called, and knows no units", () => {
     const text = renderMetrics(SAMPLES, "text");
     expect(text).toContain("# TYPE muara_pull_events_total counter\n");
@@ -117,6 +133,30 @@ describe("measures", () => {
     expect(left()).toMatchObject({ value: 1 });
     expect(measures.samples().length).toBe(SERIES_MAX + 1);
     expect(measures.samples()[0]).toMatchObject({ labels: { stream: "s0" }, value: 5 });
+  });
+
+  test("series of the same letters are not one, and what was told does not change afterwards", async () => {
+    const measures = new Measures();
+    measures.count("muara_http_requests", { face: "door1", status: "2" });
+    measures.count("muara_http_requests", { face: "door", status: "12" });
+    measures.observe("muara_query_seconds", 1, {});
+    const before = measures.samples();
+    expect(before.slice(0, 2).map((one) => (one as { value: number }).value)).toEqual([1, 1]);
+    const told = structuredClone(before);
+    measures.observe("muara_query_seconds", 1, {});
+    measures.count("muara_http_requests", { face: "door", status: "12" });
+    expect(before).toEqual(told);
+  });
+
+  test("work that fails is timed, too", async () => {
+    const measures = new Measures();
+    const clock = new ManualClock(0);
+    const work = (): Promise<never> => {
+      clock.advance(1_500);
+      return Promise.reject(new Error("no"));
+    };
+    await expect(measures.timed("muara_query_seconds", {}, clock, work)).rejects.toThrow("no");
+    expect(measures.samples()[0]).toMatchObject({ histogram: { sum: 1.5 } });
   });
 
   test("requests are counted by face, never by path", async () => {

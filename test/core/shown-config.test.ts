@@ -10,6 +10,10 @@ test.each([
   ["https://hooks.chat/", "webhook", "https://hooks.chat/"],
   ["https://u:p@hooks.chat/T1", "webhook", "https://hooks.chat/***"],
   ["mail me@home", "", "mail me@home"],
+  ["kafka://user:p@ss@h:9092/p?x=1", "", "kafka://***@h:9092/p?x=1"],
+  ["https://h/path?mail=me@home", "", "https://h/path?mail=me@home"],
+  ["s3://b/x?endpoint=http://u:p@s3:9000", "", "s3://b/x?endpoint=http://***@s3:9000"],
+  ["s3://b/x?endpoint=http%3A%2F%2Fu%3Ap%40s3%3A9000", "", "s3://b/x?endpoint=http%3A%2F%2F***%40s3%3A9000"],
 ])("%s as %s", (text, key, shown) => {
   expect(shownValue(text, key)).toBe(shown);
 });

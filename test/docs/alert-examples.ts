@@ -20,6 +20,10 @@ export const FIRING: Readonly<Record<string, Series>> = {
   },
   MuaraMetricsLeftOut: { 'muara_metrics_left_out{instance="a"}': "1x70" },
   MuaraLogFull: { 'muara_log_refusing{instance="a"}': "1x70" },
+  MuaraLogFillsUp: {
+    'muara_log_disk_bytes{instance="a"}': "81x70",
+    'muara_log_disk_budget_bytes{instance="a"}': "100x70",
+  },
   MuaraAppendsFailing: { 'muara_log_append_failures_total{instance="a",code="log.full"}': "0+1x70" },
   MuaraDoorErrors: {
     'muara_http_requests_total{instance="a",face="door",status="503"}': "0+2x70",
@@ -73,6 +77,10 @@ export const QUIET: Readonly<Record<string, Series>> = {
   },
   MuaraMetricsLeftOut: { 'muara_metrics_left_out{instance="a"}': "0x70" },
   MuaraLogFull: { 'muara_log_refusing{instance="a"}': "0x70" },
+  MuaraLogFillsUp: {
+    'muara_log_disk_bytes{instance="a"}': "80x70",
+    'muara_log_disk_budget_bytes{instance="a"}': "100x70",
+  },
   MuaraAppendsFailing: { 'muara_log_append_failures_total{instance="a",code="log.full"}': "7x70" },
   MuaraDoorErrors: {
     'muara_http_requests_total{instance="a",face="door",status="503"}': "0+1x70",

@@ -54,7 +54,7 @@ export const PAGES: readonly Page[] = [
         const [row] = await place
           .rows("SELECT event_id FROM duplicates LIMIT 1")
           .catch((): unknown[][] => []);
-        if (row) place.words.set("530f0e52-4180-4e77-90ab-bb624f4700d9", String(row[0]));
+        if (row) place.words.set("8f5bed8c-89c1-4528-8db5-b3802c0f02f3", String(row[0]));
       },
     },
   },

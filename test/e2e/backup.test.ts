@@ -192,6 +192,36 @@ test("nothing is written over", async () => {
   expect(await backup("create", at("x"), "--data", at("nothing"))).toMatchObject({ code: 3 });
 });
 
+test("a log that is elsewhere is not in the backup, and every command says so", async () => {
+  const config = at("kafka.config.ts");
+  const lake = `file:${at("data")}/lake`;
+  await writeFile(config, `export default ${JSON.stringify({ log: "kafka://broker:9092/shop", lake })};`);
+  const made = await backup(
+    "create",
+    at("lake-only"),
+    "--data",
+    at("data"),
+    "--config",
+    config,
+    "-o",
+    "json",
+  );
+  const said = /NOT in this backup: kafka:\/\/broker:9092\/shop keeps it/;
+  expect([made.code, made.err]).toEqual([0, expect.stringMatching(said)]);
+  expect((JSON.parse(made.out) as { in_flight: number | null }[])[0]!.in_flight).toBe(null);
+  const files = JSON.parse(await readFile(join(at("lake-only"), "backup.json"), "utf8")) as {
+    files: { path: string }[];
+  };
+  expect(files.files.length).toBeGreaterThan(10);
+  expect(files.files.filter(isLog)).toEqual([]);
+  expect(await backup("verify", at("lake-only"))).toMatchObject({ err: expect.stringMatching(said) });
+  const restored = await backup("restore", at("lake-only"), "--data", at("lake-back"));
+  expect([restored.code, restored.err]).toEqual([
+    0,
+    expect.stringMatching(/the one that it belongs to, kafka:/),
+  ]);
+});
+
 test("to S3 and back", async () => {
   let server: S3Server | undefined;
   const before = { ...process.env };

@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { hasCode } from "../../core/errors.ts";
 import type { EventType } from "../../core/event-type.ts";
 import type { Log } from "../../core/ports/log.ts";
-import { packRecords } from "../../core/record.ts";
+import { packRecords, type RecordParts } from "../../core/record.ts";
 import type { Registry } from "../../core/registry.ts";
 import type { PendingEvent } from "../../core/rule.ts";
 import { FIRST_SCHEMA_VERSION } from "../../core/schema-version.ts";
@@ -18,6 +18,9 @@ export interface PublishPorts {
 
 const HEADER = JSON.stringify({ schema_version: FIRST_SCHEMA_VERSION, published_by: "muara" });
 
+/** As a batch; brokers take no larger ones than some megabytes, and a rule may have thousands of alerts. */
+const BATCH_BYTES = 524_288;
+
 /** Durable when it resolves; the same again are duplicates. @param ruleId of the rule that they are of */
 export async function publishAlerts(
   ports: PublishPorts,
@@ -27,11 +30,21 @@ export async function publishAlerts(
   if (events.length === 0) return;
   const type = await declaredType(ports);
   await ensureStream(ports.log, type);
-  const records = events.map((event) => ({
-    payload: new TextEncoder().encode(alertEventText(ruleId, event)),
-    header: HEADER,
-  }));
-  await ports.log.append(ALERT_TYPE, 0, packRecords(records));
+  const append = (records: readonly RecordParts[]): Promise<unknown> =>
+    ports.log.append(ALERT_TYPE, 0, packRecords(records));
+  let records: RecordParts[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const payload = new TextEncoder().encode(alertEventText(ruleId, event));
+    if (records.length > 0 && bytes + payload.length > BATCH_BYTES) {
+      await append(records);
+      records = [];
+      bytes = 0;
+    }
+    records.push({ payload, header: HEADER });
+    bytes += payload.length;
+  }
+  await append(records);
 }
 
 async function declaredType({ registry, clock }: PublishPorts): Promise<EventType> {

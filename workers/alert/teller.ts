@@ -1,5 +1,6 @@
 /** Tells receivers what is due. One that takes nothing is asked again, ever more seldom, and keeps nobody waiting. */
-import { due, type Outbox, type OutboxEntry, prune, sent } from "../../core/alert-outbox.ts";
+import { ALERTS_MAX } from "../../core/alert.ts";
+import { bounded, due, type Outbox, type OutboxEntry, prune, sent } from "../../core/alert-outbox.ts";
 import { Backoff } from "../../core/backoff.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -9,6 +10,8 @@ import type { OpenReceiver } from "./receivers.ts";
 
 const PAUSE_MS_LEAST = 500;
 const PROBLEM_LENGTH_MAX = 300;
+/** Of one receiver, twice what a rule may have at once; all of it is written with each state of the rule. */
+const ENTRIES_MAX = 2 * ALERTS_MAX;
 
 export interface TellerPorts {
   readonly registry: Registry;
@@ -66,10 +69,21 @@ export class Teller {
       this.#told.map(async (told) => {
         const { name } = told.receiver;
         const outbox = await this.#tellOne(told, outboxes[name] ?? [], isSilenced, signal);
-        return [name, prune(outbox, this.#ports.clock.nowMs(), isSilenced)] as const;
+        return [name, this.#kept(name, prune(outbox, this.#ports.clock.nowMs(), isSilenced))] as const;
       }),
     );
     return Object.fromEntries(entries);
+  }
+
+  #kept(receiver: string, outbox: Outbox): Outbox {
+    const kept = bounded(outbox, ENTRIES_MAX);
+    if (kept.length < outbox.length)
+      this.#ports.logger.error("a receiver takes nothing; alerts that are over are given up untold", {
+        rule: this.#rule,
+        receiver,
+        alerts: (outbox.length - kept.length) / 2,
+      });
+    return kept;
   }
 
   #dueOf(

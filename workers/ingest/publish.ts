@@ -93,14 +93,13 @@ export function checkBody(scan: Scan, maxEvents: number): void {
     throw new MuaraError("batch.too_many", `The request holds more than ${maxEvents} events.`, {
       details: { limit: maxEvents },
     });
-  if (scan.failure)
-    throw new MuaraError(
-      "request.malformed",
-      `The body is no JSON array: wrong at byte ${scan.failure.at}.`,
-      {
-        details: { at: scan.failure.at },
-      },
-    );
+  if (scan.failure) {
+    const { at } = scan.failure;
+    const next = at === 0 ? " Events come in a list, a single one too: [{…}]." : "";
+    throw new MuaraError("request.malformed", `The body is no JSON array: wrong at byte ${at}.${next}`, {
+      details: { at },
+    });
+  }
   if (scan.count === 0) throw new MuaraError("batch.empty", "The request holds no event.");
 }
 

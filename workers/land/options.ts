@@ -31,6 +31,8 @@ export interface LandOptions {
   readonly commitMsMax?: number;
   /** The commit budget of the process. */
   readonly commitsPerSecond?: number;
+  /** Tables that land at once, ≥ 1; bounds memory, not correctness. */
+  readonly parallelCommits?: number;
   /** Payload bytes in one commit, about. */
   readonly commitBytes: number;
   /** Records in one commit, at most; bounds memory. */

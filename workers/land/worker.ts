@@ -22,8 +22,6 @@ import type { LandOptions, LandPorts } from "./options.ts";
 import { TableLanding } from "./table-landing.ts";
 import { Turn } from "./turn.ts";
 
-/** Tables landed at the same time in one round; bounds memory, not correctness. */
-const CONCURRENCY = 2;
 /** What a stop waits for a backlog; the rest lands after the next start. */
 const DRAIN_MS = 5_000;
 /** Without appends the worker looks this often: for watermarks, retries and tables that it now owns. */
@@ -32,6 +30,7 @@ const LOOK_MS = 1_000;
 const TURN_MS = 100;
 const COMMITS_PER_SECOND_DEFAULT = 100;
 const COMMIT_MS_MAX_DEFAULT = 10_000;
+const PARALLEL_COMMITS_DEFAULT = 2;
 
 export interface LandWorkerPorts extends LandPorts {
   readonly registry: Registry;
@@ -223,7 +222,8 @@ class RoundWorker implements LandWorker {
     const dueOf = ({ landing, turn }: Entry): number => (landing ? turn.dueMs(intervalMs, nowMs) : -Infinity);
     entries.sort((a, b) => (dueOf(a) === dueOf(b) ? 0 : dueOf(a) - dueOf(b)));
     let dueMs: number | undefined;
-    const hasBacklog = await eachOf(entries, CONCURRENCY, async (entry) => {
+    const { parallelCommits = PARALLEL_COMMITS_DEFAULT } = this.#options;
+    const hasBacklog = await eachOf(entries, parallelCommits, async (entry) => {
       if (!this.#isReady(entry)) return false;
       const waitMs = paceMs === undefined ? 0 : this.#waitMs(entry, nowMs);
       if (waitMs > 0) dueMs = Math.min(dueMs ?? Infinity, nowMs + waitMs);

@@ -58,7 +58,12 @@ export class EngineProcess {
     for (const name of await readdir(options.folder))
       if (name.startsWith(RUN)) await rm(join(options.folder, name), { recursive: true, force: true });
     const engine = new EngineProcess(options, await mkdtemp(join(options.folder, RUN)));
-    await engine.#answer("ready", START_MS_MAX, new AbortController().signal);
+    try {
+      await engine.#answer("ready", START_MS_MAX, new AbortController().signal);
+    } catch (error) {
+      await engine.close(); // nobody else knows of it
+      throw error;
+    }
     return engine;
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, test } from "vitest";
 import type { Disk } from "../../../adapters/file/disk.ts";
@@ -217,6 +217,15 @@ test("what waits for the disk is bounded; what comes on top is refused at once",
   assert.equal((await large).baseOffset, 0, "a batch larger than the bound passes when nothing waits");
 });
 
+/** What the log says of itself, against its files. Call it after `retain`, which waits for indexes being written. */
+async function assertDiskUse(log: Log, directory: string): Promise<void> {
+  const names = (await readdir(directory)).filter((name) => /^(segment|compacted)-/.test(name));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(directory, name))).size));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const segments = names.filter((name) => name.endsWith(".log")).length;
+  assert.deepEqual(log.diskUse?.(), { bytes, bytesMax: 20_000, segments });
+}
+
 test("the disk budget refuses, deletes nothing, and opens again after retention", async () => {
   const { log, clock, directory } = await open({}, { diskBytesMax: 20_000, segmentBytes: 4000 });
   let accepted = 0;
@@ -230,9 +239,11 @@ test("the disk budget refuses, deletes nothing, and opens again after retention"
   assert.ok(accepted >= 12 && accepted <= 20, `${accepted} accepted`);
   await rejects(log.append("s", 0, textBatch("x".repeat(900))), "log.full");
   await log.retain();
+  await assertDiskUse(log, directory);
   assert.equal((await payloadsOf(log, "s", 0)).length, 1 + accepted);
   clock.advance(3 * HOUR_MS);
   assert.ok((await log.retain()) > 10_000);
+  await assertDiskUse(log, directory);
   await log.append("s", 0, textBatch("room again"));
   assert.ok((await readdir(directory)).filter((name) => name.endsWith(".log")).length <= 2);
   await log.close();

@@ -278,6 +278,21 @@ describe("token", () => {
 });
 
 describe("the command line", () => {
+  test("says what to do next", async () => {
+    const next = async (argv: readonly string[], input?: string): Promise<string> =>
+      (await muara(argv, input === undefined ? {} : { stdin: input })).err;
+    const near = await next(["table", "show", `${TYPE}S`]);
+    expect(near).toContain(`There is no table "${TYPE}S". Did you mean "${TYPE}"? [table.not_found]\n`);
+    expect(near).toContain("  Those that you may read: muara table list\n");
+    expect(await next(["tail", "zzzzzz", "-n", "1"])).toContain('There is no table "zzzzzz". [');
+    expect(await next(["send", "NOPE", "-"], "{}")).toContain("muara event-type set FILE");
+    expect(await next(["send", TYPE, "-"], "")).toContain("there was no event in the input");
+    expect(await next(["sql", "SELECT 1", "--at", "yesterday"])).toContain('not "yesterday"');
+    expect(await next(["token", "create"])).toContain("--grant read:table:*");
+    expect(await next(["trace", "nobody"])).toContain("the answer to its publishing says why");
+    expect((await muara(["tail", "--help"])).out).toMatch(/Options of all commands .*: muara --help\n$/);
+  });
+
   test("knows its usage", async () => {
     expect((await muara(["--version"])).out).toBe("1.2.3\n");
     expect((await muara(["--help"])).code).toBe(0);
@@ -292,6 +307,11 @@ describe("the command line", () => {
     const failed = await muara(["books"], { environment });
     expect([failed.code, failed.out]).toEqual([7, ""]);
     expect(failed.err).toMatch(/cannot reach .*\n.*npm run dev/);
+    for (const url of ["127.0.0.1:8080", "localhost:8080", "file:///"])
+      expect(await muara(["books", "--url", url])).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/^muara: ".*" is no address\.\n {2}Give --url like http/),
+      });
     const refused = await muara(["books"], { environment: { MUARA_DATA: folder } });
     expect(refused).toMatchObject({ code: 4, err: expect.stringContaining("--token") });
   });

@@ -24,6 +24,25 @@ describe("output", () => {
     ).toBe("text    number\na            5\nlonger   12345\n-            -\n");
   });
 
+  test("as a table fits a terminal by its long cells alone, the longest first", () => {
+    const [fields, id] = [[{ name: "id" }, { name: "long" }, { name: "longer" }], "i".repeat(40)];
+    const row = [id, "l".repeat(50), "x".repeat(70)];
+    const style = { nowMs: 0, isWide: false, isColoured: false };
+    const cells = (columns: number | undefined, isWide = false): number[] =>
+      tableText(fields, [row], { ...style, isWide, columns })
+        .split("\n")[1]!
+        .split("  ")
+        .map((cell) => cell.length);
+    expect(cells(undefined)).toEqual([40, 50, 70]);
+    expect(cells(164)).toEqual([40, 50, 70]);
+    expect(cells(163)).toEqual([40, 50, 69]);
+    expect(cells(134)).toEqual([40, 45, 45]);
+    // As far as it goes: what people copy stays whole.
+    expect(cells(76)).toEqual([40, 16, 16]);
+    expect(cells(30)).toEqual([40, 16, 16]);
+    expect(cells(30, true)).toEqual([40, 50, 70]);
+  });
+
   test("as a table sends no control character but line ends", () => {
     fc.assert(
       fc.property(rows, (found) => {

@@ -91,6 +91,34 @@ test.each(WAYS)("%s that goes on meanwhile is pinned behind what it reads", asyn
   }
 });
 
+test("a table that reads itself is pinned and moved once", async () => {
+  const lake = await lakeOf(["a"]);
+  await lake.commit("a", { a: await at(lake, "a") });
+  const pins = await pinLake(lake);
+  expect(versions(pins)).toEqual({ a: 1 });
+  await lake.commit("a", { a: await at(lake, "a") });
+  expect(versions(await movedToNoted(lake, pins, [position(pins.get("a")!, { version: 2 })]))).toEqual({
+    a: 2,
+  });
+});
+
+test.each([true, false])("what is no table is not pinned (folders are told: %s)", async (isTold) => {
+  const lake = await lakeOf(["a"]);
+  const names = ["_muara", "_extracts", "begun"];
+  for (const name of names) await lake.store.put(`${name}/_delta_log/notes.txt`, new Uint8Array(1));
+  for (const name of ["_muara", "a"])
+    await lake.store.put(`${name}/deeper/_delta_log/${"0".repeat(20)}.json`, new Uint8Array(1));
+  const store = { ...lake.store };
+  if (!isTold) delete store.folders;
+  const opened: string[] = [];
+  const openTable = (name: string): TableLog => {
+    opened.push(name);
+    return lake.openTable(name);
+  };
+  const pins = await pinLake({ store, openTable });
+  expect([versions(pins), opened]).toEqual([{ a: 0 }, ["a", "begun"]]);
+});
+
 test("tables that read each other are pinned once each", async () => {
   const lake = await lakeOf(["a", "b"]);
   await lake.commit("b", { a: await lake.commit("a", { b: await at(lake, "b") }) });

@@ -7,8 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MuaraError } from "../../../core/errors.ts";
-import type { QueryService } from "../../../lake/query/service.ts";
+import { hasCode, MuaraError } from "../../../core/errors.ts";
+import type { QueryRows, QueryService } from "../../../lake/query/service.ts";
 import { Bypass, type Outcome } from "./bypass.ts";
 import { escapeList } from "./escape-list.ts";
 import { CANARY, makeGuardedLake, READER, type GuardedLake } from "./guarded-lake.ts";
@@ -34,12 +34,24 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/**
+ * Comes again as long as it is told to: a process that has just been killed keeps its slot until it is gone, which on a
+ * busy machine takes longer than a query waits for a slot. Nobody has looked at the statement then.
+ */
+async function rowsOf(sql: string): Promise<QueryRows["rows"]> {
+  for (;;)
+    try {
+      return (await service.rows({ sql, principal: READER }, new AbortController().signal)).rows;
+    } catch (error) {
+      if (!hasCode(error, "sql.busy")) throw error;
+    }
+}
+
 /** @returns what is wrong with the way that it was refused; undefined where nothing is */
 async function tryThroughService([what, sql]: readonly [string, string]): Promise<string | undefined> {
-  const signal = new AbortController().signal;
   const said = (text: string): string => `${what}: ${sql.slice(0, 200)} → ${text}`;
   try {
-    const { rows } = await service.rows({ sql, principal: READER }, signal);
+    const rows = await rowsOf(sql);
     return said(`answered ${JSON.stringify(rows).slice(0, 200)}`);
   } catch (error) {
     if (!(error instanceof MuaraError)) throw error;
@@ -60,11 +72,7 @@ describe("an escape", () => {
     console.log(`${wrong.length} escapes through the service, ${wrong.filter(Boolean).length} got anywhere`);
     expect(wrong.filter(Boolean)).toEqual([]);
     expect(await guarded.fingerprint()).toBe(untouched);
-    const alive = await service.rows(
-      { sql: "SELECT count(*) FROM orders", principal: READER },
-      new AbortController().signal,
-    );
-    expect(alive.rows).toEqual([["3"]]);
+    expect(await rowsOf("SELECT count(*) FROM orders")).toEqual([["3"]]);
   }, 400_000);
 
   // Where the machine has no namespaces, `raw` is left out: then "one SELECT" is the wall against COPY.

@@ -55,11 +55,13 @@ export function eventType(changed: Record<string, unknown> = {}): EventType {
 /**
  * @param tableClock waits between the tries of a commit; the simulated one does not wait at all
  * @param wallMs at which the simulated clock begins
+ * @param storeClock by which objects have their times; for who looks at their age by another clock than the simulated
  */
 export async function install(
   faults?: MemoryObjectStoreOptions["faults"],
   tableClock?: Clock,
   wallMs?: number,
+  storeClock?: Clock,
 ) {
   const clock = new SimulatedClock();
   if (wallMs !== undefined) clock.wallMs = wallMs;
@@ -71,7 +73,7 @@ export async function install(
     () => 0,
   );
   const log = createMemoryLog({ clock, randomness });
-  const store = createMemoryObjectStore({ clock, ...(faults ? { faults } : {}) });
+  const store = createMemoryObjectStore({ clock: storeClock ?? clock, ...(faults ? { faults } : {}) });
   const kernel = createKernel(module, new Uint8Array(16).fill(5));
   const registry = await Registry.open(log, "test", clock);
   const commits = new CommitNotices();

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { systemClock } from "../../../core/clock.ts";
+import { resolveConfig } from "../../../core/config.ts";
 import { TableLanding } from "../../../workers/land/table-landing.ts";
 import { createLandWorker, type LandWorker } from "../../../workers/land/worker.ts";
 import type { MemoryFault } from "../../../adapters/memory/object-store.ts";
@@ -189,4 +190,43 @@ test("a clock that runs ahead of the log's makes nothing late", async () => {
   const watermark = (await at.openTable("order.created").snapshot()).txns.get("muara:watermark")!;
   expect(Number(watermark)).toBeLessThanOrEqual(at.clock.nowMs() - options.idleAfterMs - options.disorderMs);
   expect(Number(watermark)).toBeGreaterThan(at.clock.nowMs() - 5 * 60_000);
+});
+
+const withParallel = (parallelCommits: number) =>
+  resolveConfig({ environment: {}, flags: { land: { parallelCommits } } });
+
+test("how many tables land at once has bounds", () => {
+  expect([1, 32].map((n) => withParallel(n).config.land.parallelCommits)).toEqual([1, 32]);
+  for (const n of [0, 33, 2.5]) expect(() => withParallel(n), String(n)).toThrow(/land\.parallelCommits/);
+  expect(resolveConfig({ environment: {} }).config.land.parallelCommits).toBe(2);
+});
+
+test.each([1, 3])("as many tables land at once as it is told: %i", async (parallelCommits) => {
+  const { at, ports, options } = await started();
+  const names = Array.from({ length: 5 }, (_, i) => `order.n${i}`);
+  for (const [i, name] of names.entries()) {
+    await declare(at, eventType({ name }));
+    await send(at, [event(i)], 0, name);
+  }
+  let underWay = 0;
+  let most = 0;
+  const gate = Promise.withResolvers<void>();
+  const openTable: typeof ports.openTable = (name) => {
+    const table = ports.openTable(name);
+    return {
+      ...table,
+      commit: async (request) => {
+        most = Math.max(most, ++underWay);
+        await gate.promise;
+        return table.commit(request).finally(() => underWay--);
+      },
+    };
+  };
+  const worker = createLandWorker({ ...ports, openTable }, { ...options, parallelCommits });
+  let waits = 0;
+  await runUntil(at, worker, async () => {
+    if (underWay === parallelCommits && waits++ === 10) gate.resolve(); // any further one would have come by now
+    return (await Promise.all(names.map((name) => counter(at, "landed", name)))).every((n) => n === 1);
+  });
+  expect(most).toBe(parallelCommits);
 });
