@@ -71,24 +71,30 @@ async function freshnessOfPartition(
     partition,
     cursor,
     endOffset,
-    lagMs: cursor >= endOffset ? 0 : await waitOf(log, name, partition, cursor, nowMs),
+    lagMs: cursor >= endOffset ? 0 : waitOf(await waitsSince(log, name, partition, cursor), nowMs),
     newestEventMs: landed?.newestUs === undefined ? null : Number(landed.newestUs / 1_000n),
     newestIngestMs: landed?.ingestMs ?? null,
     isIdle: landed?.isIdle ?? false,
   };
 }
 
-/** Since when the record at the cursor waits. Offsets ahead of the cursor may hold no record. */
-async function waitOf(
+function waitOf(sinceMs: number | null | undefined, nowMs: number): number | null {
+  return typeof sinceMs === "number" ? Math.max(0, nowMs - sinceMs) : sinceMs === null ? null : 0;
+}
+
+/**
+ * @returns when the first record from the cursor on was accepted, ms since 1970 UTC; undefined where there is none
+ * (offsets ahead of the cursor may hold no record), null where the log has it no more
+ */
+export async function waitsSince(
   log: Log,
   name: string,
   partition: number,
   cursor: number,
-  nowMs: number,
-): Promise<number | null> {
+): Promise<number | null | undefined> {
   try {
     const { count, ingestMs } = await log.read(name, partition, cursor, 1);
-    return count === 0 ? 0 : Math.max(0, nowMs - ingestMs[0]!);
+    return count === 0 ? undefined : ingestMs[0];
   } catch (error) {
     if (hasCode(error, "log.offset_out_of_range")) return null;
     throw error;

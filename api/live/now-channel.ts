@@ -2,13 +2,14 @@
  * How everything goes, once a second while somebody looks: per event type the accounts that the books have, how far
  * landing is behind, and the last commit; the alerts that fire. Counted from what log and tables keep anyway.
  */
-import { landedPartitions, WATERMARK_TXN } from "../../core/landed.ts";
+import { WATERMARK_TXN } from "../../core/landed.ts";
 import type { Principal } from "../../core/authorize.ts";
 import type { Rule } from "../../core/rule.ts";
 import { mayReadWhole } from "../../lake/query/part.ts";
-import { partitionAccounts, totalAccount } from "../accounts.ts";
+import { type PartitionAccount, partitionAccounts, totalAccount } from "../accounts.ts";
 import { isoOrNull, type ApiPorts } from "../context.ts";
 import { mayRead, stateOf } from "../rule-states.ts";
+import { waitsSince } from "../table-freshness.ts";
 
 /** Between two looks, ms. */
 export const NOW_EVERY_MS = 1_000;
@@ -33,7 +34,7 @@ interface TypeState {
   readonly version: number;
   readonly committedMs: number | null;
   readonly watermarkMs: number | null;
-  /** Of the oldest accepted event that has not landed, about; 0 where there is none. */
+  /** For so long the oldest accepted event that has not landed waits; 0 where there is none. */
   readonly lagMs: number;
 }
 type Counted = "accepted" | "landed" | "duplicates" | "dead_letters";
@@ -54,6 +55,8 @@ export class NowChannel {
   #looks: Look[] = [];
   #firing: readonly Firing[] = [];
   #firingAtMs = -Infinity;
+  /** By `TYPE/PARTITION`, where the record at the cursor waits: the log is asked once for each cursor. */
+  readonly #waiting = new Map<string, { readonly cursor: number; readonly sinceMs: number }>();
   /** Grows with each look. */
   sequence = 0;
 
@@ -82,15 +85,12 @@ export class NowChannel {
   }
 
   async #typeState(name: string): Promise<TypeState | undefined> {
-    const { log, catalog, clock } = this.#ports;
+    const { log, catalog } = this.#ports;
     const stream = await log.stream(name);
     if (!stream) return undefined;
     const snapshot = await catalog.snapshot(name);
     const partitions = await partitionAccounts(log, stream, snapshot);
     const total = totalAccount(partitions);
-    const read = landedPartitions(snapshot.txns).filter(({ topicId }) => topicId === stream.topicId);
-    const newestMs = Math.max(0, ...read.map(({ ingestMs = 0 }) => ingestMs));
-    const isBehind = partitions.some(({ cursor, endOffset }) => cursor < endOffset);
     const watermark = snapshot.txns.get(WATERMARK_TXN);
     return {
       event_type: name,
@@ -103,8 +103,29 @@ export class NowChannel {
       version: snapshot.version,
       committedMs: snapshot.version < 0 ? null : snapshot.timestampMs,
       watermarkMs: watermark === undefined ? null : Number(watermark),
-      lagMs: isBehind && newestMs > 0 ? Math.max(0, clock.nowMs() - newestMs) : 0,
+      lagMs: await this.#lagMs(name, partitions),
     };
+  }
+
+  async #lagMs(name: string, partitions: readonly PartitionAccount[]): Promise<number> {
+    let oldestMs = Infinity;
+    for (const { partition, cursor, endOffset } of partitions) {
+      const place = `${name}/${partition}`;
+      if (cursor >= endOffset) {
+        this.#waiting.delete(place);
+        continue;
+      }
+      let known = this.#waiting.get(place);
+      if (known?.cursor !== cursor) {
+        const sinceMs = await waitsSince(this.#ports.log, name, partition, cursor);
+        // Of what the log has no more, nobody knows; where nothing is yet, something may come.
+        if (typeof sinceMs !== "number") continue;
+        known = { cursor, sinceMs };
+        this.#waiting.set(place, known);
+      }
+      oldestMs = Math.min(oldestMs, known.sinceMs);
+    }
+    return oldestMs === Infinity ? 0 : Math.max(0, this.#ports.clock.nowMs() - oldestMs);
   }
 
   async #alerts(): Promise<readonly Firing[]> {

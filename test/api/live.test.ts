@@ -278,6 +278,35 @@ test("what may not be read is not there, and a token that is taken back ends its
   await closeAll();
 });
 
+test("the lag is since when the oldest event waits, not since when one landed", async () => {
+  const type = "live.paused";
+  await stack.call("POST", "/event-types", orderType(type, 1));
+  const paused = async (verb: string): Promise<void> => {
+    expect((await stack.call("POST", `/v1/tables/${type}/${verb}`, {})).status).toBe(200);
+  };
+  const reader = await look("topics=now");
+  const lags = (): number[] => reader.of("now").map(({ data }) => (data as { lag_ms: number }).lag_ms);
+  await publish(type, [orderEvent(1, "1")]);
+  await stack.settled(type);
+  await paused("pause");
+  // Long since anything landed; then one event, which is new.
+  const seen = reader.of("now").length;
+  await eventually("it is quiet", 15_000, async () => lags().slice(seen).length >= 4);
+  expect(lags().slice(seen + 1)).toEqual(
+    lags()
+      .slice(seen + 1)
+      .map(() => 0),
+  );
+  const publishedMs = performance.now();
+  await publish(type, [orderEvent(2, "1")]);
+  await eventually("it waits", 10_000, async () => lags().at(-1)! > 0);
+  expect(lags().at(-1)).toBeLessThanOrEqual(performance.now() - publishedMs + 1);
+  await eventually("the lag grows", 10_000, async () => lags().at(-1)! > 2_000);
+  await paused("resume");
+  await eventually("it is gone", 10_000, async () => lags().at(-1) === 0);
+  await closeAll();
+});
+
 /** Whether the newest overview names it. */
 function told(reader: LiveReader, name: string): boolean {
   return JSON.stringify(reader.of("now").at(-1)?.data ?? null).includes(`"${name}"`);
