@@ -10,6 +10,9 @@ import type { Catalog } from "../catalog.ts";
 /** For so long a removed file stays on disk, ms (`delta.deletedFileRetentionDuration`). */
 export const FILES_KEPT_MS = 7_200_000;
 
+/** Clocks of those who ask may be ahead of ours by this, ms. */
+const AHEAD_MS = 60_000;
+
 /** A version (a number, or digits) or a time (ISO 8601). */
 export type AtPoint = number | string;
 /** One point for all tables, or one per table name. */
@@ -47,6 +50,14 @@ export async function pinSnapshot(
     throw new MuaraError("request.malformed", `"${point}" is neither a version nor an ISO 8601 time.`, {
       details: { pointer: "/at" },
     });
+  if (timeMs > nowMs + AHEAD_MS)
+    throw new MuaraError(
+      "request.malformed",
+      `"${point}" lies in the future: the answer would not stay the same.`,
+      {
+        details: { pointer: "/at" },
+      },
+    );
   const newest = await catalog.snapshot(name);
   if (newest.timestampMs <= timeMs) return { snapshot: newest, ingestedUntilMs: null };
   const isRecent = nowMs - timeMs < FILES_KEPT_MS;
