@@ -1,18 +1,38 @@
 /** Jobs that run in other processes, as these say. */
+import { z } from "zod";
 import { JOB_FOLDER, type NotedJob, notedJobs, type ProcessNote } from "../core/job-note.ts";
 import type { ApiPorts } from "./context.ts";
 
 /** By job id. */
 export type JobNotes = ReadonlyMap<string, NotedJob>;
 
-/** @throws store.unavailable */
+const noteSchema = z.object({
+  version: z.literal(1),
+  process: z.string(),
+  atMs: z.number(),
+  jobs: z.record(
+    z.string(),
+    z.object({
+      state: z.enum(["starting", "running", "waiting", "failing", "stopped"]),
+      problem: z.string().nullable(),
+    }),
+  ),
+}) satisfies z.ZodType<ProcessNote>;
+
+/** A note that cannot be read (damaged, of another version) is as if it were not there. @throws store.unavailable */
 export async function readJobNotes({ store, clock }: ApiPorts): Promise<JobNotes> {
   const found = (await store?.list(JOB_FOLDER)) ?? [];
   const texts = await Promise.all(found.map(({ path }) => store!.get(path)));
-  const notes = texts.flatMap((bytes) =>
-    bytes ? [JSON.parse(new TextDecoder().decode(bytes)) as ProcessNote] : [],
-  );
-  return notedJobs(notes, clock.nowMs());
+  return notedJobs(texts.flatMap(noteOf), clock.nowMs());
+}
+
+function noteOf(bytes: Uint8Array | undefined): readonly ProcessNote[] {
+  if (!bytes) return [];
+  try {
+    return [noteSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))];
+  } catch {
+    return [];
+  }
 }
 
 /** How a job is, and where it runs; here, where it does. */
