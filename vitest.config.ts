@@ -64,6 +64,7 @@ export const LONG: readonly string[] = [
   "browser/dead-letters",
   "browser/watch",
   "browser/extracts",
+  "browser/sources-pages",
   "e2e/sharing",
   "lake/extract/make-feed",
   "e2e/processes",
