@@ -11,10 +11,18 @@ interface Asked {
   readonly most: number;
 }
 
+/** What has been told of a ledger table. */
+export interface LedgerSeen {
+  /** Of the table, when it was last asked; a look at the same one would find nothing. */
+  readonly version: number;
+  /** partition → highest offset */
+  readonly offsets: ReadonlyMap<number, number>;
+}
+
 interface LedgerTail {
   readonly events: readonly TailEvent[];
-  /** partition → highest offset */
-  readonly seen: ReadonlyMap<number, number>;
+  /** undefined: the table is not there yet. */
+  readonly seen: LedgerSeen | undefined;
   readonly came: number;
 }
 
@@ -25,25 +33,29 @@ export const SHOWN_CHARACTERS = 4_096;
 export async function ledgerTail(
   ports: ApiPorts,
   asked: Asked,
-  seen: ReadonlyMap<number, number> | undefined,
+  seen: LedgerSeen | undefined,
   signal: AbortSignal,
 ): Promise<LedgerTail> {
   const table = asked.fate === "duplicate" ? "duplicates" : "dead_letters";
-  if (!(await ports.catalog.find(table))) return { events: [], seen: seen ?? new Map(), came: 0 };
+  if (!(await ports.catalog.find(table))) return { events: [], seen, came: 0 };
+  if (seen && (await ports.catalog.snapshot(table)).version === seen.version)
+    return { events: [], seen, came: 0 };
   const about =
     asked.fate === "duplicate" ? "'bytes ' || verdict" : "concat_ws(' ', reason, pointer, detail)";
   const bytes = asked.fate === "duplicate" ? "NULL" : "try(decode(payload))";
-  const conditions = [`event_type = ${quoteText(asked.type)}`, unseen(seen)];
+  const conditions = [`event_type = ${quoteText(asked.type)}`, unseen(seen?.offsets)];
   if (asked.contains !== "")
     conditions.push(`contains(concat_ws(' ', event_id, ${about}, ${bytes}), ${quoteText(asked.contains)})`);
   const sql = `SELECT log_partition, log_offset, epoch_ms(ingest_time), event_id, ${about}, ${bytes},
       count(*) OVER () FROM ${table} WHERE ${conditions.join(" AND ")}
     ORDER BY ingest_time DESC, log_partition DESC, log_offset DESC LIMIT ${asked.most}`;
-  const { rows } = await ports.query.rows({ sql, limit: asked.most, principal: SYSTEM }, signal);
-  const now = new Map(seen);
+  const { rows, versions } = await ports.query.rows({ sql, limit: asked.most, principal: SYSTEM }, signal);
+  const offsets = new Map(seen?.offsets);
   const events = rows.toReversed().map((row) => eventOf(row, asked.fate));
-  for (const { partition, offset } of events) now.set(partition, Math.max(now.get(partition) ?? -1, offset));
-  return { events, seen: now, came: seen === undefined ? events.length : Number(rows[0]?.[6] ?? 0) };
+  for (const { partition, offset } of events)
+    offsets.set(partition, Math.max(offsets.get(partition) ?? -1, offset));
+  const came = seen === undefined ? events.length : Number(rows[0]?.[6] ?? 0);
+  return { events, seen: { version: versions[table] ?? -1, offsets }, came };
 }
 
 function eventOf(row: readonly unknown[], fate: string): TailEvent {

@@ -8,7 +8,7 @@ import { landedPartitions } from "../../core/landed.ts";
 import { payloadOf, type ReadBatch } from "../../core/record.ts";
 import { isoOrNull, type ApiPorts } from "../context.ts";
 import { FrameRing } from "./frame-ring.ts";
-import { ledgerTail, SHOWN_CHARACTERS } from "./ledger-tail.ts";
+import { type LedgerSeen, ledgerTail, SHOWN_CHARACTERS } from "./ledger-tail.ts";
 import { textAt } from "./member-text.ts";
 import { settledFates, type SettledFate } from "./settled-fates.ts";
 import type { TailEvent } from "./tail-event.ts";
@@ -53,7 +53,7 @@ export class TailChannel {
   readonly #places = new Map<number, number>();
   #waiting: Waiting[] = [];
   #askedMs = -Infinity;
-  #ledgerSeen: ReadonlyMap<number, number> | undefined;
+  #ledgerSeen: LedgerSeen | undefined;
 
   constructor(ports: ApiPorts, options: TailOptions) {
     this.#ports = ports;
