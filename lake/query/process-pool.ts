@@ -134,9 +134,9 @@ export class ProcessPool {
     while (!this.#isClosed && this.#warm.length < this.#services.options.warm) {
       const starting = this.#start();
       // Whoever takes it sees the error; until then it must not end the run.
-      starting.catch((error: unknown) =>
-        this.#services.logger.warn("query process did not start", { error }),
-      );
+      starting.catch((error: unknown) => {
+        if (!this.#isClosed) this.#services.logger.warn("query process did not start", { error });
+      });
       this.#warm.push(starting);
     }
   }

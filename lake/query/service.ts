@@ -255,7 +255,8 @@ class Query {
       };
     } catch (error) {
       release();
-      if (error instanceof MuaraError && error.cause !== undefined)
+      // Who asked has gone: nothing is amiss.
+      if (!this.#signal.aborted && error instanceof MuaraError && error.cause !== undefined)
         logger.warn("query failed", { code: error.code, cause: error.cause });
       throw error;
     }

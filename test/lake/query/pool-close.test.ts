@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../../core/clock.ts";
 import { configSchema } from "../../../core/config.ts";
 import { MuaraError } from "../../../core/errors.ts";
-import { silentLogger } from "../../../core/logger.ts";
+import { createLogger, silentLogger } from "../../../core/logger.ts";
 import { ProcessPool } from "../../../lake/query/process-pool.ts";
 import type { Spawn } from "../../../lake/query/query-process.ts";
 
@@ -42,4 +42,17 @@ test.each(["off", "auto"] as const)("with namespaces %s", async (namespace) => {
     expect(running.length, `after ${moment} ms`).toBe(0);
     expect(await ownFolders(), `after ${moment} ms`).toEqual(before);
   }
+});
+
+test("that processes do not start because the service stops is no warning", async () => {
+  const lines: string[] = [];
+  const logger = createLogger(
+    (line) => lines.push(line),
+    "info",
+    () => 0,
+  );
+  const options = { ...configSchema.parse({}).query, warm: 2 };
+  const pool = new ProcessPool({ options, clock: systemClock, logger });
+  await pool.close();
+  expect(lines.filter((line) => line.includes("did not start"))).toEqual([]);
 });
