@@ -48,10 +48,11 @@ test("groups: live, empty, slow, dead", async () => {
   await standsDeadFromTheStart(states("/dead-letters", GROUP));
 });
 
-test("one letter and a group's list: live, and what does not fit", async () => {
+test("one letter and a group's list: live, slow, dead, and what does not fit", async () => {
   const [letter] = await letters();
   const one = `/dead-letters?letter=${encodeURIComponent(letter!.dead_letter_id)}`;
   await standsWithData(states(one, "#letter-text"));
+  await standsSlowAndDead(states(one, "#letter-text"));
   const group = `/dead-letters?event_type=${TYPE}&reason=${encodeURIComponent(letter!.reason)}`;
   await standsWithData(states(group, '[aria-label^="Dead letters of the group"] td'));
   await using none = await open("/dead-letters?reason=no.such");
