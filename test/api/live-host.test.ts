@@ -80,7 +80,9 @@ test("places are counted for each and for all, and given back once", () => {
   const taken = host.enter(who("a"), () => undefined);
   // It was left once, not three times.
   expect(limitOf("c")).toEqual({ limit: "live.clients", most: 3 });
-  for (const leave of [taken, other, leaves[1]!]) leave();
+  other();
+  expect(limitOf("a")).toEqual({ limit: "live.perPrincipal", most: 2 });
+  for (const leave of [taken, leaves[1]!]) leave();
   expect(["a", "b", "c"].map(limitOf)).toEqual([undefined, undefined, undefined]);
 });
 
