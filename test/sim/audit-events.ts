@@ -287,8 +287,11 @@ export class EventAudit {
     const gone = removed.length > 0 ? lacking(removed, kept) : [];
     this.#checkReason(commit, gone);
     const record = commit.txns.find(({ appId }) => appId === REMOVED_TXN);
-    if (record) this.#nameRemoved(record.version);
-    else for (const row of gone) this.model.forget(...identityOf(row));
+    if (record) {
+      this.#nameRemoved(record.version);
+      // Of files that went in part all ids are written down, and stay known when somebody else takes the rest.
+      for (const row of kept) this.model.know(...identityOf(row));
+    } else for (const row of gone) this.model.forget(...identityOf(row));
     this.counts.removed += gone.length;
     if (removed.length > 0) return;
     for (const row of kept) this.model.know(...identityOf(row));
