@@ -2,6 +2,7 @@
  * A log over the memory log with what Kafka adds: offsets that hold no record, and reads that fail for a while.
  * Only what landing uses is translated; the rest goes to the log beneath with its own offsets.
  */
+import type { ByteSupply } from "../../core/byte-pool.ts";
 import { MuaraError } from "../../core/errors.ts";
 import type { Log, PartitionBounds } from "../../core/ports/log.ts";
 import type { ReadBatch, RecordBatch } from "../../core/record.ts";
@@ -58,12 +59,13 @@ export function createGappyLog(log: Log, fails: () => boolean): GappyLog {
     partition: number,
     offset: number,
     maxBytes: number,
+    supply?: ByteSupply,
   ): Promise<ReadBatch> => {
     const { startOffset, endOffset } = await log.bounds(stream, partition);
     if (offset < startOf(stream, partition, startOffset) || offset > above(stream, partition, endOffset))
       throw new MuaraError("log.offset_out_of_range", `${stream}/${partition} has no offset ${offset}`);
     const from = Math.max(startOffset, beneath(stream, partition, offset, endOffset));
-    const batch = await log.read(stream, partition, from, maxBytes);
+    const batch = await log.read(stream, partition, from, maxBytes, supply);
     if (stalled.has(partition)) {
       const nothing = { count: 0, offsets: new Float64Array(0), ingestMs: new Float64Array(0), next: offset };
       return { ...batch, ...nothing, endOffset: above(stream, partition, batch.endOffset) };
@@ -92,9 +94,9 @@ export function createGappyLog(log: Log, fails: () => boolean): GappyLog {
     retain: () => log.retain(),
     waitForAppend: (seen, signal) => log.waitForAppend(seen, signal),
     close: () => log.close(),
-    read: async (stream, partition, offset, maxBytes) => {
+    read: async (...place) => {
       check();
-      return read(stream, partition, offset, maxBytes);
+      return read(...place);
     },
     bounds: async (...place) => {
       check();
