@@ -74,5 +74,6 @@ describe("redaction", () => {
       tokens: "[redacted]",
       sasl: { password: "[redacted]" },
     });
+    expect(withoutSecretKeys({ secret: { env: "NAME", value: "s3cret" } })).toEqual({ secret: "[redacted]" });
   });
 });

@@ -221,6 +221,10 @@ test("a backup goes to an empty place, and is copied up to three times where fil
   expect(await create(to)).toMatchObject({ log, tables: { t: 1 } });
   expect(attempts).toBe(3);
   await expect(create(to)).rejects.toMatchObject({ code: "backup.exists" });
+  const taken = createMemoryObjectStore({ clock });
+  await put(taken, "somebody/else");
+  await expect(create(taken)).rejects.toMatchObject({ code: "backup.exists" });
+  expect(await pathsOf(taken)).toEqual(["somebody/else"]);
   goneBefore = Infinity;
   attempts = 0;
   const other = createMemoryObjectStore({ clock });
