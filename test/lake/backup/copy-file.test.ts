@@ -19,8 +19,8 @@ async function sourceOf(content: Uint8Array): Promise<ObjectStore> {
 /** A store that asks for parts in its own way, and keeps what it got. */
 function asking(places: readonly (readonly [number, number])[]): { to: ObjectStore; got: Uint8Array } {
   const got = new Uint8Array(LENGTH);
-  const putFrom = async (_: string, { read }: ByteSource): Promise<void> => {
-    for (const [at, end] of places) got.set(await read(at, end - at), at);
+  const putFrom = async (_: string, source: ByteSource): Promise<void> => {
+    for (const [at, end] of places) got.set(await source.read(at, end - at), at);
   };
   return { to: { ...createMemoryObjectStore(), putFrom }, got };
 }
