@@ -39,11 +39,11 @@ async function begin(data: string): Promise<MuaraProcess> {
   return muara;
 }
 
-/** Everything but what a start may take and give back. */
+/** Everything but who has it open, and indexes: they are made from their segments, anew at each close. */
 async function fingerprint(folder: string): Promise<string> {
   const hash = createHash("sha256");
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile() && !["lock", "owner.json"].includes(entry.name))
+    .filter((entry) => entry.isFile() && !/^(lock|owner\.json|.+\.index)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
   for (const name of names) hash.update(name).update(await readFile(name));
