@@ -9,6 +9,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  */
 const ALONE: readonly string[] = [
   "test/fire/**/*.test.ts",
+  "test/browser/budget.test.ts",
   ...[
     "capture",
     "capture-manners",
@@ -129,7 +130,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: "parts",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**", "test/fire/**"],
+          exclude: ["test/e2e/**", ...ALONE],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

@@ -125,7 +125,7 @@ describe("over the demo", () => {
     expect(colors).toContain(scheme === "light" ? "11,98,128" : "92,196,228");
     expect(colors).not.toContain("0,0,0");
     // By chance no price may have been cut so deep; in the README one has.
-    if (WRITES) await page.locator('[data-tone="bad"]', { hasText: "firing" }).waitFor({ timeout: 60_000 });
+    if (WRITES) await page.locator('[data-tone="bad"]', { hasText: "firing" }).waitFor({ timeout: 45_000 });
     const picture = await page.screenshot({ type: "png", animations: "disabled" });
     expect(picture.length).toBeLessThan(PICTURE_BYTES_MAX);
     if (WRITES) {

@@ -133,7 +133,7 @@ test("the job, the process and the rule are there, and tell what the lake does",
   expect((await demo.post("/event-types/PRICE_CHANGED/events", [cut])).status).toBe(200);
   const cuts = await demo.sql(`
     SELECT DISTINCT sku FROM PRICE_CHANGED
-    WHERE event_time > now() - INTERVAL '150 minutes' AND round(100 * (old_price - new_price) / old_price) >= 26`);
+    WHERE event_time > now() - INTERVAL '330 minutes' AND round(100 * (old_price - new_price) / old_price) >= 26`);
   const firing = async (): Promise<string[]> => {
     const { items } = await demo.get<{ items: { labels: { article: string } }[] }>("/v1/alerts");
     return items.map(({ labels }) => labels.article);

@@ -38,12 +38,12 @@ const PROCESS = {
 
 const RULE = {
   name: "DeepPriceCut",
-  description: "Articles that became cheaper by a quarter or more within three hours",
+  description: "Articles that became cheaper by a quarter or more within six hours",
   sql: {
     query: `SELECT sku AS article, max(round(100 * (1 - new_price / old_price))) AS value,
   arg_max(new_price, event_time) AS price
 FROM PRICE_CHANGED
-WHERE event_time > $now - INTERVAL '3 hours' AND event_time <= $now AND old_price > 0
+WHERE event_time > $now - INTERVAL '6 hours' AND event_time <= $now AND old_price > 0
 GROUP BY article HAVING max(round(100 * (1 - new_price / old_price))) >= 25`,
     labels: ["article"],
   },
