@@ -23,7 +23,7 @@ import type { Authenticator } from "../core/token.ts";
 import type { Catalog, CatalogTable } from "../lake/catalog.ts";
 import type { Compacted } from "../lake/compact.ts";
 import type { DeclaredExtracts } from "../lake/extract/open-extracts.ts";
-import { nearestName } from "../lake/query/functions.ts";
+import { missingTable } from "../lake/query/missing-table.ts";
 import { mayReadWhole, tableRight, type TableRight } from "../lake/query/part.ts";
 import type { QueryService } from "../lake/query/service.ts";
 import type { JobTable } from "../lake/job/analysis.ts";
@@ -195,15 +195,8 @@ export async function readableTable(
   const [table, all] = [await ports.catalog.find(name), await ports.catalog.list()];
   const right = table && tableRight(principal, table, all);
   if (table && right) return { ...table, right };
-  // What one may not read does not exist: it is not proposed either.
   const readable = all.filter((one) => tableRight(principal, one, all)).map((one) => one.name);
-  const near = nearestName(
-    name.toLowerCase(),
-    readable.map((one) => one.toLowerCase()),
-  );
-  const similar = readable.find((one) => one.toLowerCase() === near);
-  const detail = `There is no table "${name}"${similar === undefined ? "." : `. Did you mean "${similar}"?`}`;
-  throw new MuaraError("table.not_found", detail, { details: { table: name } });
+  throw missingTable(name, readable);
 }
 
 /** @throws table.not_found as above, auth.forbidden where a part of the table is hidden from the asker */

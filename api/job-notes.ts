@@ -1,6 +1,6 @@
 /** Jobs that run in other processes, as these say. */
 import { z } from "zod";
-import { JOB_FOLDER, type NotedJob, notedJobs, type ProcessNote } from "../core/job-note.ts";
+import { JOB_FOLDER, JOB_STATES, type NotedJob, notedJobs, type ProcessNote } from "../core/job-note.ts";
 import type { ApiPorts } from "./context.ts";
 
 /** By job id. */
@@ -13,7 +13,7 @@ const noteSchema = z.object({
   jobs: z.record(
     z.string(),
     z.object({
-      state: z.enum(["starting", "running", "waiting", "failing", "stopped"]),
+      state: z.enum(JOB_STATES),
       problem: z.string().nullable(),
     }),
   ),

@@ -79,7 +79,7 @@ async function freshnessOfPartition(
 }
 
 function waitOf(sinceMs: number | null | undefined, nowMs: number): number | null {
-  return typeof sinceMs === "number" ? Math.max(0, nowMs - sinceMs) : sinceMs === null ? null : 0;
+  return sinceMs === null ? null : Math.max(0, nowMs - (sinceMs ?? nowMs));
 }
 
 /**

@@ -80,7 +80,7 @@ export class ByteLoan implements ByteSupply {
     return bytes;
   }
 
-  /** The work is over, however it ended. */
+  /** The work is over, and nobody looks at what it took: not after a failure that leaves something under way. */
   end(): void {
     for (const bytes of this.#taken.splice(0)) this.#pool.give(bytes);
   }

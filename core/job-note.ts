@@ -2,7 +2,8 @@
  * What a process says of the jobs that run in it, for those who ask another one: JSON under `_jobs/` in the lake's
  * store, one object for each process, written when something changes and every few seconds. Nothing depends on it.
  */
-export type JobState = "starting" | "running" | "waiting" | "failing" | "stopped";
+export const JOB_STATES = ["starting", "running", "waiting", "failing", "stopped"] as const;
+export type JobState = (typeof JOB_STATES)[number];
 
 export interface JobNote {
   readonly state: JobState;

@@ -21,7 +21,10 @@ interface BuiltFile {
 
 const GZIP = ".gz";
 
-/** Assets lie there compressed (`NAME.gz`) or as they are. @returns files by path below the origin; none unbuilt */
+/**
+ * Assets lie there compressed (`NAME.gz`) or as they are.
+ * @returns files by path below the origin; none where nothing was built
+ */
 export async function readDashboardFiles(folder: string): Promise<ReadonlyMap<string, BuiltFile>> {
   const assets = await readdir(join(folder, "assets")).catch(() => []);
   const names = ["index.html", ...assets.map((name) => `assets/${name}`)];

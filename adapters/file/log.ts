@@ -10,6 +10,7 @@
  */
 import { join } from "node:path";
 import { assert } from "../../core/assert.ts";
+import type { ByteSupply } from "../../core/byte-pool.ts";
 import type { Clock, Randomness } from "../../core/clock.ts";
 import { hasCode, MuaraError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
@@ -312,10 +313,16 @@ class FileLog implements Log {
     return this.#journal.append(this.#parts.state.partition(stream, partition), batch, producer);
   }
 
-  async read(...[name, number, offset, maxBytes, supply]: Parameters<Log["read"]>): Promise<ReadBatch> {
+  async read(
+    stream: string,
+    partition: number,
+    offset: number,
+    maxBytes: number,
+    supply?: ByteSupply,
+  ): Promise<ReadBatch> {
     this.#checkOpen();
-    const partition = this.#parts.state.partition(name, number);
-    return readRecords({ ...this.#source, supply }, partition, offset, maxBytes);
+    const place = this.#parts.state.partition(stream, partition);
+    return readRecords({ ...this.#source, supply }, place, offset, maxBytes);
   }
 
   async bounds(stream: string, partition: number): Promise<PartitionBounds> {

@@ -8,7 +8,7 @@ import { MuaraError } from "../../core/errors.ts";
 import type { AddFile, TableSnapshot } from "../../core/ports/table-log.ts";
 import type { Catalog, CatalogTable, TableSchema } from "../catalog.ts";
 import { fileFilter } from "./file-filter.ts";
-import { nearestName } from "./functions.ts";
+import { missingTable } from "./missing-table.ts";
 import type { Judged, TableMention } from "./gate.ts";
 import { alternativesOf, conditionsOf, partOf, tableRight, type TableRight } from "./part.ts";
 import type { Restriction } from "./restriction.ts";
@@ -122,16 +122,7 @@ class Collected {
       .filter((table) => tableRight(principal, table, this.#all))
       .map(({ name }) => name);
     for (const view of await readableViews(catalog, views, principal, this.#all)) names.push(view.name);
-    const near = nearestName(
-      mention.name.toLowerCase(),
-      names.map((name) => name.toLowerCase()),
-    );
-    const similar = names.find((name) => name.toLowerCase() === near);
-    return new MuaraError(
-      "table.not_found",
-      `There is no table "${mention.name}"${similar ? `. Did you mean "${similar}"?` : "."}`,
-      { details: { table: mention.name, ...placeOf(mention) } },
-    );
+    return missingTable(mention.name, names, placeOf(mention));
   }
 }
 

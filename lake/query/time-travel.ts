@@ -36,34 +36,25 @@ export async function pinSnapshot(
   if (point === undefined) return { snapshot: await catalog.snapshot(name), ingestedUntilMs: null };
   if (isVersion(point)) {
     if (tableCount > 1 && typeof at !== "object")
-      throw new MuaraError(
-        "request.malformed",
-        'Versions count per table: with several tables give a time, or {"table": version, …}.',
-        { details: { pointer: "/at" } },
-      );
+      throw malformed('Versions count per table: with several tables give a time, or {"table": version, …}.');
     const snapshot = await catalog.log(name).snapshot({ version: Number(point) });
     return { snapshot, ingestedUntilMs: null };
   }
   // What is no time by a long way is taken for one by some parsers: those of current states are not for others.
   const timeMs = /^lsn/i.test(String(point)) ? NaN : Date.parse(String(point));
-  if (Number.isNaN(timeMs))
-    throw new MuaraError("request.malformed", `"${point}" is neither a version nor an ISO 8601 time.`, {
-      details: { pointer: "/at" },
-    });
+  if (Number.isNaN(timeMs)) throw malformed(`"${point}" is neither a version nor an ISO 8601 time.`);
   if (timeMs > nowMs + AHEAD_MS)
-    throw new MuaraError(
-      "request.malformed",
-      `"${point}" lies in the future: the answer would not stay the same.`,
-      {
-        details: { pointer: "/at" },
-      },
-    );
+    throw malformed(`"${point}" lies in the future: the answer would not stay the same.`);
   const newest = await catalog.snapshot(name);
   if (newest.timestampMs <= timeMs) return { snapshot: newest, ingestedUntilMs: null };
   const isRecent = nowMs - timeMs < FILES_KEPT_MS;
   if (isRecent || !hasIngestTime(newest))
     return { snapshot: await catalog.log(name).snapshot({ timeMs }), ingestedUntilMs: null };
   return { snapshot: newest, ingestedUntilMs: timeMs };
+}
+
+function malformed(message: string): MuaraError {
+  return new MuaraError("request.malformed", message, { details: { pointer: "/at" } });
 }
 
 function isVersion(point: AtPoint): boolean {

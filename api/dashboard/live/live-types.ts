@@ -1,4 +1,5 @@
 /** What the live stream tells, as the pages read it. */
+import type { TailEvent } from "../../live/tail-event.ts";
 
 export interface Rates {
   readonly accepted: number;
@@ -41,17 +42,6 @@ export interface NowValue {
   readonly event_types_count: number;
   readonly alerts: readonly FiringAlert[];
   readonly alerts_count: number;
-}
-
-export interface TailEvent {
-  readonly partition: number;
-  readonly offset: number;
-  readonly ingest_time: string | null;
-  readonly event_id: string | null;
-  readonly fate: string;
-  readonly about?: string;
-  readonly payload: string | null;
-  readonly is_cut?: true;
 }
 
 export interface TailFrame {

@@ -7,7 +7,7 @@ import type { PageComponent } from "../page-component.ts";
 import { count, rate } from "../format.ts";
 import { html, type Content } from "../html.ts";
 import { liveState, watchLive } from "../live/live-client.ts";
-import type { TailEvent } from "../live/live-types.ts";
+import type { TailEvent } from "../../live/tail-event.ts";
 import { Empty } from "../parts/empty.ts";
 import { ErrorBox } from "../parts/error-box.ts";
 import { LiveNote } from "../parts/live-note.ts";

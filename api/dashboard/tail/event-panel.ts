@@ -5,7 +5,7 @@ import { count } from "../format.ts";
 import { html } from "../html.ts";
 import { eventLink } from "../links.ts";
 import { shellWord } from "../quote.ts";
-import type { TailEvent } from "../live/live-types.ts";
+import type { TailEvent } from "../../live/tail-event.ts";
 import { CopyButton } from "../parts/copy-button.ts";
 import { Time } from "../parts/time.ts";
 

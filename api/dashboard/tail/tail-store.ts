@@ -1,5 +1,6 @@
 /** The events of a tail as a page keeps them: the newest so many, each once, with the fate that is known by now. */
-import type { TailEvent, TailFrame } from "../live/live-types.ts";
+import type { TailFrame } from "../live/live-types.ts";
+import type { TailEvent } from "../../live/tail-event.ts";
 
 /** Kept; older ones go. */
 export const ROWS_MAX = 2_000;
